@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arena.h — memory that lives as long as one call and is freed at once.
+ *
+ * Blocks are bump-allocated. The arena refuses past its maximum (NULL, and arena_failed() from
+ * then on), so a caller gets an error, not a crash. In sanitizer builds each allocation is a
+ * malloc() of its own, or ASan would see nothing.
+ *
+ * Ownership  what arena_alloc() gives belongs to the arena and is never freed singly.
+ * Threads    one at a time.
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include <stdbool.h>
+
+#include "base/span.h"
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *blocks; /* the newest first */
+    uint8_t *at, *end;          /* free space in the newest */
+    size_t used, max;           /* bytes given out; the most that may be */
+    bool failed;
+};
+
+/* An empty arena of at most `max` bytes; takes no memory yet. */
+void arena_init(struct arena *a, size_t max);
+
+/* Frees all that was given out. */
+void arena_fini(struct arena *a);
+
+/* `size` bytes, aligned to 16, not zeroed; NULL past the maximum or without memory. */
+MUST_USE void *arena_alloc(struct arena *a, size_t size);
+
+/* `size` zeroed bytes, or NULL. */
+MUST_USE void *arena_new(struct arena *a, size_t size);
+
+/* A copy of `s` with a NUL behind it (not counted); {NULL, 0} without memory. */
+struct span arena_copy(struct arena *a, struct span s);
+
+static inline bool arena_failed(const struct arena *a)
+{
+    return a->failed;
+}
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * memory.h — the heap, and the one bound on the bytes that all calls together may buffer.
+ *
+ * malloc() and its kin are called in base only, so that a test can make the n-th allocation fail.
+ * Bodies, replies that are read whole and output that a slow peer has not taken are *buffered*
+ * bytes: their owner takes them from one process-wide allowance and gives them back. Past the
+ * allowance memory_take() says no, and the call is answered 503.
+ *
+ * Ownership  the caller frees with memory_free().
+ * Threads    any.
+ */
+#ifndef BASE_MEMORY_H
+#define BASE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/check.h"
+
+/* `size` zeroed bytes, or NULL. */
+MUST_USE void *memory_new(size_t size);
+
+/* `count` × `size` zeroed bytes, or NULL (also when the product overflows). */
+MUST_USE void *memory_new_array(size_t count, size_t size);
+
+/* `size` bytes as they come, or NULL. For buffers that are written before they are read. */
+MUST_USE void *memory_raw(size_t size);
+
+/* Grows or shrinks `old`; NULL leaves `old` as it was. */
+MUST_USE void *memory_resize(void *old, size_t size);
+
+/* A copy of `text` on the heap, or NULL. */
+MUST_USE char *memory_text(const char *text);
+
+void memory_free(void *old);
+
+/* Sets how many bytes all calls together may buffer. 0 means no bound. */
+void memory_set_allowance(uint64_t bytes);
+
+/* Takes `bytes` of the allowance; false, and nothing taken, if they are not there. */
+MUST_USE bool memory_take(uint64_t bytes);
+
+/* Gives back what memory_take() gave. */
+void memory_give(uint64_t bytes);
+
+/* Bytes taken now. */
+uint64_t memory_taken(void);
+
+#endif

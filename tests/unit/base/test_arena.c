@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_arena.c — memory of one call: bounded, aligned, all given back at once. */
+#include "unit.h"
+
+#include "base/arena.h"
+
+static void it_refuses_past_its_maximum_and_stays_refusing(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 64);
+    assert_non_null(arena_alloc(&a, 48));
+    assert_null(arena_alloc(&a, 32));
+    assert_true(arena_failed(&a));
+    assert_null(arena_alloc(&a, 1));
+    arena_fini(&a);
+    assert_non_null(arena_alloc(&a, 64));
+    arena_fini(&a);
+}
+
+static void what_it_gives_is_aligned_and_does_not_overlap(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    uint8_t *given[300];
+    for (size_t i = 0; i < ROWS(given); i++) {
+        given[i] = arena_alloc(&a, i + 1);
+        assert_non_null(given[i]);
+        assert_int_equal((uintptr_t)given[i] % 16, 0);
+        memset(given[i], (int)(i & 0xff), i + 1);
+    }
+    for (size_t i = 0; i < ROWS(given); i++) {
+        assert_int_equal(given[i][0], i & 0xff);
+        assert_int_equal(given[i][i], i & 0xff);
+    }
+    arena_fini(&a);
+}
+
+static void a_copy_ends_with_a_nul(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1 << 16);
+    struct span copy = arena_copy(&a, SPAN("salam"));
+    assert_string_equal((const char *)copy.at, "salam");
+    assert_int_equal(copy.len, 5);
+    assert_int_equal(arena_copy(&a, (struct span){NULL, 0}).len, 0);
+    arena_fini(&a);
+}
+
+static void an_absurd_size_is_refused(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1 << 16);
+    assert_null(arena_alloc(&a, SIZE_MAX));
+    arena_fini(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_refuses_past_its_maximum_and_stays_refusing),
+        cmocka_unit_test(what_it_gives_is_aligned_and_does_not_overlap),
+        cmocka_unit_test(a_copy_ends_with_a_nul),
+        cmocka_unit_test(an_absurd_size_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
