@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * admin_settings.h — where the operator's side of the gateway answers.
+ *
+ * Filled by main from the settings table (src/main/settings.def), where each field's default,
+ * range and explanation stand.
+ *
+ * Ownership  borrowed: the string lives as long as the struct settings it is part of.
+ * Threads    any; read only.
+ */
+#ifndef ADMIN_ADMIN_SETTINGS_H
+#define ADMIN_ADMIN_SETTINGS_H
+
+struct admin_settings {
+    const char *address; /* "127.0.0.1:8081": numeric; port 0: any free one; never with TLS */
+};
+
+#endif

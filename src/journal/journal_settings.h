@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * journal_settings.h — what the operator may decide about the record of calls.
+ *
+ * Filled by main from the settings table (src/main/settings.def), where each field's default,
+ * range and explanation stand.
+ *
+ * Threads  any; read only.
+ */
+#ifndef JOURNAL_JOURNAL_SETTINGS_H
+#define JOURNAL_JOURNAL_SETTINGS_H
+
+#include <stdint.h>
+
+struct journal_settings {
+    int64_t commit_interval_ms; /* the longest a record waits for its fdatasync */
+    int64_t segment_bytes;      /* a segment that would pass it is closed and the next begun */
+    int64_t slots;              /* a worker's records on their way to the disk; even, two a call */
+};
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * settings.h — everything the operator may decide, read from one YAML file.
+ *
+ * settings.def lists every setting once: its path in the file, kind, default, range and meaning.
+ * The parser, the commented sample and docs/reference/settings.md come from it. Each part declares
+ * the struct of its own settings; struct settings only puts them together.
+ *
+ * Ownership  settings_open() hands one allocation to the caller, who gives it back to
+ *            settings_close(). All strings live in it. Read only once handed out: a reload opens a
+ *            second one and swaps.
+ * Limits     a file of 1 MiB, 100,000 values, 256 listeners, 4,096 upstreams, 65,536 models.
+ * Threads    any; read only.
+ */
+#ifndef MAIN_SETTINGS_H
+#define MAIN_SETTINGS_H
+
+#include "admin/admin_settings.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "gateway/gateway_settings.h"
+#include "journal/journal_settings.h"
+#include "server/server_settings.h"
+#include "upstream/upstream_settings.h"
+
+#define SETTINGS_LOG_LEVELS  "debug|info|warn|error"
+#define SETTINGS_LOG_FORMATS "text|json"
+
+enum settings_log_format { SETTINGS_LOG_TEXT, SETTINGS_LOG_JSON };
+
+struct settings_log {
+    enum log_level level;
+    enum settings_log_format format;
+    const char *file;   /* NULL: standard error */
+    const char *access; /* one JSON line a call: a path, or "-" for standard output; NULL: none */
+};
+
+struct settings {
+    const char *path;     /* of the file it was read from, absolute */
+    const char *data;     /* the data folder, absolute */
+    const char *pid_file; /* absolute; NULL: none */
+    struct settings_log log;
+    struct server_settings server;
+    struct upstream_settings upstream;
+    struct gateway_settings gateway;
+    struct journal_settings journal;
+    struct admin_settings admin;
+};
+
+/*
+ * Reads and checks the file at `path`. What is wrong goes to `problems`, one line each,
+ * "file:line:column: sentence", as many as can be found in one pass; it is left empty on ERR_OK.
+ *
+ *   ERR_CONFIG     the file cannot be read, or something in it is not valid
+ *   ERR_NO_MEMORY
+ */
+MUST_USE enum err settings_open(const char *path, struct buf *problems, struct settings **out);
+
+/* Frees `*s`, wiping its secrets, and sets it to NULL. Does nothing if it is NULL already. */
+void settings_close(struct settings **s);
+
+#endif

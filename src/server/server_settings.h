@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server_settings.h — what the operator may decide about clients and their connections.
+ *
+ * Filled by main from the settings table (src/main/settings.def), where each field's default,
+ * range and explanation stand. Timeouts are milliseconds, never 0.
+ *
+ * Ownership  borrowed: all of it, strings too, lives as long as the struct settings it is part of.
+ * Threads    any; read only.
+ */
+#ifndef SERVER_SERVER_SETTINGS_H
+#define SERVER_SERVER_SETTINGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One address to answer on. */
+struct server_listen {
+    const char *address;         /* "127.0.0.1:8080", "[::]:8443": numeric; port 0: any free one */
+    const char *tls_certificate; /* PEM file with the chain; NULL: plain HTTP */
+    const char *tls_key;         /* PEM file; NULL exactly when tls_certificate is */
+};
+
+struct server_settings {
+    const struct server_listen *listens; /* at least one */
+    size_t listens_count;
+
+    int64_t head_bytes_max;   /* request line and fields; then 431 */
+    int64_t fields_max;       /* header fields; then 431 */
+    int64_t target_bytes_max; /* request target; then 414 */
+    int64_t body_bytes_max;   /* request body; then 413 */
+
+    int64_t handshake_timeout_ms; /* the whole TLS handshake */
+    int64_t head_timeout_ms;      /* first byte of a head to its last; then 408 */
+    int64_t body_timeout_ms;      /* between two reads of a body; then 408 */
+    int64_t body_rate_min_bytes;  /* a second, averaged after body_timeout_ms; 0: no minimum */
+    int64_t idle_timeout_ms;      /* between two requests of a connection */
+    int64_t write_timeout_ms;     /* a client that takes nothing of what waits for it */
+
+    int64_t connections_max;  /* client connections open at once in the process */
+    int64_t output_bytes_max; /* waiting for one client before its upstream is read no further */
+};
+
+#endif

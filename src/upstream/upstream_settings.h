@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * upstream_settings.h — the model servers that the operator named.
+ *
+ * Filled by main from the settings table (src/main/settings.def), where each field's default,
+ * range and explanation stand. Timeouts are milliseconds, never 0.
+ *
+ * Ownership  borrowed: all of it, strings too, lives as long as the struct settings it is part of.
+ * Threads    any; read only.
+ */
+#ifndef UPSTREAM_UPSTREAM_SETTINGS_H
+#define UPSTREAM_UPSTREAM_SETTINGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/value.h"
+
+enum upstream_kind {
+    UPSTREAM_VLLM,
+    UPSTREAM_SGLANG,
+    UPSTREAM_LLAMA_CPP,
+    UPSTREAM_OLLAMA,
+    UPSTREAM_TGI,
+    UPSTREAM_OPENAI
+};
+
+/* What the configuration calls them, in the order of the enum. */
+#define UPSTREAM_KINDS "vllm|sglang|llama.cpp|ollama|tgi|openai"
+
+struct upstream_definition {
+    const char *name; /* its key in the configuration */
+    enum upstream_kind kind;
+    const char *url; /* http or https, as one would give it to an OpenAI SDK; valid, no final '/' */
+    struct secret api_key; /* sent as Authorization: Bearer; .text NULL: none is sent */
+    const char *region;    /* NULL: unknown */
+    const char *zone;      /* NULL: unknown */
+    const char *ca_file;   /* PEM file to trust instead of the system's; NULL: the system's */
+
+    int64_t connect_timeout_ms;    /* DNS, TCP and TLS together */
+    int64_t first_byte_timeout_ms; /* request sent to first byte of the reply */
+    int64_t idle_timeout_ms;       /* between two reads of a reply */
+    int64_t total_timeout_ms;      /* the whole attempt */
+
+    int64_t connections_max;      /* at once in the process; 0: no bound */
+    int64_t idle_connections_max; /* kept open by each worker */
+    int64_t idle_keep_ms;         /* how long such a one is kept */
+    int64_t reply_bytes_max;      /* a reply that is read whole; then 502 */
+};
+
+struct upstream_settings {
+    const struct upstream_definition *definitions;
+    size_t definitions_count;
+};
+
+#endif
