@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * uv_poll_start() costs an epoll_ctl() or two, so the flags that are set are remembered and a call
+ * that changes nothing does nothing. libuv frees a handle at the end of the loop's turn: the memory
+ * of a closed socket stays that long, and a late event finds `on_ready` gone.
+ */
+#include "net/net_socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "net/net_internal.h"
+#include "net/net_listen.h"
+#include "net/net_transport.h"
+
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+static int flags_wanted(const struct net_socket *s)
+{
+    int flags = 0;
+    if (s->want_read || s->tls_wants_read) {
+        flags |= UV_READABLE;
+    }
+    if (s->want_write || s->tls_wants_write) {
+        flags |= UV_WRITABLE;
+    }
+    if (!s->told_hangup) {
+        flags |= UV_DISCONNECT;
+    }
+    return flags;
+}
+
+static void set_flags(struct net_socket *s)
+{
+    int flags = flags_wanted(s);
+    if (flags == s->flags) {
+        return;
+    }
+    s->flags = flags;
+    CHECK(uv_poll_start(&s->poll, flags, on_poll) == 0);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+    struct net_socket *s = handle->data;
+    unsigned told = 0;
+    if (status < 0) {
+        s->flags = -1; /* libuv stopped the handle */
+        told = NET_HANGUP | NET_READABLE | NET_WRITABLE;
+    } else {
+        told |= (events & UV_READABLE) != 0 ? NET_READABLE : 0;
+        told |= (events & UV_WRITABLE) != 0 ? NET_WRITABLE : 0;
+        told |= (events & UV_DISCONNECT) != 0 ? NET_HANGUP : 0;
+    }
+    if ((told & NET_HANGUP) != 0 && !s->told_hangup) {
+        s->told_hangup = true;
+        set_flags(s); /* or the loop would be woken for it again and again */
+    }
+    if (s->on_ready != NULL) {
+        s->on_ready(s->ctx, told);
+    }
+}
+
+/* Tells of bytes that TLS has decrypted already: no poll would. */
+static void on_held_bytes(struct net_task *task)
+{
+    struct net_socket *s =
+        (struct net_socket *)(void *)((char *)task - offsetof(struct net_socket, held));
+    if (s->on_ready != NULL && s->want_read) {
+        s->on_ready(s->ctx, NET_READABLE);
+    }
+}
+
+enum err net_socket_open(struct net_loop *loop, int fd, net_on_ready *on_ready, void *ctx,
+                         struct net_socket **out)
+{
+    struct net_socket *s = memory_new(sizeof(*s));
+    if (s == NULL) {
+        (void)close(fd); /* nothing was written */
+        return ERR_NO_MEMORY;
+    }
+    if (uv_poll_init(&loop->uv, &s->poll, fd) != 0) {
+        (void)close(fd); /* nothing was written */
+        memory_free(s);
+        return ERR_NET;
+    }
+    int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* no such thing on Unix */
+    s->loop = loop;
+    s->fd = fd;
+    s->on_ready = on_ready;
+    s->ctx = ctx;
+    s->poll.data = s;
+    s->transport = &net_transport_plain;
+    net_task_init(&s->held, on_held_bytes);
+    *out = s;
+    return ERR_OK;
+}
+
+void net_socket_attach(struct net_socket *s, net_on_ready *on_ready, void *ctx)
+{
+    s->on_ready = on_ready;
+    s->ctx = ctx;
+}
+
+static enum net_result plain_handshake(struct net_socket *s)
+{
+    (void)s;
+    return NET_OK;
+}
+
+static enum net_result of_errno(void)
+{
+    return errno == EAGAIN ? NET_AGAIN : NET_FAILED;
+}
+
+static enum net_result plain_read(struct net_socket *s, void *to, size_t size, size_t *got)
+{
+    ssize_t n;
+    do {
+        n = recv(s->fd, to, size, 0);
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0) {
+        return n == 0 ? NET_EOF : of_errno();
+    }
+    *got = (size_t)n;
+    return NET_OK;
+}
+
+static enum net_result plain_writev(struct net_socket *s, const struct iovec *pieces, int count,
+                                    size_t *sent)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces,
+                             .msg_iovlen = (size_t)count};
+    ssize_t n;
+    do {
+        n = sendmsg(s->fd, &message, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        return of_errno();
+    }
+    *sent = (size_t)n;
+    return NET_OK;
+}
+
+static bool plain_holds_bytes(const struct net_socket *s)
+{
+    (void)s;
+    return false;
+}
+
+static void plain_finish(struct net_socket *s)
+{
+    (void)shutdown(s->fd, SHUT_WR); /* a peer that has gone needs no farewell */
+}
+
+static void plain_end(struct net_socket *s)
+{
+    (void)s;
+}
+
+const struct net_transport net_transport_plain = {plain_handshake,   plain_read,   plain_writev,
+                                                  plain_holds_bytes, plain_finish, plain_end};
+
+enum net_result net_handshake(struct net_socket *s)
+{
+    enum net_result r = s->transport->handshake(s);
+    set_flags(s);
+    return r;
+}
+
+enum net_result net_read(struct net_socket *s, void *to, size_t size, size_t *got)
+{
+    return s->transport->read(s, to, size, got);
+}
+
+enum net_result net_writev(struct net_socket *s, const struct iovec *pieces, int count,
+                           size_t *sent)
+{
+    return s->transport->writev(s, pieces, count, sent);
+}
+
+void net_want(struct net_socket *s, bool readable, bool writable)
+{
+    s->want_read = readable;
+    s->want_write = writable;
+    set_flags(s);
+    if (readable && s->transport->holds_bytes(s)) {
+        net_loop_defer(s->loop, &s->held);
+    }
+}
+
+void net_finish(struct net_socket *s)
+{
+    s->transport->finish(s);
+}
+
+enum err net_connect_result(const struct net_socket *s)
+{
+    int why = 0;
+    socklen_t len = sizeof(why);
+    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &why, &len) != 0) {
+        return ERR_NET;
+    }
+    errno = why;
+    return why == 0 ? ERR_OK : why == ECONNREFUSED ? ERR_NET_REFUSED : ERR_NET;
+}
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+    memory_free(handle->data);
+}
+
+void net_socket_close(struct net_socket **socket)
+{
+    struct net_socket *s = *socket;
+    if (s == NULL) {
+        return;
+    }
+    *socket = NULL;
+    s->on_ready = NULL;
+    net_loop_undefer(&s->held);
+    s->transport->end(s);
+    uv_close((uv_handle_t *)&s->poll, on_socket_closed);
+    (void)close(s->fd); /* what was not sent is lost by intent */
+}
+
+void net_socket_reset(struct net_socket **socket)
+{
+    if (*socket == NULL) {
+        return;
+    }
+    struct linger none = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt((*socket)->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)); /* then a FIN */
+    net_socket_close(socket);
+}
+
+void net_peer_text(const struct net_socket *s, char *out, size_t size)
+{
+    struct net_address peer = {.len = sizeof(peer.storage)};
+    out[0] = '\0';
+    if (getpeername(s->fd, (struct sockaddr *)&peer.storage, &peer.len) != 0 ||
+        peer.storage.ss_family == AF_UNIX) {
+        return;
+    }
+    char text[80];
+    net_address_text(&peer, text, sizeof(text));
+    char *colon = strrchr(text, ':');
+    if (colon != NULL) {
+        *colon = '\0';
+    }
+    char *from = text;
+    if (text[0] == '[') {
+        text[strlen(text) - 1] = '\0';
+        from++;
+    }
+    span_copy_text(span_of(from), out, size);
+}
+
+enum err net_connect(struct net_loop *loop, const struct sockaddr *address, socklen_t address_len,
+                     net_on_ready *on_ready, void *ctx, struct net_socket **out)
+{
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return ERR_NET;
+    }
+    int r;
+    do {
+        r = connect(fd, address, address_len);
+    } while (r != 0 && errno == EINTR);
+    if (r != 0 && errno != EINPROGRESS) {
+        int why = errno;
+        (void)close(fd); /* nothing was written */
+        errno = why;
+        return why == ECONNREFUSED ? ERR_NET_REFUSED : ERR_NET;
+    }
+    enum err e = net_socket_open(loop, fd, on_ready, ctx, out);
+    if (e == ERR_OK) {
+        net_want(*out, false, true);
+    }
+    return e;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * net_socket.h — a connected stream, plain or TLS, and whether it is ready.
+ *
+ * Readiness, not completion: the owner asks for readable and writable, is told when, and reads and
+ * writes its own memory. A transport is a small table of functions, so that plain and TLS look
+ * alike. Asking for what was already asked costs nothing; a change costs system calls, therefore:
+ * leave `readable` on unless bytes wait that nobody wants, and ask for `writable` only after
+ * NET_AGAIN from a write. A peer that hangs up is always told.
+ *
+ * Ownership  net_socket_open() takes the descriptor; net_socket_close() ends both. After it no
+ *            handler is called.
+ * Threads    the loop's own.
+ * Sources    OpenSSL 3 SSL_read(3), SSL_write(3); libuv uv_poll_t.
+ */
+#ifndef NET_NET_SOCKET_H
+#define NET_NET_SOCKET_H
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct net_loop;
+struct net_socket;
+struct net_tls;
+
+enum net_events { NET_READABLE = 1, NET_WRITABLE = 2, NET_HANGUP = 4 };
+
+enum net_result {
+    NET_OK,     /* some bytes moved */
+    NET_AGAIN,  /* nothing now; the handler is called when there is */
+    NET_EOF,    /* the peer sent its last byte */
+    NET_FAILED, /* the connection is of no more use */
+};
+
+/* `events` are net_events. The handler may close the socket. */
+typedef void net_on_ready(void *ctx, unsigned events);
+
+/* Wraps the connected (or connecting) non-blocking socket `fd`. On failure `fd` is closed. */
+MUST_USE enum err net_socket_open(struct net_loop *loop, int fd, net_on_ready *on_ready, void *ctx,
+                                  struct net_socket **out);
+
+/* Gives the socket another owner's handler. */
+void net_socket_attach(struct net_socket *s, net_on_ready *on_ready, void *ctx);
+
+/*
+ * Puts TLS over the socket. As a server when `host` is NULL; as a client `host` is sent as SNI and
+ * the certificate must be valid for it. Then call net_handshake().
+ */
+MUST_USE enum err net_socket_start_tls(struct net_socket *s, struct net_tls *tls, const char *host);
+
+/* Goes on with the TLS handshake: NET_OK when it is done (at once for plain sockets). */
+enum net_result net_handshake(struct net_socket *s);
+
+/* Reads up to `size` bytes; `*got` is set on NET_OK. */
+enum net_result net_read(struct net_socket *s, void *to, size_t size, size_t *got);
+
+/* Writes what it can of the pieces; `*sent` is set on NET_OK, and may be less than all. */
+enum net_result net_writev(struct net_socket *s, const struct iovec *pieces, int count,
+                           size_t *sent);
+
+/* What the owner wants to be told of, from now on. Bytes that TLS already holds count as readable.
+ */
+void net_want(struct net_socket *s, bool readable, bool writable);
+
+/* Says that no more will be written (shutdown, TLS close_notify). */
+void net_finish(struct net_socket *s);
+
+/* Whether a connect() that was under way has succeeded. Call at the first NET_WRITABLE. */
+MUST_USE enum err net_connect_result(const struct net_socket *s);
+
+/* Closes `*s` and sets it to NULL; nothing if it is NULL. */
+void net_socket_close(struct net_socket **s);
+
+/* The same with a reset: the peer sees an error, not an end. */
+void net_socket_reset(struct net_socket **s);
+
+/* The peer's address as text ("192.0.2.1", "2001:db8::1", "" for a Unix socket). */
+void net_peer_text(const struct net_socket *s, char *out, size_t size);
+
+/* Starts connecting to `address`. The socket becomes writable when that is decided. */
+MUST_USE enum err net_connect(struct net_loop *loop, const struct sockaddr *address,
+                              socklen_t address_len, net_on_ready *on_ready, void *ctx,
+                              struct net_socket **out);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server.h — one worker's client side: listeners, connections, requests.
+ *
+ * Ownership  server_open() hands the server to its worker. TLS contexts are counted.
+ * Threads    the worker's loop, but for server_hand_over() (any).
+ * Sources    RFC 9112.
+ */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include <stdatomic.h>
+
+#include "base/err.h"
+#include "server/server_settings.h"
+
+struct exchange;
+struct net_loop;
+struct net_tls;
+struct server;
+
+/* A request's head is complete. `x` is the callee's from now on (exchange.h). */
+typedef void server_on_request(void *ctx, struct exchange *x);
+
+struct server_options {
+    const struct server_settings *settings; /* copied */
+    server_on_request *on_request;
+    void *ctx;
+    _Atomic int64_t *connections; /* shared by all servers of the process, for connections_max */
+};
+
+MUST_USE enum err server_open(struct net_loop *loop, const struct server_options *options,
+                              struct server **out);
+
+/* Accepts from the listening socket `fd` (taken). `tls` is NULL for plain; referenced. `listener`
+ * numbers it, for server_set_tls(). */
+MUST_USE enum err server_listen(struct server *s, int fd, unsigned listener, struct net_tls *tls);
+
+/* New connections of `listener` get this context (certificate reload). */
+void server_set_tls(struct server *s, unsigned listener, struct net_tls *tls);
+
+/* New settings, for connections and requests from now on. */
+void server_set_settings(struct server *s, const struct server_settings *settings);
+
+/* Connections open here: for choosing the least loaded worker. Any thread. */
+unsigned server_connection_count(const struct server *s);
+
+/* Other workers' servers of the same listeners: a connection accepted here goes to the least loaded
+ * when this one has max(8, 12 %) more. */
+void server_set_siblings(struct server *s, struct server *const *siblings, size_t count);
+
+/* Stops accepting, closes idle connections, and answers what is in flight with Connection: close.
+ * Then server_is_idle() becomes true, at the latest when the last exchange ends. */
+void server_drain(struct server *s);
+bool server_is_idle(const struct server *s);
+
+/* Closes everything, mid-reply too (their exchanges get an event and are gone first). */
+void server_close(struct server **s);
+
+#endif
