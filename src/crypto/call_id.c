@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel is asked for the random bytes of 25 ids at a time: a system call costs ten times what
+ * an id does.
+ */
+#include "crypto/call_id.h"
+
+#include "crypto/random.h"
+
+#define RANDOM_BYTES 10
+#define AT_ONCE      25
+
+static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
+
+static _Thread_local uint8_t pool[AT_ONCE * RANDOM_BYTES];
+static _Thread_local size_t pool_left;
+
+void crypto_call_id_make(wall_us now, struct crypto_call_id *out)
+{
+    if (pool_left == 0) {
+        crypto_random(pool, sizeof(pool));
+        pool_left = AT_ONCE;
+    }
+    pool_left--;
+    uint64_t ms = (uint64_t)(now.us / 1000);
+    for (int i = 0; i < 6; i++) {
+        out->bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
+    }
+    memcpy(out->bytes + 6, pool + pool_left * RANDOM_BYTES, RANDOM_BYTES);
+    crypto_call_id_write(out->bytes, out->text);
+}
+
+void crypto_call_id_write(const uint8_t bytes[CRYPTO_CALL_ID_BYTES],
+                          char out[CRYPTO_CALL_ID_CHARS + 1])
+{
+    uint64_t high = 0, low = 0;
+    for (int i = 0; i < 8; i++) {
+        high = high << 8 | bytes[i];
+        low = low << 8 | bytes[8 + i];
+    }
+    for (int i = CRYPTO_CALL_ID_CHARS; i > 0; i--) {
+        out[i - 1] = alphabet[low & 31];
+        low = low >> 5 | high << 59;
+        high >>= 5;
+    }
+    out[CRYPTO_CALL_ID_CHARS] = '\0';
+}
+
+static int value_of(uint8_t c)
+{
+    if (c >= 'A' && c <= 'Z') {
+        c = (uint8_t)(c - 'A' + 'a');
+    }
+    for (int i = 0; i < 32; i++) {
+        if (alphabet[i] == (char)c) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+enum err crypto_call_id_parse(struct span text, uint8_t out[CRYPTO_CALL_ID_BYTES])
+{
+    if (text.len != CRYPTO_CALL_ID_CHARS || text.at[0] < '0' || text.at[0] > '7') {
+        return ERR_VALUE_INVALID; /* 26 characters are 130 bits: the first holds only three */
+    }
+    uint64_t high = 0, low = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        int value = value_of(text.at[i]);
+        if (value < 0) {
+            return ERR_VALUE_INVALID;
+        }
+        high = high << 5 | low >> 59;
+        low = low << 5 | (uint64_t)value;
+    }
+    for (int i = 0; i < 8; i++) {
+        out[i] = (uint8_t)(high >> (56 - 8 * i));
+        out[8 + i] = (uint8_t)(low >> (56 - 8 * i));
+    }
+    return ERR_OK;
+}
