@@ -1,17 +1,116 @@
 # The front door. `make help` is the manual.
-BUILD ?= build
+# SPDX-License-Identifier: Apache-2.0
+PY := /usr/bin/python3
+JUNIT_DIR ?= $(CURDIR)/build/junit
+FUZZ_SECONDS ?= 10
+TESTS ?=
+GEMMA ?= 1
+MESON_TEST = meson test --print-errorlogs -q
+NICE ?= nice -n 5
+
+export JUNIT_DIR FUZZ_SECONDS
+export ATLAS ?= $(CURDIR)/build/atlas
+
 .DEFAULT_GOAL := build
+.PHONY: build run test check unit e2e wire clients fuzz fault bench asan tsan valgrind coverage lint fmt \
+	docs release debug install-hook clean help
 
-.PHONY: build unit fmt help
+##: building
 build: ## build/atlas, optimised, with symbols
-	@test -d $(BUILD) || meson setup $(BUILD) >/dev/null
-	@meson compile -C $(BUILD)
+	@tools/setup.sh build
+	@tools/build.sh build -Db_lto=true -Dtests=disabled
 
-unit: build ## unit tests
-	@meson test -C $(BUILD) --suite unit --print-errorlogs
+debug: ## build-debug/atlas: no optimisation, slow checks on
+	@tools/setup.sh build
+	@tools/build.sh build-debug -Dbuildtype=debug -Dslow_checks=true -Dtests=disabled
+
+release: build ## build-release/atlas-VERSION.tar.gz: program, licence, pages
+	@tools/release.sh
+
+##: running
+run: build ## real models, Atlas in front of them, and curls to paste (GEMMA=0, PORT=, ADMIN_PORT=)
+	@tools/setup.sh run
+	@exec $(PY) tools/run/run.py
+
+##: testing (TESTS='words' chooses: `make unit TESTS=span`, `make e2e TESTS=stream`)
+test: ## all suites, short fuzz and fault, unit and e2e again under ASan+UBSan
+	@tools/suites.sh unit e2e wire clients fuzz fault asan
+
+check: ## what CI does: lint, then test
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test
+
+unit: ## unit tests, with slow checks (build-unit)
+	@tools/setup.sh build test
+	@tools/build.sh build-unit -Dslow_checks=true
+	@tools/unit.sh build-unit unit $(TESTS)
+
+e2e: build ## pytest against build/atlas
+	@tools/setup.sh test
+	@tools/pytest.sh e2e $(TESTS)
+
+wire: build ## varnishtest scripts: torn chunks, slow heads, half-closes
+	@tools/setup.sh test
+	@tests/wire/run.sh $(TESTS)
+
+clients: build ## the official SDKs, against real models and the simulator
+	@tools/setup.sh test run
+	@tests/clients/run.sh $(TESTS)
+
+fuzz: ## libFuzzer, FUZZ_SECONDS each (10)
+	@tools/setup.sh build test
+	@tests/fuzz/run.sh $(TESTS)
+
+fault: ## the n-th malloc, read, write, connect, SQL step fails
+	@tools/setup.sh build test
+	@tests/fault/run.sh $(TESTS)
+
+asan: ## unit and e2e under ASan+UBSan
+	@tools/setup.sh build test
+	@tools/build.sh build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
+	@tools/unit.sh build-asan unit-asan $(TESTS)
+	@ATLAS=$(CURDIR)/build-asan/atlas tools/pytest.sh e2e-asan $(TESTS)
+
+tsan: ## unit and e2e under TSan
+	@tools/setup.sh build test
+	@tools/build.sh build-tsan -Db_sanitize=thread -Db_lundef=false -Doptimization=1
+	@tools/unit.sh build-tsan unit-tsan $(TESTS)
+	@ATLAS=$(CURDIR)/build-tsan/atlas tools/pytest.sh e2e-tsan $(TESTS)
+
+valgrind: ## unit tests under valgrind
+	@tools/setup.sh build test valgrind
+	@tools/build.sh build-unit -Dslow_checks=true
+	@WRAP="valgrind -q --error-exitcode=99 --leak-check=full" tools/unit.sh build-unit unit-valgrind $(TESTS)
+
+coverage: ## build-coverage/coverage.txt: lines that unit and e2e reach
+	@tools/setup.sh build test coverage
+	@tools/build.sh build-coverage -Db_coverage=true -Doptimization=0
+	@tools/unit.sh build-coverage unit-coverage
+	@ATLAS=$(CURDIR)/build-coverage/atlas tools/pytest.sh e2e-coverage
+	@gcovr -r . -e tests build-coverage --txt build-coverage/coverage.txt --print-summary
+
+bench: build ## direct, nginx, haproxy, Atlas in one run: a table and a plot
+	@tools/setup.sh bench
+	@tests/bench/run.sh
+
+##: before a commit
+lint: ## format, linters, our own checkers
+	@tools/setup.sh build lint
+	@tools/lint.sh
 
 fmt: ## format the C sources
+	@tools/setup.sh lint
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format-14 -i
 
-help:
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+docs: build ## write docs/reference/ anew
+	@$(ATLAS) docs docs/reference
+
+install-hook: ## git hook: format and lint what is committed
+	@ln -sf ../../tools/pre-commit "$$(git rev-parse --git-dir)/hooks/pre-commit"
+
+clean: ## remove every build folder
+	@rm -rf build build-*
+
+help: ## this page
+	@awk -F':.*## ' '/^##:/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

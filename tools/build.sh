@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# build.sh FOLDER [meson option]… — sets a build folder up once (anew when its options change) and
+# compiles it. A variant is a folder, so they live side by side.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=$1
+shift
+options="CC=${CC:-} $*"
+if [ "$(cat "$folder/.options" 2>/dev/null)" != "$options" ]; then
+    mkdir -p "$folder"
+    [ -f "$folder/build.ninja" ] && set -- --wipe "$@"
+    meson setup "$folder" "$@" >"$folder.log" 2>&1 || { cat "$folder.log" >&2; exit 1; }
+    rm -f "$folder.log"
+    printf '%s' "$options" >"$folder/.options"
+fi
+targets=()
+# The program's own folder holds the program alone: the tests have theirs.
+grep -q '^build atlas:' "$folder/build.ninja" && [ "$folder" = build ] && targets=(atlas)
+exec nice -n 5 ninja -C "$folder" --quiet "${targets[@]}"

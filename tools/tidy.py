@@ -1,0 +1,73 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""tidy.py [FILE]…: clang-tidy over the tree or the files given, as many at a time as cores.
+
+The compile database is clang's own (build-tidy). A file that was clean is not looked at again until
+it, a header of ours that it includes, its command or the settings change: build-tidy/clean/ holds
+an empty file named by the hash of all four.
+"""
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+
+FOLDER = pathlib.Path("build-tidy")
+CLEAN = FOLDER / "clean"
+OPTIONS = ["-Dtests=enabled", "-Dfuzzing=true"]
+
+
+def database():
+    """The commands by file, the folder set up when it is not there yet."""
+    if not (FOLDER / "build.ninja").exists():
+        subprocess.run(["meson", "setup", FOLDER, *OPTIONS], check=True, stdout=subprocess.DEVNULL,
+                       env={**os.environ, "CC": "clang-14", "CXX": "clang++-14"})
+    else:
+        subprocess.run(["ninja", "-C", FOLDER, "--quiet", "build.ninja"], check=True,
+                       stdout=subprocess.DEVNULL)
+    return {os.path.normpath(FOLDER / row["file"]): row["command"]
+            for row in json.loads((FOLDER / "compile_commands.json").read_text())}
+
+
+def key_of(command):
+    """The hash of all that the verdict on one file depends on."""
+    words = [w for w in shlex.split(command) if not w.startswith("-M") and not w.endswith((".d", ".o"))]
+    words = [w for w in words if w not in ("-c", "-o")]
+    rule = subprocess.run([*words, "-MM"], cwd=FOLDER, check=True, capture_output=True, text=True).stdout
+    needs = sorted(rule.replace("\\\n", " ").split(":", 1)[1].split())
+    digest = hashlib.sha256(pathlib.Path(".clang-tidy").read_bytes() + " ".join(words).encode())
+    for need in needs:
+        digest.update((FOLDER / need).read_bytes())
+    return digest.hexdigest()
+
+
+def look_at(path, command):
+    """None when the file is clean, else what clang-tidy says."""
+    mark = CLEAN / key_of(command)
+    if mark.exists():
+        return None
+    # The analyzer follows what callers could do; a test's callers are its assertions.
+    less = ["--checks=-clang-analyzer-*"] if path.startswith("tests/") else []
+    done = subprocess.run(["clang-tidy-14", "--quiet", *less, "-p", FOLDER, path],
+                          capture_output=True, text=True)
+    if done.returncode == 0:
+        mark.touch()
+        return None
+    return done.stdout + (done.stderr if not done.stdout else "")
+
+
+def main():
+    commands = database()
+    CLEAN.mkdir(exist_ok=True)
+    chosen = [os.path.normpath(p) for p in sys.argv[1:]] or sorted(commands)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        said = list(pool.map(lambda p: look_at(p, commands[p]), [p for p in chosen if p in commands]))
+    for text in filter(None, said):
+        print(text)
+    sys.exit(any(said))
+
+
+main()
