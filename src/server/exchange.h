@@ -2,15 +2,16 @@
 /*
  * exchange.h — one request of a client and the reply to it, on whatever HTTP version.
  *
- * The reader pulls: the body is read when it is asked for, and a client that does not take its reply
- * stops the one who writes it. All that happens afterwards is told by one event function that says
- * nothing: look at the facts (exchange_pull(), exchange_waiting(), exchange_is_gone()).
+ * The reader pulls: the body is read when it is asked for, and a client that does not take its
+ * reply stops the one who writes it. All that happens afterwards is told by one event function that
+ * says nothing: look at the facts (exchange_pull(), exchange_waiting(), exchange_is_gone()).
  *
- * Life: the server calls server_on_request with the head read and no body byte consumed. The handler
- * attaches itself, pulls the body or not, puts a head, puts a body, finishes. exchange_finish() or
- * exchange_cancel() ends it: the exchange must not be touched afterwards and no event follows.
- * Each exchange is ended by exactly one of these. The connection then serves the next request, or
- * closes: when the body was not read to its end, the client asked for it, or the reply was broken.
+ * Life: the server calls server_on_request with the head read and no body byte consumed. The
+ * handler attaches itself, pulls the body or not, puts a head, puts a body, finishes.
+ * exchange_finish() or exchange_cancel() ends it: the exchange must not be touched afterwards and
+ * no event follows. Each exchange is ended by exactly one of these. The connection then serves the
+ * next request, or closes: when the body was not read to its end, the client asked for it, or the
+ * reply was broken.
  *
  * Ownership  the server's; the handler has it from server_on_request until it ends it. The head and
  *            its spans live as long as the exchange. Spans put are written or copied before return.

@@ -79,7 +79,8 @@ enum attempt_pulled { ATTEMPT_SOME, ATTEMPT_LATER, ATTEMPT_DONE, ATTEMPT_BROKEN 
 enum attempt_pulled attempt_pull(struct attempt *a, void *to, size_t size, size_t *got);
 
 /* When the head's first byte came (us 0 before). The address connected to, in text. Whether the
- * connection had served an earlier attempt. Whether any byte of the request was given to the kernel. */
+ * connection had served an earlier attempt. Whether any byte of the request was given to the
+ * kernel. */
 mono_us attempt_first_byte(const struct attempt *a);
 const char *attempt_peer(const struct attempt *a);
 bool attempt_was_reused(const struct attempt *a);

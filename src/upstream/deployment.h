@@ -26,8 +26,8 @@ struct deployment {
     char *host;                            /* without brackets */
     uint16_t port;
     bool https;
-    struct span host_field;  /* "Host: h:p\r\n" */
-    struct span path_prefix; /* "/v1" */
+    struct span host_field;   /* "Host: h:p\r\n" */
+    struct span path_prefix;  /* "/v1" */
     struct span fixed_fields; /* Host, Authorization, Via, Accept-Encoding, User-Agent lines */
     struct net_tls *tls;      /* NULL for http */
     _Atomic int64_t in_flight, connections;
@@ -42,6 +42,7 @@ struct deployment *deployment_ref(struct deployment *d);
 void deployment_unref(struct deployment **d);
 
 /* Whether `d` was made from settings equal to these (secrets and CA path too). */
-bool deployment_is_made_from(const struct deployment *d, const struct upstream_definition *definition);
+bool deployment_is_made_from(const struct deployment *d,
+                             const struct upstream_definition *definition);
 
 #endif

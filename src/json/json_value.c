@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Escapes are undone one character at a time by next_piece(), which both the comparing and the
+ * copying functions use, so they cannot differ.
+ */
+#include "json/json_value.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "base/memory.h"
+
+#define FEW_KEYS     16  /* up to so many, all pairs are compared … */
+#define SHORT_KEY    64  /* … if no key is longer than this or has escapes */
+#define NUMBER_BYTES 400 /* the longest number that is converted */
+
+static bool is_text(const struct json_index *x, uint32_t row)
+{
+    return json_kind(x, row) == JSON_STRING || json_kind(x, row) == JSON_KEY;
+}
+
+struct span json_inside(const struct json_index *x, uint32_t row)
+{
+    CHECK(is_text(x, row));
+    const struct json_row *r = json_row(x, row);
+    return (struct span){x->text.at + r->offset + 1, r->len - 2};
+}
+
+/* The value of four hexadecimal digits, which the index has checked. */
+static uint32_t hex4(const uint8_t *at)
+{
+    uint32_t value = 0;
+    for (int i = 0; i < 4; i++) {
+        uint8_t digit = at[i];
+        value = value << 4 | (uint32_t)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
+    }
+    return value;
+}
+
+/* Writes a code point as UTF-8 and returns its length. */
+static size_t put_utf8(uint32_t code, uint8_t out[4])
+{
+    if (code < 0x80) {
+        out[0] = (uint8_t)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        out[0] = (uint8_t)(0xc0 | code >> 6);
+        out[1] = (uint8_t)(0x80 | (code & 0x3f));
+        return 2;
+    }
+    if (code < 0x10000) {
+        out[0] = (uint8_t)(0xe0 | code >> 12);
+        out[1] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
+        out[2] = (uint8_t)(0x80 | (code & 0x3f));
+        return 3;
+    }
+    out[0] = (uint8_t)(0xf0 | code >> 18);
+    out[1] = (uint8_t)(0x80 | (code >> 12 & 0x3f));
+    out[2] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
+    out[3] = (uint8_t)(0x80 | (code & 0x3f));
+    return 4;
+}
+
+/* Part of what a string says: either bytes of the text or an escape, undone. */
+struct piece {
+    struct span said;
+    uint8_t undone[4];
+    bool half; /* a surrogate without its partner; U+FFFD stands for it */
+};
+
+/* Undoes the \u at `at`; returns how many bytes of the text that took. */
+static size_t undo_code(const uint8_t *at, const uint8_t *end, struct piece *out)
+{
+    uint32_t code = hex4(at + 2);
+    size_t taken = 6;
+    if (code >= 0xd800 && code < 0xdc00 && end - at >= 12 && at[6] == '\\' && at[7] == 'u') {
+        uint32_t low = hex4(at + 8);
+        if (low >= 0xdc00 && low < 0xe000) {
+            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+            taken = 12;
+        }
+    }
+    out->half = code >= 0xd800 && code < 0xe000;
+    out->said = span_make(out->undone, put_utf8(out->half ? 0xfffd : code, out->undone));
+    return taken;
+}
+
+/* Takes the next piece off the front of `left`, which is not empty. `out` must not move. */
+static void next_piece(struct span *left, struct piece *out)
+{
+    static const uint8_t plain[256] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+                                       ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
+    size_t taken = 0;
+    out->half = false;
+    if (left->at[0] != '\\') {
+        const uint8_t *slash = memchr(left->at, '\\', left->len);
+        taken = slash == NULL ? left->len : (size_t)(slash - left->at);
+        out->said = span_make(left->at, taken);
+    } else if (left->at[1] == 'u') {
+        taken = undo_code(left->at, left->at + left->len, out);
+    } else {
+        out->undone[0] = plain[left->at[1]];
+        out->said = span_make(out->undone, 1);
+        taken = 2;
+    }
+    *left = span_cut(*left, taken, left->len);
+}
+
+/* Whether the inside of a string with escapes reads `text`. */
+static bool escaped_is(struct span inside, struct span text)
+{
+    while (inside.len > 0) {
+        struct piece piece;
+        next_piece(&inside, &piece);
+        if (piece.half || !span_starts(text, piece.said)) {
+            return false;
+        }
+        text = span_cut(text, piece.said.len, text.len);
+    }
+    return text.len == 0;
+}
+
+bool json_text_is(const struct json_index *x, uint32_t row, struct span text)
+{
+    if (!is_text(x, row)) {
+        return false;
+    }
+    struct span inside = json_inside(x, row);
+    if ((json_row(x, row)->flags & JSON_ESCAPED) == 0) {
+        return span_equal(inside, text);
+    }
+    return escaped_is(inside, text);
+}
+
+/* Undoes all of `inside`; `*halves` counts what has no meaning. */
+static size_t undo(struct span inside, uint8_t *out, size_t *halves)
+{
+    size_t len = 0;
+    while (inside.len > 0) {
+        struct piece piece;
+        next_piece(&inside, &piece);
+        memcpy(out + len, piece.said.at, piece.said.len);
+        len += piece.said.len;
+        *halves += piece.half;
+    }
+    return len;
+}
+
+size_t json_unescape(const struct json_index *x, uint32_t row, uint8_t *out, size_t *halves)
+{
+    size_t found = 0;
+    size_t len = undo(json_inside(x, row), out, &found);
+    if (halves != NULL) {
+        *halves = found;
+    }
+    return len;
+}
+
+enum err json_text(const struct json_index *x, uint32_t row, struct arena *arena, struct span *out)
+{
+    if (!is_text(x, row)) {
+        return ERR_VALUE_INVALID;
+    }
+    struct span inside = json_inside(x, row);
+    if ((json_row(x, row)->flags & JSON_ESCAPED) == 0) {
+        *out = inside;
+        return ERR_OK;
+    }
+    uint8_t *room = arena_alloc(arena, inside.len);
+    if (room == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    size_t halves = 0;
+    size_t len = undo(inside, room, &halves);
+    if (halves != 0) {
+        return ERR_VALUE_INVALID;
+    }
+    *out = span_make(room, len);
+    return ERR_OK;
+}
+
+uint32_t json_find_key(const struct json_index *x, uint32_t object, struct span name)
+{
+    if (json_kind(x, object) != JSON_OBJECT) {
+        return JSON_NONE;
+    }
+    uint32_t key = json_first(x, object);
+    while (key != JSON_NONE && !json_text_is(x, key, name)) {
+        key = json_next(x, key);
+    }
+    return key;
+}
+
+uint32_t json_find(const struct json_index *x, uint32_t object, struct span name)
+{
+    uint32_t key = json_find_key(x, object, name);
+    return key == JSON_NONE ? JSON_NONE : key + 1;
+}
+
+uint32_t json_count(const struct json_index *x, uint32_t row)
+{
+    uint32_t count = 0;
+    for (uint32_t i = json_first(x, row); i != JSON_NONE; i = json_next(x, i)) {
+        count++;
+    }
+    return count;
+}
+
+/* How the keys of an object are best compared. */
+struct keys {
+    uint32_t count;
+    size_t escaped_bytes; /* room that undoing the escapes of all of them takes */
+    bool all_short;
+};
+
+static struct keys measure_keys(const struct json_index *x, uint32_t object)
+{
+    struct keys keys = {0, 0, true};
+    for (uint32_t key = json_first(x, object); key != JSON_NONE; key = json_next(x, key)) {
+        const struct json_row *r = json_row(x, key);
+        bool escaped = (r->flags & JSON_ESCAPED) != 0;
+        keys.count++;
+        keys.escaped_bytes += escaped ? r->len : 0;
+        keys.all_short = keys.all_short && !escaped && r->len <= SHORT_KEY;
+    }
+    return keys;
+}
+
+/* The first of a few short keys that repeats an earlier one. */
+static uint32_t duplicate_of_few(const struct json_index *x, uint32_t object)
+{
+    struct span seen[FEW_KEYS];
+    uint32_t count = 0;
+    for (uint32_t key = json_first(x, object); key != JSON_NONE; key = json_next(x, key)) {
+        struct span name = json_source(x, key);
+        for (uint32_t i = 0; i < count; i++) {
+            if (span_equal(seen[i], name)) {
+                return key;
+            }
+        }
+        seen[count++] = name;
+    }
+    return JSON_NONE;
+}
+
+/* A key in the table of keys seen. */
+struct seen_key {
+    const uint8_t *at; /* NULL: free */
+    uint32_t len;
+    uint32_t hash;
+};
+
+/* Puts `name` into a table of a power of two of slots; false if it is there already. */
+static bool add_seen(struct seen_key *table, size_t slots, struct span name)
+{
+    uint64_t hash = map_hash(name);
+    struct seen_key *slot = &table[hash & (slots - 1)];
+    while (slot->at != NULL) {
+        if (slot->hash == (uint32_t)(hash >> 32) &&
+            span_equal(span_make(slot->at, slot->len), name)) {
+            return false;
+        }
+        slot = slot + 1 < table + slots ? slot + 1 : table;
+    }
+    *slot = (struct seen_key){name.at, (uint32_t)name.len, (uint32_t)(hash >> 32)};
+    return true;
+}
+
+/* The first key that repeats an earlier one; `room` is for undoing escapes. */
+static uint32_t duplicate_of_many(const struct json_index *x, uint32_t object,
+                                  struct seen_key *table, size_t slots, uint8_t *room)
+{
+    for (uint32_t key = json_first(x, object); key != JSON_NONE; key = json_next(x, key)) {
+        struct span name = json_inside(x, key);
+        if ((json_row(x, key)->flags & JSON_ESCAPED) != 0) {
+            name = span_make(room, json_unescape(x, key, room, NULL));
+            room += name.len;
+        }
+        if (!add_seen(table, slots, name)) {
+            return key;
+        }
+    }
+    return JSON_NONE;
+}
+
+enum err json_first_duplicate(const struct json_index *x, uint32_t object, uint32_t *key)
+{
+    if (json_kind(x, object) != JSON_OBJECT) {
+        *key = JSON_NONE;
+        return ERR_OK;
+    }
+    struct keys keys = measure_keys(x, object);
+    if (keys.count <= FEW_KEYS && keys.all_short) {
+        *key = duplicate_of_few(x, object);
+        return ERR_OK;
+    }
+    size_t slots = FEW_KEYS;
+    while (slots < (size_t)keys.count * 2) {
+        slots *= 2;
+    }
+    struct seen_key *table = memory_new_array(slots, sizeof(*table));
+    uint8_t *room = memory_raw(keys.escaped_bytes + 1);
+    enum err e = table == NULL || room == NULL ? ERR_NO_MEMORY : ERR_OK;
+    if (e == ERR_OK) {
+        *key = duplicate_of_many(x, object, table, slots, room);
+    }
+    memory_free(room);
+    memory_free(table);
+    return e;
+}
+
+enum err json_bool(const struct json_index *x, uint32_t row, bool *out)
+{
+    enum json_kind kind = json_kind(x, row);
+    if (kind != JSON_TRUE && kind != JSON_FALSE) {
+        return ERR_VALUE_INVALID;
+    }
+    *out = kind == JSON_TRUE;
+    return ERR_OK;
+}
+
+enum err json_double(const struct json_index *x, uint32_t row, double *out)
+{
+    struct span source = json_source(x, row);
+    if (json_kind(x, row) != JSON_NUMBER || source.len > NUMBER_BYTES) {
+        return ERR_VALUE_INVALID;
+    }
+    char text[NUMBER_BYTES + 1];
+    span_copy_text(source, text, sizeof(text));
+    double value = strtod(text, NULL);
+    if (isinf(value)) {
+        return ERR_VALUE_INVALID;
+    }
+    *out = value;
+    return ERR_OK;
+}
+
+/* A number with a point or an exponent that is whole all the same. */
+static enum err whole_double(const struct json_index *x, uint32_t row, int64_t *out)
+{
+    const double most = 9007199254740992.0; /* 2^53: up to there each whole number is a double */
+    double value;
+    enum err e = json_double(x, row, &value);
+    if (e != ERR_OK) {
+        return e;
+    }
+    if (value < -most || value > most || (double)(int64_t)value != value) {
+        return ERR_VALUE_INVALID;
+    }
+    *out = (int64_t)value;
+    return ERR_OK;
+}
+
+enum err json_int64(const struct json_index *x, uint32_t row, int64_t *out)
+{
+    if (json_kind(x, row) != JSON_NUMBER) {
+        return ERR_VALUE_INVALID;
+    }
+    if ((json_row(x, row)->flags & JSON_FRACTION) != 0) {
+        return whole_double(x, row, out);
+    }
+    struct span digits = json_source(x, row);
+    bool negative = digits.at[0] == '-';
+    digits = span_cut(digits, negative, digits.len);
+    uint64_t value;
+    if (!span_to_u64(digits, (uint64_t)INT64_MAX + negative, &value)) {
+        return ERR_VALUE_INVALID;
+    }
+    *out = (int64_t)(negative ? 0 - value : value);
+    return ERR_OK;
+}

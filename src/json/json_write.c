@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "json/json_write.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "json/json_scan.h"
+
+#define MAX_DEPTH 64
+
+void json_write_init(struct json_writer *w, struct buf *out)
+{
+    *w = (struct json_writer){.out = out};
+}
+
+static bool in_object(const struct json_writer *w)
+{
+    return w->depth > 0 && (w->objects >> (w->depth - 1) & 1) != 0;
+}
+
+/* What goes before a value: a comma, or nothing behind a key. */
+static void before_value(struct json_writer *w)
+{
+    CHECK(w->keyed == in_object(w));
+    CHECK(w->depth > 0 || !w->comma); /* one value at the top */
+    if (w->comma && !w->keyed) {
+        buf_put_byte(w->out, ',');
+    }
+    w->comma = true;
+    w->keyed = false;
+}
+
+static void open_container(struct json_writer *w, bool object)
+{
+    CHECK(w->depth < MAX_DEPTH);
+    before_value(w);
+    buf_put_byte(w->out, object ? '{' : '[');
+    w->objects &= ~(UINT64_C(1) << w->depth);
+    w->objects |= (uint64_t)object << w->depth;
+    w->depth++;
+    w->comma = false;
+}
+
+void json_write_object(struct json_writer *w)
+{
+    open_container(w, true);
+}
+
+void json_write_array(struct json_writer *w)
+{
+    open_container(w, false);
+}
+
+void json_write_end(struct json_writer *w)
+{
+    CHECK(w->depth > 0 && !w->keyed);
+    buf_put_byte(w->out, in_object(w) ? '}' : ']');
+    w->depth--;
+    w->comma = true;
+}
+
+void json_write_key_span(struct json_writer *w, struct span key)
+{
+    CHECK(in_object(w) && !w->keyed);
+    if (w->comma) {
+        buf_put_byte(w->out, ',');
+    }
+    json_put_string(w->out, key);
+    buf_put_byte(w->out, ':');
+    w->comma = true;
+    w->keyed = true;
+}
+
+void json_write_key(struct json_writer *w, const char *key)
+{
+    json_write_key_span(w, span_of(key));
+}
+
+/* A byte that a string may not hold as it is: its escape. */
+static void put_escape(struct buf *out, uint8_t byte)
+{
+    static const char letters[256] = {['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+                                      ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't'};
+    static const char digits[] = "0123456789abcdef";
+    if (letters[byte] != 0) {
+        buf_put(out, span_make((const char[]){'\\', letters[byte]}, 2));
+    } else {
+        const char code[] = {'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15]};
+        buf_put(out, span_make(code, sizeof(code)));
+    }
+}
+
+/* Puts well-formed UTF-8, escaping what must be. */
+static void put_well_formed(struct buf *out, struct span text)
+{
+    const uint8_t *at = text.at;
+    const uint8_t *end = text.at + text.len;
+    while (at < end) {
+        const uint8_t *special = json_scan_special(at, end);
+        buf_put(out, span_make(at, (size_t)(special - at)));
+        if (special < end) {
+            put_escape(out, *special++);
+        }
+        at = special;
+    }
+}
+
+void json_put_string(struct buf *out, struct span text)
+{
+    buf_put_byte(out, '"');
+    while (text.len > 0) {
+        size_t good = json_scan_utf8(text);
+        put_well_formed(out, span_cut(text, 0, good));
+        text = span_cut(text, good, text.len);
+        if (text.len > 0) {
+            size_t bad;
+            (void)json_scan_character(text.at, text.at + text.len, &bad); /* false: it is bad */
+            buf_put_text(out, "\xef\xbf\xbd");
+            text = span_cut(text, bad, text.len);
+        }
+    }
+    buf_put_byte(out, '"');
+}
+
+void json_write_string(struct json_writer *w, struct span text)
+{
+    before_value(w);
+    json_put_string(w->out, text);
+}
+
+void json_write_text(struct json_writer *w, const char *text)
+{
+    if (text == NULL) {
+        json_write_null(w);
+    } else {
+        json_write_string(w, span_of(text));
+    }
+}
+
+void json_write_raw(struct json_writer *w, struct span json)
+{
+    before_value(w);
+    buf_put(w->out, json);
+}
+
+void json_write_int(struct json_writer *w, int64_t number)
+{
+    before_value(w);
+    if (number < 0) {
+        buf_put_byte(w->out, '-');
+    }
+    buf_put_u64(w->out, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+}
+
+void json_write_u64(struct json_writer *w, uint64_t number)
+{
+    before_value(w);
+    buf_put_u64(w->out, number);
+}
+
+void json_write_double(struct json_writer *w, double number)
+{
+    char text[32] = "null";
+    int digits = 15;
+    while (isfinite(number) && digits <= 17) {
+        (void)snprintf(text, sizeof(text), "%.*g", digits, number); /* 17 digits always fit */
+        digits = strtod(text, NULL) == number ? 18 : digits + 1;
+    }
+    json_write_raw(w, span_of(text));
+}
+
+void json_write_float(struct json_writer *w, float number)
+{
+    char text[32] = "null";
+    int digits = 6;
+    while (isfinite(number) && digits <= 9) {
+        (void)snprintf(text, sizeof(text), "%.*g", digits,
+                       (double)number); /* 9 digits always fit */
+        digits = strtof(text, NULL) == number ? 10 : digits + 1;
+    }
+    json_write_raw(w, span_of(text));
+}
+
+void json_write_bool(struct json_writer *w, bool truth)
+{
+    json_write_raw(w, truth ? SPAN("true") : SPAN("false"));
+}
+
+void json_write_null(struct json_writer *w)
+{
+    json_write_raw(w, SPAN("null"));
+}
+
+enum err json_write_finish(struct json_writer *w)
+{
+    CHECK(w->depth == 0 && w->comma);
+    return buf_failed(w->out) ? ERR_NO_MEMORY : ERR_OK;
+}
