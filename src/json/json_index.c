@@ -123,8 +123,9 @@ INLINE uint8_t peek(struct walk *w)
 INLINE bool add_row(struct walk *w, enum json_kind kind, uint8_t flags, const uint8_t *from)
 {
     if (UNLIKELY(w->count == w->cap)) {
-        w->error = grow(w->index);
-        if (w->error != ERR_OK) {
+        enum err e = grow(w->index);
+        if (e != ERR_OK) {
+            w->error = e;
             return false;
         }
         w->rows = w->index->rows;
