@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a YAML value to a field: ${NAME} becomes the environment's value, file:PATH the file's
+ * contents, and relative paths absolute ones. What a problem shows is what stands in the file,
+ * never what came from the environment, and nothing at all of a secret.
+ */
+#include "main/settings_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "main/settings_value.h"
+
+#define NAME_BYTES_MAX  128 /* of an environment variable's name */
+#define VALUE_BYTES_MAX (64u << 10)
+
+/* One value on its way: what names it in problems, and its text so far. */
+struct value {
+    const char *shown;
+    struct ytree_place place;
+    struct buf *text;
+};
+
+/* Puts the value of the variable that the braces at `s` name; *after: what follows them. */
+static bool put_variable(struct settings_loader *l, const struct value *v, struct span s,
+                         struct span *after)
+{
+    char name[NAME_BYTES_MAX];
+    size_t close = span_find(s, '}', 0);
+    if (close == s.len || close == 0 || close >= sizeof(name)) {
+        settings_problem(l, v->place,
+                         "%s: ${ needs the name of a variable and a }; write $${ for "
+                         "the characters themselves",
+                         v->shown);
+        return false;
+    }
+    span_copy_text(span_cut(s, 0, close), name, sizeof(name));
+    const char *value = getenv(name); /* nothing in this program changes the environment */
+    if (value == NULL || value[0] == '\0') {
+        settings_problem(l, v->place,
+                         "%s: the environment variable %s is not set; set it before starting Atlas",
+                         v->shown, name);
+        return false;
+    }
+    buf_put_text(v->text, value);
+    *after = span_cut(s, close + 1, s.len);
+    return true;
+}
+
+static bool expand_variables(struct settings_loader *l, const struct value *v, struct span s)
+{
+    while (s.len > 0) {
+        if (span_starts(s, SPAN("$${"))) {
+            buf_put_text(v->text, "${");
+            s = span_cut(s, 3, s.len);
+        } else if (span_starts(s, SPAN("${"))) {
+            if (!put_variable(l, v, span_cut(s, 2, s.len), &s)) {
+                return false;
+            }
+        } else {
+            buf_put_byte(v->text, s.at[0]);
+            s = span_cut(s, 1, s.len);
+        }
+    }
+    return true;
+}
+
+static ssize_t read_all(int fd, uint8_t *out, size_t size)
+{
+    size_t len = 0;
+    while (len < size) {
+        ssize_t got = read(fd, out + len, size - len);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return -1;
+        }
+        if (got == 0) {
+            break;
+        }
+        len += (size_t)got;
+    }
+    return (ssize_t)len;
+}
+
+/* Replaces the text "file:PATH" by the file's contents without the line ends behind them. */
+static bool expand_file(struct settings_loader *l, const struct value *v)
+{
+    struct span text = buf_span(v->text);
+    char name[SETTINGS_TEXT_BYTES_MAX];
+    span_copy_text(span_cut(text, 5, text.len), name, sizeof(name));
+    const char *path = settings_join(l->scratch, l->folder, name);
+    buf_clear(v->text);
+    uint8_t *room = buf_reserve(v->text, VALUE_BYTES_MAX);
+    if (path == NULL || room == NULL) {
+        l->out_of_memory = true;
+        return false;
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read_all(fd, room, VALUE_BYTES_MAX);
+    const char *why = strerrordesc_np(errno);
+    if (fd >= 0) {
+        (void)close(fd); /* only read from */
+    }
+    if (len < 0) {
+        settings_problem(l, v->place, "%s: %s cannot be read: %s", v->shown, path, why);
+        return false;
+    }
+    while (len > 0 && (room[len - 1] == '\n' || room[len - 1] == '\r')) {
+        len--;
+    }
+    buf_added(v->text, (size_t)len);
+    if (len == 0 || memchr(room, '\0', (size_t)len) != NULL) {
+        settings_problem(l, v->place, "%s: %s %s", v->shown, path,
+                         len == 0 ? "is empty" : "holds a NUL byte");
+        return false;
+    }
+    return true;
+}
+
+const char *settings_join(struct arena *arena, const char *folder, const char *path)
+{
+    if (path[0] == '/') {
+        return (const char *)arena_copy(arena, span_of(path)).at;
+    }
+    while (strncmp(path, "./", 2) == 0) {
+        path += 2;
+    }
+    size_t size = strlen(folder) + 1 + strlen(path) + 1;
+    char *joined = arena_alloc(arena, size);
+    if (joined != NULL) {
+        snprintf(joined, size, "%s%s%s", folder, strcmp(folder, "/") == 0 ? "" : "/", path);
+    }
+    return joined;
+}
+
+static bool is_texts(enum settings_kind kind)
+{
+    return kind <= SETTINGS_TEXTS;
+}
+
+/* Says what the setting takes, and what it was given unless that is a secret. */
+static void mistyped(struct settings_loader *l, const struct settings_row *row,
+                     const struct ytree_node *node, const char *shown)
+{
+    struct buf takes;
+    buf_init(&takes, 1024);
+    settings_describe(row, &takes);
+    struct span words = buf_span(&takes);
+    bool has_password =
+        row->kind == SETTINGS_SECRET ||
+        (row->kind == SETTINGS_URL && span_find(node->text, '@', 0) < node->text.len);
+    if (node->kind != YTREE_SCALAR || has_password) {
+        settings_problem(l, node->place, "%s takes %.*s", shown, SPAN_ARGS(words));
+    } else {
+        settings_problem(l, node->place, "%s takes %.*s, not '%.*s'", shown, SPAN_ARGS(words),
+                         SPAN_ARGS(span_cut(node->text, 0, 64)));
+    }
+    buf_fini(&takes);
+}
+
+/* Reads one scalar into `field`. */
+static void assign_scalar(struct settings_loader *l, const struct settings_row *row,
+                          const struct ytree_node *node, const char *shown, void *field)
+{
+    struct buf text;
+    buf_init(&text, 4 * VALUE_BYTES_MAX);
+    const struct value v = {shown, node->place, &text};
+    bool ok = expand_variables(l, &v, node->text);
+    if (ok && is_texts(row->kind) && span_starts(node->text, SPAN("file:"))) {
+        ok = expand_file(l, &v);
+    }
+    l->out_of_memory = l->out_of_memory || buf_failed(&text);
+    if (ok && !l->out_of_memory) {
+        enum err e = settings_value_read(row, buf_span(&text), l->arena, field);
+        if (e == ERR_CONFIG) {
+            mistyped(l, row, node, shown);
+        }
+        l->out_of_memory = e == ERR_NO_MEMORY;
+    }
+    if (text.at != NULL) {
+        explicit_bzero(text.at, text.cap);
+    }
+    buf_fini(&text);
+}
+
+static void make_path_absolute(struct settings_loader *l, void *field)
+{
+    const char *path;
+    memcpy(&path, field, sizeof(path));
+    if (path != NULL && path[0] != '\0') {
+        path = settings_join(l->arena, l->folder, path);
+        l->out_of_memory = l->out_of_memory || path == NULL;
+        memcpy(field, &path, sizeof(path));
+    }
+}
+
+static void assign_list(struct settings_loader *l, const struct settings_row *row,
+                        const struct ytree_node *node, const char *shown, void *field)
+{
+    if (node->kind != YTREE_LIST) {
+        mistyped(l, row, node, shown);
+        return;
+    }
+    memset(field, 0, row->kind == SETTINGS_TEXTS ? sizeof(struct texts) : sizeof(uint32_t));
+    for (const struct ytree_node *item = node->first; item != NULL; item = item->next) {
+        if (item->kind != YTREE_SCALAR || ytree_is_null(item)) {
+            mistyped(l, row, item, shown);
+        } else {
+            assign_scalar(l, row, item, shown, field);
+        }
+    }
+}
+
+void settings_assign(struct settings_loader *l, const struct settings_row *row,
+                     const struct ytree_node *node, const char *shown, char *base)
+{
+    void *field = base + row->offset;
+    if (settings_value_is_list(row)) {
+        assign_list(l, row, node, shown, field);
+        return;
+    }
+    if (node->kind == YTREE_SCALAR && ytree_is_null(node)) {
+        settings_problem(l, node->key_place,
+                         "%s is given no value; leave the line out, or give one", shown);
+        return;
+    }
+    if (node->kind != YTREE_SCALAR) {
+        mistyped(l, row, node, shown);
+        return;
+    }
+    assign_scalar(l, row, node, shown, field);
+    if (row->kind == SETTINGS_PATH) {
+        make_path_absolute(l, field);
+    }
+}
+
+void settings_default(struct settings_loader *l, const struct settings_collection *collection,
+                      char *item)
+{
+    for (size_t i = 0; i < settings_rows_count && !l->out_of_memory; i++) {
+        const struct settings_row *row = &settings_rows[i];
+        if (settings_collection_of(row->path) != collection) {
+            continue;
+        }
+        enum err e = settings_value_default(row, l->arena, item + row->offset);
+        l->out_of_memory = e == ERR_NO_MEMORY;
+    }
+}

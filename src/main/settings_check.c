@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What no single setting can be asked: that names are unique, that what one names the other has,
+ * that what belongs together comes together. Items of a collection and the children of its YAML
+ * node stand in the same order.
+ */
+#include "main/settings_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "text/text_near.h"
+
+#define MODEL_NAME_BYTES_MAX 256
+#define NEAR_MAX             256 /* upstreams that "did you mean" looks at */
+
+/* The place of the setting `key` of the item `node`, or of the item where it is not given. */
+static struct ytree_place place_of(const struct ytree_node *node, const char *key)
+{
+    const struct ytree_node *child = ytree_find(node, key);
+    if (child != NULL) {
+        return child->place;
+    }
+    return node->key.len > 0 ? node->key_place : node->place;
+}
+
+/* A problem for each required setting of the item that the file does not give. */
+static void check_required(struct settings_loader *l, const char *path, const char *shown,
+                           const struct ytree_node *node)
+{
+    size_t len = strlen(path);
+    for (size_t i = 0; i < settings_rows_count; i++) {
+        const struct settings_row *row = &settings_rows[i];
+        if (row->fallback != NULL || strncmp(row->path, path, len) != 0) {
+            continue;
+        }
+        const char *key = row->path + len + 1; /* required settings stand in the item itself */
+        if (ytree_find(node, key) == NULL) {
+            settings_problem(l, place_of(node, key), "%s needs `%s: …`, such as %s", shown, key,
+                             row->least);
+        }
+    }
+}
+
+static void use_default_listen(struct settings_loader *l)
+{
+    static const struct server_listen fallback = {.address = "127.0.0.1:8080"};
+    if (l->settings->server.listens_count == 0) {
+        l->settings->server.listens = &fallback;
+        l->settings->server.listens_count = 1;
+    }
+}
+
+/* Two listeners of one address, but for port 0, which is another one each time. */
+static bool is_same_address(const char *a, const char *b)
+{
+    const char *port = strrchr(a, ':');
+    return strcmp(a, b) == 0 && port != NULL && strcmp(port, ":0") != 0;
+}
+
+static void check_listens(struct settings_loader *l)
+{
+    const struct ytree_node *list = ytree_find(l->root, "listen");
+    const struct ytree_node *node = list == NULL ? NULL : list->first;
+    const struct server_settings *s = &l->settings->server;
+    for (size_t i = 0; i < s->listens_count && node != NULL; i++, node = node->next) {
+        const struct server_listen *listen = &s->listens[i];
+        char shown[32];
+        snprintf(shown, sizeof(shown), "listen[%zu]", i);
+        check_required(l, "listen[]", shown, node);
+        if ((listen->tls_certificate == NULL) != (listen->tls_key == NULL)) {
+            settings_problem(l, place_of(node, "tls"),
+                             "%s.tls needs both `certificate` and `key`, or neither", shown);
+        }
+        for (size_t j = 0; j < i && listen->address != NULL; j++) {
+            if (s->listens[j].address != NULL &&
+                is_same_address(s->listens[j].address, listen->address)) {
+                settings_problem(l, place_of(node, "address"),
+                                 "%s.address is the same as that of listen[%zu]", shown, j);
+            }
+        }
+        if (listen->address != NULL &&
+            is_same_address(listen->address, l->settings->admin.address)) {
+            settings_problem(l, place_of(node, "address"),
+                             "%s.address is the same as admin.address; give one of them another "
+                             "port",
+                             shown);
+        }
+    }
+}
+
+static bool is_label(struct span name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.at[i] <= ' ' || name.at[i] >= 0x7F) {
+            return false;
+        }
+    }
+    return name.len > 0 && name.len <= SETTINGS_LABEL_BYTES_MAX;
+}
+
+static void check_upstreams(struct settings_loader *l)
+{
+    const struct ytree_node *map = ytree_find(l->root, "upstreams");
+    const struct ytree_node *node = map == NULL ? NULL : map->first;
+    for (; node != NULL; node = node->next) {
+        char shown[SETTINGS_PATH_MAX];
+        snprintf(shown, sizeof(shown), "upstreams.%.*s", SPAN_ARGS(span_cut(node->key, 0, 200)));
+        if (!is_label(node->key)) {
+            settings_problem(l, node->key_place,
+                             "the name of an upstream is 1 to %d visible ASCII characters "
+                             "without spaces",
+                             SETTINGS_LABEL_BYTES_MAX);
+        }
+        check_required(l, "upstreams.*", shown, node);
+    }
+}
+
+/* The upstream that the model names; sets its place in the list. */
+static void find_upstream(struct settings_loader *l, struct gateway_model *model,
+                          struct ytree_place place, const struct map *upstreams)
+{
+    const struct upstream_settings *all = &l->settings->upstream;
+    const struct upstream_definition *found = map_find(upstreams, span_of(model->upstream));
+    if (found != NULL) {
+        model->upstream_index = (size_t)(found - all->definitions);
+        return;
+    }
+    const char *names[NEAR_MAX];
+    size_t count = all->definitions_count < NEAR_MAX ? all->definitions_count : NEAR_MAX;
+    for (size_t i = 0; i < count; i++) {
+        names[i] = all->definitions[i].name;
+    }
+    const char *meant = text_nearest(span_of(model->upstream), names, count);
+    if (meant != NULL) {
+        settings_problem(l, place, "there is no upstream '%.200s' — did you mean '%s'?",
+                         model->upstream, meant);
+    } else {
+        settings_problem(l, place, "there is no upstream '%.200s'; add it below `upstreams:`",
+                         model->upstream);
+    }
+}
+
+/* What callers may ask for: a model's name or alias. */
+static void check_name(struct settings_loader *l, struct map *names, struct span name,
+                       struct ytree_place place, bool is_alias)
+{
+    size_t star = span_find(name, '*', 0);
+    if (name.len == 0 || name.len > MODEL_NAME_BYTES_MAX) {
+        settings_problem(l, place, "the name of a model has 1 to %d bytes", MODEL_NAME_BYTES_MAX);
+        return;
+    }
+    struct span shown = span_cut(name, 0, 64);
+    if (span_equal_nocase(name, SPAN("auto")) || span_equal_nocase(name, SPAN("auto-router"))) {
+        settings_problem(l, place, "'%.*s' asks for routing and cannot be a model's name",
+                         SPAN_ARGS(shown));
+    }
+    if (is_alias && star < name.len) {
+        settings_problem(l, place, "an alias cannot hold a *; make '%.*s' a model of its own",
+                         SPAN_ARGS(shown));
+    } else if (star < name.len - 1) {
+        settings_problem(l, place, "a * may stand at the end of a name only, not as in '%.*s'",
+                         SPAN_ARGS(shown));
+    }
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.at[i] < ' ' || name.at[i] == 0x7F) {
+            settings_problem(l, place, "the name of a model cannot hold control characters");
+            return;
+        }
+    }
+    const struct ytree_place *before = map_find(names, name);
+    if (before != NULL) {
+        settings_problem(l, place, "'%.*s' names a model twice; line %u has it already",
+                         SPAN_ARGS(shown), before->line);
+        return;
+    }
+    struct ytree_place *kept = arena_new(l->scratch, sizeof(*kept));
+    if (kept == NULL || map_put_borrow(names, name, kept) != ERR_OK) {
+        l->out_of_memory = true;
+        return;
+    }
+    *kept = place;
+}
+
+static void check_aliases(struct settings_loader *l, const struct gateway_model *model,
+                          const struct ytree_node *node, struct map *names)
+{
+    const struct ytree_node *list = ytree_find(node, "aliases");
+    const struct ytree_node *item = list == NULL ? NULL : list->first;
+    if (model->is_pattern && model->aliases.count > 0) {
+        settings_problem(l, list != NULL ? list->place : node->place,
+                         "a pattern has no aliases; it is every name that begins so");
+        return;
+    }
+    for (size_t i = 0; i < model->aliases.count; i++) {
+        check_name(l, names, span_of(model->aliases.at[i]),
+                   item != NULL ? item->place : node->place, true);
+        item = item == NULL ? NULL : item->next;
+    }
+}
+
+static void check_currency(struct settings_loader *l, const struct gateway_model *model,
+                           const struct ytree_node *node)
+{
+    const char *c = model->price.currency;
+    bool ok = strlen(c) == 3;
+    for (size_t i = 0; ok && i < 3; i++) {
+        ok = c[i] >= 'A' && c[i] <= 'Z';
+    }
+    if (!ok) {
+        settings_problem(l, place_of(ytree_find(node, "price"), "currency"),
+                         "price.currency is three capital letters, such as USD");
+    }
+}
+
+static void check_model(struct settings_loader *l, struct gateway_model *model,
+                        const struct ytree_node *node, const struct map *upstreams,
+                        struct map *names)
+{
+    char shown[SETTINGS_PATH_MAX];
+    snprintf(shown, sizeof(shown), "models.%.*s", SPAN_ARGS(span_cut(node->key, 0, 200)));
+    check_required(l, "models.*", shown, node);
+    check_name(l, names, node->key, node->key_place, false);
+    model->is_pattern = node->key.len > 0 && node->key.at[node->key.len - 1] == '*';
+    check_aliases(l, model, node, names);
+    if (model->upstream != NULL) {
+        find_upstream(l, model, place_of(node, "upstream"), upstreams);
+    }
+    if (model->is_pattern && model->upstream_name != NULL) {
+        settings_problem(l, place_of(node, "upstream_name"),
+                         "a pattern passes the caller's name on; leave upstream_name out");
+    }
+    if (model->endpoints == 0) {
+        settings_problem(l, place_of(node, "endpoints"), "%s.endpoints needs at least one of %s",
+                         shown, "chat, completions, embeddings");
+    }
+    check_currency(l, model, node);
+}
+
+static void check_models(struct settings_loader *l)
+{
+    const struct ytree_node *map = ytree_find(l->root, "models");
+    const struct ytree_node *node = map == NULL ? NULL : map->first;
+    const struct upstream_settings *upstream = &l->settings->upstream;
+    /* Not handed out yet: the loader made these structs and may still write to them. */
+    struct gateway_model *models = (struct gateway_model *)(uintptr_t)l->settings->gateway.models;
+    struct map upstreams;
+    struct map names;
+    map_init(&upstreams);
+    map_init(&names);
+    for (size_t i = 0; i < upstream->definitions_count && !l->out_of_memory; i++) {
+        const struct upstream_definition *d = &upstream->definitions[i];
+        l->out_of_memory =
+            map_put_borrow(&upstreams, span_of(d->name), (void *)(uintptr_t)d) != ERR_OK;
+    }
+    for (size_t i = 0; i < l->settings->gateway.models_count && node != NULL; i++) {
+        if (!l->out_of_memory) {
+            check_model(l, &models[i], node, &upstreams, &names);
+        }
+        node = node->next;
+    }
+    map_fini(&upstreams);
+    map_fini(&names);
+}
+
+/* "https://app.example": a scheme and what follows it, without a path. */
+static bool is_origin(const char *origin)
+{
+    const char *authority = strstr(origin, "://");
+    return authority != NULL && authority != origin && authority[3] != '\0' &&
+           strpbrk(authority + 3, "/?# *\",") == NULL;
+}
+
+static void check_cors(struct settings_loader *l)
+{
+    const struct texts *origins = &l->settings->gateway.cors.origins;
+    const struct ytree_node *list = ytree_find(ytree_find(l->root, "cors"), "origins");
+    const struct ytree_node *item = list == NULL ? NULL : list->first;
+    for (size_t i = 0; i < origins->count && item != NULL; i++, item = item->next) {
+        if (strcmp(origins->at[i], "*") == 0 && origins->count > 1) {
+            settings_problem(l, item->place, "\"*\" means any origin; it stands alone");
+        } else if (strcmp(origins->at[i], "*") != 0 && !is_origin(origins->at[i])) {
+            settings_problem(l, item->place,
+                             "an origin is a scheme and a host, such as https://app.example, "
+                             "or \"*\"");
+        }
+    }
+}
+
+/* Files in the data folder get their whole path; "" and "off" mean none. */
+static void resolve_data_paths(struct settings_loader *l)
+{
+    char *base = (char *)l->settings;
+    for (size_t i = 0; i < settings_rows_count && !l->out_of_memory; i++) {
+        const char *path;
+        if (settings_rows[i].kind != SETTINGS_DATA_PATH) {
+            continue;
+        }
+        memcpy(&path, base + settings_rows[i].offset, sizeof(path));
+        if (path == NULL || strcmp(path, "-") == 0) {
+            continue;
+        }
+        if (path[0] == '\0' || strcmp(path, "off") == 0) {
+            path = NULL;
+        } else {
+            path = settings_join(l->arena, l->settings->data, path);
+            l->out_of_memory = path == NULL;
+        }
+        memcpy(base + settings_rows[i].offset, &path, sizeof(path));
+    }
+    if (l->settings->log.file != NULL && strcmp(l->settings->log.file, "-") == 0) {
+        l->settings->log.file = NULL;
+    }
+}
+
+void settings_check(struct settings_loader *l)
+{
+    use_default_listen(l);
+    check_listens(l);
+    check_upstreams(l);
+    check_models(l);
+    check_cors(l);
+    resolve_data_paths(l);
+    l->settings->journal.slots += l->settings->journal.slots & 1; /* two a call */
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "main/settings_table.h"
+
+#include <string.h>
+
+#include "main/settings.h"
+
+/* settings.def is read three times, each time for one of its three kinds of row. */
+
+#define SECTION(path, help)
+#define COLLECTION(path, type, array, name, most, example, help)
+#define SETTING(path, kind, type, field, fallback, least, most, takes, help)                       \
+    {path, SETTINGS_##kind, offsetof(struct type, field), fallback, least, most, SETTINGS_##takes, \
+     help},
+const struct settings_row settings_rows[] = {
+#include "main/settings.def"
+};
+#undef SETTING
+#undef COLLECTION
+
+#define SETTING(path, kind, type, field, fallback, least, most, takes, help)
+#define COLLECTION(path, type, array, name, most, example, help) \
+    {path,                                                       \
+     sizeof(struct type),                                        \
+     offsetof(struct settings, array),                           \
+     offsetof(struct settings, array##_count),                   \
+     offsetof(struct type, name),                                \
+     most,                                                       \
+     example,                                                    \
+     help},
+const struct settings_collection settings_collections[] = {
+#include "main/settings.def"
+};
+#undef COLLECTION
+#undef SECTION
+
+#define COLLECTION(path, type, array, name, most, example, help)
+#define SECTION(path, help) {path, help},
+static const struct settings_section sections[] = {
+#include "main/settings.def"
+};
+
+#define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
+
+const size_t settings_rows_count = COUNT_OF(settings_rows);
+const size_t settings_collections_count = COUNT_OF(settings_collections);
+
+bool settings_is_list(const struct settings_collection *c)
+{
+    return c->path[strlen(c->path) - 1] == ']';
+}
+
+/* The length of the collection's own key: "listen[]" and "upstreams.*" end in two characters that
+ * stand for any item. */
+static size_t key_len(const struct settings_collection *c)
+{
+    return strlen(c->path) - 2;
+}
+
+const struct settings_row *settings_row_find(const char *path)
+{
+    for (size_t i = 0; i < settings_rows_count; i++) {
+        if (strcmp(settings_rows[i].path, path) == 0) {
+            return &settings_rows[i];
+        }
+    }
+    return NULL;
+}
+
+const struct settings_collection *settings_collection_find(const char *path)
+{
+    for (size_t i = 0; i < settings_collections_count; i++) {
+        const struct settings_collection *c = &settings_collections[i];
+        if (strlen(path) == key_len(c) && strncmp(path, c->path, key_len(c)) == 0) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+const struct settings_section *settings_section_find(const char *path)
+{
+    for (size_t i = 0; i < COUNT_OF(sections); i++) {
+        if (strcmp(sections[i].path, path) == 0) {
+            return &sections[i];
+        }
+    }
+    return NULL;
+}
+
+bool settings_is_section(const char *path)
+{
+    size_t len = strlen(path);
+    for (size_t i = 0; i < settings_rows_count; i++) {
+        const char *row = settings_rows[i].path;
+        if (strncmp(row, path, len) == 0 && row[len] == '.') {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct settings_collection *settings_collection_of(const char *path)
+{
+    for (size_t i = 0; i < settings_collections_count; i++) {
+        const char *prefix = settings_collections[i].path;
+        if (strncmp(path, prefix, strlen(prefix)) == 0) {
+            return &settings_collections[i];
+        }
+    }
+    return NULL;
+}
+
+void settings_put_choices(const struct settings_row *row, struct buf *out)
+{
+    for (const char *c = row->least; *c != '\0'; c++) {
+        if (*c == '|') {
+            buf_put_text(out, ", ");
+        } else {
+            buf_put_byte(out, (uint8_t)*c);
+        }
+    }
+}
+
+void settings_describe(const struct settings_row *row, struct buf *out)
+{
+    static const char *const words[] = {
+        [SETTINGS_TEXT] = "text",
+        [SETTINGS_LABEL] = "a name of visible ASCII characters without spaces",
+        [SETTINGS_PATH] = "a path",
+        [SETTINGS_DATA_PATH] = "a path",
+        [SETTINGS_ADDRESS] = "an address with its port, such as 127.0.0.1:8080 or [::1]:8080",
+        [SETTINGS_URL] = "an http or https URL without query, such as http://127.0.0.1:8000/v1",
+        [SETTINGS_SECRET] = "a secret: ${NAME}, file:PATH or the text itself, visible ASCII",
+        [SETTINGS_TEXTS] = "a list of texts",
+        [SETTINGS_BOOL] = "true or false",
+        [SETTINGS_COUNT] = "a whole number",
+        [SETTINGS_SIZE] = "a size (KiB, MiB, GiB, TiB)",
+        [SETTINGS_DURATION] = "a duration (ms, s, m, h, d)",
+        [SETTINGS_SECONDS] = "a duration (s, m, h, d)",
+        [SETTINGS_PRICE] = "a decimal number",
+        [SETTINGS_CHOICE] = "one of ",
+        [SETTINGS_CHOICES] = "a list of some of ",
+    };
+    buf_put_text(out, words[row->kind]);
+    if (row->kind == SETTINGS_CHOICE || row->kind == SETTINGS_CHOICES) {
+        settings_put_choices(row, out);
+    } else if (row->most[0] != '\0') {
+        buf_printf(out, " from %s to %s", row->least, row->most);
+    }
+}

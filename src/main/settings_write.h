@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * settings_write.h — settings.def as the pages that people read.
+ *
+ * Threads  any; no state.
+ */
+#ifndef MAIN_SETTINGS_WRITE_H
+#define MAIN_SETTINGS_WRITE_H
+
+#include "base/buf.h"
+
+/*
+ * Writes a configuration in which every setting stands as a comment with its meaning and default;
+ * `data` becomes the data folder. Removing the # before a setting sets it.
+ */
+void settings_write_sample(const char *data, struct buf *out);
+
+/* Writes docs/reference/settings.md. */
+void settings_write_reference(struct buf *out);
+
+#endif
