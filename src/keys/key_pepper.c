@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file is text, a line a pepper, oldest first:
+ *
+ *     pepper 1 <44 characters of Base64> <CRC-32 of all before it on the line, in hexadecimal>
+ */
+#include "keys/key_pepper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crypto/base64.h"
+#include "crypto/crc.h"
+#include "crypto/random.h"
+
+#define START        "pepper "
+#define BASE64_CHARS 44
+#define LINE_MAX     72 /* "pepper 255 ", Base64, a space, eight digits, a line end; with room */
+#define FILE_MAX     (LINE_MAX * KEY_PEPPERS_MAX)
+
+static enum err line_write(uint8_t version, const uint8_t pepper[KEY_PEPPER_BYTES],
+                           char line[LINE_MAX], size_t *len)
+{
+    int start = snprintf(line, LINE_MAX, START "%d ", version);
+    char *at = line + start;
+    at += crypto_base64_write(span_make(pepper, KEY_PEPPER_BYTES), at);
+    uint32_t crc = crypto_crc32(0, span_make(line, (size_t)(at - line)));
+    at += snprintf(at, LINE_MAX - (size_t)(at - line), " %08x\n", crc);
+    *len = (size_t)(at - line);
+    return ERR_OK;
+}
+
+static enum err disk_error(void)
+{
+    return errno == ENOSPC || errno == EDQUOT ? ERR_DISK_FULL : ERR_DISK;
+}
+
+/* Writes all of `text` and waits for the disk: the file, and the folder that names it. */
+static enum err write_through(int fd, struct span text)
+{
+    while (text.len > 0) {
+        ssize_t n = write(fd, text.at, text.len);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return disk_error();
+        }
+        text = span_cut(text, (size_t)n, text.len);
+    }
+    return fsync(fd) == 0 ? ERR_OK : disk_error();
+}
+
+enum err key_pepper_make(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        if (errno == EEXIST) {
+            return ERR_EXISTS;
+        }
+        return errno == ENOSPC ? ERR_DISK_FULL : ERR_FILE;
+    }
+    uint8_t pepper[KEY_PEPPER_BYTES];
+    char line[LINE_MAX];
+    size_t len = 0;
+    crypto_random(pepper, sizeof(pepper));
+    enum err e = line_write(1, pepper, line, &len);
+    if (e == ERR_OK) {
+        e = write_through(fd, span_make(line, len));
+    }
+    crypto_wipe(pepper, sizeof(pepper));
+    crypto_wipe(line, sizeof(line));
+    if (close(fd) != 0 && e == ERR_OK) {
+        e = disk_error();
+    }
+    if (e != ERR_OK) {
+        (void)unlink(path); /* the first failure is what the caller must hear of */
+    }
+    return e;
+}
+
+/* Reads a line without its end: "pepper 1 … crc". */
+static enum err line_parse(struct span line, struct key_peppers *out)
+{
+    struct span start = SPAN(START);
+    uint64_t version;
+    if (!span_starts(line, start)) {
+        return ERR_PEPPER;
+    }
+    size_t space = span_find(line, ' ', start.len);
+    if (!span_to_u64(span_cut(line, start.len, space - start.len), 255, &version) || version == 0 ||
+        line.len != space + 1 + BASE64_CHARS + 9 || out->count == KEY_PEPPERS_MAX ||
+        (out->count > 0 && version <= out->row[out->count - 1].version)) {
+        return ERR_PEPPER;
+    }
+    struct span before_crc = span_cut(line, 0, space + 1 + BASE64_CHARS);
+    char crc[10];
+    (void)snprintf(crc, sizeof(crc), " %08x", crypto_crc32(0, before_crc)); /* always nine */
+    uint8_t pepper[KEY_PEPPER_BYTES];
+    size_t len;
+    if (!span_is(span_cut(line, before_crc.len, 9), crc) ||
+        crypto_base64_parse(span_cut(before_crc, space + 1, BASE64_CHARS), pepper, sizeof(pepper),
+                            &len) != ERR_OK ||
+        len != sizeof(pepper)) {
+        return ERR_PEPPER;
+    }
+    out->row[out->count].version = (uint8_t)version;
+    crypto_hmac_key_init(&out->row[out->count].hmac, span_make(pepper, sizeof(pepper)));
+    out->count++;
+    crypto_wipe(pepper, sizeof(pepper));
+    return ERR_OK;
+}
+
+static enum err file_parse(struct span file, struct key_peppers *out)
+{
+    enum err e = file.len == 0 ? ERR_PEPPER : ERR_OK;
+    while (e == ERR_OK && file.len > 0) {
+        size_t end = span_find(file, '\n', 0);
+        e = end == file.len ? ERR_PEPPER : line_parse(span_cut(file, 0, end), out);
+        file = span_cut(file, end + 1, file.len);
+    }
+    return e;
+}
+
+/* Whether nobody but this user (or root, who may do anything) can read or write it. */
+static bool is_private(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) == 0 &&
+           (st.st_uid == geteuid() || st.st_uid == 0);
+}
+
+enum err key_peppers_read(const char *path, struct key_peppers *out)
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return ERR_PEPPER;
+    }
+    char text[FILE_MAX + 1];
+    ssize_t len = is_private(fd) ? read(fd, text, sizeof(text)) : -1;
+    (void)close(fd); /* it was only read */
+    struct key_peppers peppers = {0};
+    enum err e = ERR_PEPPER;
+    if (len >= 0 && len <= FILE_MAX) {
+        e = file_parse(span_make(text, (size_t)len), &peppers);
+    }
+    if (e == ERR_OK) {
+        *out = peppers;
+    }
+    crypto_wipe(text, sizeof(text));
+    crypto_wipe(&peppers, sizeof(peppers));
+    return e;
+}
+
+const struct crypto_hmac_key *key_pepper_find(const struct key_peppers *p, uint8_t version)
+{
+    for (size_t i = p->count; i > 0; i--) {
+        if (p->row[i - 1].version == version) {
+            return &p->row[i - 1].hmac;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * key_table.h — every key in memory, read by all workers without a lock.
+ *
+ * A key has a slot that never moves and is never given to another key while the table is open:
+ * revoked keys stay, so that they can be told from unknown ones. What may change in a slot
+ * (expiry, revocation, scopes) are single atomic words; the slot's generation counts the changes.
+ * An index over the ids finds the slot.
+ *
+ * Always true between two calls:
+ *   1. A slot that the index names is filled; what identifies its key never changes again.
+ *   2. The index is at most two thirds full, so a search ends.
+ *   3. `count` slots are filled, and each is in the index exactly once.
+ *
+ * Ownership  key_table_open() hands the table to the caller, who gives it back to
+ *            key_table_close(). A grown index replaces its half; the halves are kept until the
+ *            table closes, as a reader may be in one: together they are smaller than the newest.
+ * Limits     2^31 keys. A key costs 72 bytes in its slot and 12 to 24 in the index (up to twice
+ *            that with the halves, which key_table_tidy() frees after a load).
+ * Threads    one writer at a time (insert, revoke, reserve); any number of readers at any time.
+ */
+#ifndef KEYS_KEY_TABLE_H
+#define KEYS_KEY_TABLE_H
+
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "crypto/hmac.h"
+#include "keys/key_string.h"
+
+#define KEY_NEVER_US INT64_MAX
+
+struct key_table;
+
+/* A key as one inserts it. */
+struct key_facts {
+    char id[KEY_ID_CHARS];
+    uint8_t mac[CRYPTO_SHA256_BYTES];
+    uint8_t kind;
+    uint8_t pepper;
+    uint32_t scopes;
+    wall_us expires; /* 0: never */
+    wall_us revoked; /* 0: it was not */
+};
+
+/* A key in its slot. Read the words of the second half through atomics only. */
+struct key_slot {
+    char id[KEY_ID_CHARS];
+    uint8_t kind;
+    uint8_t pepper;
+    uint8_t mac[CRYPTO_SHA256_BYTES];
+
+    _Atomic uint32_t generation; /* 1 at first; counted up after each change of what follows */
+    _Atomic uint32_t scopes;
+    _Atomic int64_t expires_us; /* KEY_NEVER_US: never */
+    _Atomic int64_t revoked_us; /* KEY_NEVER_US: it was not */
+};
+
+MUST_USE enum err key_table_open(struct key_table **out);
+
+/* Closes `*t` and sets it to NULL. Does nothing if it is NULL already. No reader may be left. */
+void key_table_close(struct key_table **t);
+
+/* Frees the halves. No reader may be in the table: after a load, before the workers start. */
+void key_table_tidy(struct key_table *t);
+
+/* Makes room for `count` keys in all, so that inserting up to there cannot fail by
+ * ERR_NO_MEMORY. */
+MUST_USE enum err key_table_reserve(struct key_table *t, size_t count);
+
+/*
+ * Adds a key.
+ *
+ *   ERR_EXISTS     there is one of this id; it was left as it is
+ *   ERR_NO_MEMORY
+ */
+MUST_USE enum err key_table_insert(struct key_table *t, const struct key_facts *key);
+
+/*
+ * Revokes the key at `when` (not 0); a key revoked before keeps its time. Readers see it at once.
+ *
+ *   ERR_NOT_FOUND_ROW
+ */
+MUST_USE enum err key_table_revoke(struct key_table *t, struct span id, wall_us when);
+
+/* The number of the slot of the key of this id; false if there is none. */
+bool key_table_find(const struct key_table *t, struct span id, uint32_t *out);
+
+/* The slot of a number that key_table_find() gave. */
+const struct key_slot *key_table_slot(const struct key_table *t, uint32_t number);
+
+/* Keys in the table, revoked ones too. */
+size_t key_table_count(const struct key_table *t);
+
+/* Counts up after each change of a key that is in the table: idle connections are swept then. */
+uint64_t key_table_revision(const struct key_table *t);
+
+/* Bytes that the table has on the heap; memory that no slot has touched yet is not counted. */
+size_t key_table_bytes(const struct key_table *t);
+
+#endif
