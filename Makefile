@@ -103,7 +103,7 @@ fmt: ## format the C sources
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format-14 -i
 
 docs: build ## write docs/reference/ anew
-	@$(ATLAS) docs docs/reference
+	@$(PY) tools/reference.py build/atlas
 
 install-hook: ## git hook: format and lint what is committed
 	@ln -sf ../../tools/pre-commit "$$(git rev-parse --git-dir)/hooks/pre-commit"
