@@ -6,7 +6,7 @@ import re
 import tree
 
 PROMISES = re.compile("TO" r"DO\b|FIX" r"ME\b|\bXX" r"X\b")
-MACHINE = re.compile(r"(?<![\w.])/(?:ro" r"ot|wo" r"rk)/|pypi\.o" r"rg|python" r"hosted|registry\.np" r"mjs|deb\.deb" r"ian")
+MACHINE = re.compile(r"(?<![\w.])/(?:roo" r"t|wor" r"k)/|pypi\.o" r"rg|python" r"hosted|registry\.np" r"mjs|deb\.deb" r"ian")
 
 
 def main():
