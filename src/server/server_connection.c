@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a connection does next.
+ *
+ *   HANDSHAKE → IDLE → HEAD → ANSWER → SEND → IDLE …
+ *                        │       │       ├──→ SKIP ──→ IDLE     the rest of a body nobody read
+ *                        │       │       │      ↓
+ *                        └───────┼───────┴──→ LINGER            said all; hears the client out
+ *                                └──────────→ CLOSED            from every state
+ *
+ * Events note what happened and run the machine; a step looks at the facts only. One exchange at a
+ * time: what a client pipelines stays in the kernel, and is not polled for, until its turn comes.
+ *
+ * A connection that is closed with bytes unread resets it, and the client may lose the reply. So a
+ * server that closes first says so (FIN) and reads on for a while: LINGER.
+ */
+#include "base/counter.h"
+#include "base/memory.h"
+#include "net/net_tls.h"
+#include "server/server_internal.h"
+
+#define SKIP_BYTES (64 * 1024)
+#define SKIP_MS    1000
+#define LINGER_BYTES \
+    (64 * 1024 * 1024) /* a client that sends first and reads later must get there */
+#define LINGER_MS 5000
+
+typedef enum connection_state connection_step(struct server_connection *c);
+static connection_step step_handshake, step_idle, step_head, step_answer, step_send, step_skip,
+    step_linger, step_closed;
+
+enum reads { READS_ALWAYS, READS_WANTED, READS_NEVER };
+
+#define TO(state) (1u << CONNECTION_##state)
+
+/* clang-format off */
+static const struct {
+    const char *name;
+    connection_step *step; /* does what it can; returns the next state, or its own to wait */
+    uint32_t next;         /* the states it may return besides its own */
+    enum reads reads;      /* whether it polls for the client's bytes */
+    bool exchange;         /* there is an exchange in this state and in no other */
+} rows[CONNECTION_STATE_COUNT] = {
+    [CONNECTION_HANDSHAKE] = {"handshake", step_handshake, TO(IDLE) | TO(CLOSED),
+                              READS_ALWAYS, false},
+    [CONNECTION_IDLE]      = {"idle", step_idle, TO(HEAD) | TO(CLOSED),
+                              READS_ALWAYS, false},
+    [CONNECTION_HEAD]      = {"head", step_head, TO(ANSWER) | TO(SEND) | TO(CLOSED),
+                              READS_ALWAYS, false},
+    [CONNECTION_ANSWER]    = {"answer", step_answer, TO(SEND) | TO(CLOSED),
+                              READS_WANTED, true},
+    [CONNECTION_SEND]      = {"send", step_send, TO(IDLE) | TO(SKIP) | TO(LINGER) | TO(CLOSED),
+                              READS_WANTED, false},
+    [CONNECTION_SKIP]      = {"skip", step_skip, TO(IDLE) | TO(LINGER) | TO(CLOSED),
+                              READS_ALWAYS, false},
+    [CONNECTION_LINGER]    = {"linger", step_linger, TO(CLOSED),
+                              READS_ALWAYS, false},
+    [CONNECTION_CLOSED]    = {"closed", step_closed, 0,
+                              READS_NEVER, false},
+};
+/* clang-format on */
+
+static void connection_check(const struct server_connection *c)
+{
+    CHECK_OBJ(c, SERVER_CONNECTION_MAGIC);
+    CHECK((c->exchange.head != NULL) == rows[c->state].exchange);
+    CHECK((c->socket != NULL) || c->state == CONNECTION_CLOSED);
+    CHECK(c->fresh.len == 0 || buf_span(&c->in).len == 0);
+    CHECK(c->fresh.len == 0 || c->may_call);
+}
+
+static enum connection_state step_handshake(struct server_connection *c)
+{
+    if (c->due || c->broken || (c->server->draining && !c->readable)) {
+        counter_add(COUNT_TLS_FAILED, c->due ? 1 : 0);
+        return CONNECTION_CLOSED;
+    }
+    switch (net_handshake(c->socket)) {
+    case NET_OK:
+        return CONNECTION_IDLE;
+    case NET_AGAIN:
+        return CONNECTION_HANDSHAKE;
+    case NET_EOF:
+    case NET_FAILED:
+    default:
+        counter_add(COUNT_TLS_FAILED, 1);
+        return CONNECTION_CLOSED;
+    }
+}
+
+/* Goes on at the end of the loop's turn, when the handler may be called. */
+static enum connection_state later(struct server_connection *c)
+{
+    net_loop_defer(c->server->loop, &c->task);
+    return c->state;
+}
+
+static enum connection_state step_idle(struct server_connection *c)
+{
+    if (c->due || c->broken) {
+        return CONNECTION_CLOSED;
+    }
+    if (server_input_held(c).len > 0) {
+        return c->may_call ? CONNECTION_HEAD : later(c);
+    }
+    enum net_result r = NET_AGAIN;
+    if (c->readable && c->may_call) {
+        r = server_input_fill(c);
+    }
+    if (r == NET_OK) {
+        return CONNECTION_HEAD;
+    }
+    return r == NET_AGAIN && !c->server->draining ? CONNECTION_IDLE : CONNECTION_CLOSED;
+}
+
+/* Answers what cannot be an exchange, and closes after that. */
+static enum connection_state refuse(struct server_connection *c, enum err e)
+{
+    counter_add(COUNT_REQUESTS_REFUSED, 1);
+    server_refusal_send(c, e);
+    return CONNECTION_SEND;
+}
+
+static enum connection_state step_head(struct server_connection *c)
+{
+    if (c->broken) {
+        return CONNECTION_CLOSED;
+    }
+    if (c->due) {
+        return refuse(c, ERR_HTTP_HEAD_TIMEOUT);
+    }
+    for (;;) {
+        bool whole;
+        enum err e = server_input_head(c, &whole);
+        if (e != ERR_OK) {
+            return refuse(c, e);
+        }
+        if (whole) {
+            counter_add(COUNT_REQUESTS, 1);
+            return CONNECTION_ANSWER;
+        }
+        if (!c->readable || !c->may_call) {
+            return CONNECTION_HEAD;
+        }
+        enum net_result r = server_input_fill(c);
+        if (r != NET_OK) {
+            return r == NET_AGAIN ? CONNECTION_HEAD : CONNECTION_CLOSED;
+        }
+    }
+}
+
+static bool body_is_late(const struct server_connection *c, mono_us now)
+{
+    return c->exchange.wants_body &&
+           clock_since(c->body.waits_since, now) >= c->server->settings.body_timeout_ms * 1000;
+}
+
+static bool output_is_stuck(const struct server_connection *c, mono_us now)
+{
+    return server_output_waiting(c) > 0 &&
+           clock_since(c->write_since, now) >= c->server->settings.write_timeout_ms * 1000;
+}
+
+/* Turns what happened into what the handler is to see. */
+static void note_facts(struct server_connection *c)
+{
+    struct exchange *x = &c->exchange;
+    if (c->due) {
+        mono_us now = clock_mono();
+        if (body_is_late(c, now)) {
+            x->error = ERR_HTTP_BODY_TIMEOUT;
+            x->wants_body = false;
+            x->event_due = true;
+        }
+        c->broken = c->broken || output_is_stuck(c, now);
+        c->due = false;
+    }
+    if (!c->blocked && server_output_waiting(c) > 0) {
+        server_output_flush(c);
+        x->event_due = x->event_due || server_output_waiting(c) == 0;
+    }
+    if (x->wants_body && c->readable) {
+        c->body.waited_us += clock_since(c->body.waits_since, clock_mono());
+        x->wants_body = false;
+        x->event_due = true;
+    }
+    if (!x->gone && (c->broken || (c->hung_up && c->body.ended))) {
+        x->gone = true;
+        x->event_due = true;
+    }
+}
+
+/* The handler has ended the exchange. */
+static enum connection_state after_answer(struct server_connection *c)
+{
+    struct exchange ended = c->exchange;
+    memory_free(ended.head);
+    c->exchange = (struct exchange){0};
+    c->served = true;
+    if (ended.end == EXCHANGE_RESET) {
+        net_socket_reset(&c->socket);
+        return CONNECTION_CLOSED;
+    }
+    if (c->broken || ended.gone) {
+        return CONNECTION_CLOSED;
+    }
+    if (ended.end == EXCHANGE_CANCELLED) {
+        c->keep = false;
+        if (c->holds) {
+            server_output_fini(c);
+        }
+        return CONNECTION_SEND;
+    }
+    return CONNECTION_SEND;
+}
+
+static enum connection_state step_answer(struct server_connection *c)
+{
+    struct exchange *x = &c->exchange;
+    for (;;) {
+        if (x->end != EXCHANGE_OPEN || (c->broken && !x->told)) {
+            return after_answer(c);
+        }
+        note_facts(c);
+        bool tell = x->event_due && x->on_event != NULL;
+        if (x->told && !tell) {
+            return CONNECTION_ANSWER;
+        }
+        if (!c->may_call) {
+            return later(c);
+        }
+        if (!x->told) {
+            x->told = true;
+            c->server->on_request(c->server->ctx, x);
+        } else {
+            x->event_due = false;
+            x->on_event(x->ctx);
+        }
+    }
+}
+
+static enum connection_state linger(struct server_connection *c)
+{
+    c->dropped = 0;
+    net_finish(c->socket);
+    return CONNECTION_LINGER;
+}
+
+static enum connection_state step_send(struct server_connection *c)
+{
+    if (c->due && output_is_stuck(c, clock_mono())) {
+        c->broken = true;
+    }
+    if (!c->blocked && server_output_waiting(c) > 0 && !c->broken) {
+        server_output_flush(c);
+    }
+    if (c->broken) {
+        return CONNECTION_CLOSED;
+    }
+    if (server_output_waiting(c) > 0) {
+        return CONNECTION_SEND;
+    }
+    if (c->keep) {
+        c->dropped = 0;
+        return c->body.ended ? CONNECTION_IDLE : CONNECTION_SKIP;
+    }
+    bool more = !c->body.ended || c->unwanted || server_input_held(c).len > 0;
+    return more && !c->hung_up ? linger(c) : CONNECTION_CLOSED;
+}
+
+static enum connection_state step_skip(struct server_connection *c)
+{
+    if (c->broken) {
+        return CONNECTION_CLOSED;
+    }
+    if (!c->may_call) {
+        return later(c);
+    }
+    if (c->due) {
+        return linger(c);
+    }
+    enum net_result r = server_input_skip(c, SKIP_BYTES);
+    if (c->body.ended) {
+        return CONNECTION_IDLE;
+    }
+    return r == NET_AGAIN ? CONNECTION_SKIP : linger(c);
+}
+
+static enum connection_state step_linger(struct server_connection *c)
+{
+    if (c->due || c->broken) {
+        return CONNECTION_CLOSED;
+    }
+    return server_input_drop(c, LINGER_BYTES) == NET_AGAIN ? CONNECTION_LINGER : CONNECTION_CLOSED;
+}
+
+static enum connection_state step_closed(struct server_connection *c)
+{
+    return c->state;
+}
+
+/* How long a state may last, from its beginning; 0 where that depends on more. */
+static int64_t timeout_ms(const struct server_connection *c)
+{
+    const struct server_settings *set = &c->server->settings;
+    switch (c->state) {
+    case CONNECTION_HANDSHAKE:
+        return set->handshake_timeout_ms;
+    case CONNECTION_IDLE:
+        return c->served ? set->idle_timeout_ms : set->head_timeout_ms;
+    case CONNECTION_HEAD:
+        return set->head_timeout_ms;
+    case CONNECTION_SKIP:
+        return SKIP_MS;
+    case CONNECTION_LINGER:
+        return LINGER_MS;
+    case CONNECTION_ANSWER:
+    case CONNECTION_SEND:
+    case CONNECTION_CLOSED:
+    case CONNECTION_STATE_COUNT:
+    default:
+        return 0;
+    }
+}
+
+/* When the client has to have done something, in a state where that depends on what is waited for.
+ */
+static mono_us deadline(const struct server_connection *c)
+{
+    const struct server_settings *set = &c->server->settings;
+    mono_us due = NET_NEVER;
+    if (c->exchange.wants_body) {
+        due = clock_after_ms(c->body.waits_since, set->body_timeout_ms);
+    }
+    if (server_output_waiting(c) > 0) {
+        mono_us stuck = clock_after_ms(c->write_since, set->write_timeout_ms);
+        due = stuck.us < due.us ? stuck : due;
+    }
+    return due;
+}
+
+static void set_timer(struct server_connection *c)
+{
+    int64_t ms = timeout_ms(c);
+    enum err e = ERR_OK;
+    if (ms == 0) {
+        mono_us due = deadline(c);
+        if (due.us == NET_NEVER.us) {
+            net_timer_stop(&c->timer);
+        } else if (due.us != c->timer.due.us) {
+            e = net_timer_set(&c->timer, due);
+        }
+    } else if (c->entered) {
+        e = net_timer_set_ms(&c->timer, ms);
+    }
+    c->entered = false;
+    if (e != ERR_OK) { /* a wait without an end is worse than a connection less */
+        c->broken = true;
+        net_loop_defer(c->server->loop, &c->task);
+    }
+}
+
+static void poll_for(struct server_connection *c)
+{
+    bool read = rows[c->state].reads == READS_ALWAYS || c->exchange.wants_body || !c->unwanted;
+    net_want(c->socket, read && !c->exchange.gone, c->blocked && !c->broken);
+}
+
+static void shut(struct server_connection *c)
+{
+    net_socket_close(&c->socket);
+    net_timer_fini(&c->timer);
+    server_input_fini(c);
+    server_output_fini(c);
+    list_remove(&c->link);
+    net_loop_defer(c->server->loop, &c->task); /* frees it */
+    server_forget(c->server, c);
+}
+
+static void enter(struct server_connection *c, enum connection_state next)
+{
+    CHECK((rows[c->state].next & (1u << next)) != 0);
+    c->state = next;
+    c->entered = true;
+    c->due = false;
+    if (next == CONNECTION_IDLE) {
+        c->unwanted = false;
+    }
+    check_note(rows[next].name, (uintptr_t)c);
+    connection_check(c);
+}
+
+void server_connection_run(struct server_connection *c, bool may_call)
+{
+    if (c->running || c->state == CONNECTION_CLOSED) {
+        return; /* the run that is under way sees the new facts */
+    }
+    connection_check(c);
+    c->running = true;
+    c->may_call = may_call;
+    for (enum connection_state next; (next = rows[c->state].step(c)) != c->state;) {
+        enter(c, next);
+    }
+    c->running = false;
+    c->due = false;
+    if (c->state == CONNECTION_CLOSED) {
+        shut(c);
+        return;
+    }
+    server_input_stash(c);
+    c->may_call = false;
+    set_timer(c);
+    poll_for(c);
+}
+
+static void on_ready(void *ctx, unsigned events)
+{
+    struct server_connection *c = ctx;
+    CHECK_OBJ(c, SERVER_CONNECTION_MAGIC);
+    if ((events & NET_READABLE) != 0) {
+        c->readable = true;
+        c->unwanted = rows[c->state].reads == READS_WANTED && !c->exchange.wants_body;
+    }
+    c->blocked = c->blocked && (events & NET_WRITABLE) == 0;
+    c->hung_up = c->hung_up || (events & NET_HANGUP) != 0;
+    server_connection_run(c, true);
+}
+
+static void on_due(struct net_timer *timer)
+{
+    struct server_connection *c = LIST_OF(timer, struct server_connection, timer);
+    c->due = true;
+    server_connection_run(c, true);
+}
+
+static void on_task(struct net_task *task)
+{
+    struct server_connection *c = LIST_OF(task, struct server_connection, task);
+    if (c->state == CONNECTION_CLOSED) {
+        server_connection_free(c);
+    } else {
+        server_connection_run(c, true);
+    }
+}
+
+void server_connection_free(struct server_connection *c)
+{
+    CHECK_OBJ(c, SERVER_CONNECTION_MAGIC);
+    CHECK(c->state == CONNECTION_CLOSED && !c->running);
+    net_loop_undefer(&c->task);
+    c->magic = 0;
+    memory_free(c);
+}
+
+void server_connection_abort(struct server_connection *c)
+{
+    c->broken = true;
+    server_connection_run(c, true);
+    CHECK(c->state == CONNECTION_CLOSED); /* a handler ends its exchange when told it is gone */
+}
+
+static enum connection_state first_state(struct server_connection *c, struct net_tls *tls)
+{
+    if (c->refused) {
+        server_refusal_send(c, ERR_OVERLOADED);
+        return CONNECTION_SEND;
+    }
+    return tls == NULL ? CONNECTION_IDLE : CONNECTION_HANDSHAKE;
+}
+
+void server_connection_open(struct server *s, int fd, struct net_tls *tls, bool refuse)
+{
+    struct server_connection *c = memory_new(sizeof(*c));
+    struct net_socket *socket = NULL;
+    enum err e = net_socket_open(s->loop, fd, on_ready, c, &socket);
+    if (e == ERR_OK && c != NULL && tls != NULL) {
+        e = net_socket_start_tls(socket, tls, NULL);
+    }
+    if (e != ERR_OK || c == NULL) {
+        net_socket_close(&socket);
+        memory_free(c);
+        server_forget(s, NULL);
+        return;
+    }
+    c->magic = SERVER_CONNECTION_MAGIC;
+    c->server = s;
+    c->socket = socket;
+    c->refused = refuse;
+    c->entered = true;
+    list_push_back(&s->all, &c->link);
+    net_timer_init(&c->timer, s->loop, on_due);
+    net_task_init(&c->task, on_task);
+    buf_init(&c->in, (size_t)s->settings.head_bytes_max + 2 * SERVER_INBOX_BYTES);
+    buf_init(&c->out, SIZE_MAX / 2);
+    c->state = first_state(c, tls);
+    counter_add(COUNT_CONNECTIONS, 1);
+    counter_add(COUNT_CONNECTIONS_OPEN, 1);
+    server_connection_run(c, false);
+}

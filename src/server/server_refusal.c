@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every error of this program that a client sees is written here, from its row of err.def. */
+#include "base/memory.h"
+#include "crypto/call_id.h"
+#include "server/server_internal.h"
+#include "json/json_write.h"
+
+#define LINES_BYTES  512 /* all lines but the caller's */
+#define BODY_BYTES   512 /* the error object but for message and param */
+#define ESCAPED_MOST 6   /* bytes that one byte may become in a JSON string */
+
+/* Whether one of the lines is the field `name` (with its colon). */
+static bool has_line(struct span lines, struct span name)
+{
+    while (lines.len > 0) {
+        if (span_equal_nocase(span_cut(lines, 0, name.len), name)) {
+            return true;
+        }
+        lines = span_cut(lines, span_find(lines, '\n', 0) + 1, lines.len);
+    }
+    return false;
+}
+
+static void put_lines(struct buf *out, int status, struct span more)
+{
+    buf_put(out, more);
+    if (!has_line(more, SPAN("x-request-id:"))) {
+        struct crypto_call_id id;
+        crypto_call_id_make(clock_wall(), &id);
+        buf_put(out, SPAN("x-request-id: "));
+        buf_put(out, span_make(id.text, CRYPTO_CALL_ID_CHARS));
+        buf_put(out, SPAN("\r\n"));
+    }
+    if ((status == 429 || status == 503) && !has_line(more, SPAN("retry-after:"))) {
+        buf_put(out, SPAN("Retry-After: 1\r\n"));
+    }
+    if (status == 401 && !has_line(more, SPAN("www-authenticate:"))) {
+        buf_put(out, SPAN("WWW-Authenticate: Bearer\r\n"));
+    }
+    buf_put(out, SPAN("Content-Type: application/json\r\n"));
+}
+
+static enum err put_body(struct buf *out, const struct err_row *row, struct span message,
+                         struct span param)
+{
+    struct json_writer w;
+    json_write_init(&w, out);
+    json_write_object(&w);
+    json_write_key(&w, "error");
+    json_write_object(&w);
+    json_write_key(&w, "message");
+    json_write_string(&w, message.len > 0 ? message : span_of(row->sentence));
+    json_write_key(&w, "type");
+    json_write_text(&w, row->type);
+    json_write_key(&w, "param");
+    if (param.len > 0) {
+        json_write_string(&w, param);
+    } else {
+        json_write_null(&w);
+    }
+    json_write_key(&w, "code");
+    json_write_text(&w, row->code);
+    json_write_end(&w);
+    json_write_end(&w);
+    return json_write_finish(&w);
+}
+
+enum err server_refusal_write(struct server_refusal *r, enum err e, struct span message,
+                              struct span param, struct span more_fields)
+{
+    const struct err_row *row = err_row(e);
+    if (row->type[0] == '\0') {
+        row = err_row(ERR_INTERNAL); /* not meant for a client */
+    }
+    r->status = row->status;
+    buf_init(&r->fields, more_fields.len + LINES_BYTES);
+    buf_init(&r->body, (message.len + param.len) * ESCAPED_MOST + BODY_BYTES);
+    put_lines(&r->fields, r->status, more_fields);
+    enum err failed = put_body(&r->body, row, message, param);
+    if (failed != ERR_OK || buf_failed(&r->fields)) {
+        server_refusal_fini(r);
+        return ERR_NO_MEMORY;
+    }
+    return ERR_OK;
+}
+
+void server_refusal_fini(struct server_refusal *r)
+{
+    buf_fini(&r->fields);
+    buf_fini(&r->body);
+}
+
+void server_refusal_send(struct server_connection *c, enum err e)
+{
+    c->keep = false;
+    c->body.ended = false; /* nobody knows where this request ends */
+    struct server_refusal r;
+    struct span none = {NULL, 0};
+    if (server_refusal_write(&r, e, none, none, none) != ERR_OK) {
+        c->broken = true;
+        return;
+    }
+    struct span body = buf_span(&r.body);
+    server_output_head(c, r.status, buf_span(&r.fields), body.len);
+    struct iovec slots[2] = {[1] = {.iov_base = (void *)(uintptr_t)body.at, .iov_len = body.len}};
+    server_output_put(c, slots, 2);
+    server_refusal_fini(&r);
+}
