@@ -333,46 +333,6 @@ static void pieces_are_found_where_the_head_was_moved_to(void **state)
     assert_true(span_is(http_request_query(&read.r), "x=1"));
 }
 
-static void hop_by_hop_fields_and_those_that_connection_names_do_not_pass(void **state)
-{
-    (void)state;
-    struct span head = SPAN("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, X-Secret\r\n"
-                            "x-secret: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\nX-Other: 2\r\n\r\n");
-    struct read read;
-    read_cut_at(head, head.len, &read);
-    assert_int_equal(read.e, ERR_OK);
-    static const bool may[] = {true, false, false, false, false, true};
-    assert_int_equal(read.r.fields.count, ROWS(may));
-    for (uint32_t i = 0; i < ROWS(may); i++) {
-        assert_int_equal(http_field_may_pass(&read.r.fields, i), may[i]);
-    }
-    assert_true(span_is(http_fields_find_other(&read.r.fields, SPAN("X-SECRET")), "1"));
-    assert_null(http_fields_find_other(&read.r.fields, SPAN("X-Missing")).at);
-    assert_null(http_fields_find(&read.r.fields, HTTP_NAME_ACCEPT).at);
-}
-
-static void every_name_of_the_table_is_found_in_any_case(void **state)
-{
-    (void)state;
-    for (enum http_name id = HTTP_NAME_X_STAINLESS + 1; id < HTTP_NAME_COUNT; id++) {
-        struct span text = http_name_text(id);
-        uint8_t upper[64];
-        for (size_t i = 0; i < text.len; i++) {
-            uint8_t c = text.at[i];
-            upper[i] = c >= 'a' && c <= 'z' ? (uint8_t)(c - 0x20) : c;
-        }
-        assert_int_equal(http_name_find(text), id);
-        assert_int_equal(http_name_find(span_make(upper, text.len)), id);
-        upper[text.len] = 'X';
-        assert_int_equal(http_name_find(span_make(upper, text.len + 1)), HTTP_NAME_OTHER);
-    }
-    assert_int_equal(http_name_find(SPAN("X-Stainless-Lang")), HTTP_NAME_X_STAINLESS);
-    assert_int_equal(http_name_find(SPAN("X-Stainless-")), HTTP_NAME_OTHER);
-    assert_int_equal(http_name_find(SPAN("")), HTTP_NAME_OTHER);
-    assert_true(http_name_is_hop(HTTP_NAME_UPGRADE));
-    assert_false(http_name_is_hop(HTTP_NAME_HOST));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,8 +340,6 @@ int main(void)
         cmocka_unit_test(a_head_with_any_doubt_is_refused),
         cmocka_unit_test(every_length_has_a_limit),
         cmocka_unit_test(pieces_are_found_where_the_head_was_moved_to),
-        cmocka_unit_test(hop_by_hop_fields_and_those_that_connection_names_do_not_pass),
-        cmocka_unit_test(every_name_of_the_table_is_found_in_any_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
