@@ -17,5 +17,7 @@ fi
 targets=()
 # The program's own folder holds the program alone: the tests have theirs.
 grep -q '^build atlas:' "$folder/build.ninja" && [ "$folder" = build ] && targets=(atlas)
-grep -q '^build fuzzers:' "$folder/build.ninja" && targets=(fuzzers)
+for only in fuzzers benches; do
+    grep -q "^build $only:" "$folder/build.ninja" && targets=("$only")
+done
 exec nice -n 5 ninja -C "$folder" --quiet "${targets[@]}"

@@ -278,25 +278,29 @@ size_t json_edits_pieces(const struct json_edits *e, struct iovec *pieces)
     return (size_t)(at - pieces);
 }
 
+/* Appends bytes; returns where the next ones go. */
+static uint8_t *put_bytes(uint8_t *at, struct span s)
+{
+    if (s.at == NULL) {
+        return at;
+    }
+    memcpy(at, s.at, s.len);
+    return at + s.len;
+}
+
 void json_edits_copy(const struct json_edits *e, uint8_t *out)
 {
+    const struct span comma = SPAN(",");
+    const struct span none = {NULL, 0};
     struct span text = e->index->text;
     size_t done = 0;
     for (size_t i = 0; i < e->count; i++) {
         const struct json_edit *edit = &e->list[i];
-        struct span parts[4] = {span_cut(text, done, edit->offset - done),
-                                edit->comma_before ? SPAN(",") : SPAN(""), edit->text,
-                                edit->comma_behind ? SPAN(",") : SPAN("")};
-        for (size_t p = 0; p < 4; p++) {
-            if (parts[p].len > 0) {
-                memcpy(out, parts[p].at, parts[p].len);
-                out += parts[p].len;
-            }
-        }
+        out = put_bytes(out, span_cut(text, done, edit->offset - done));
+        out = put_bytes(out, edit->comma_before ? comma : none);
+        out = put_bytes(out, edit->text);
+        out = put_bytes(out, edit->comma_behind ? comma : none);
         done = end_of(edit);
     }
-    struct span rest = span_cut(text, done, text.len);
-    if (rest.len > 0) {
-        memcpy(out, rest.at, rest.len);
-    }
+    (void)put_bytes(out, span_cut(text, done, text.len)); /* nothing goes behind it */
 }

@@ -330,6 +330,37 @@ INLINE enum step take_after(struct walk *w)
     return byte == (w->in_object ? '}' : ']') ? take_close(w) : FAILED;
 }
 
+/* Whether the rows inside `row` are in order, in its bytes, and end where it says. */
+static bool is_sound_inside(const struct json_index *x, uint32_t row)
+{
+    const struct json_row *outer = &x->rows[row];
+    uint32_t at = outer->offset + 1;
+    uint32_t inside = row + 1;
+    while (inside < outer->next) {
+        const struct json_row *r = &x->rows[inside];
+        if (r->offset < at || r->depth != outer->depth + 1 || r->len > x->text.len - r->offset) {
+            return false;
+        }
+        at = r->offset + r->len;
+        inside = r->next;
+    }
+    return inside == outer->next && at < outer->offset + outer->len;
+}
+
+/* Asserts what json_index.h says is always true. */
+static bool is_sound(const struct json_index *x)
+{
+    for (uint32_t row = 0; row < x->count; row++) {
+        const struct json_row *r = &x->rows[row];
+        bool container = r->kind >= JSON_ARRAY;
+        if (r->len == 0 || r->next <= row || r->next > x->count ||
+            (!container && r->next != row + 1) || (container && !is_sound_inside(x, row))) {
+            return false;
+        }
+    }
+    return x->count > 0 && x->rows[0].depth == 0 && x->rows[0].next == x->count;
+}
+
 enum err json_index_parse_borrow(struct json_index *x, struct span text)
 {
     text = text.at == NULL ? SPAN("") : text;
@@ -358,5 +389,6 @@ enum err json_index_parse_borrow(struct json_index *x, struct span text)
     }
     x->error_at = (size_t)(w.at - w.text);
     x->count = step == DONE ? w.count : 0;
+    CHECK_SLOW(step != DONE || is_sound(x));
     return step == DONE ? ERR_OK : w.error;
 }

@@ -9,6 +9,8 @@
  *             that are no UTF-8; the index accepts them and counts them
  *   depth     simdjson stops at 1,024 containers, the index at what it was given
  */
+#include "fuzz.h"
+
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -16,8 +18,6 @@
 #include "json/json_value.h"
 
 #define MAX_DEPTH 1024
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What our side saw that may explain a difference. */
 struct seen {
