@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writer and reader walk the same table, journal_record.def. The reader knows the kind only when it
+ * comes to "kind", so it collects the members it saw and compares them with the kind's at the end.
+ */
+#include "journal/journal_record.h"
+
+#include "crypto/call_id.h"
+#include "json/json_index.h"
+#include "json/json_value.h"
+#include "json/json_write.h"
+
+enum type {
+    TYPE_I64,
+    TYPE_U16,
+    TYPE_U8,
+    TYPE_BOOL,
+    TYPE_TEXT,
+    TYPE_ID,
+    TYPE_KIND,
+    TYPE_OUTCOME,
+    TYPE_SCHEMA
+};
+
+#define INTENT     (1u << JOURNAL_INTENT)
+#define COMPLETION (1u << JOURNAL_COMPLETION)
+#define RECOVERY   (1u << JOURNAL_RECOVERY)
+
+static const struct member {
+    struct span name; /* with quotes and colon */
+    enum type type;
+    uint32_t kinds;
+    size_t offset, size;
+} members[] = {
+#define MEMBER(name, field, type, kinds)                   \
+    {{(const uint8_t *)"\"" name "\":", sizeof(name) + 2}, \
+     TYPE_##type,                                          \
+     kinds,                                                \
+     offsetof(struct journal_record, field),               \
+     sizeof(((struct journal_record *)NULL)->field)},
+#include "journal/journal_record.def"
+#undef MEMBER
+};
+
+#define MEMBERS (sizeof(members) / sizeof(members[0]))
+
+static const char *const kind_names[JOURNAL_KIND_COUNT] = {
+    [JOURNAL_INTENT] = "intent",
+    [JOURNAL_COMPLETION] = "completion",
+    [JOURNAL_RECOVERY] = "recovery",
+};
+
+static const char *const outcome_names[JOURNAL_OUTCOME_COUNT] = {
+    [JOURNAL_OUTCOME_NONE] = "",
+    [JOURNAL_OUTCOME_OK] = "ok",
+    [JOURNAL_OUTCOME_FAILED] = "failed",
+    [JOURNAL_OUTCOME_CLIENT_GONE] = "client_gone",
+    [JOURNAL_OUTCOME_INTERRUPTED] = "interrupted",
+    [JOURNAL_OUTCOME_REFUSED] = "refused",
+};
+
+const char *journal_kind_name(enum journal_kind kind)
+{
+    CHECK(kind >= JOURNAL_INTENT && kind < JOURNAL_KIND_COUNT);
+    return kind_names[kind];
+}
+
+const char *journal_outcome_name(enum journal_outcome outcome)
+{
+    CHECK(outcome < JOURNAL_OUTCOME_COUNT);
+    return outcome_names[outcome];
+}
+
+/* ---- texts ---- */
+
+/* Length of the UTF-8 character at the front of `s`, which is not empty; 0 if there is none. */
+static size_t utf8_length(struct span s)
+{
+    uint8_t first = s.at[0];
+    if (first < 0x80) {
+        return 1;
+    }
+    if (first < 0xc2 || first > 0xf4) {
+        return 0;
+    }
+    size_t len = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (s.len < len) {
+        return 0;
+    }
+    /* The second byte's range keeps out overlong forms, surrogates and what lies past U+10FFFF. */
+    uint8_t least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    uint8_t most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (s.at[1] < least || s.at[1] > most) {
+        return 0;
+    }
+    for (size_t i = 2; i < len; i++) {
+        if ((s.at[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return len;
+}
+
+void journal_copy_text(struct span text, char *out, size_t size)
+{
+    size_t len = 0;
+    for (size_t at = 0; at < text.len;) {
+        size_t step = utf8_length(span_cut(text, at, 4));
+        size_t copied = step == 0 ? 1 : step;
+        if (len + copied >= size) {
+            break;
+        }
+        if (step == 0 || text.at[at] == '\0') {
+            out[len] = '?';
+        } else {
+            memcpy(out + len, text.at + at, step);
+        }
+        len += copied;
+        at += copied;
+    }
+    memset(out + len, 0, size - len);
+}
+
+static bool text_is_valid(const char *text, size_t size)
+{
+    size_t len = strnlen(text, size);
+    if (len == size) {
+        return false;
+    }
+    struct span s = span_make(text, len);
+    while (s.len > 0) {
+        size_t step = utf8_length(s);
+        if (step == 0) {
+            return false;
+        }
+        s = span_cut(s, step, s.len);
+    }
+    return true;
+}
+
+bool journal_record_is_valid(const struct journal_record *r)
+{
+    if (r->kind < JOURNAL_INTENT || r->kind >= JOURNAL_KIND_COUNT ||
+        r->outcome >= JOURNAL_OUTCOME_COUNT) {
+        return false;
+    }
+    for (size_t i = 0; i < MEMBERS; i++) {
+        const uint8_t *field = (const uint8_t *)r + members[i].offset;
+        int64_t number = 0;
+        if (members[i].type == TYPE_I64) {
+            memcpy(&number, field, sizeof(number));
+        }
+        if (number < 0 || number > JOURNAL_NUMBER_MAX ||
+            (members[i].type == TYPE_BOOL && *field > 1) ||
+            (members[i].type == TYPE_TEXT &&
+             !text_is_valid((const char *)field, members[i].size))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- writing ---- */
+
+static uint64_t number_at(const uint8_t *field, enum type type)
+{
+    if (type == TYPE_I64) {
+        int64_t number;
+        memcpy(&number, field, sizeof(number));
+        CHECK(number >= 0 && number <= JOURNAL_NUMBER_MAX);
+        return (uint64_t)number;
+    }
+    if (type == TYPE_U16) {
+        uint16_t number;
+        memcpy(&number, field, sizeof(number));
+        return number;
+    }
+    return *field;
+}
+
+/* A string that needs no escape. */
+static void put_word(struct buf *out, const char *word)
+{
+    buf_put_byte(out, '"');
+    buf_put_text(out, word);
+    buf_put_byte(out, '"');
+}
+
+static void put_value(struct buf *out, const struct member *m, const struct journal_record *r)
+{
+    const uint8_t *field = (const uint8_t *)r + m->offset;
+    char id[CRYPTO_CALL_ID_CHARS + 1];
+    switch (m->type) {
+    case TYPE_TEXT:
+        json_put_string(out, span_make(field, strnlen((const char *)field, m->size)));
+        break;
+    case TYPE_BOOL:
+        buf_put(out, *field != 0 ? SPAN("true") : SPAN("false"));
+        break;
+    case TYPE_ID:
+        crypto_call_id_write(field, id);
+        put_word(out, id);
+        break;
+    case TYPE_KIND:
+        put_word(out, journal_kind_name(*field));
+        break;
+    case TYPE_OUTCOME:
+        put_word(out, journal_outcome_name(*field));
+        break;
+    case TYPE_SCHEMA:
+        buf_put_u64(out, JOURNAL_SCHEMA);
+        break;
+    case TYPE_I64:
+    case TYPE_U16:
+    case TYPE_U8:
+        buf_put_u64(out, number_at(field, m->type));
+        break;
+    }
+}
+
+void journal_record_write(const struct journal_record *r, struct buf *out)
+{
+    CHECK(r->kind >= JOURNAL_INTENT && r->kind < JOURNAL_KIND_COUNT);
+    uint8_t before = '{';
+    for (size_t i = 0; i < MEMBERS; i++) {
+        if (members[i].kinds & 1u << r->kind) {
+            buf_put_byte(out, before);
+            buf_put(out, members[i].name);
+            put_value(out, &members[i], r);
+            before = ',';
+        }
+    }
+    buf_put_byte(out, '}');
+}
+
+/* ---- reading ---- */
+
+static bool read_name(const struct json_index *x, uint32_t row, const char *const *names,
+                      size_t count, uint8_t *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (names[i] != NULL && json_text_is(x, row, span_of(names[i]))) {
+            *out = (uint8_t)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_text(const struct json_index *x, uint32_t row, size_t most, uint8_t *out)
+{
+    if (json_kind(x, row) != JSON_STRING) {
+        return false;
+    }
+    uint8_t text[JOURNAL_LINE_MAX];
+    size_t len = json_unescape(x, row, text, NULL);
+    if (len > most) {
+        return false;
+    }
+    memcpy(out, text, len);
+    return true;
+}
+
+static bool read_id(const struct json_index *x, uint32_t row, uint8_t *out)
+{
+    return json_kind(x, row) == JSON_STRING &&
+           crypto_call_id_parse(json_inside(x, row), out) == ERR_OK;
+}
+
+static bool read_number(const struct json_index *x, uint32_t row, size_t bytes, uint8_t *out)
+{
+    int64_t most = bytes == sizeof(int64_t) ? JOURNAL_NUMBER_MAX : (INT64_C(1) << bytes * 8) - 1;
+    int64_t number;
+    if (json_int64(x, row, &number) != ERR_OK || number < 0 || number > most) {
+        return false;
+    }
+    memcpy(out, &number, bytes); /* its low bytes: see the assertion below */
+    return true;
+}
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are kept in this order");
+
+static bool read_value(const struct json_index *x, uint32_t row, const struct member *m,
+                       struct journal_record *out)
+{
+    uint8_t *field = (uint8_t *)out + m->offset;
+    int64_t schema;
+    switch (m->type) {
+    case TYPE_TEXT:
+        return read_text(x, row, m->size - 1, field);
+    case TYPE_BOOL:
+        *field = json_kind(x, row) == JSON_TRUE;
+        return true; /* the comparison at the end finds what is no boolean */
+    case TYPE_ID:
+        return read_id(x, row, field);
+    case TYPE_KIND:
+        return read_name(x, row, kind_names, JOURNAL_KIND_COUNT, field);
+    case TYPE_OUTCOME:
+        return read_name(x, row, outcome_names, JOURNAL_OUTCOME_COUNT, field);
+    case TYPE_SCHEMA:
+        return json_int64(x, row, &schema) == ERR_OK && schema == JOURNAL_SCHEMA;
+    case TYPE_I64:
+    case TYPE_U16:
+    case TYPE_U8:
+        return read_number(x, row, m->size, field);
+    }
+    NEVER("a type without a reader");
+}
+
+/* Members stand in the order of the table; what is not in it, or twice, is found by comparing. */
+static bool read_members(const struct json_index *x, struct journal_record *out)
+{
+    uint32_t key = json_first(x, 0);
+    for (size_t i = 0; i < MEMBERS && key != JSON_NONE; i++) {
+        struct span name = span_cut(members[i].name, 0, members[i].name.len - 1);
+        if (span_equal(json_source(x, key), name)) {
+            if (!read_value(x, json_value(x, key), &members[i], out)) {
+                return false;
+            }
+            key = json_next(x, key);
+        }
+    }
+    return key == JSON_NONE && out->kind != 0;
+}
+
+enum err journal_record_parse(struct span line, struct json_index *scratch,
+                              struct journal_record *out)
+{
+    struct journal_record r = {0};
+    if (line.len > JOURNAL_LINE_MAX || line.len == 0) {
+        return ERR_VALUE_INVALID;
+    }
+    enum err e = json_index_parse_borrow(scratch, line);
+    if (e != ERR_OK) {
+        return e == ERR_NO_MEMORY ? e : ERR_VALUE_INVALID;
+    }
+    if (json_kind(scratch, 0) != JSON_OBJECT || !read_members(scratch, &r)) {
+        return ERR_VALUE_INVALID;
+    }
+    /* One text a record: what we would not have written so is not ours. */
+    struct buf again;
+    buf_init(&again, JOURNAL_LINE_MAX);
+    journal_record_write(&r, &again);
+    bool same = span_equal(buf_span(&again), line);
+    e = same                                          ? ERR_OK
+        : buf_failed(&again) && again.cap < again.max ? ERR_NO_MEMORY
+                                                      : ERR_VALUE_INVALID;
+    buf_fini(&again);
+    if (e == ERR_OK) {
+        *out = r;
+    }
+    return e;
+}

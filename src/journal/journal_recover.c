@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a killed process left: slots that are READY, and ARMED ones whose calls died with it. The
+ * kernel kept the mapped pages, so each holds what was last stored, unless the machine itself went
+ * down: then pages may be of any age, the boot id in the file is not this one, and it is not read.
+ *
+ * Nothing enters twice, however often recovery itself is killed: a READY slot whose ticket the last
+ * commit covers is passed over, and an ARMED one is first made READY, with a ticket, in the file.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "journal/journal_internal.h"
+
+struct left {
+    uint64_t ticket;
+    struct journal_slot *slot;
+};
+
+static int by_ticket(const void *a, const void *b)
+{
+    uint64_t x = ((const struct left *)a)->ticket;
+    uint64_t y = ((const struct left *)b)->ticket;
+    return (x > y) - (x < y);
+}
+
+/* The mark of lane `id` in the commit that is being made; NULL: there is no room for one more. */
+static struct journal_lane_mark *mark_of(struct journal_commit *c, uint64_t id)
+{
+    for (size_t i = 0; i < c->lanes; i++) {
+        if (c->lane[i].id == id) {
+            return &c->lane[i];
+        }
+    }
+    if (c->lanes == JOURNAL_LANES_MAX) {
+        return NULL;
+    }
+    c->lane[c->lanes] = (struct journal_lane_mark){.id = id};
+    return &c->lane[c->lanes++];
+}
+
+static void interrupt(struct journal_slot *slot, uint64_t ticket)
+{
+    struct journal_record *r = &slot->record;
+    r->outcome = JOURNAL_OUTCOME_INTERRUPTED;
+    r->ended_ms = clock_wall().us / 1000;
+    journal_set_text(r->error, span_of(err_name(ERR_INTERRUPTED)));
+    slot->ticket = ticket;
+    atomic_store(&slot->state, JOURNAL_READY);
+}
+
+/* The slots to move, in the order of their tickets. */
+static size_t gather(struct journal_slot *slots, size_t touched, uint64_t done, struct left *left,
+                     struct journal_report *report)
+{
+    size_t count = 0;
+    uint64_t last = done;
+    for (size_t i = 0; i < touched; i++) {
+        struct journal_slot *slot = &slots[i];
+        uint32_t state = atomic_load(&slot->state);
+        if (state != JOURNAL_READY && state != JOURNAL_ARMED) {
+            continue;
+        }
+        if (!journal_record_is_valid(&slot->record)) {
+            report->discarded++;
+        } else if (state == JOURNAL_ARMED) {
+            left[count++] = (struct left){.ticket = UINT64_MAX, .slot = slot};
+        } else if (slot->ticket > done) {
+            left[count++] = (struct left){.ticket = slot->ticket, .slot = slot};
+            last = slot->ticket > last ? slot->ticket : last;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (left[i].ticket == UINT64_MAX) {
+            interrupt(left[i].slot, left[i].ticket = ++last);
+        }
+    }
+    if (count > 0) {
+        qsort(left, count, sizeof(*left), by_ticket);
+    }
+    return count;
+}
+
+static enum err drain(struct journal_lane_file *file, struct journal_writer *w,
+                      struct journal_report *report)
+{
+    struct journal_lane_mark *mark = mark_of(&w->commit, file->id);
+    uint32_t touched = atomic_load(&file->touched);
+    touched = touched < file->slots ? touched : file->slots;
+    struct left *left = memory_new_array(touched + 1, sizeof(*left));
+    if (left == NULL || mark == NULL) {
+        memory_free(left);
+        return ERR_NO_MEMORY;
+    }
+    struct journal_slot *slots = (struct journal_slot *)((char *)file + JOURNAL_LANE_PAGE);
+    size_t count = gather(slots, touched, mark->ticket, left, report);
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < count; i++) {
+        struct journal_record *r = &left[i].slot->record;
+        journal_writer_add(w, r);
+        mark->ticket = left[i].ticket;
+        report->recovered++;
+        report->interrupted += r->outcome == JOURNAL_OUTCOME_INTERRUPTED;
+        if (journal_writer_is_full(w) || i + 1 == count) {
+            e = journal_writer_commit(w);
+            journal_writer_clear(w);
+        }
+    }
+    memory_free(left);
+    return e;
+}
+
+/* Whether the file is one of ours, whole, and of this life of the machine. */
+static bool is_trusted(const struct journal_lane_file *file, size_t bytes)
+{
+    char boot[40];
+    journal_boot(boot);
+    return memcmp(file->magic, JOURNAL_LANE_MAGIC, sizeof(file->magic)) == 0 &&
+           file->layout == JOURNAL_LANE_LAYOUT && file->slot_bytes == JOURNAL_SLOT_BYTES &&
+           bytes == JOURNAL_LANE_PAGE + (size_t)file->slots * JOURNAL_SLOT_BYTES &&
+           boot[0] != '\0' && memcmp(file->boot, boot, sizeof(boot)) == 0;
+}
+
+static enum err recover_file(int folder_fd, const char *name, struct journal_writer *w,
+                             struct journal_report *report)
+{
+    int fd = openat(folder_fd, name, O_RDWR | O_CLOEXEC);
+    struct stat info;
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return ERR_DISK;
+    }
+    enum err e = ERR_OK;
+    size_t bytes = (size_t)info.st_size;
+    if (bytes >= JOURNAL_LANE_PAGE) {
+        void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (at == MAP_FAILED) {
+            e = ERR_NO_MEMORY;
+        } else {
+            e = is_trusted(at, bytes) ? drain(at, w, report) : ERR_OK;
+            (void)munmap(at, bytes);
+        }
+    }
+    (void)close(fd);
+    return e;
+}
+
+static enum err each_lane(int folder_fd, struct journal_writer *w, struct journal_report *report,
+                          bool remove)
+{
+    int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL) {
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return ERR_DISK;
+    }
+    enum err e = ERR_OK;
+    for (struct dirent *entry; e == ERR_OK && (entry = readdir(folder)) != NULL;) {
+        if (!span_starts(span_of(entry->d_name), SPAN("lane-"))) {
+            continue;
+        }
+        if (!remove) {
+            e = recover_file(folder_fd, entry->d_name, w, report);
+        } else if (unlinkat(folder_fd, entry->d_name, 0) != 0) {
+            e = ERR_DISK;
+        }
+    }
+    (void)closedir(folder);
+    return e;
+}
+
+enum err journal_recover(int folder_fd, struct journal_writer *w, struct journal_report *report)
+{
+    enum err e = each_lane(folder_fd, w, report, false);
+    /* Only now: the commits of one lane also stand for the others' tickets. */
+    return e == ERR_OK ? each_lane(folder_fd, w, report, true) : e;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * journal_segment.h — the files that the records end up in. For the files of this part only.
+ *
+ * A segment is named by its first sequence, "%016x.seg", begins with a header and an empty group,
+ * and is only ever appended to: whole groups, each on the disk before the next is begun.
+ *
+ * Ownership  journal_segment_open() hands the writer to the caller, who gives it back to
+ *            journal_segment_close().
+ * Threads    one at a time.
+ * Sources    docs/formats/journal.md.
+ */
+#ifndef JOURNAL_JOURNAL_SEGMENT_H
+#define JOURNAL_JOURNAL_SEGMENT_H
+
+#include "journal/journal.h"
+#include "journal/journal_frame.h"
+
+#define JOURNAL_SEGMENT_NAME_BYTES 24
+
+struct journal_segment;
+
+/* The first sequences of all segments in the folder, ascending; freed with memory_free(). */
+MUST_USE enum err journal_segment_list(int folder_fd, uint64_t **out, size_t *count);
+
+/* "%016x.seg" of `first_sequence`. */
+void journal_segment_name(uint64_t first_sequence, char out[JOURNAL_SEGMENT_NAME_BYTES]);
+
+/*
+ * Opens a segment to read it, and checks its header.
+ *
+ *   ERR_NOT_FOUND_ROW  there is no such segment
+ *   ERR_JOURNAL_BROKEN the header is damaged
+ *   ERR_DISK
+ */
+MUST_USE enum err journal_segment_look(int folder_fd, uint64_t first_sequence, int *out_fd);
+
+/*
+ * Opens the newest segment for appending, making the first one in an empty folder, and cuts a torn
+ * tail off; `report`'s place, torn_bytes and last_sequence are filled. `last` is its last commit.
+ *
+ *   ERR_JOURNAL_BROKEN  damage at report->place; nothing was changed
+ *   ERR_DISK, ERR_DISK_FULL, ERR_NO_MEMORY
+ */
+MUST_USE enum err journal_segment_open(const char *folder, int folder_fd, int64_t segment_bytes,
+                                       struct journal_report *report, struct journal_commit *last,
+                                       struct journal_segment **out);
+
+/*
+ * Appends a group and waits for the disk. `group` holds its record frames; the commit frame is
+ * added to it. With `c->records` 0 nothing is done.
+ *
+ *   ERR_DISK_FULL  nothing was written; `group` is as it was; it may be tried again
+ *   ERR_DISK       nobody knows what was written: the writer must not be used again
+ *   ERR_NO_MEMORY  `group` failed
+ */
+MUST_USE enum err journal_segment_append(struct journal_segment *s, struct buf *group,
+                                         const struct journal_commit *c);
+
+/* Closes `*s` and sets it to NULL. Does nothing if it is NULL already. */
+void journal_segment_close(struct journal_segment **s);
+
+#endif
