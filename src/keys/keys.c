@@ -6,6 +6,7 @@
 #include "crypto/random.h"
 #include "keys/key_pepper.h"
 #include "store/store_keys.h"
+#include "json/json_scan.h"
 
 _Static_assert(KEY_ID_CHARS == STORE_KEY_ID_CHARS, "the store keeps whole ids");
 _Static_assert(CRYPTO_SHA256_BYTES == STORE_KEY_MAC_BYTES, "the store keeps whole MACs");
@@ -76,7 +77,7 @@ enum err keys_load(struct keys *k, struct store *s)
 
 static bool is_name(struct span name)
 {
-    if (name.len < 1 || name.len > KEYS_NAME_MAX) {
+    if (name.len < 1 || name.len > KEYS_NAME_MAX || json_scan_utf8(name) != name.len) {
         return false;
     }
     for (size_t i = 0; i < name.len; i++) {
@@ -104,7 +105,7 @@ enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wis
         return ERR_VALUE_INVALID;
     }
     size_t newest = k->peppers.count - 1;
-    struct key_text key;
+    struct key_text key = {{0}};
     struct key_parts parts;
     key_string_make(wish->kind, &key);
     CHECK(key_string_parse(span_of(key.text), &parts) == ERR_OK);

@@ -54,7 +54,7 @@ struct key_handle {
 /* A key that shall be made. */
 struct key_wish {
     enum key_kind kind;
-    struct span name; /* 1 to KEYS_NAME_MAX bytes without control characters */
+    struct span name; /* 1 to KEYS_NAME_MAX bytes of UTF-8 without control characters */
     wall_us expires;  /* 0: never */
     uint32_t scopes;  /* 0: all of its kind */
 };

@@ -8,8 +8,9 @@
 #include "server/server_internal.h"
 
 #define PIECES_AT_ONCE 64
-#define SKIP_LEFT_MOST (64 * 1024) /* a longer rest of a body is not worth keeping the connection \
-                                    */
+#define SKIP_LEFT_MOST                                                         \
+    (64 * 1024) /* a longer rest of a body is not worth keeping the connection \
+                 */
 
 static struct server_connection *of(const struct exchange *x)
 {

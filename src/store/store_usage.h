@@ -5,6 +5,7 @@
  * The journal is applied in batches (store_begin() with STORE_SYNC_LATER): for each record one of
  * the changes below, then store_sequence_set(), then store_commit(). What is in the store is then
  * exactly the records up to store_sequence(), whatever crashed in between; replay goes on after it.
+ * What a change returns need not be read each time: a batch in which one failed stays failed.
  *
  * A call whose intent was applied and whose completion was not is *open*: it keeps its identity
  * and reservation here until its completion takes it, or start-up settles it as interrupted.
@@ -61,10 +62,10 @@ typedef enum err store_on_open_call(void *context, const struct store_open_call 
 int32_t store_day(wall_us at);
 
 /* Adds the sums to those of the same day, key, model and upstream. In a batch only. */
-MUST_USE enum err store_usage_add(struct store *s, const struct store_usage *more);
+enum err store_usage_add(struct store *s, const struct store_usage *more);
 
 /* Notes an open call; a later attempt of the same call replaces an earlier one. In a batch only. */
-MUST_USE enum err store_open_call_put(struct store *s, const struct store_open_call *call);
+enum err store_open_call_put(struct store *s, const struct store_open_call *call);
 
 /*
  * Takes an open call out. In a batch only.
@@ -75,7 +76,7 @@ MUST_USE enum err store_open_call_take(struct store *s, const uint8_t id[STORE_C
                                        struct store_open_call *out);
 
 /* Says that all records up to `sequence` are applied. In a batch only. */
-MUST_USE enum err store_sequence_set(struct store *s, uint64_t sequence);
+enum err store_sequence_set(struct store *s, uint64_t sequence);
 
 /* The last record applied, 0 before the first. */
 MUST_USE enum err store_sequence(struct store *s, uint64_t *out);

@@ -7,8 +7,8 @@
  *            and blobs bound to it must live until then.
  * Threads    one at a time.
  */
-#ifndef STORE_SQLITE_INTERNAL_H
-#define STORE_SQLITE_INTERNAL_H
+#ifndef SQLITE_SQLITE_INTERNAL_H
+#define SQLITE_SQLITE_INTERNAL_H
 
 #include <sqlite3.h>
 
