@@ -65,7 +65,7 @@ static const struct {
 int main_config(int argc, char **argv)
 {
     const char *path = MAIN_CONFIG_DEFAULT;
-    const char *action = NULL;
+    const char *action = "";
     const char *names[ACTIONS];
     const struct main_option options[] = {
         {NULL, "ACTION", "check: say what is wrong; sample, reference: print the page",

@@ -39,7 +39,7 @@ static bool put_variable(struct settings_loader *l, const struct value *v, struc
         return false;
     }
     span_copy_text(span_cut(s, 0, close), name, sizeof(name));
-    const char *value = getenv(name); /* nothing in this program changes the environment */
+    const char *value = secure_getenv(name);
     if (value == NULL || value[0] == '\0') {
         settings_problem(l, v->place,
                          "%s: the environment variable %s is not set; set it before starting Atlas",
@@ -53,19 +53,22 @@ static bool put_variable(struct settings_loader *l, const struct value *v, struc
 
 static bool expand_variables(struct settings_loader *l, const struct value *v, struct span s)
 {
-    while (s.len > 0) {
-        if (span_starts(s, SPAN("$${"))) {
+    size_t dollar = span_find(s, '$', 0);
+    while (dollar < s.len) {
+        struct span rest = span_cut(s, dollar, s.len);
+        buf_put(v->text, span_cut(s, 0, dollar));
+        if (span_starts(rest, SPAN("$${"))) {
             buf_put_text(v->text, "${");
-            s = span_cut(s, 3, s.len);
-        } else if (span_starts(s, SPAN("${"))) {
-            if (!put_variable(l, v, span_cut(s, 2, s.len), &s)) {
-                return false;
-            }
-        } else {
-            buf_put_byte(v->text, s.at[0]);
-            s = span_cut(s, 1, s.len);
+            s = span_cut(rest, 3, rest.len);
+        } else if (!span_starts(rest, SPAN("${"))) {
+            buf_put_byte(v->text, '$');
+            s = span_cut(rest, 1, rest.len);
+        } else if (!put_variable(l, v, span_cut(rest, 2, rest.len), &s)) {
+            return false;
         }
+        dollar = span_find(s, '$', 0);
     }
+    buf_put(v->text, s);
     return true;
 }
 

@@ -80,12 +80,21 @@ static void check_listens(struct settings_loader *l)
                                  "%s.address is the same as that of listen[%zu]", shown, j);
             }
         }
-        if (listen->address != NULL &&
-            is_same_address(listen->address, l->settings->admin.address)) {
-            settings_problem(l, place_of(node, "address"),
-                             "%s.address is the same as admin.address; give one of them another "
-                             "port",
-                             shown);
+    }
+}
+
+static void check_admin(struct settings_loader *l)
+{
+    const struct server_settings *s = &l->settings->server;
+    const struct ytree_node *admin = ytree_find(l->root, "admin");
+    const struct ytree_node *listen = ytree_find(l->root, "listen");
+    for (size_t i = 0; i < s->listens_count; i++) {
+        const char *address = s->listens[i].address;
+        if (address != NULL && is_same_address(address, l->settings->admin.address)) {
+            settings_problem(l, place_of(admin != NULL ? admin : listen, "address"),
+                             "listen[%zu].address is the same as admin.address; give one of them "
+                             "another port",
+                             i);
         }
     }
 }
@@ -318,6 +327,7 @@ void settings_check(struct settings_loader *l)
 {
     use_default_listen(l);
     check_listens(l);
+    check_admin(l);
     check_upstreams(l);
     check_models(l);
     check_cors(l);

@@ -2,6 +2,7 @@
 #include "main/settings_value.h"
 
 #include "base/value.h"
+#include "http/http_url.h"
 #include "net/net_listen.h"
 
 #define TEXTS_MAX      1024
@@ -177,50 +178,11 @@ static bool has_control(struct span text)
     return false;
 }
 
-static bool is_port(struct span text)
-{
-    uint64_t port;
-    return text.len <= 5 && span_to_u64(text, 65535, &port) && port > 0;
-}
-
-/* host, host:port, [v6], [v6]:port */
-static bool is_authority(struct span text)
-{
-    bool bracket = text.len > 0 && text.at[0] == '[';
-    size_t close = bracket ? span_find(text, ']', 0) : 0;
-    if (bracket && (close == text.len || close < 3)) {
-        return false;
-    }
-    size_t colon = span_find(text, ':', close);
-    size_t host_ends = bracket ? close + 1 : colon;
-    if (host_ends == 0 || (bracket && colon < text.len && colon != close + 1) ||
-        (bracket && colon == text.len && text.len != close + 1)) {
-        return false;
-    }
-    for (size_t i = 0; i < host_ends; i++) {
-        uint8_t c = text.at[i];
-        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '.' || c == '-' || c == '_';
-        if (!word && !(bracket && (c == ':' || c == '[' || c == ']'))) {
-            return false;
-        }
-    }
-    return colon == text.len || is_port(span_cut(text, colon + 1, text.len));
-}
-
-/* http or https, an authority, a path; neither user, query nor fragment. */
 static bool is_url(struct span text)
 {
-    size_t skip = 0;
-    if (span_starts(text, SPAN("http://"))) {
-        skip = 7;
-    } else if (span_starts(text, SPAN("https://"))) {
-        skip = 8;
-    }
-    struct span rest = span_cut(text, skip, text.len);
-    size_t slash = span_find(rest, '/', 0);
-    return skip > 0 && is_visible_ascii(text) && span_find(text, '?', 0) == text.len &&
-           span_find(text, '#', 0) == text.len && is_authority(span_cut(rest, 0, slash));
+    struct http_url url;
+    const char *why;
+    return http_url_parse(text, &url, &why) == ERR_OK;
 }
 
 static bool is_address(struct span text)

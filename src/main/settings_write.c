@@ -149,7 +149,7 @@ static void put_setting(const struct settings_row *row, const struct span *parts
 
 void settings_write_sample(const char *data, struct buf *out)
 {
-    struct span before[PARTS_MAX];
+    struct span before[PARTS_MAX] = {{NULL, 0}};
     size_t depth_before = 0;
     buf_put_text(
         out, "# The configuration of Atlas. Every setting stands here with its default; take the "
@@ -160,7 +160,7 @@ void settings_write_sample(const char *data, struct buf *out)
              "# environment variable, or be file:PATH for the contents of a file.\n\n");
     for (size_t i = 0; i < settings_rows_count; i++) {
         const struct settings_row *row = &settings_rows[i];
-        struct span parts[PARTS_MAX];
+        struct span parts[PARTS_MAX] = {{NULL, 0}};
         size_t depth = split(row->path, parts);
         const struct settings_collection *c = settings_collection_of(row->path);
         bool first_of_item = i == 0 || settings_collection_of(settings_rows[i - 1].path) != c;
@@ -174,6 +174,7 @@ void settings_write_sample(const char *data, struct buf *out)
 /* A cell of a Markdown table: '|' would end it. */
 static void put_cell(struct buf *out, struct span text)
 {
+    CHECK(text.at != NULL);
     for (size_t i = 0; i < text.len; i++) {
         if (text.at[i] == '|' || text.at[i] == '*' || text.at[i] == '<') {
             buf_put_byte(out, '\\');

@@ -30,6 +30,7 @@ struct builder {
     size_t depth;
     uint32_t nodes;
     uint32_t documents;
+    enum err failure; /* what ended it */
 };
 
 static struct ytree_place place_of(yaml_mark_t mark)
@@ -45,6 +46,7 @@ static enum err PRINTF_LIKE(3, 4)
     b->problem->place = place;
     vsnprintf(b->problem->sentence, sizeof(b->problem->sentence), format, args);
     va_end(args);
+    b->failure = ERR_CONFIG;
     return ERR_CONFIG;
 }
 
@@ -74,20 +76,21 @@ static enum err attach(struct builder *b, struct ytree_node *node)
     return ERR_OK;
 }
 
-static enum err new_node(struct builder *b, enum ytree_kind kind, yaml_mark_t mark,
-                         struct ytree_node **out)
+/* NULL: b->failure says why. */
+static struct ytree_node *new_node(struct builder *b, enum ytree_kind kind, yaml_mark_t mark)
 {
     if (++b->nodes > YTREE_NODES_MAX) {
-        return refuse(b, place_of(mark), "the file holds more than %u values", YTREE_NODES_MAX);
+        (void)refuse(b, place_of(mark), "the file holds more than %u values", YTREE_NODES_MAX);
+        return NULL;
     }
     struct ytree_node *node = arena_new(b->arena, sizeof(*node));
     if (node == NULL) {
-        return ERR_NO_MEMORY;
+        b->failure = ERR_NO_MEMORY;
+        return NULL;
     }
     node->kind = kind;
     node->place = node->key_place = place_of(mark);
-    *out = node;
-    return ERR_OK;
+    return node;
 }
 
 /* `text` is the key whose value comes next. */
@@ -123,10 +126,9 @@ static enum err on_scalar(struct builder *b, const yaml_event_t *event)
     if (parent != NULL && parent->node->kind == YTREE_MAP && !parent->has_key) {
         return take_key(b, parent, text, event->start_mark);
     }
-    struct ytree_node *node;
-    enum err e = new_node(b, YTREE_SCALAR, event->start_mark, &node);
-    if (e != ERR_OK) {
-        return e;
+    struct ytree_node *node = new_node(b, YTREE_SCALAR, event->start_mark);
+    if (node == NULL) {
+        return b->failure;
     }
     node->text = text;
     node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
@@ -135,14 +137,14 @@ static enum err on_scalar(struct builder *b, const yaml_event_t *event)
 
 static enum err on_open(struct builder *b, enum ytree_kind kind, yaml_mark_t mark)
 {
-    struct ytree_node *node;
     if (b->depth == YTREE_DEPTH_MAX) {
         return refuse(b, place_of(mark), "more than %u levels deep", YTREE_DEPTH_MAX);
     }
-    enum err e = new_node(b, kind, mark, &node);
-    if (e == ERR_OK) {
-        e = attach(b, node);
+    struct ytree_node *node = new_node(b, kind, mark);
+    if (node == NULL) {
+        return b->failure;
     }
+    enum err e = attach(b, node);
     if (e == ERR_OK) {
         struct open *open = &b->stack[b->depth++];
         *open = (struct open){.node = node};
@@ -284,7 +286,8 @@ enum err ytree_parse(struct span text, struct arena *arena, struct ytree_problem
     }
     if (e == ERR_OK && (b.root == NULL || ytree_is_null(b.root))) {
         b.nodes = 0;
-        e = new_node(&b, YTREE_MAP, (yaml_mark_t){0}, &b.root);
+        b.root = new_node(&b, YTREE_MAP, (yaml_mark_t){0});
+        e = b.root == NULL ? b.failure : ERR_OK;
     }
     if (e == ERR_OK) {
         *out = b.root;
