@@ -2,9 +2,8 @@
 /*
  * fuzz_yaml.c — any bytes are a tree within the limits or a problem at a place of the text.
  */
+#include "fuzz.h"
 #include "yaml/yaml_tree.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The node after `node` in the order of the file; `path` holds those that it lies in. */
 static const struct ytree_node *next_of(const struct ytree_node *node,
