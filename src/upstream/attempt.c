@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An attempt is some 2 KiB that are used again: starting one on a pooled connection allocates
+ * nothing. Its `store` holds first the request's head, then the answer's.
+ */
+#include "upstream/attempt.h"
+
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "upstream/upstream_internal.h"
+
+#ifdef ATLAS_SLOW_CHECKS
+#define UNUSED_MAX 0 /* or the sanitizers would not see a use after the end */
+#else
+#define UNUSED_MAX 256
+#endif
+
+#define RETIRE_LOOK_MS 50
+
+static void on_task(struct net_task *task)
+{
+    struct attempt *a = (struct attempt *)(void *)((char *)task - offsetof(struct attempt, task));
+    attempt_run(a);
+    attempt_tell(a);
+}
+
+/* A new or used one, all of it zero from `step` to `store`. */
+static struct attempt *attempt_new(struct upstream_pool *pool)
+{
+    struct list *link = list_pop_front(&pool->unused);
+    struct attempt *a;
+    if (link != NULL) {
+        pool->unused_count--;
+        a = LIST_OF(link, struct attempt, link);
+    } else {
+        a = memory_raw(sizeof(*a));
+        if (a == NULL) {
+            return NULL;
+        }
+        list_init(&a->link);
+        net_task_init(&a->task, on_task);
+        net_timer_init(&a->timer, pool->loop, attempt_on_due);
+    }
+    a->magic = UPSTREAM_ATTEMPT_MAGIC;
+    size_t from = offsetof(struct attempt, step);
+    memset((char *)a + from, 0, offsetof(struct attempt, store) - from);
+    a->may_keep = true;
+    a->limit_at = a->total_at = a->connect_at = NET_NEVER;
+    return a;
+}
+
+static void attempt_free(struct upstream_pool *pool, struct attempt *a)
+{
+    a->magic = 0;
+    if (pool->unused_count < UNUSED_MAX) {
+        net_timer_stop(&a->timer); /* it stays in the heap, for the next */
+        pool->unused_count++;
+        list_push_front(&pool->unused, &a->link);
+        return;
+    }
+    net_timer_fini(&a->timer);
+    memory_free(a);
+}
+
+static uint64_t body_bytes(const struct attempt_request *request)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < request->piece_count; i++) {
+        sum += request->pieces[i].iov_len;
+    }
+    return sum;
+}
+
+static uint8_t *put(uint8_t *to, struct span s)
+{
+    if (s.len > 0) {
+        memcpy(to, s.at, s.len);
+    }
+    return to + s.len;
+}
+
+/* The head is put together once and sent as one piece, before those of the body. */
+static MUST_USE enum err write_head(struct attempt *a, const struct deployment *d,
+                                    const struct attempt_request *request)
+{
+    bool post = request->post || request->piece_count > 0;
+    uint64_t body = body_bytes(request);
+    char length[48] = "";
+    if (post) {
+        (void)snprintf(length, sizeof(length), "Content-Length: %llu\r\n",
+                       (unsigned long long)body); /* has room */
+    }
+    const struct span parts[] = {post ? SPAN("POST ") : SPAN("GET "),
+                                 d->path_prefix,
+                                 request->path,
+                                 SPAN(" HTTP/1.1\r\n"),
+                                 d->fixed_fields,
+                                 request->fields,
+                                 span_of(length),
+                                 SPAN("\r\n")};
+    size_t count = sizeof(parts) / sizeof(parts[0]);
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        len += parts[i].len;
+    }
+    uint8_t *to = a->store;
+    if (len > sizeof(a->store)) {
+        to = a->block = memory_raw(len);
+        if (to == NULL) {
+            return ERR_NO_MEMORY;
+        }
+    }
+    a->head = to;
+    a->head_len = len;
+    for (size_t i = 0; i < count; i++) {
+        to = put(to, parts[i]);
+    }
+    a->pieces = request->pieces;
+    a->piece_count = request->piece_count;
+    a->to_send = len + body;
+    return ERR_OK;
+}
+
+static void join(struct attempt *a, struct upstream_site *site)
+{
+    struct deployment *d = site->deployment;
+    a->site = site;
+    site->attempt_count++;
+    (void)atomic_fetch_add_explicit(&d->in_flight, 1, memory_order_relaxed); /* only counts */
+    (void)atomic_fetch_add_explicit(&d->attempts, 1, memory_order_relaxed);
+}
+
+static void leave(struct attempt *a)
+{
+    struct upstream_site *site = a->site;
+    attempt_leave_lists(a);
+    upstream_connection_close(&a->connection);
+    net_loop_undefer(&a->task);
+    attempt_free_blocks(a);
+    (void)atomic_fetch_sub_explicit(&site->deployment->in_flight, 1, memory_order_relaxed);
+    site->attempt_count--;
+    if (upstream_site_is_retired(site)) {
+        upstream_pool_tick_by(site->pool, clock_after_ms(clock_mono(), RETIRE_LOOK_MS));
+    }
+}
+
+enum err attempt_start(struct upstream_pool *pool, struct deployment *deployment,
+                       const struct attempt_request *request, attempt_on_event *on_event, void *ctx,
+                       struct attempt **out)
+{
+    struct upstream_site *site;
+    enum err e = upstream_site_get(pool, deployment, &site);
+    if (e != ERR_OK) {
+        return e;
+    }
+    struct attempt *a = attempt_new(pool);
+    if (a == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    a->on_event = on_event;
+    a->ctx = ctx;
+    a->fresh = request->fresh;
+    join(a, site);
+    a->total_at = clock_after_ms(clock_mono(), deployment->definition.total_timeout_ms);
+    e = write_head(a, deployment, request);
+    if (e == ERR_OK) {
+        e = net_timer_set(&a->timer, a->total_at);
+    }
+    if (e == ERR_OK) {
+        attempt_run(a);
+        bool was_refused =
+            a->step == STEP_FAILED && (a->error == ERR_OVERLOADED || a->error == ERR_NO_MEMORY);
+        e = was_refused ? a->error : ERR_OK;
+    }
+    if (e != ERR_OK) {
+        attempt_close(&a);
+        return e;
+    }
+    if (a->must_tell) {
+        net_loop_defer(pool->loop, &a->task);
+    }
+    *out = a;
+    return ERR_OK;
+}
+
+void attempt_close(struct attempt **attempt)
+{
+    struct attempt *a = *attempt;
+    if (a == NULL) {
+        return;
+    }
+    CHECK_OBJ(a, UPSTREAM_ATTEMPT_MAGIC);
+    *attempt = NULL;
+    struct upstream_pool *pool = a->site->pool;
+    leave(a);
+    attempt_free(pool, a);
+}
+
+enum err attempt_error(const struct attempt *a)
+{
+    return a->step == STEP_FAILED ? a->error : ERR_OK;
+}
+
+const struct http_response *attempt_head(const struct attempt *a)
+{
+    CHECK(a->step == STEP_HEAD || a->step == STEP_BODY || a->step == STEP_END);
+    return &a->response;
+}
+
+mono_us attempt_first_byte(const struct attempt *a)
+{
+    return a->first_byte;
+}
+
+const char *attempt_peer(const struct attempt *a)
+{
+    return a->peer;
+}
+
+bool attempt_was_reused(const struct attempt *a)
+{
+    return a->reused;
+}
+
+bool attempt_has_sent(const struct attempt *a)
+{
+    return a->sent > 0;
+}

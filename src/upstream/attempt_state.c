@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attempt_state.c — which step may follow which, and the steps up to the answer.
+ *
+ *   QUEUE → RESOLVE → DIAL ⇄ CONNECT → TLS ┐
+ *     │                         └──────────┴→ SEND → WAIT → HEAD → BODY → END
+ *     └────── a pooled connection ────────────↑  └───────────↑ an answer before all was sent
+ *
+ * From every step but END a failure leads to FAILED. Time: the whole has total_at, each step
+ * limit_at; the timer is for the earlier of the two and finds out when it rings.
+ */
+#include "upstream/upstream_internal.h"
+
+#define PIECES_AT_ONCE 64
+#define WAITER_LOOK_MS 50
+
+static attempt_do do_queue, do_resolve, do_dial, do_connect, do_tls, do_send, do_wait, do_nothing;
+
+#define TO(step) (1u << STEP_##step)
+
+static const struct {
+    const char *name;
+    attempt_do *step;
+    uint32_t next; /* the steps it may be followed by */
+    enum attempt_state shown;
+    bool leased; /* a connection is held in this step and in no other */
+} rows[STEP_COUNT] = {
+    /* clang-format off */
+    [STEP_QUEUE]   = {"attempt queue", do_queue, TO(RESOLVE) | TO(DIAL) | TO(SEND) | TO(FAILED),
+                      ATTEMPT_CONNECTING, false},
+    [STEP_RESOLVE] = {"attempt resolve", do_resolve, TO(DIAL) | TO(FAILED),
+                      ATTEMPT_CONNECTING, true},
+    [STEP_DIAL]    = {"attempt dial", do_dial, TO(CONNECT) | TO(FAILED), ATTEMPT_CONNECTING, true},
+    [STEP_CONNECT] = {"attempt connect", do_connect, TO(DIAL) | TO(TLS) | TO(SEND) | TO(FAILED),
+                      ATTEMPT_CONNECTING, true},
+    [STEP_TLS]     = {"attempt tls", do_tls, TO(SEND) | TO(FAILED), ATTEMPT_CONNECTING, true},
+    [STEP_SEND]    = {"attempt send", do_send, TO(WAIT) | TO(HEAD) | TO(FAILED),
+                      ATTEMPT_SENDING, true},
+    [STEP_WAIT]    = {"attempt wait", do_wait, TO(HEAD) | TO(FAILED), ATTEMPT_WAITING, true},
+    [STEP_HEAD]    = {"attempt head", attempt_notice, TO(BODY) | TO(FAILED), ATTEMPT_HEAD, true},
+    [STEP_BODY]    = {"attempt body", attempt_notice, TO(END) | TO(FAILED), ATTEMPT_BODY, true},
+    [STEP_END]     = {"attempt end", do_nothing, 0, ATTEMPT_END, false},
+    [STEP_FAILED]  = {"attempt failed", do_nothing, 0, ATTEMPT_FAILED, false},
+    /* clang-format on */
+};
+
+enum attempt_state attempt_state(const struct attempt *a)
+{
+    return rows[a->step].shown;
+}
+
+static void attempt_check(const struct attempt *a)
+{
+    CHECK_OBJ(a, UPSTREAM_ATTEMPT_MAGIC);
+    CHECK((a->connection != NULL) == rows[a->step].leased);
+    CHECK(a->connection == NULL || a->connection->attempt == a);
+    CHECK(a->sent <= a->to_send);
+}
+
+void attempt_leave_lists(struct attempt *a)
+{
+    if (list_is_empty(&a->link)) {
+        return;
+    }
+    list_remove(&a->link);
+    if (a->step == STEP_QUEUE) {
+        a->site->pool->waiting_count--;
+        (void)atomic_fetch_sub(&a->site->deployment->waiting, 1); /* only counts */
+        upstream_site_wake(a->site);
+    }
+}
+
+void attempt_enter(struct attempt *a, enum attempt_step next)
+{
+    CHECK((rows[a->step].next & (1u << next)) != 0);
+    attempt_leave_lists(a);
+    a->step = (uint8_t)next;
+    check_note(rows[next].name, (uintptr_t)a);
+    if (next == STEP_HEAD || next == STEP_FAILED) {
+        a->must_tell = true;
+    }
+    if (next == STEP_END || next == STEP_FAILED) {
+        net_timer_stop(&a->timer);
+    }
+    if (next == STEP_FAILED) {
+        (void)atomic_fetch_add_explicit(&a->site->deployment->failures, 1,
+                                        memory_order_relaxed); /* only counts */
+    }
+    attempt_check(a);
+}
+
+void attempt_run(struct attempt *a)
+{
+    attempt_check(a);
+    for (enum attempt_step next; (next = rows[a->step].step(a)) != a->step;) {
+        attempt_enter(a, next);
+    }
+}
+
+void attempt_tell(struct attempt *a)
+{
+    if (a->must_tell) {
+        a->must_tell = false;
+        a->on_event(a->ctx);
+    }
+}
+
+enum attempt_step attempt_fail(struct attempt *a, enum err why)
+{
+    a->error = why;
+    upstream_connection_close(&a->connection);
+    return STEP_FAILED;
+}
+
+/* Sets the timer for whichever comes first. */
+static void arm(struct attempt *a)
+{
+    mono_us due = a->limit_at.us < a->total_at.us ? a->limit_at : a->total_at;
+    /* A timer that was set once has its place; one that just rang has left it free. */
+    CHECK(net_timer_set(&a->timer, due) == ERR_OK);
+}
+
+void attempt_limit(struct attempt *a, mono_us limit_at)
+{
+    a->limit_at = limit_at;
+    arm(a);
+}
+
+void attempt_await_bytes(struct attempt *a)
+{
+    a->connection->readable = false;
+    net_want(a->connection->socket, true, a->step == STEP_SEND);
+}
+
+static const struct upstream_definition *definition(const struct attempt *a)
+{
+    return &a->site->deployment->definition;
+}
+
+void attempt_on_due(struct net_timer *timer)
+{
+    struct attempt *a = (struct attempt *)(void *)((char *)timer - offsetof(struct attempt, timer));
+    mono_us now = clock_mono();
+    if (now.us < a->limit_at.us && now.us < a->total_at.us) {
+        arm(a);
+        return;
+    }
+    enum attempt_step next = STEP_FAILED;
+    if (a->step == STEP_CONNECT && now.us < a->connect_at.us && now.us < a->total_at.us) {
+        net_socket_close(&a->connection->socket); /* this address had its share of the time */
+        a->error = ERR_UPSTREAM_TIMEOUT;
+        next = STEP_DIAL;
+    } else {
+        next = attempt_fail(a, ERR_UPSTREAM_TIMEOUT);
+    }
+    attempt_enter(a, next);
+    attempt_run(a);
+    attempt_tell(a);
+}
+
+static enum attempt_step use_connection(struct attempt *a, struct upstream_connection *c)
+{
+    struct upstream_site *site = a->site;
+    mono_us now = clock_mono();
+    a->connection = c;
+    c->attempt = a;
+    if (c->socket != NULL) {
+        a->reused = true;
+        memcpy(a->peer, c->peer, sizeof(a->peer));
+        attempt_limit(a, clock_after_ms(now, definition(a)->first_byte_timeout_ms));
+        return STEP_SEND;
+    }
+    a->connect_at = clock_after_ms(now, definition(a)->connect_timeout_ms);
+    attempt_limit(a, a->connect_at);
+    return upstream_site_has_addresses(site) ? STEP_DIAL : STEP_RESOLVE;
+}
+
+static enum attempt_step do_queue(struct attempt *a)
+{
+    struct upstream_site *site = a->site;
+    bool waits = !list_is_empty(&a->link);
+    bool is_first = waits ? site->waiting.next == &a->link : list_is_empty(&site->waiting);
+    if (is_first) {
+        struct upstream_connection *c;
+        enum err e = upstream_connection_take(site, a->fresh, &c);
+        if (e != ERR_OK) {
+            return attempt_fail(a, e);
+        }
+        if (c != NULL) {
+            return use_connection(a, c);
+        }
+    }
+    if (!waits) {
+        if (site->pool->waiting_count >= UPSTREAM_WAITING_MAX) {
+            return attempt_fail(a, ERR_OVERLOADED);
+        }
+        site->pool->waiting_count++;
+        (void)atomic_fetch_add(&site->deployment->waiting, 1); /* only counts */
+        list_push_back(&site->waiting, &a->link);
+        upstream_pool_tick_by(site->pool, clock_after_ms(clock_mono(), WAITER_LOOK_MS));
+    }
+    return STEP_QUEUE;
+}
+
+static enum attempt_step do_resolve(struct attempt *a)
+{
+    if (a->no_address) {
+        return attempt_fail(a, ERR_UPSTREAM_DNS);
+    }
+    if (upstream_site_has_addresses(a->site)) {
+        return STEP_DIAL;
+    }
+    if (list_is_empty(&a->link)) {
+        enum err e = upstream_site_resolve(a->site, a);
+        if (e != ERR_OK) {
+            return attempt_fail(a, e);
+        }
+    }
+    return STEP_RESOLVE;
+}
+
+static enum attempt_step do_dial(struct attempt *a)
+{
+    struct upstream_site *site = a->site;
+    struct upstream_connection *c = a->connection;
+    if (a->dialled == 0) {
+        a->dial_first = (uint8_t)site->address_first;
+    }
+    while (a->dialled < site->address_count) {
+        uint32_t index = (a->dial_first + (uint32_t)a->dialled++) % site->address_count;
+        const struct net_address *address = &site->addresses[index];
+        c->readable = c->writable = false;
+        enum err e = net_connect(site->pool->loop, (const struct sockaddr *)&address->storage,
+                                 address->len, upstream_connection_on_ready, c, &c->socket);
+        if (e == ERR_OK) {
+            int64_t left = clock_since(clock_mono(), a->connect_at);
+            int64_t share = left / (int64_t)(site->address_count - a->dialled + 1);
+            attempt_limit(a, (mono_us){a->connect_at.us - left + share});
+            return STEP_CONNECT;
+        }
+        a->error = e == ERR_NO_MEMORY ? e : ERR_UPSTREAM_CONNECT;
+    }
+    upstream_site_forget_addresses(site);
+    return attempt_fail(a, a->error);
+}
+
+static enum attempt_step connected(struct attempt *a)
+{
+    struct upstream_site *site = a->site;
+    struct upstream_connection *c = a->connection;
+    site->address_first = (a->dial_first + (uint32_t)a->dialled - 1) % site->address_count;
+    net_peer_text(c->socket, c->peer, sizeof(c->peer));
+    memcpy(a->peer, c->peer, sizeof(a->peer));
+    net_want(c->socket, true, false);
+    if (site->deployment->https) {
+        attempt_limit(a, a->connect_at);
+        enum err e = net_socket_start_tls(c->socket, site->deployment->tls, site->deployment->host);
+        if (e != ERR_OK) {
+            return attempt_fail(a, e == ERR_NO_MEMORY ? e : ERR_UPSTREAM_TLS);
+        }
+        return STEP_TLS;
+    }
+    attempt_limit(a, clock_after_ms(clock_mono(), definition(a)->first_byte_timeout_ms));
+    return STEP_SEND;
+}
+
+static enum attempt_step do_connect(struct attempt *a)
+{
+    struct upstream_connection *c = a->connection;
+    if (!c->writable) {
+        return STEP_CONNECT;
+    }
+    if (net_connect_result(c->socket) != ERR_OK) {
+        net_socket_close(&c->socket);
+        a->error = ERR_UPSTREAM_CONNECT;
+        return STEP_DIAL;
+    }
+    return connected(a);
+}
+
+static enum attempt_step do_tls(struct attempt *a)
+{
+    enum net_result r = net_handshake(a->connection->socket);
+    if (r == NET_AGAIN) {
+        return STEP_TLS;
+    }
+    if (r != NET_OK) {
+        return attempt_fail(a, r == NET_EOF ? ERR_UPSTREAM_CONNECT : ERR_UPSTREAM_TLS);
+    }
+    a->connection->readable = false;
+    attempt_limit(a, clock_after_ms(clock_mono(), definition(a)->first_byte_timeout_ms));
+    return STEP_SEND;
+}
+
+/* Fills `pieces` with what is not sent yet; at most PIECES_AT_ONCE of them. */
+static int left_to_send(const struct attempt *a, struct iovec *pieces)
+{
+    uint64_t skip = a->sent;
+    int count = 0;
+    for (int i = -1; i < a->piece_count && count < PIECES_AT_ONCE; i++) {
+        struct iovec piece = {(void *)(uintptr_t)a->head, a->head_len};
+        if (i >= 0) {
+            piece = a->pieces[i];
+        }
+        if (skip >= piece.iov_len) {
+            skip -= piece.iov_len;
+            continue;
+        }
+        pieces[count].iov_base = (uint8_t *)piece.iov_base + skip;
+        pieces[count++].iov_len = piece.iov_len - (size_t)skip;
+        skip = 0;
+    }
+    return count;
+}
+
+/* Sends until all is sent (NET_OK) or nothing more can be now. */
+static enum net_result send_more(struct attempt *a)
+{
+    while (a->sent < a->to_send) {
+        struct iovec pieces[PIECES_AT_ONCE];
+        size_t sent = 0;
+        enum net_result r =
+            net_writev(a->connection->socket, pieces, left_to_send(a, pieces), &sent);
+        if (r != NET_OK) {
+            return r;
+        }
+        a->sent += sent;
+    }
+    return NET_OK;
+}
+
+static enum attempt_step do_send(struct attempt *a)
+{
+    struct upstream_connection *c = a->connection;
+    uint64_t before = a->sent;
+    enum net_result r = send_more(a);
+    if (r == NET_OK) {
+        net_want(c->socket, true, false);
+        if (before > 0) { /* it took a while */
+            attempt_limit(a, clock_after_ms(clock_mono(), definition(a)->first_byte_timeout_ms));
+        }
+        return STEP_WAIT;
+    }
+    if (r == NET_AGAIN) {
+        net_want(c->socket, true, true);
+        if (a->sent > before) {
+            attempt_limit(a, clock_after_ms(clock_mono(), definition(a)->first_byte_timeout_ms));
+        }
+        if (!c->readable) {
+            return STEP_SEND;
+        }
+    }
+    /* The server does not take more, or speaks already: its answer may be there. */
+    switch (attempt_read_head(a)) {
+    case ATTEMPT_HEAD_WHOLE:
+        return STEP_HEAD;
+    case ATTEMPT_HEAD_BAD:
+        return attempt_fail(a, a->error);
+    case ATTEMPT_HEAD_MORE:
+        break;
+    }
+    if (r == NET_AGAIN) {
+        return STEP_SEND;
+    }
+    return attempt_fail(a, a->reused && !a->heard ? ERR_UPSTREAM_STALE : ERR_UPSTREAM_CLOSED);
+}
+
+static enum attempt_step do_wait(struct attempt *a)
+{
+    if (!a->connection->readable) {
+        return STEP_WAIT;
+    }
+    switch (attempt_read_head(a)) {
+    case ATTEMPT_HEAD_WHOLE:
+        return STEP_HEAD;
+    case ATTEMPT_HEAD_BAD:
+        return attempt_fail(a, a->error);
+    case ATTEMPT_HEAD_MORE:
+        break;
+    }
+    return STEP_WAIT;
+}
+
+static enum attempt_step do_nothing(struct attempt *a)
+{
+    return a->step;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The header lines that never change are written once, here: an attempt copies them in one piece.
+ */
+#include "upstream/deployment.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/memory.h"
+#include "http/http_url.h"
+#include "http/http_write.h"
+#include "net/net_tls.h"
+
+#define FIELDS_MOST (64 * 1024)
+
+_Static_assert(DEPLOYMENT_REASON_BYTES >= NET_TLS_REASON_BYTES, "a reason of net's fits");
+
+/* A copy of `text` that the deployment owns; NULL stays NULL. */
+static bool keep_text(const char **at, const char *text)
+{
+    *at = text == NULL ? NULL : memory_text(text);
+    return text == NULL || *at != NULL;
+}
+
+static bool keep_definition(struct upstream_definition *own, const struct upstream_definition *from)
+{
+    *own = *from;
+    own->name = own->url = own->region = own->zone = own->ca_file = own->api_key.text = NULL;
+    return keep_text(&own->name, from->name) && keep_text(&own->url, from->url) &&
+           keep_text(&own->region, from->region) && keep_text(&own->zone, from->zone) &&
+           keep_text(&own->ca_file, from->ca_file) &&
+           keep_text(&own->api_key.text, from->api_key.text);
+}
+
+static void free_text(const char **at)
+{
+    memory_free((void *)(uintptr_t)*at);
+    *at = NULL;
+}
+
+static void free_secret(const char **at)
+{
+    if (*at != NULL) {
+        explicit_bzero((void *)(uintptr_t)*at, strlen(*at));
+    }
+    free_text(at);
+}
+
+static void free_deployment(struct deployment *d)
+{
+    struct upstream_definition *own = &d->definition;
+    free_text(&own->name);
+    free_text(&own->url);
+    free_text(&own->region);
+    free_text(&own->zone);
+    free_text(&own->ca_file);
+    free_secret(&own->api_key.text);
+    if (d->fixed_fields.at != NULL) {
+        explicit_bzero((void *)(uintptr_t)d->fixed_fields.at, d->fixed_fields.len);
+        memory_free((void *)(uintptr_t)d->fixed_fields.at);
+    }
+    memory_free(d->host);
+    net_tls_unref(&d->tls);
+    memory_free(d);
+}
+
+static MUST_USE enum err say(char *reason, const char *why)
+{
+    (void)snprintf(reason, DEPLOYMENT_REASON_BYTES, "%s", why); /* cut if long */
+    return ERR_CONFIG;
+}
+
+static MUST_USE enum err write_fields(struct deployment *d, struct span authority, char *reason)
+{
+    const char *key = d->definition.api_key.text;
+    struct buf b;
+    buf_init(&b, FIELDS_MOST);
+    http_write_field(&b, SPAN("Host"), authority);
+    http_write_field(&b, SPAN("Via"), SPAN("1.1 atlas"));
+    http_write_field(&b, SPAN("User-Agent"), SPAN("atlas/" ATLAS_VERSION));
+    http_write_field(&b, SPAN("Accept-Encoding"), SPAN("identity"));
+    if (buf_failed(&b)) {
+        buf_fini(&b);
+        return ERR_NO_MEMORY;
+    }
+    if (key != NULL) {
+        struct buf value;
+        buf_init(&value, FIELDS_MOST);
+        buf_put(&value, SPAN("Bearer "));
+        buf_put_text(&value, key);
+        http_write_field(&b, SPAN("Authorization"), buf_span(&value));
+        explicit_bzero(value.at, value.len);
+        buf_fini(&value);
+    }
+    if (buf_failed(&b)) {
+        buf_fini(&b);
+        return say(reason, "the key is too long or holds a byte that no header may hold");
+    }
+    d->fixed_fields = buf_span(&b); /* the deployment owns these bytes from here on */
+    return ERR_OK;
+}
+
+static MUST_USE enum err fill(struct deployment *d, char *reason)
+{
+    struct http_url url;
+    const char *why = "";
+    if (http_url_parse(span_of(d->definition.url), &url, &why) != ERR_OK) {
+        return say(reason, why);
+    }
+    d->host = memory_raw(url.host.len + 1);
+    if (d->host == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    span_copy_text(url.host, d->host, url.host.len + 1);
+    d->port = url.port;
+    d->https = url.is_https;
+    d->path_prefix = url.path;
+    enum err e = write_fields(d, url.authority, reason);
+    if (e == ERR_OK && url.is_https) {
+        e = net_tls_open_client(d->definition.ca_file, reason, &d->tls);
+    }
+    return e;
+}
+
+enum err deployment_open(const struct upstream_definition *definition, char *reason,
+                         struct deployment **out)
+{
+    struct deployment *d = memory_new(sizeof(*d));
+    if (d == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    atomic_store(&d->refs, 1);
+    enum err e = ERR_NO_MEMORY;
+    if (keep_definition(&d->definition, definition)) {
+        e = fill(d, reason);
+    }
+    if (e != ERR_OK) {
+        free_deployment(d);
+        return e;
+    }
+    *out = d;
+    return ERR_OK;
+}
+
+struct deployment *deployment_ref(struct deployment *d)
+{
+    (void)atomic_fetch_add(&d->refs, 1); /* the old count is of no use */
+    return d;
+}
+
+void deployment_unref(struct deployment **deployment)
+{
+    struct deployment *d = *deployment;
+    *deployment = NULL;
+    if (d != NULL && atomic_fetch_sub(&d->refs, 1) == 1) {
+        free_deployment(d);
+    }
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool is_same_number(const struct upstream_definition *a, const struct upstream_definition *b)
+{
+    return a->connect_timeout_ms == b->connect_timeout_ms &&
+           a->first_byte_timeout_ms == b->first_byte_timeout_ms &&
+           a->idle_timeout_ms == b->idle_timeout_ms && a->total_timeout_ms == b->total_timeout_ms &&
+           a->connections_max == b->connections_max &&
+           a->idle_connections_max == b->idle_connections_max &&
+           a->idle_keep_ms == b->idle_keep_ms && a->reply_bytes_max == b->reply_bytes_max;
+}
+
+bool deployment_is_made_from(const struct deployment *d,
+                             const struct upstream_definition *definition)
+{
+    const struct upstream_definition *own = &d->definition;
+    return own->kind == definition->kind && is_same_text(own->name, definition->name) &&
+           is_same_text(own->url, definition->url) &&
+           is_same_text(own->api_key.text, definition->api_key.text) &&
+           is_same_text(own->region, definition->region) &&
+           is_same_text(own->zone, definition->zone) &&
+           is_same_text(own->ca_file, definition->ca_file) && is_same_number(own, definition);
+}

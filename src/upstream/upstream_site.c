@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One deployment as one worker knows it: who waits for it, where it is.
+ *
+ * Whoever waits is woken by a task at the end of the loop's turn, never from within what freed a
+ * connection. A wake-up cannot be lost: each end of a connection here wakes the first; the first
+ * that leaves the list wakes the next; and what other workers free is looked for every LOOK_MS.
+ */
+#include "upstream/upstream_internal.h"
+
+#include "base/memory.h"
+
+#define LOOK_MS      50 /* while somebody waits, here or elsewhere */
+#define LOOK_IDLE_MS 1000
+#define ADDRESSES_MS 30000
+
+bool upstream_site_is_retired(const struct upstream_site *site)
+{
+    struct deployment *d = site->deployment;
+    return atomic_load_explicit(&d->refs, memory_order_relaxed) <=
+           atomic_load_explicit(&d->pools, memory_order_relaxed);
+}
+
+static MUST_USE enum err site_new(struct upstream_pool *pool, struct deployment *d,
+                                  struct upstream_site **out)
+{
+    struct upstream_site *site = memory_new(sizeof(*site));
+    if (site == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    list_init(&site->link);
+    list_init(&site->idle);
+    list_init(&site->waiting);
+    list_init(&site->resolving);
+    site->pool = pool;
+    site->deployment = deployment_ref(d);
+    (void)atomic_fetch_add(&d->pools, 1); /* the old count is of no use */
+    if (net_resolve_numeric(d->host, d->port, &site->addresses[0])) {
+        site->address_count = 1;
+        site->addresses_until = NET_NEVER;
+    }
+    *out = site;
+    return ERR_OK;
+}
+
+enum err upstream_site_get(struct upstream_pool *pool, struct deployment *d,
+                           struct upstream_site **out)
+{
+    for (struct list *l = pool->sites.next; l != &pool->sites; l = l->next) {
+        struct upstream_site *site = LIST_OF(l, struct upstream_site, link);
+        if (site->deployment == d) {
+            if (l != pool->sites.next) {
+                list_remove(l);
+                list_push_front(&pool->sites, l);
+            }
+            *out = site;
+            return ERR_OK;
+        }
+    }
+    enum err e = site_new(pool, d, out);
+    if (e == ERR_OK) {
+        list_push_front(&pool->sites, &(*out)->link);
+    }
+    return e;
+}
+
+static void close_idle(struct upstream_site *site)
+{
+    while (!list_is_empty(&site->idle)) {
+        struct upstream_connection *c = LIST_OF(site->idle.prev, struct upstream_connection, link);
+        upstream_connection_close(&c);
+    }
+}
+
+void upstream_site_free(struct upstream_site *site)
+{
+    CHECK(site->attempt_count == 0 && list_is_empty(&site->waiting) &&
+          list_is_empty(&site->resolving));
+    close_idle(site);
+    net_resolve_cancel(&site->lookup);
+    list_remove(&site->link);
+    (void)atomic_fetch_sub(&site->deployment->pools, 1); /* before the reference goes */
+    deployment_unref(&site->deployment);
+    memory_free(site);
+}
+
+void upstream_site_wake(struct upstream_site *site)
+{
+    if (list_is_empty(&site->waiting)) {
+        return;
+    }
+    struct attempt *first = LIST_OF(site->waiting.next, struct attempt, link);
+    net_loop_defer(site->pool->loop, &first->task);
+}
+
+/* Closes what was idle for too long, and one for each attempt that waits in another worker. */
+static void expire(struct upstream_site *site, mono_us now)
+{
+    const struct deployment *d = site->deployment;
+    int64_t keep_us = d->definition.idle_keep_ms * 1000;
+    int64_t wanted = 0;
+    if (d->definition.connections_max > 0 && list_is_empty(&site->waiting)) {
+        wanted = atomic_load_explicit(&d->waiting, memory_order_relaxed);
+    }
+    while (!list_is_empty(&site->idle)) {
+        struct upstream_connection *c = LIST_OF(site->idle.prev, struct upstream_connection, link);
+        if (clock_since(c->idle_since, now) < keep_us && wanted-- <= 0) {
+            break;
+        }
+        upstream_connection_close(&c);
+    }
+}
+
+mono_us upstream_site_look(struct upstream_site *site, mono_us now)
+{
+    const struct upstream_definition *own = &site->deployment->definition;
+    if (upstream_site_is_retired(site)) {
+        close_idle(site);
+    } else {
+        expire(site, now);
+    }
+    upstream_site_wake(site);
+    if (!list_is_empty(&site->waiting)) {
+        return clock_after_ms(now, LOOK_MS);
+    }
+    if (list_is_empty(&site->idle)) {
+        return NET_NEVER;
+    }
+    mono_us oldest = LIST_OF(site->idle.prev, struct upstream_connection, link)->idle_since;
+    mono_us next = clock_after_ms(oldest, own->idle_keep_ms);
+    if (own->connections_max > 0) {
+        bool full = atomic_load(&site->deployment->connections) >= own->connections_max;
+        mono_us look = clock_after_ms(now, full ? LOOK_MS : LOOK_IDLE_MS);
+        next = look.us < next.us ? look : next;
+    }
+    return next;
+}
+
+bool upstream_site_has_addresses(const struct upstream_site *site)
+{
+    return site->address_count > 0 &&
+           (site->addresses_until.us == INT64_MAX || site->addresses_until.us > clock_mono().us);
+}
+
+void upstream_site_forget_addresses(struct upstream_site *site)
+{
+    if (site->addresses_until.us != INT64_MAX) {
+        site->addresses_until = (mono_us){0};
+    }
+    site->address_first = 0;
+}
+
+static void on_resolved(void *ctx, enum err e, const struct net_address *addresses, size_t count)
+{
+    struct upstream_site *site = ctx;
+    site->lookup = NULL;
+    if (e == ERR_OK) {
+        memcpy(site->addresses, addresses, count * sizeof(addresses[0]));
+        site->address_count = (uint32_t)count;
+        site->address_first = 0;
+        site->addresses_until = clock_after_ms(clock_mono(), ADDRESSES_MS);
+    }
+    struct list *link;
+    while ((link = list_pop_front(&site->resolving)) != NULL) {
+        struct attempt *a = LIST_OF(link, struct attempt, link);
+        a->no_address = e != ERR_OK;
+        net_loop_defer(site->pool->loop, &a->task);
+    }
+}
+
+enum err upstream_site_resolve(struct upstream_site *site, struct attempt *a)
+{
+    if (site->lookup == NULL) {
+        const struct deployment *d = site->deployment;
+        enum err e =
+            net_resolve(site->pool->loop, d->host, d->port, on_resolved, site, &site->lookup);
+        if (e != ERR_OK) {
+            return e == ERR_NO_MEMORY ? e : ERR_UPSTREAM_DNS;
+        }
+    }
+    list_push_back(&site->resolving, &a->link);
+    return ERR_OK;
+}
