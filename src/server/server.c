@@ -32,6 +32,7 @@ enum err server_open(struct net_loop *loop, const struct server_options *options
     s->ctx = options->ctx;
     s->connections = options->connections;
     list_init(&s->all);
+    list_init(&s->closed);
     server_incoming_init(s);
     *out = s;
     return ERR_OK;
@@ -130,7 +131,9 @@ void server_close(struct server **server)
     while (!list_is_empty(&s->all)) {
         struct server_connection *c = LIST_OF(s->all.next, struct server_connection, link);
         server_connection_abort(c);
-        server_connection_free(c);
+    }
+    while (!list_is_empty(&s->closed)) {
+        server_connection_free(LIST_OF(s->closed.next, struct server_connection, link));
     }
     server_incoming_fini(s);
     for (size_t i = 0; i < SERVER_LISTENERS_MAX; i++) {

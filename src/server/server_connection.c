@@ -25,6 +25,8 @@
     (64 * 1024 * 1024) /* a client that sends first and reads later must get there */
 #define LINGER_MS 5000
 
+#define REQUESTS_A_RUN 16 /* pipelined ones that are answered before others get their turn */
+
 typedef enum connection_state connection_step(struct server_connection *c);
 static connection_step step_handshake, step_idle, step_head, step_answer, step_send, step_skip,
     step_linger, step_closed;
@@ -71,7 +73,7 @@ static void connection_check(const struct server_connection *c)
 
 static enum connection_state step_handshake(struct server_connection *c)
 {
-    if (c->due || c->broken || (c->server->draining && !c->readable)) {
+    if (c->due || c->broken || c->server->draining) {
         counter_add(COUNT_TLS_FAILED, c->due ? 1 : 0);
         return CONNECTION_CLOSED;
     }
@@ -100,8 +102,12 @@ static enum connection_state step_idle(struct server_connection *c)
     if (c->due || c->broken) {
         return CONNECTION_CLOSED;
     }
-    if (server_input_held(c).len > 0) {
-        return c->may_call ? CONNECTION_HEAD : later(c);
+    bool held = server_input_held(c).len > 0;
+    if (c->requests >= REQUESTS_A_RUN || (held && !c->may_call)) {
+        return later(c);
+    }
+    if (held) {
+        return CONNECTION_HEAD;
     }
     enum net_result r = NET_AGAIN;
     if (c->readable && c->may_call) {
@@ -136,6 +142,7 @@ static enum connection_state step_head(struct server_connection *c)
             return refuse(c, e);
         }
         if (whole) {
+            c->requests++;
             counter_add(COUNT_REQUESTS, 1);
             return CONNECTION_ANSWER;
         }
@@ -291,6 +298,9 @@ static enum connection_state step_linger(struct server_connection *c)
     if (c->due || c->broken) {
         return CONNECTION_CLOSED;
     }
+    if (!c->may_call) {
+        return later(c);
+    }
     return server_input_drop(c, LINGER_BYTES) == NET_AGAIN ? CONNECTION_LINGER : CONNECTION_CLOSED;
 }
 
@@ -373,6 +383,7 @@ static void shut(struct server_connection *c)
     server_input_fini(c);
     server_output_fini(c);
     list_remove(&c->link);
+    list_push_back(&c->server->closed, &c->link);
     net_loop_defer(c->server->loop, &c->task); /* frees it */
     server_forget(c->server, c);
 }
@@ -398,6 +409,7 @@ void server_connection_run(struct server_connection *c, bool may_call)
     connection_check(c);
     c->running = true;
     c->may_call = may_call;
+    c->requests = 0;
     for (enum connection_state next; (next = rows[c->state].step(c)) != c->state;) {
         enter(c, next);
     }
@@ -448,6 +460,7 @@ void server_connection_free(struct server_connection *c)
     CHECK_OBJ(c, SERVER_CONNECTION_MAGIC);
     CHECK(c->state == CONNECTION_CLOSED && !c->running);
     net_loop_undefer(&c->task);
+    list_remove(&c->link);
     c->magic = 0;
     memory_free(c);
 }

@@ -223,13 +223,18 @@ static enum err body_by_chunks(struct server_connection *c, uint8_t *to, size_t 
 {
     size_t used;
     *got = 0;
-    struct span held = span_cut(server_input_held(c), 0, size);
-    if (held.len > 0) {
-        enum err e = decode(c, held, to, &used, got);
+    for (struct span held; *got < size && !c->body.ended;) {
+        held = span_cut(server_input_held(c), 0, size - *got); /* never decodes to more */
+        if (held.len == 0) {
+            break;
+        }
+        size_t more;
+        enum err e = decode(c, held, to + *got, &used, &more);
         if (e != ERR_OK) {
             return e;
         }
         consume(c, used);
+        *got += more;
     }
     while (*got == 0 && !c->body.ended && c->readable && server_input_held(c).len == 0) {
         size_t raw = 0;
@@ -281,16 +286,13 @@ enum net_result server_input_drop(struct server_connection *c, uint64_t most)
     if (held > 0) {
         consume(c, held);
     }
-    uint8_t *trash = net_loop_scratch(c->server->loop);
-    while (c->readable) {
-        size_t got = 0;
-        enum net_result r = read_raw(c, trash, NET_SCRATCH_BYTES, &got);
-        c->dropped += got;
-        if (r != NET_OK || c->dropped >= most) {
-            return r == NET_AGAIN ? r : NET_EOF;
-        }
+    size_t got = 0;
+    enum net_result r = NET_AGAIN;
+    if (c->readable) {
+        r = read_raw(c, net_loop_scratch(c->server->loop), NET_SCRATCH_BYTES, &got);
     }
-    return NET_AGAIN;
+    c->dropped += got;
+    return r == NET_OK && c->dropped < most ? NET_AGAIN : r;
 }
 
 void server_input_fini(struct server_connection *c)

@@ -108,12 +108,13 @@ struct server_connection {
     bool due;      /* the timer rang */
 
     bool running, may_call;
-    bool entered; /* the state is new: its timeout begins */
-    bool holds;   /* `out` is a head that waits for its body's first bytes */
-    bool keep;    /* the connection serves another request */
-    bool broken;  /* the reply's client must not be sent more: close */
-    bool served;  /* a request was answered */
-    bool refused; /* open only to be told 503 */
+    unsigned requests; /* begun in this run */
+    bool entered;      /* the state is new: its timeout begins */
+    bool holds;        /* `out` is a head that waits for its body's first bytes */
+    bool keep;         /* the connection serves another request */
+    bool broken;       /* the reply's client must not be sent more: close */
+    bool served;       /* a request was answered */
+    bool refused;      /* open only to be told 503 */
     bool has_peer;
     char peer[48];
     struct exchange exchange;
@@ -144,6 +145,7 @@ struct server {
     unsigned refused;
     bool draining;
     struct list all;          /* connections */
+    struct list closed;       /* those whose memory goes at the turn's end */
     uint8_t *inbox;           /* used by one connection between a read and the end of its run */
     struct server_head *head; /* for heads that come whole */
     struct server_listener listeners[SERVER_LISTENERS_MAX];
@@ -193,7 +195,7 @@ MUST_USE enum err server_input_body(struct server_connection *c, void *to, size_
 /* Reads and drops up to `most` body bytes; body.ended says whether that was all. */
 MUST_USE enum net_result server_input_skip(struct server_connection *c, uint64_t most);
 
-/* Reads and drops whatever comes, up to `most` bytes in all. */
+/* Reads once and drops what came: NET_AGAIN until it was `most` bytes, or the end. */
 MUST_USE enum net_result server_input_drop(struct server_connection *c, uint64_t most);
 
 void server_input_fini(struct server_connection *c);
