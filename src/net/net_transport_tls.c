@@ -117,7 +117,10 @@ static bool set_name(SSL *ssl, const char *host)
     if (net_resolve_numeric(host, 0, &unused)) {
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
     }
-    return SSL_set_tlsext_host_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1;
+    /* SSL_set_tlsext_host_name() without its cast, which clang refuses. */
+    void *name = (void *)(uintptr_t)host;
+    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) == 1 &&
+           SSL_set1_host(ssl, host) == 1;
 }
 
 enum err net_socket_start_tls(struct net_socket *s, struct net_tls *tls, const char *host)
