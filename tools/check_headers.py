@@ -11,7 +11,7 @@ import tree
 
 def look_at(path):
     text, wrong = path.read_text(), []
-    guard = "_".join(part.upper() for part in path.with_suffix("").parts[-2:]) + "_H"
+    guard = f"{path.parts[1]}_{path.stem}_H".upper()
     if f"#ifndef {guard}\n#define {guard}\n" not in text:
         wrong.append(f"{path}: its guard is {guard}")
     if not re.match(r"/\* SPDX-License-Identifier: Apache-2.0 \*/\n/\*\s+(?:\* )?" + re.escape(path.name) + " — ", text):

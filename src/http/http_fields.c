@@ -72,6 +72,24 @@ static void add(struct http_fields *f, struct http_field row)
     f->rows[f->count++] = row;
 }
 
+/* What a line without a name is: the empty one that ends the head, or no field line at all. */
+static enum http_line nameless_line(const uint8_t *b, uint32_t i, uint32_t len, uint32_t *next)
+{
+    if (b[i] != '\r') {
+        return HTTP_LINE_BAD;
+    }
+    if (i + 1 >= len) {
+        return HTTP_LINE_CUT;
+    }
+    *next = i + 2;
+    return b[i + 1] == '\n' ? HTTP_LINE_LAST : HTTP_LINE_BAD;
+}
+
+static bool is_blank(uint8_t c)
+{
+    return c == ' ' || c == '\t';
+}
+
 enum http_line http_fields_line(struct http_fields *f, uint32_t from, uint32_t len, uint32_t *next)
 {
     const uint8_t *b = f->base;
@@ -84,20 +102,13 @@ enum http_line http_fields_line(struct http_fields *f, uint32_t from, uint32_t l
         return HTTP_LINE_CUT;
     }
     if (name_len == 0) {
-        if (b[i] != '\r') {
-            return HTTP_LINE_BAD;
-        }
-        if (i + 1 >= len) {
-            return HTTP_LINE_CUT;
-        }
-        *next = i + 2;
-        return b[i + 1] == '\n' ? HTTP_LINE_LAST : HTTP_LINE_BAD;
+        return nameless_line(b, i, len, next);
     }
     if (b[i] != ':') {
         return HTTP_LINE_BAD;
     }
     i++;
-    while (i < len && (b[i] == ' ' || b[i] == '\t')) {
+    while (i < len && is_blank(b[i])) {
         i++;
     }
     uint32_t value_at = i;
@@ -112,7 +123,7 @@ enum http_line http_fields_line(struct http_fields *f, uint32_t from, uint32_t l
         return HTTP_LINE_TOO_MANY;
     }
     *next = i + 2;
-    while (i > value_at && (b[i - 1] == ' ' || b[i - 1] == '\t')) {
+    while (i > value_at && is_blank(b[i - 1])) {
         i--;
     }
     enum http_name id = http_name_find((struct span){b + from, name_len});

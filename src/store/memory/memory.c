@@ -323,7 +323,8 @@ static struct call_row *call_at(struct store *s, size_t i)
 static size_t call_index(struct store *s, const uint8_t id[STORE_CALL_ID_BYTES])
 {
     size_t i = 0;
-    while (i < of(s)->now.calls.count && memcmp(call_at(s, i)->call.id, id, STORE_CALL_ID_BYTES)) {
+    while (i < of(s)->now.calls.count &&
+           memcmp(call_at(s, i)->call.id, id, STORE_CALL_ID_BYTES) != 0) {
         i++;
     }
     return i;
