@@ -11,9 +11,9 @@ import tree
 
 def look_at(path):
     text, wrong = path.read_text(), []
-    guard = f"{path.parts[1]}_{path.stem}_H".upper()
-    if f"#ifndef {guard}\n#define {guard}\n" not in text:
-        wrong.append(f"{path}: its guard is {guard}")
+    guards = [f"{folder}_{path.stem}_H".upper() for folder in path.parts[1:-1]]
+    if not any(f"#ifndef {guard}\n#define {guard}\n" in text for guard in guards):
+        wrong.append(f"{path}: its guard is {guards[-1]}")
     if not re.match(r"/\* SPDX-License-Identifier: Apache-2.0 \*/\n/\*\s+(?:\* )?" + re.escape(path.name) + " — ", text):
         wrong.append(f"{path}: it opens with the licence line and a page `{path.name} — what it is.`")
     done = subprocess.run(["gcc", "-fsyntax-only", "-std=gnu17", "-Wall", "-Werror", "-D_GNU_SOURCE", "-Isrc",
