@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_json_suite.c — JSONTestSuite: what it names y_ is accepted, n_ refused, i_ either way.
+ *
+ * json_suite.py fetches and prints the cases; without them the test is skipped.
+ */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "base/memory.h"
+#include "json/json_value.h"
+
+#define CASES_LEAST 290 /* the package has so many whose bytes are whole */
+
+/* Reads the values of all rows, so that a sanitizer sees each access. */
+static void read_all(const struct json_index *x)
+{
+    for (uint32_t row = 0; row < x->count; row++) {
+        double number;
+        uint32_t key;
+        if (json_kind(x, row) == JSON_STRING || json_kind(x, row) == JSON_KEY) {
+            uint8_t *said = memory_raw(json_inside(x, row).len + 1);
+            assert_non_null(said);
+            assert_true(json_unescape(x, row, said, NULL) <= json_inside(x, row).len);
+            memory_free(said);
+        } else if (json_kind(x, row) == JSON_NUMBER) {
+            enum err e = json_double(x, row, &number);
+            assert_true(e == ERR_OK || e == ERR_VALUE_INVALID); /* too large for one */
+        }
+        assert_int_equal(json_first_duplicate(x, row, &key), ERR_OK);
+    }
+}
+
+static void try_case(const char *name, struct span text)
+{
+    struct json_index x;
+    json_index_init(&x, UINT32_MAX, 1000);
+    enum err e = json_index_parse_borrow(&x, text);
+    if ((name[0] == 'y' && e != ERR_OK) || (name[0] == 'n' && e == ERR_OK)) {
+        fail_msg("%s: %s", name, err_name(e));
+    }
+    read_all(&x);
+    json_index_fini(&x);
+}
+
+static void every_case_of_the_suite_is_judged_rightly(void **state)
+{
+    (void)state;
+    char name[200], command[4096];
+    size_t len, cases = 0;
+    const char *source = getenv("ATLAS_SOURCE"); /* the tree's root, from meson.build */
+    assert_non_null(source);
+    (void)snprintf(command, sizeof(command), "/usr/bin/python3 '%s/tests/unit/json/json_suite.py'",
+                   source);
+    FILE *suite = popen(command, "r");
+    assert_non_null(suite);
+    while (fscanf(suite, "%199s %zu", name, &len) == 2 && fgetc(suite) == '\n') {
+        uint8_t *text = memory_raw(len + 1);
+        assert_non_null(text);
+        assert_int_equal(fread(text, 1, len + 1, suite), len + 1);
+        try_case(name, span_make(text, len));
+        memory_free(text);
+        cases++;
+    }
+    int status = pclose(suite);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+        skip();
+    }
+    assert_int_equal(status, 0);
+    assert_true(cases >= CASES_LEAST);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_case_of_the_suite_is_judged_rightly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
