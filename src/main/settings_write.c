@@ -110,7 +110,7 @@ static void put_parents(const struct settings_row *row, const struct span *parts
 static void put_quoted(const char *text, struct buf *out)
 {
     static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-";
-    if (text[0] == '/' && strspn(text, safe) == strlen(text)) {
+    if ((text[0] == '/' || text[0] == '.') && strspn(text, safe) == strlen(text)) {
         buf_put_text(out, text);
         return;
     }

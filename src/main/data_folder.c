@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "main/data_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "keys/key_pepper.h"
+#include "keys/keys.h"
+#include "store/store.h"
+
+#define STORE_BUSY_MS 2000
+
+enum err main_data_path(const char *folder, const char *name, char out[MAIN_PATH_MAX])
+{
+    int len = snprintf(out, MAIN_PATH_MAX, "%s/%s", folder, name);
+    return len > 0 && len < MAIN_PATH_MAX ? ERR_OK : ERR_FILE;
+}
+
+enum err main_make_parents(const char *path)
+{
+    char part[MAIN_PATH_MAX];
+    size_t len = strlen(path);
+    if (len >= sizeof(part)) {
+        errno = ENAMETOOLONG;
+        return ERR_FILE;
+    }
+    for (size_t i = 1; i < len; i++) {
+        if (path[i] != '/') {
+            continue;
+        }
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST) {
+            return ERR_FILE;
+        }
+    }
+    return ERR_OK;
+}
+
+/* Closes an empty folder to others. False where it is not empty or not ours. */
+static bool close_empty(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    size_t entries = 0;
+    while (dir != NULL && readdir(dir) != NULL) {
+        entries++;
+    }
+    bool closed = dir != NULL && entries <= 2 && fchmod(dirfd(dir), 0700) == 0;
+    if (dir != NULL) {
+        (void)closedir(dir); /* only read from */
+    }
+    return closed;
+}
+
+/* A folder of someone's that others may enter: an empty one is closed to them, one with other
+ * things in it is not ours to change. */
+static enum err close_to_others(const char *folder, struct main_data_made *out)
+{
+    char store[MAIN_PATH_MAX];
+    enum err e = main_data_path(folder, MAIN_STORE_FILE, store);
+    if (e == ERR_OK && (access(store, F_OK) == 0 || close_empty(folder))) {
+        return ERR_OK;
+    }
+    snprintf(out->problem, sizeof(out->problem),
+             "the data folder holds other things and is open to other users; give Atlas a folder "
+             "of its own, or run chmod 700 on this one");
+    return ERR_FILE;
+}
+
+static enum err make_folder(const char *folder, struct main_data_made *out)
+{
+    struct stat st;
+    enum err e = main_make_parents(folder);
+    if (e == ERR_OK && mkdir(folder, 0700) == 0) {
+        out->folder = true;
+    } else if (e != ERR_OK || errno != EEXIST) {
+        snprintf(out->problem, sizeof(out->problem),
+                 "the data folder cannot be made: %s; make it, or set `data:` to another",
+                 strerrordesc_np(errno));
+        return ERR_FILE;
+    }
+    if (stat(folder, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        snprintf(out->problem, sizeof(out->problem), "the data folder is not a folder");
+        return ERR_FILE;
+    }
+    return (st.st_mode & 0077) == 0 ? ERR_OK : close_to_others(folder, out);
+}
+
+/* A new pepper beside old keys would make every one of them invalid, so it is refused. */
+static enum err make_pepper(const char *folder, struct main_data_made *out)
+{
+    char path[MAIN_PATH_MAX];
+    char store[MAIN_PATH_MAX];
+    enum err e = main_data_path(folder, KEYS_PEPPER_FILE, path);
+    if (e == ERR_OK) {
+        e = main_data_path(folder, MAIN_STORE_FILE, store);
+    }
+    if (e != ERR_OK) {
+        snprintf(out->problem, sizeof(out->problem), "the data folder's path is too long");
+        return e;
+    }
+    if (access(path, F_OK) == 0) {
+        return ERR_OK;
+    }
+    if (access(store, F_OK) == 0) {
+        snprintf(out->problem, sizeof(out->problem),
+                 "%s is there but the file %s is not, and without it no key in it is valid: "
+                 "restore it from a backup",
+                 MAIN_STORE_FILE, KEYS_PEPPER_FILE);
+        return ERR_PEPPER;
+    }
+    e = key_pepper_make(path);
+    out->pepper = e == ERR_OK;
+    if (e != ERR_OK && e != ERR_EXISTS) {
+        snprintf(out->problem, sizeof(out->problem), "the file %s cannot be made: %s",
+                 KEYS_PEPPER_FILE, err_sentence(e));
+        return e;
+    }
+    return ERR_OK;
+}
+
+static enum err open_store(const char *folder, struct store **out)
+{
+    char path[MAIN_PATH_MAX];
+    enum err e = main_data_path(folder, MAIN_STORE_FILE, path);
+    const struct store_settings settings = {"sqlite", path, STORE_BUSY_MS};
+    return e == ERR_OK ? store_open(&settings, out) : e;
+}
+
+static enum err make_store(const char *folder, struct main_data_made *out)
+{
+    char path[MAIN_PATH_MAX];
+    struct store *store = NULL;
+    bool was_there =
+        main_data_path(folder, MAIN_STORE_FILE, path) == ERR_OK && access(path, F_OK) == 0;
+    enum err e = open_store(folder, &store);
+    if (e != ERR_OK) {
+        snprintf(out->problem, sizeof(out->problem), "%s: %s", MAIN_STORE_FILE, err_sentence(e));
+        return e;
+    }
+    store_close(&store);
+    out->store = !was_there;
+    return ERR_OK;
+}
+
+enum err main_data_make(const char *folder, struct main_data_made *out)
+{
+    *out = (struct main_data_made){0};
+    enum err e = make_folder(folder, out);
+    if (e == ERR_OK) {
+        e = make_pepper(folder, out);
+    }
+    if (e == ERR_OK) {
+        e = make_store(folder, out);
+    }
+    return e;
+}
+
+enum err main_data_open_store(const char *folder, struct store **out)
+{
+    char path[MAIN_PATH_MAX];
+    enum err e = main_data_path(folder, MAIN_STORE_FILE, path);
+    if (e == ERR_OK && access(path, F_OK) != 0) {
+        e = ERR_FILE;
+    }
+    return e == ERR_OK ? open_store(folder, out) : e;
+}

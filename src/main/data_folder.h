@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * data_folder.h — the folder that holds what Atlas must remember.
+ *
+ *     atlas.db     keys and usage (store)         pepper      secret of all keys (keys)
+ *     journal/     the record of calls            admin.sock  the owner's way in while it runs
+ *
+ * Threads  any.
+ */
+#ifndef MAIN_DATA_FOLDER_H
+#define MAIN_DATA_FOLDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+#define MAIN_STORE_FILE  "atlas.db"
+#define MAIN_SOCKET_FILE "admin.sock"
+#define MAIN_PATH_MAX    4096
+
+struct store;
+
+/* What main_data_make() found and did. */
+struct main_data_made {
+    bool folder, pepper, store; /* made now; else they were there */
+    char problem[256];          /* after a failure: what is wrong and how to mend it */
+};
+
+/* Writes "folder/name" to `out`. ERR_FILE if it is too long. */
+MUST_USE enum err main_data_path(const char *folder, const char *name, char out[MAIN_PATH_MAX]);
+
+/*
+ * Makes what is missing: the folder (mode 0700, its parents 0755), the pepper, the store. What is
+ * there stays.
+ *
+ *   ERR_FILE, ERR_PEPPER and what the store says; out->problem is set
+ */
+MUST_USE enum err main_data_make(const char *folder, struct main_data_made *out);
+
+/* Makes the parents of `path` that are missing, mode 0755. ERR_FILE; errno says why. */
+MUST_USE enum err main_make_parents(const char *path);
+
+/* Opens the store of the folder. ERR_FILE when there is none (`atlas init` makes it), and what
+ * store_open() says. */
+MUST_USE enum err main_data_open_store(const char *folder, struct store **out);
+
+#endif
