@@ -200,7 +200,7 @@ static enum err sqlite_open(const struct store_settings *settings, struct store 
 
 static enum err run_kept(struct sqlite_store *q, enum sqlite_statement which)
 {
-    sqlite3_stmt *st;
+    sqlite3_stmt *st = NULL;
     enum err e = store_sqlite_use(q, which, &st);
     return e == ERR_OK ? store_sqlite_step(q, st) : e;
 }
