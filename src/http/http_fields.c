@@ -72,43 +72,51 @@ static void add(struct http_fields *f, struct http_field row)
     f->rows[f->count++] = row;
 }
 
-/* What a line without a name is: the empty one that ends the head, or no field line at all. */
-static enum http_line nameless_line(const uint8_t *b, uint32_t i, uint32_t len, uint32_t *next)
+/* Where the colon behind the name at `from` is, if it is near; else where the name ends. */
+static uint32_t name_end(const uint8_t *b, uint32_t from, uint32_t len)
 {
-    if (b[i] != '\r') {
-        return HTTP_LINE_BAD;
+#ifdef __SSE2__
+    const __m128i colon = _mm_set1_epi8(':');
+    for (uint32_t i = from; i < from + 32 && len - i >= 16; i += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(b + i));
+        int hits = _mm_movemask_epi8(_mm_cmpeq_epi8(v, colon));
+        if (hits != 0) {
+            return i + (uint32_t)__builtin_ctz((unsigned)hits);
+        }
     }
-    if (i + 1 >= len) {
-        return HTTP_LINE_CUT;
-    }
-    *next = i + 2;
-    return b[i + 1] == '\n' ? HTTP_LINE_LAST : HTTP_LINE_BAD;
+#endif
+    return from + (uint32_t)http_class_end((struct span){b + from, len - from}, HTTP_IS_TOKEN);
 }
 
-static bool is_blank(uint8_t c)
+/* The empty line that ends a head, whose CR is at `at`. */
+static enum http_line last_line(const uint8_t *b, uint32_t at, uint32_t len, uint32_t *next)
 {
-    return c == ' ' || c == '\t';
+    if (at + 1 >= len) {
+        return HTTP_LINE_CUT;
+    }
+    *next = at + 2;
+    return b[at + 1] == '\n' ? HTTP_LINE_LAST : HTTP_LINE_BAD;
 }
 
 enum http_line http_fields_line(struct http_fields *f, uint32_t from, uint32_t len, uint32_t *next)
 {
     const uint8_t *b = f->base;
-    uint32_t i = from;
-    while (i < len && http_is(b[i], HTTP_IS_TOKEN)) {
-        i++;
+    if (from < len && b[from] == '\r') {
+        return last_line(b, from, len, next);
     }
-    uint32_t name_len = i - from;
+    uint32_t i = name_end(b, from, len);
     if (i >= len) {
         return HTTP_LINE_CUT;
     }
-    if (name_len == 0) {
-        return nameless_line(b, i, len, next);
-    }
-    if (b[i] != ':') {
+    struct span name = {b + from, i - from};
+    enum http_name id = http_name_find(name);
+    /* What is known of the name is made of token characters; the rest is looked at. */
+    struct span rest = span_cut(name, http_name_text(id).len, name.len);
+    if (name.len == 0 || b[i] != ':' || http_class_end(rest, HTTP_IS_TOKEN) != rest.len) {
         return HTTP_LINE_BAD;
     }
     i++;
-    while (i < len && is_blank(b[i])) {
+    while (i < len && (b[i] == ' ' || b[i] == '\t')) {
         i++;
     }
     uint32_t value_at = i;
@@ -119,15 +127,14 @@ enum http_line http_fields_line(struct http_fields *f, uint32_t from, uint32_t l
     if (b[i] != '\r' || b[i + 1] != '\n') {
         return HTTP_LINE_BAD;
     }
-    if (f->count >= f->max || name_len > HTTP_FIELD_NAME_MAX) {
+    if (f->count >= f->max || name.len > HTTP_FIELD_NAME_MAX) {
         return HTTP_LINE_TOO_MANY;
     }
     *next = i + 2;
-    while (i > value_at && is_blank(b[i - 1])) {
+    while (i > value_at && (b[i - 1] == ' ' || b[i - 1] == '\t')) {
         i--;
     }
-    enum http_name id = http_name_find((struct span){b + from, name_len});
-    add(f, (struct http_field){from, value_at, i - value_at, (uint16_t)name_len, (uint8_t)id});
+    add(f, (struct http_field){from, value_at, i - value_at, (uint16_t)name.len, (uint8_t)id});
     return HTTP_LINE_FIELD;
 }
 
