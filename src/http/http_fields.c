@@ -11,7 +11,7 @@
 #endif
 
 /* clang-format off */
-const uint8_t http_classes[256] = {
+const uint8_t http_classes[256] = { /* bytes from 0x80 on: none */
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 7, 0, 1, 7, 7, 7, 7, 6, 6, 7, 7, 6, 15, 15, 6,
@@ -20,14 +20,6 @@ const uint8_t http_classes[256] = {
     15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 4, 0, 4, 5, 15,
     1, 31, 31, 31, 31, 31, 31, 15, 15, 15, 15, 15, 15, 15, 15, 15,
     15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 4, 5, 4, 15, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 };
 /* clang-format on */
 
@@ -64,6 +56,14 @@ size_t http_text_end(const uint8_t *at, size_t from, size_t len)
     return i;
 }
 
+enum line {
+    LINE_FIELD,   /* a field was added */
+    LINE_LAST,    /* the empty line that ends a head */
+    LINE_CUT,     /* not all of it is there, as far as one can see */
+    LINE_BAD,     /* not a field */
+    LINE_TOO_MANY /* more fields than there is room for */
+};
+
 static void add(struct http_fields *f, struct http_field row)
 {
     uint64_t bit = HTTP_NAME_BIT(row.id);
@@ -89,53 +89,63 @@ static uint32_t name_end(const uint8_t *b, uint32_t from, uint32_t len)
 }
 
 /* The empty line that ends a head, whose CR is at `at`. */
-static enum http_line last_line(const uint8_t *b, uint32_t at, uint32_t len, uint32_t *next)
+static enum line last_line(const uint8_t *b, uint32_t at, uint32_t len, uint32_t *next)
 {
     if (at + 1 >= len) {
-        return HTTP_LINE_CUT;
+        return LINE_CUT;
     }
     *next = at + 2;
-    return b[at + 1] == '\n' ? HTTP_LINE_LAST : HTTP_LINE_BAD;
+    return b[at + 1] == '\n' ? LINE_LAST : LINE_BAD;
 }
 
-enum http_line http_fields_line(struct http_fields *f, uint32_t from, uint32_t len, uint32_t *next)
+/* Reads the value behind `name` and its colon, and adds the field. */
+static enum line value_read(struct http_fields *f, struct span name, enum http_name id,
+                            uint32_t len, uint32_t *next)
 {
     const uint8_t *b = f->base;
-    if (from < len && b[from] == '\r') {
-        return last_line(b, from, len, next);
-    }
-    uint32_t i = name_end(b, from, len);
-    if (i >= len) {
-        return HTTP_LINE_CUT;
-    }
-    struct span name = {b + from, i - from};
-    enum http_name id = http_name_find(name);
-    /* What is known of the name is made of token characters; the rest is looked at. */
-    struct span rest = span_cut(name, http_name_text(id).len, name.len);
-    if (name.len == 0 || b[i] != ':' || http_class_end(rest, HTTP_IS_TOKEN) != rest.len) {
-        return HTTP_LINE_BAD;
-    }
-    i++;
+    uint32_t from = (uint32_t)(name.at - b);
+    uint32_t i = from + (uint32_t)name.len + 1;
     while (i < len && (b[i] == ' ' || b[i] == '\t')) {
         i++;
     }
     uint32_t value_at = i;
     i = (uint32_t)http_text_end(b, i, len);
     if (i + 1 >= len) {
-        return HTTP_LINE_CUT;
+        return LINE_CUT;
     }
     if (b[i] != '\r' || b[i + 1] != '\n') {
-        return HTTP_LINE_BAD;
+        return LINE_BAD;
     }
     if (f->count >= f->max || name.len > HTTP_FIELD_NAME_MAX) {
-        return HTTP_LINE_TOO_MANY;
+        return LINE_TOO_MANY;
     }
     *next = i + 2;
     while (i > value_at && (b[i - 1] == ' ' || b[i - 1] == '\t')) {
         i--;
     }
     add(f, (struct http_field){from, value_at, i - value_at, (uint16_t)name.len, (uint8_t)id});
-    return HTTP_LINE_FIELD;
+    return LINE_FIELD;
+}
+
+/* Reads the line at `from` of the `len` bytes at f->base; `*next` is where the next one starts. */
+static enum line line_read(struct http_fields *f, uint32_t from, uint32_t len, uint32_t *next)
+{
+    const uint8_t *b = f->base;
+    if (from < len && b[from] == '\r') {
+        return last_line(b, from, len, next);
+    }
+    uint32_t end = name_end(b, from, len);
+    if (end >= len) {
+        return LINE_CUT;
+    }
+    struct span name = {b + from, end - from};
+    enum http_name id = http_name_find(name);
+    /* What is known of the name is made of token characters; the rest is looked at. */
+    struct span rest = span_cut(name, http_name_text(id).len, name.len);
+    if (name.len == 0 || b[end] != ':' || http_class_end(rest, HTTP_IS_TOKEN) != rest.len) {
+        return LINE_BAD;
+    }
+    return value_read(f, name, id, len, next);
 }
 
 bool http_line_is_whole(const uint8_t *base, struct http_progress *p, uint32_t len, uint32_t *lf)
@@ -160,10 +170,10 @@ enum err http_fields_read(struct http_fields *f, struct http_progress *p, uint32
             return ERR_OK;
         }
         uint32_t next;
-        enum http_line got = http_fields_line(f, p->line, len, &next);
-        if (got == HTTP_LINE_FIELD || got == HTTP_LINE_LAST) {
+        enum line got = line_read(f, p->line, len, &next);
+        if (got == LINE_FIELD || got == LINE_LAST) {
             p->line = p->scanned = next;
-            if (got == HTTP_LINE_LAST) {
+            if (got == LINE_LAST) {
                 *last = true;
                 return ERR_OK;
             }
@@ -172,7 +182,7 @@ enum err http_fields_read(struct http_fields *f, struct http_progress *p, uint32
         if (!resumed && !http_line_is_whole(f->base, p, len, &lf)) {
             return ERR_OK; /* judged when it is whole */
         }
-        return got == HTTP_LINE_TOO_MANY ? ERR_HTTP_HEAD_LARGE : ERR_HTTP_SYNTAX;
+        return got == LINE_TOO_MANY ? ERR_HTTP_HEAD_LARGE : ERR_HTTP_SYNTAX;
     }
     return ERR_OK;
 }

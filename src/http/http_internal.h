@@ -34,17 +34,6 @@ size_t http_class_end(struct span s, enum http_class class);
  */
 size_t http_text_end(const uint8_t *at, size_t from, size_t len);
 
-enum http_line {
-    HTTP_LINE_FIELD,   /* a field was added */
-    HTTP_LINE_LAST,    /* the empty line that ends a head */
-    HTTP_LINE_CUT,     /* not all of it is there, as far as one can see */
-    HTTP_LINE_BAD,     /* not a field */
-    HTTP_LINE_TOO_MANY /* more fields than there is room for */
-};
-
-/* Reads the line at `from` of the `len` bytes at f->base; `*next` is where the next one starts. */
-enum http_line http_fields_line(struct http_fields *f, uint32_t from, uint32_t len, uint32_t *next);
-
 /* How far a head was read; the same for requests and responses. */
 struct http_progress {
     uint32_t line;    /* where the first line that was not read starts */

@@ -8,9 +8,8 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "fuzz.h"
 #include "http/http_chunked.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct body {
     struct http_chunked c;

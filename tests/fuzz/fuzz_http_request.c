@@ -6,12 +6,11 @@
  */
 #include <stdlib.h>
 
+#include "fuzz.h"
 #include "http/http_request.h"
 #include "http/http_target.h"
 
 #define ROWS_MAX 16
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct read {
     enum err e;

@@ -7,11 +7,10 @@
  */
 #include <stdlib.h>
 
+#include "fuzz.h"
 #include "http/http_response.h"
 
 #define ROWS_MAX 16
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct read {
     enum err e;

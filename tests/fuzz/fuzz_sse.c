@@ -7,11 +7,10 @@
  */
 #include <stdlib.h>
 
+#include "fuzz.h"
 #include "sse/sse_parser.h"
 
 #define EVENT_MAX 256
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The events, each as name, data, raw bytes and flags, with their lengths. */
 struct heard {

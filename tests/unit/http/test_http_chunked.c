@@ -62,7 +62,7 @@ static void a_body_is_the_same_at_every_cut(void **state)
         {"3;a=b;c=\"d e\"\r\nabc\r\n0;x\r\n\r\n", "abc", ""},
         {"3\r\n\r\n0\r\n0\r\n\r\n", "\r\n0", ""},
         {"0\r\nA: b\r\nX-Y:\r\n\r\nrest", "", "rest"},
-        {"5\r\nhel", "hel", NULL},
+        {"5\r\nab", "ab", NULL},
         {"5\r\nhello\r\n0\r\n", "hello", NULL},
         {"", "", NULL},
     };
