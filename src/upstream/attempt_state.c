@@ -329,6 +329,19 @@ static enum net_result send_more(struct attempt *a)
     return NET_OK;
 }
 
+static enum attempt_step read_answer(struct attempt *a)
+{
+    switch (attempt_read_head(a)) {
+    case ATTEMPT_HEAD_WHOLE:
+        return STEP_HEAD;
+    case ATTEMPT_HEAD_BAD:
+        return attempt_fail(a, a->error);
+    case ATTEMPT_HEAD_MORE:
+        break;
+    }
+    return a->step;
+}
+
 static enum attempt_step do_send(struct attempt *a)
 {
     struct upstream_connection *c = a->connection;
@@ -351,34 +364,16 @@ static enum attempt_step do_send(struct attempt *a)
         }
     }
     /* The server does not take more, or speaks already: its answer may be there. */
-    switch (attempt_read_head(a)) {
-    case ATTEMPT_HEAD_WHOLE:
-        return STEP_HEAD;
-    case ATTEMPT_HEAD_BAD:
-        return attempt_fail(a, a->error);
-    case ATTEMPT_HEAD_MORE:
-        break;
-    }
-    if (r == NET_AGAIN) {
-        return STEP_SEND;
+    enum attempt_step next = read_answer(a);
+    if (next != STEP_SEND || r == NET_AGAIN) {
+        return next;
     }
     return attempt_fail(a, a->reused && !a->heard ? ERR_UPSTREAM_STALE : ERR_UPSTREAM_CLOSED);
 }
 
 static enum attempt_step do_wait(struct attempt *a)
 {
-    if (!a->connection->readable) {
-        return STEP_WAIT;
-    }
-    switch (attempt_read_head(a)) {
-    case ATTEMPT_HEAD_WHOLE:
-        return STEP_HEAD;
-    case ATTEMPT_HEAD_BAD:
-        return attempt_fail(a, a->error);
-    case ATTEMPT_HEAD_MORE:
-        break;
-    }
-    return STEP_WAIT;
+    return a->connection->readable ? read_answer(a) : STEP_WAIT;
 }
 
 static enum attempt_step do_nothing(struct attempt *a)

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * upstream_error.h — what a model server's error means to our caller.
+ *
+ * Its status decides: 400, 413 and 422 are the caller's fault and are relayed with the server's own
+ * words; a prompt that is too long is recognised among them. 401, 403, 404 and other statuses that
+ * only our configuration can cause say nothing of what the server said, for that may hold secrets.
+ * 429 and 503 mean that it is busy; all else that it failed.
+ *
+ * Ownership  message and param are in the arena.
+ * Limits     a body of up to 256 KiB is read; a message has at most UPSTREAM_MESSAGE_MAX bytes of
+ *            well-formed UTF-8, a param UPSTREAM_PARAM_MAX.
+ * Threads    any; pure.
+ * Sources    the error bodies of vLLM, SGLang, llama.cpp, Ollama, TGI and OpenAI; RFC 9110 section
+ *            10.2.3 (Retry-After).
+ */
+#ifndef UPSTREAM_UPSTREAM_ERROR_H
+#define UPSTREAM_UPSTREAM_ERROR_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "upstream/upstream_settings.h"
+
+#define UPSTREAM_MESSAGE_MAX     2048
+#define UPSTREAM_PARAM_MAX       256
+#define UPSTREAM_RETRY_AFTER_MAX 60
+
+struct upstream_answer {
+    enum upstream_kind kind;
+    int status; /* 0: this is an event of a stream; its body says what the status is */
+    struct span content_type; /* value of the field; empty if there is none */
+    struct span retry_after;  /* the same */
+    struct span body;
+};
+
+struct upstream_error {
+    enum err err;
+    struct span message; /* empty: say err_sentence(err) */
+    struct span param;   /* the field at fault, or empty */
+    int retry_after_s;   /* 1 to UPSTREAM_RETRY_AFTER_MAX, or 0: it did not say */
+};
+
+/* Reads an answer that is no success. Without memory there is no message, that is all. */
+void upstream_error_read(const struct upstream_answer *answer, struct arena *arena,
+                         struct upstream_error *out);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_upstream_error.c — what the errors of all kinds of servers become; and their quirks. */
+#include "unit.h"
+
+#include <stdio.h>
+
+#include "upstream/upstream_error.h"
+#include "upstream/upstream_kind.h"
+
+static const struct {
+    const char *why;
+    enum upstream_kind kind;
+    int status;
+    const char *type, *body;
+    enum err err;
+    const char *message, *param;
+} rows[] = {
+    {"vLLM, nested with a number as code", UPSTREAM_VLLM, 400, "application/json",
+     "{\"error\":{\"message\":\"top_p must be in (0, 1]\",\"type\":\"BadRequestError\","
+     "\"param\":\"top_p\",\"code\":400}}",
+     ERR_UPSTREAM_REQUEST, "top_p must be in (0, 1]", "top_p"},
+    {"vLLM, too long", UPSTREAM_VLLM, 400, "application/json",
+     "{\"error\":{\"message\":\"This model's maximum context length is 10 tokens.\",\"code\":400}}",
+     ERR_CONTEXT_LENGTH, "This model's maximum context length is 10 tokens.", ""},
+    {"vLLM, our key is wrong", UPSTREAM_VLLM, 401, "application/json",
+     "{\"error\":\"Unauthorized\"}", ERR_UPSTREAM_REFUSED, "", ""},
+    {"vLLM, our model is wrong", UPSTREAM_VLLM, 404, "application/json",
+     "{\"error\":{\"message\":\"The model `secret-name` does not exist.\"}}", ERR_UPSTREAM_REFUSED,
+     "", ""},
+    {"an older vLLM, flat", UPSTREAM_VLLM, 400, "application/json",
+     "{\"object\":\"error\",\"message\":\"no\",\"type\":\"invalid\",\"param\":null,\"code\":40303}",
+     ERR_UPSTREAM_REQUEST, "no", ""},
+    {"SGLang, flat", UPSTREAM_SGLANG, 400, "application/json",
+     "{\"object\":\"error\",\"message\":\"The input (9 tokens) is longer than the model's context "
+     "length (5 tokens).\",\"code\":400}",
+     ERR_CONTEXT_LENGTH,
+     "The input (9 tokens) is longer than the model's context length (5 tokens).", ""},
+    {"llama.cpp, too long", UPSTREAM_LLAMA_CPP, 400, "application/json; charset=utf-8",
+     "{\"error\":{\"code\":400,\"message\":\"the request is too big\","
+     "\"type\":\"exceed_context_size_error\",\"n_prompt_tokens\":9,\"n_ctx\":5}}",
+     ERR_CONTEXT_LENGTH, "the request is too big", ""},
+    {"llama.cpp, loading", UPSTREAM_LLAMA_CPP, 503, "application/json",
+     "{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":\"unavailable_error\"}}",
+     ERR_UPSTREAM_BUSY, "", ""},
+    {"Ollama, queue full", UPSTREAM_OLLAMA, 503, "application/json",
+     "{\"error\":{\"message\":\"server busy\",\"type\":\"api_error\",\"param\":null,"
+     "\"code\":null}}",
+     ERR_UPSTREAM_BUSY, "", ""},
+    {"TGI, validation", UPSTREAM_TGI, 422, "application/json",
+     "{\"error\":\"Input validation error: `temperature` must be strictly positive\","
+     "\"error_type\":\"validation\"}",
+     ERR_UPSTREAM_UNPROCESSABLE, "Input validation error: `temperature` must be strictly positive",
+     ""},
+    {"TGI, too long", UPSTREAM_TGI, 422, "application/json",
+     "{\"error\":\"`inputs` tokens + `max_new_tokens` must be <= 5\","
+     "\"error_type\":\"validation\"}",
+     ERR_CONTEXT_LENGTH, "`inputs` tokens + `max_new_tokens` must be <= 5", ""},
+    {"TGI, generation", UPSTREAM_TGI, 424, "application/json",
+     "{\"error\":\"Request failed during generation\",\"error_type\":\"generation\"}",
+     ERR_UPSTREAM_STATUS, "", ""},
+    {"TGI, overloaded", UPSTREAM_TGI, 429, "application/json",
+     "{\"error\":\"Model is overloaded\",\"error_type\":\"overloaded\"}", ERR_UPSTREAM_BUSY, "",
+     ""},
+    {"TGI's framework, plain text", UPSTREAM_TGI, 422, "text/plain; charset=utf-8",
+     "Failed to deserialize the JSON body\n", ERR_UPSTREAM_UNPROCESSABLE,
+     "Failed to deserialize the JSON body", ""},
+    {"TGI, overloaded, in a stream", UPSTREAM_TGI, 0, "",
+     "{\"error\":{\"message\":\"Model is overloaded\",\"http_status_code\":422}}",
+     ERR_UPSTREAM_BUSY, "", ""},
+    {"TGI, validation, in a stream", UPSTREAM_TGI, 0, "",
+     "{\"error\":{\"message\":\"`n` must be 1\",\"http_status_code\":422}}",
+     ERR_UPSTREAM_UNPROCESSABLE, "`n` must be 1", ""},
+    {"vLLM, in a stream", UPSTREAM_VLLM, 0, "",
+     "{\"error\":{\"message\":\"engine died\",\"type\":\"InternalServerError\",\"code\":500}}",
+     ERR_UPSTREAM_STATUS, "", ""},
+    {"an event without a status", UPSTREAM_VLLM, 0, "", "{\"error\":{\"message\":\"x\"}}",
+     ERR_UPSTREAM_STATUS, "", ""},
+    {"FastAPI, a list", UPSTREAM_SGLANG, 422, "application/json",
+     "{\"detail\":[{\"loc\":[\"body\",\"messages\"],\"msg\":\"field required\","
+     "\"type\":\"missing\"}]}",
+     ERR_UPSTREAM_UNPROCESSABLE, "field required", "messages"},
+    {"FastAPI, a text", UPSTREAM_SGLANG, 400, "application/json", "{\"detail\":\"no\"}",
+     ERR_UPSTREAM_REQUEST, "no", ""},
+    {"a page", UPSTREAM_OPENAI, 413, "text/html", "<html><h1>413</h1></html>",
+     ERR_UPSTREAM_TOO_LONG, "", ""},
+    {"a page that is not said to be one", UPSTREAM_OPENAI, 400, "", " <html>", ERR_UPSTREAM_REQUEST,
+     "", ""},
+    {"nothing", UPSTREAM_OPENAI, 400, "", "", ERR_UPSTREAM_REQUEST, "", ""},
+    {"JSON that is no object", UPSTREAM_OPENAI, 400, "application/json", "[1]",
+     ERR_UPSTREAM_REQUEST, "", ""},
+    {"members of other kinds", UPSTREAM_OPENAI, 400, "application/json",
+     "{\"error\":{\"message\":{\"a\":1},\"param\":7,\"type\":[],\"code\":{}}}",
+     ERR_UPSTREAM_REQUEST, "", ""},
+    {"escapes", UPSTREAM_OPENAI, 400, "application/json",
+     "{\"error\":{\"message\":\"\\u0645 \\\"x\\\"\"}}", ERR_UPSTREAM_REQUEST, "\xd9\x85 \"x\"", ""},
+    {"text that is no UTF-8", UPSTREAM_OPENAI, 400, "text/plain", "a\xff\xe0\x80z",
+     ERR_UPSTREAM_REQUEST, "a???z", ""},
+    {"a proxy's 502", UPSTREAM_OPENAI, 502, "text/html", "<html>", ERR_UPSTREAM_STATUS, "", ""},
+    {"a redirect", UPSTREAM_OPENAI, 301, "", "", ERR_UPSTREAM_REFUSED, "", ""},
+    {"forbidden", UPSTREAM_OPENAI, 403, "text/plain", "key sk-123 is blocked", ERR_UPSTREAM_REFUSED,
+     "", ""},
+    {"an internal error", UPSTREAM_OPENAI, 500, "text/plain", "Traceback", ERR_UPSTREAM_STATUS, "",
+     ""},
+};
+
+static void every_shape_of_error_is_understood(void **state)
+{
+    (void)state;
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        struct arena arena;
+        arena_init(&arena, 1 << 16);
+        struct upstream_answer answer = {.kind = rows[r].kind,
+                                         .status = rows[r].status,
+                                         .content_type = span_of(rows[r].type),
+                                         .body = span_of(rows[r].body)};
+        struct upstream_error error;
+        upstream_error_read(&answer, &arena, &error);
+        if (error.err != rows[r].err || !span_is(error.message, rows[r].message) ||
+            !span_is(error.param, rows[r].param) || error.retry_after_s != 0) {
+            fail_msg("%s: %s, \"%.*s\", \"%.*s\"", rows[r].why, err_name(error.err),
+                     SPAN_ARGS(error.message), SPAN_ARGS(error.param));
+        }
+        arena_fini(&arena);
+    }
+}
+
+static void a_retry_after_is_within_a_minute(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int seconds;
+    } times[] = {
+        {"", 0},    {"1", 1},
+        {"0", 1},   {" 30 ", 30},
+        {"60", 60}, {"3600", 60},
+        {"-1", 0},  {"99999999999999999999", 0},
+        {"1.5", 0}, {"Fri, 31 Dec 1999 23:59:59 GMT", 0},
+    };
+    for (size_t r = 0; r < ROWS(times); r++) {
+        struct arena arena;
+        arena_init(&arena, 1024);
+        struct upstream_answer answer = {.status = 429, .retry_after = span_of(times[r].text)};
+        struct upstream_error error;
+        upstream_error_read(&answer, &arena, &error);
+        assert_int_equal(error.err, ERR_UPSTREAM_BUSY);
+        assert_int_equal(error.retry_after_s, times[r].seconds);
+        arena_fini(&arena);
+    }
+}
+
+static void a_message_is_cut_between_characters(void **state)
+{
+    (void)state;
+    static char body[8192] = "{\"error\":{\"message\":\"x";
+    size_t len = strlen(body);
+    while (len < 6000) {
+        memcpy(body + len, "\xd9\x85", 2);
+        len += 2;
+    }
+    memcpy(body + len, "\"}}", 4);
+    struct arena arena;
+    arena_init(&arena, 1 << 16);
+    struct upstream_answer answer = {.status = 400, .body = span_of(body)};
+    struct upstream_error error;
+    upstream_error_read(&answer, &arena, &error);
+    assert_int_equal(error.message.len, UPSTREAM_MESSAGE_MAX - 1);
+    assert_memory_equal(error.message.at + error.message.len - 2, "\xd9\x85", 2);
+
+    struct arena none;
+    arena_init(&none, 0);
+    upstream_error_read(&answer, &none, &error);
+    assert_int_equal(error.err, ERR_UPSTREAM_REQUEST);
+    assert_int_equal(error.message.len, 0);
+    arena_fini(&arena);
+    arena_fini(&none);
+}
+
+static void the_kinds_differ_as_their_table_says(void **state)
+{
+    (void)state;
+    assert_string_equal(upstream_kind_row(UPSTREAM_LLAMA_CPP)->name, "llama.cpp");
+    assert_true(upstream_kind_row(UPSTREAM_OLLAMA)->renames_max_completion_tokens);
+    assert_false(upstream_kind_row(UPSTREAM_VLLM)->renames_max_completion_tokens);
+    assert_false(upstream_kind_row(UPSTREAM_OPENAI)->lifts_extra_body);
+    assert_false(upstream_kind_row(UPSTREAM_OLLAMA)->takes_token_arrays);
+    assert_false(upstream_kind_row(UPSTREAM_SGLANG)->makes_base64);
+    assert_int_equal(upstream_kind_row(UPSTREAM_SGLANG)->error_shape, UPSTREAM_ERROR_FLAT);
+    assert_int_equal(upstream_kind_row(UPSTREAM_TGI)->error_shape, UPSTREAM_ERROR_STRING);
+
+    static char names[128];
+    for (enum upstream_kind kind = UPSTREAM_VLLM; kind <= UPSTREAM_OPENAI; kind++) {
+        size_t len = strlen(names);
+        (void)snprintf(names + len, sizeof(names) - len, "%s%s", len == 0 ? "" : "|",
+                       upstream_kind_row(kind)->name);
+    }
+    assert_string_equal(names, UPSTREAM_KINDS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_shape_of_error_is_understood),
+        cmocka_unit_test(a_retry_after_is_within_a_minute),
+        cmocka_unit_test(a_message_is_cut_between_characters),
+        cmocka_unit_test(the_kinds_differ_as_their_table_says),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
