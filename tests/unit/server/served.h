@@ -45,10 +45,12 @@ struct served {
     struct net_loop *loop;
     struct server *server;
     struct server_settings settings;
-    _Atomic int64_t connections;
     struct answer answers[SERVED_ANSWERS_MAX]; /* in the order of their requests */
     size_t answers_count;
 };
+
+/* Of all servers of a test. */
+static _Atomic int64_t served_connections;
 
 static const struct server_settings served_settings = {
     .head_bytes_max = 2048,
@@ -197,7 +199,7 @@ static inline void served_open(struct served *w, const struct server_settings *s
     struct server_options options = {.settings = &w->settings,
                                      .on_request = on_answer_request,
                                      .ctx = w,
-                                     .connections = &w->connections};
+                                     .connections = &served_connections};
     assert_int_equal(net_loop_open(&w->loop), ERR_OK);
     assert_int_equal(server_open(w->loop, &options, &w->server), ERR_OK);
 }
@@ -219,7 +221,7 @@ static inline void served_close(struct served *w)
     server_close(&w->server);
     net_loop_close(&w->loop);
     served_forget_answers(w);
-    assert_int_equal(w->connections, 0);
+    assert_int_equal(served_connections, 0);
     assert_int_equal(memory_taken(), 0);
 }
 

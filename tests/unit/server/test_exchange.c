@@ -294,7 +294,7 @@ static void a_client_that_takes_nothing_for_too_long_is_gone(void **state)
     int fd = served_connect(&w);
     say(&w, fd, "GET /big/3000000 HTTP/1.1\r\nHost: h\r\n\r\n");
     served_until(&w, w.answers[0].was_gone);
-    assert_int_equal(w.connections, 0);
+    assert_int_equal(served_connections, 0);
     /* The same when the handler has finished long ago. */
     int second = served_connect(&w);
     say(&w, second, HOLD);
@@ -303,8 +303,8 @@ static void a_client_that_takes_nothing_for_too_long_is_gone(void **state)
     exchange_put_head(w.answers[1].x, 200, none, sizeof(block));
     exchange_put(w.answers[1].x, &piece, 1);
     exchange_finish(w.answers[1].x);
-    assert_int_equal(w.connections, 1);
-    served_until(&w, w.connections == 0);
+    assert_int_equal(served_connections, 1);
+    served_until(&w, served_connections == 0);
     (void)close(fd);
     (void)close(second);
     served_close(&w);
@@ -319,7 +319,7 @@ static void output_past_the_common_allowance_ends_the_reply(void **state)
     int fd = served_connect(&w);
     say(&w, fd, "GET /big/3000000 HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_true(w.answers[0].was_gone);
-    assert_int_equal(w.connections, 0);
+    assert_int_equal(served_connections, 0);
     memory_set_allowance(0);
     (void)close(fd);
     served_close(&w);
@@ -391,7 +391,7 @@ static void a_client_that_resets_in_mid_reply_is_gone(void **state)
     (void)close(fd); /* with a reply unread: a reset */
     served_settle(&w);
     assert_true(w.answers[0].was_gone);
-    assert_int_equal(w.connections, 0);
+    assert_int_equal(served_connections, 0);
     served_close(&w);
 }
 
