@@ -123,10 +123,12 @@ static void anything_odd_is_refused(void **state)
     };
     for (size_t r = 0; r < ROWS(bodies); r++) {
         struct span in = span_of(bodies[r]);
+        bool refused = true;
         for (size_t cut = 0; cut <= in.len; cut++) {
-            if (decode(in, cut, 1).e != ERR_HTTP_CHUNK) {
-                fail_msg("\"%s\" is taken for a body", bodies[r]);
-            }
+            refused = refused && decode(in, cut, 1).e == ERR_HTTP_CHUNK;
+        }
+        if (!refused) {
+            fail_msg("\"%s\" is taken for a body", bodies[r]);
         }
     }
 }
