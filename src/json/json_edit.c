@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which comma goes with a removed member depends on what else is removed from its object. So an
- * edit of members remembers its object, and when one is added all of that object's edits are
- * arranged anew. With members m0 … mn:
+ * edit of members remembers its object, and when one is added those of that object are arranged
+ * anew. With members m0 … mn, a removal takes:
  *
  *   a member is kept before it      from the end of the member before it to its own end
  *   none is, but one stands behind  from its beginning to the beginning of the member behind it
  *   neither                         itself
  *
- * These ranges touch but never overlap. Added members take a comma on the side where something is
- * left or added.
+ * These ranges touch but never overlap, so arranging changes no order. Added members take a comma
+ * on the side where something is left or added.
+ *
+ * A caller may lift thousands of members or change thousands of values, as many as a client likes
+ * to send: edits that come in the order of the text, and members added one after another, take
+ * the same short time each. Only a removal walks over its object.
  */
 #include "json/json_edit.h"
 
@@ -28,12 +32,13 @@ struct json_edit {
 
 void json_edits_init(struct json_edits *e, const struct json_index *x, struct arena *arena)
 {
-    *e = (struct json_edits){.index = x, .arena = arena};
+    *e = (struct json_edits){.index = x, .arena = arena, .end_object = JSON_NONE};
 }
 
 void json_edits_init_from(struct json_edits *e, const struct json_edits *from, struct arena *arena)
 {
-    *e = (struct json_edits){.index = from->index, .arena = arena, .failed = from->failed};
+    json_edits_init(e, from->index, arena);
+    e->failed = from->failed;
     if (from->count == 0 || from->failed) {
         return;
     }
@@ -84,37 +89,41 @@ static uint32_t end_of(const struct json_edit *edit)
     return edit->offset + edit->len;
 }
 
-/* Puts the list in order; stable, and quick for a list that nearly is in order. */
-static void sort(struct json_edits *e)
+/* Puts `edit` where it belongs, for which there is room, and returns its place. */
+static size_t insert(struct json_edits *e, const struct json_edit *edit)
 {
-    for (size_t i = 1; i < e->count; i++) {
-        struct json_edit moving = e->list[i];
-        size_t to = i;
-        while (to > 0 && is_before(&moving, &e->list[to - 1])) {
-            e->list[to] = e->list[to - 1];
-            to--;
+    size_t low = 0;
+    size_t high = e->count;
+    while (low < high) {
+        /* The usual one goes last: look there first. */
+        size_t middle = high == e->count ? high - 1 : low + (high - low) / 2;
+        if (is_before(edit, &e->list[middle])) {
+            high = middle;
+        } else {
+            low = middle + 1;
         }
-        e->list[to] = moving;
     }
-    for (size_t i = 1; i < e->count; i++) {
-        CHECK(end_of(&e->list[i - 1]) <= e->list[i].offset);
-    }
+    CHECK(low == 0 || end_of(&e->list[low - 1]) <= edit->offset);
+    CHECK(low == e->count || end_of(edit) <= e->list[low].offset);
+    memmove(&e->list[low + 1], &e->list[low], (e->count - low) * sizeof(*edit));
+    e->list[low] = *edit;
+    e->count++;
+    return low;
 }
 
 void json_edits_replace_borrow(struct json_edits *e, uint32_t offset, uint32_t len,
                                struct span text)
 {
     CHECK(offset <= e->index->text.len && len <= e->index->text.len - offset);
-    if (!make_room(e)) {
-        return;
+    if (make_room(e)) {
+        struct json_edit edit = {.offset = offset,
+                                 .len = len,
+                                 .text = text,
+                                 .object = JSON_NONE,
+                                 .key = JSON_NONE,
+                                 .role = PLAIN};
+        (void)insert(e, &edit); /* nobody asks for its place */
     }
-    e->list[e->count++] = (struct json_edit){.offset = offset,
-                                             .len = len,
-                                             .text = text,
-                                             .object = JSON_NONE,
-                                             .key = JSON_NONE,
-                                             .role = PLAIN};
-    sort(e);
 }
 
 void json_edits_set_value_borrow(struct json_edits *e, uint32_t row, struct span text)
@@ -124,35 +133,41 @@ void json_edits_set_value_borrow(struct json_edits *e, uint32_t row, struct span
     json_edits_replace_borrow(e, r->offset, r->len, text);
 }
 
-/* The edit that removes the member with row `key`, or NULL. */
-static struct json_edit *find_removal(struct json_edits *e, uint32_t key)
+/* The next removal from `object` at or behind place `from`, or the end of the list. */
+static size_t next_removal(const struct json_edits *e, uint32_t object, size_t from)
 {
-    for (size_t i = 0; i < e->count; i++) {
-        if (e->list[i].role == REMOVED && e->list[i].key == key) {
-            return &e->list[i];
-        }
+    while (from < e->count && (e->list[from].role != REMOVED || e->list[from].object != object)) {
+        from++;
     }
-    return NULL;
+    return from;
 }
 
-/* Gives the removals of `object` their bytes. Returns whether a member is kept. */
+static bool is_removed(const struct json_edits *e, uint32_t object, uint32_t key)
+{
+    size_t i = next_removal(e, object, 0);
+    while (i < e->count && e->list[i].key != key) {
+        i = next_removal(e, object, i + 1);
+    }
+    return i < e->count;
+}
+
+/* Gives the removals from `object` their bytes. Returns whether a member is kept. */
 static bool arrange_removals(struct json_edits *e, uint32_t object)
 {
     bool kept = false;
     uint32_t end_before = 0;
+    size_t next = next_removal(e, object, 0);
     for (uint32_t key = json_first(e->index, object); key != JSON_NONE;) {
         uint32_t behind = json_next(e->index, key);
         uint32_t begin = json_row(e->index, key)->offset;
         uint32_t end = json_end(e->index, json_value(e->index, key));
-        struct json_edit *removal = find_removal(e, key);
-        if (removal == NULL) {
+        if (next == e->count || e->list[next].key != key) {
             kept = true;
-        } else if (kept) {
-            removal->offset = end_before;
-            removal->len = end - end_before;
         } else {
-            removal->offset = begin;
-            removal->len = (behind == JSON_NONE ? end : json_row(e->index, behind)->offset) - begin;
+            uint32_t to = kept || behind == JSON_NONE ? end : json_row(e->index, behind)->offset;
+            e->list[next].offset = kept ? end_before : begin;
+            e->list[next].len = to - e->list[next].offset;
+            next = next_removal(e, object, next + 1);
         }
         end_before = end;
         key = behind;
@@ -160,8 +175,7 @@ static bool arrange_removals(struct json_edits *e, uint32_t object)
     return kept;
 }
 
-/* Gives the additions to `object` their commas. They are still in the order of the list, those at
- * the beginning before those at the end. */
+/* Gives the additions to `object` their commas. Those at its beginning come first in the list. */
 static void arrange_commas(struct json_edits *e, uint32_t object, bool kept)
 {
     struct json_edit *last_first = NULL; /* the last of those at the beginning */
@@ -186,9 +200,7 @@ static void arrange_commas(struct json_edits *e, uint32_t object, bool kept)
 
 static void arrange(struct json_edits *e, uint32_t object)
 {
-    bool kept = arrange_removals(e, object);
-    sort(e);
-    arrange_commas(e, object, kept);
+    arrange_commas(e, object, arrange_removals(e, object));
 }
 
 void json_edits_remove_member(struct json_edits *e, uint32_t object, uint32_t key)
@@ -196,21 +208,35 @@ void json_edits_remove_member(struct json_edits *e, uint32_t object, uint32_t ke
     CHECK(json_kind(e->index, object) == JSON_OBJECT && json_kind(e->index, key) == JSON_KEY);
     CHECK(key > object && key < json_row(e->index, object)->next);
     CHECK(json_row(e->index, key)->depth == json_row(e->index, object)->depth + 1);
-    if (find_removal(e, key) != NULL || !make_room(e)) {
+    if (is_removed(e, object, key) || !make_room(e)) {
         return;
     }
-    e->list[e->count++] = (struct json_edit){.object = object, .key = key, .role = REMOVED};
+    uint32_t begin = json_row(e->index, key)->offset;
+    struct json_edit edit = {.offset = begin,
+                             .len = json_end(e->index, json_value(e->index, key)) - begin,
+                             .object = object,
+                             .key = key,
+                             .role = REMOVED};
+    (void)insert(e, &edit); /* its place is found anew */
     arrange(e, object);
+    for (size_t i = 1; i < e->count; i++) {
+        CHECK(end_of(&e->list[i - 1]) <= e->list[i].offset);
+    }
 }
 
 /* Where the last member of `object` ends, or its opening bracket does if it has none. */
-static uint32_t end_of_members(const struct json_index *x, uint32_t object)
+static uint32_t end_of_members(struct json_edits *e, uint32_t object)
 {
-    uint32_t end = json_row(x, object)->offset + 1;
-    for (uint32_t key = json_first(x, object); key != JSON_NONE; key = json_next(x, key)) {
-        end = json_end(x, json_value(x, key));
+    if (e->end_object != object) {
+        uint32_t end = json_row(e->index, object)->offset + 1;
+        for (uint32_t key = json_first(e->index, object); key != JSON_NONE;
+             key = json_next(e->index, key)) {
+            end = json_end(e->index, json_value(e->index, key));
+        }
+        e->end_object = object;
+        e->end_offset = end;
     }
-    return end;
+    return e->end_offset;
 }
 
 void json_edits_add_member_borrow(struct json_edits *e, uint32_t object, enum json_place place,
@@ -221,13 +247,19 @@ void json_edits_add_member_borrow(struct json_edits *e, uint32_t object, enum js
         return;
     }
     bool first = place == JSON_AT_BEGIN;
-    e->list[e->count++] = (struct json_edit){
-        .offset = first ? json_row(e->index, object)->offset + 1 : end_of_members(e->index, object),
-        .text = text,
-        .object = object,
-        .key = JSON_NONE,
-        .role = first ? ADDED_FIRST : ADDED_LAST};
-    arrange(e, object);
+    struct json_edit edit = {.offset = first ? json_row(e->index, object)->offset + 1
+                                             : end_of_members(e, object),
+                             .text = text,
+                             .object = object,
+                             .key = JSON_NONE,
+                             .role = first ? ADDED_FIRST : ADDED_LAST};
+    size_t at = insert(e, &edit);
+    if (!first && at > 0 && e->list[at - 1].object == object &&
+        e->list[at - 1].role == ADDED_LAST) {
+        e->list[at].comma_before = true; /* and nothing else changes */
+    } else {
+        arrange(e, object);
+    }
 }
 
 uint64_t json_edits_total(const struct json_edits *e)

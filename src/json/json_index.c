@@ -63,6 +63,12 @@ static const uint8_t escapes[256] = {
     ['"'] = 1, ['\\'] = 1, ['/'] = 1, ['b'] = 1, ['f'] = 1, ['n'] = 1, ['r'] = 1, ['t'] = 1,
     ['u'] = 2,
 };
+
+static const uint8_t hex[256] = {
+    ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
+    ['8'] = 1, ['9'] = 1, ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1,
+    ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1,
+};
 /* clang-format on */
 
 void json_index_init(struct json_index *x, uint32_t max_rows, uint16_t max_depth)
@@ -160,20 +166,40 @@ INLINE const uint8_t *find_special(const uint8_t *at, const uint8_t *end)
     return json_scan_special(at, end);
 }
 
-static bool is_hex(uint8_t byte)
+/* Whether the four bytes at `at` are hexadecimal digits. */
+INLINE bool are_hex(const uint8_t *at)
 {
-    return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'f');
+    return (hex[at[0]] & hex[at[1]] & hex[at[2]] & hex[at[3]]) != 0;
 }
 
 /* Goes past the escape whose backslash is at `at`; NULL if it is none. */
 INLINE const uint8_t *skip_escape(const uint8_t *at, const uint8_t *end)
 {
     uint8_t kind = end - at < 2 ? 0 : escapes[at[1]];
-    if (kind != 2) {
-        return kind == 1 ? at + 2 : NULL;
+    if (kind == 1) {
+        return at + 2;
     }
-    bool whole = end - at >= 6 && is_hex(at[2]) && is_hex(at[3]) && is_hex(at[4]) && is_hex(at[5]);
-    return whole ? at + 6 : NULL;
+    return kind == 2 && end - at >= 6 && are_hex(at + 2) ? at + 6 : NULL;
+}
+
+/* Goes past the escapes that follow one another at `at`, at least one; NULL if one is none. */
+INLINE const uint8_t *skip_escapes(const uint8_t *at, const uint8_t *end)
+{
+    do {
+        at = skip_escape(at, end);
+    } while (at != NULL && at < end && *at == '\\');
+    return at;
+}
+
+/* Which of the escapes at `at` is none; the quick loop above does not remember. */
+static __attribute__((noinline)) const uint8_t *bad_escape(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *past = at;
+    while (past != NULL && past < end && *past == '\\') {
+        at = past;
+        past = skip_escape(at, end);
+    }
+    return at;
 }
 
 /* Takes the string whose quote is at w->at. */
@@ -188,9 +214,9 @@ INLINE bool take_string(struct walk *w, enum json_kind kind)
             w->at = at + 1;
             return add_row(w, kind, flags, from);
         }
-        const uint8_t *past = at < w->end && *at == '\\' ? skip_escape(at, w->end) : NULL;
+        const uint8_t *past = at < w->end && *at == '\\' ? skip_escapes(at, w->end) : NULL;
         if (past == NULL) {
-            w->at = at;
+            w->at = bad_escape(at, w->end);
             return false;
         }
         flags = JSON_ESCAPED;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json_scan.h — long runs of bytes, many at a time. For the files of this folder only.
+ * json_scan.h — UTF-8 and the special bytes of strings, found many bytes at a time.
  *
  * Each function has a portable form and, on x86-64, one for AVX2 that is chosen at run time; both
  * give the same answers, which the unit tests compare.

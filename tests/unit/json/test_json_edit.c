@@ -125,6 +125,40 @@ static void without_memory_the_list_says_so_at_the_end(void **state)
     end(&s);
 }
 
+static void a_hundred_thousand_edits_take_no_time(void **state)
+{
+    (void)state;
+    enum { MANY = 100000 };
+    struct buf text;
+    struct scene s;
+    buf_init(&text, 1 << 24);
+    buf_put_text(&text, "{\"a\":{");
+    for (int i = 0; i < MANY; i++) {
+        buf_printf(&text, "%s\"%d\":[0]", i == 0 ? "" : ",", i);
+    }
+    buf_put_text(&text, "},\"b\":1}");
+    begin(&s, SPAN("[]"));
+    json_index_fini(&s.index);
+    arena_fini(&s.arena);
+    json_index_init(&s.index, MANY * 4, 8);
+    arena_init(&s.arena, 1 << 27);
+    assert_int_equal(json_index_parse_borrow(&s.index, buf_span(&text)), ERR_OK);
+    json_edits_init(&s.edits, &s.index, &s.arena);
+    uint32_t object = json_find(&s.index, 0, SPAN("a"));
+    for (uint32_t key = json_first(&s.index, object); key != JSON_NONE;
+         key = json_next(&s.index, key)) { /* were this quadratic, it would take minutes */
+        json_edits_set_value_borrow(&s.edits, json_value(&s.index, key) + 1, SPAN("12"));
+    }
+    for (int i = 0; i < MANY; i++) {
+        json_edits_add_member_borrow(&s.edits, 0, JSON_AT_END, SPAN("\"z\":0"));
+    }
+    json_edits_remove_member(&s.edits, 0, json_find_key(&s.index, 0, SPAN("b")));
+    assert_false(json_edits_failed(&s.edits));
+    assert_int_equal(json_edits_total(&s.edits), buf_span(&text).len + MANY * 7 - 6);
+    end(&s);
+    buf_fini(&text);
+}
+
 /* One way of editing an object of up to four members m0 … m3. */
 struct plan {
     unsigned members, removed; /* how many; bit n: the n-th goes */
@@ -247,6 +281,7 @@ int main(void)
         cmocka_unit_test(an_attempts_edits_leave_the_calls_alone),
         cmocka_unit_test(objects_in_one_another_keep_their_commas_apart),
         cmocka_unit_test(without_memory_the_list_says_so_at_the_end),
+        cmocka_unit_test(a_hundred_thousand_edits_take_no_time),
         cmocka_unit_test(any_members_removed_and_added_in_any_order_leave_an_object),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -162,6 +162,8 @@ static void bad_strings_and_odd_bytes_are_refused(void **state)
         {SPAN("\"a"), 2},
         {SPAN("\"\\\""), 3},
         {SPAN("\"\\x\""), 1},
+        {SPAN("\"a\\n\\u00e9\\x\""), 10},
+        {SPAN("\"a\\n\\u00e9\n\""), 10},
         {SPAN("\"\\"), 1},
         {SPAN("\"\\u12\""), 1},
         {SPAN("\"\\u12g4\""), 1},
