@@ -203,7 +203,7 @@ enum err journal_reader_next(struct journal_reader *r, struct journal_group *gro
         }
         *first = r->next;
         r->next = next;
-        if (next > r->wanted) {
+        if (next > r->wanted || (group->commit.records == 0 && next == r->wanted)) {
             return ERR_OK;
         }
     }

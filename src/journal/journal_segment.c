@@ -262,9 +262,9 @@ static enum err look_at_all(int folder_fd, const uint64_t *firsts, size_t count,
     return e;
 }
 
-/* Reads the newest segment to its last commit. */
+/* Reads the newest segment to its last commit; `size` is the last group's. */
 static enum err read_newest(const char *folder, uint64_t first, struct journal_report *report,
-                            struct journal_commit *last)
+                            struct journal_commit *last, size_t *size)
 {
     struct journal_reader *r;
     struct journal_group group;
@@ -273,24 +273,43 @@ static enum err read_newest(const char *folder, uint64_t first, struct journal_r
     if (e != ERR_OK) {
         return e;
     }
-    bool any = false;
+    *size = 0;
     while ((e = journal_reader_next(r, &group, &sequence)) == ERR_OK) {
         *last = group.commit;
-        any = true;
+        *size = group.size;
     }
     report->place = journal_reader_place(r);
     report->torn_bytes = e == ERR_NOT_FOUND_ROW ? journal_reader_tail(r) : 0;
     journal_reader_close(&r);
     if (e == ERR_NOT_FOUND_ROW) {
-        e = any ? ERR_OK : ERR_JOURNAL_BROKEN; /* it was born with a group */
+        e = *size > 0 ? ERR_OK : ERR_JOURNAL_BROKEN; /* it was born with a group */
     }
+    return e;
+}
+
+/*
+ * Writes the last group again, as it is. Where its fdatasync() failed we read it from memory that
+ * the kernel believes to be clean; only a new write and sync say whether the disk has it.
+ */
+static enum err renew(const struct journal_segment *s, size_t size)
+{
+    uint8_t *bytes = memory_raw(size);
+    if (bytes == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    enum err e = ERR_DISK;
+    if (pread(s->fd, bytes, size, (off_t)(s->end - size)) == (ssize_t)size) {
+        e = write_all(s->fd, span_make(bytes, size), s->end - size);
+    }
+    memory_free(bytes);
     return e;
 }
 
 static enum err open_newest(struct journal_segment *s, const char *folder, uint64_t first,
                             struct journal_report *report)
 {
-    enum err e = read_newest(folder, first, report, &s->last);
+    size_t size;
+    enum err e = read_newest(folder, first, report, &s->last, &size);
     if (e != ERR_OK) {
         return e;
     }
@@ -298,10 +317,11 @@ static enum err open_newest(struct journal_segment *s, const char *folder, uint6
     s->first = first;
     s->end = s->allocated = report->place.offset;
     /* Also where nothing is torn: it gives back what was allocated ahead. */
-    if (s->fd < 0 || ftruncate(s->fd, (off_t)s->end) != 0 || fdatasync(s->fd) != 0) {
+    if (s->fd < 0 || ftruncate(s->fd, (off_t)s->end) != 0) {
         return ERR_DISK;
     }
-    return ERR_OK;
+    e = renew(s, size);
+    return e == ERR_OK && fdatasync(s->fd) != 0 ? ERR_DISK : e;
 }
 
 enum err journal_segment_open(const char *folder, int folder_fd, int64_t segment_bytes,
