@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* openai_internal.h — what replies and stream events are done with alike. For openai's own files.
+ */
+#ifndef OPENAI_OPENAI_INTERNAL_H
+#define OPENAI_OPENAI_INTERNAL_H
+
+#include "openai/openai_reply.h"
+
+/* A member that is there and not null; else JSON_NONE. */
+uint32_t openai_member(const struct json_index *x, uint32_t object, struct span name);
+
+/* Whether the answer is an error object, in any of the servers' forms. A null `error` is edited
+ * away. */
+bool openai_is_error(const struct json_index *x, struct json_edits *edits);
+
+/* Makes `model` the name that the caller knows. */
+void openai_set_model(const struct json_index *x, const struct openai_plan *plan,
+                      struct json_edits *edits);
+
+/* Reads `usage`, or llama.cpp's `timings`; true if there was either. */
+bool openai_read_usage(const struct json_index *x, struct openai_usage *out);
+
+/* A message or delta: copies the reasoning where clients look for it; adds up the text's length. */
+void openai_edit_message(const struct json_index *x, uint32_t message, struct arena *arena,
+                         struct json_edits *edits, uint64_t *text_bytes);
+
+/* finish_reason "abort" becomes "stop"; true if there is a reason. */
+bool openai_edit_finish(const struct json_index *x, uint32_t choice, struct json_edits *edits);
+
+/* The vectors of an embeddings reply: form, order, number. */
+MUST_USE enum err openai_edit_vectors(const struct json_index *x, const struct openai_plan *plan,
+                                      struct arena *arena, struct json_edits *edits);
+
+#endif

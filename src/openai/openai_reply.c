@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
+#include "openai/openai_internal.h"
+#include "json/json_value.h"
+
+uint32_t openai_member(const struct json_index *x, uint32_t object, struct span name)
+{
+    uint32_t row = object == JSON_NONE ? JSON_NONE : json_find(x, object, name);
+    return row == JSON_NONE || json_kind(x, row) == JSON_NULL ? JSON_NONE : row;
+}
+
+bool openai_is_error(const struct json_index *x, struct json_edits *edits)
+{
+    uint32_t key = json_find_key(x, 0, SPAN("error"));
+    if (key != JSON_NONE) {
+        if (json_kind(x, json_value(x, key)) != JSON_NULL) {
+            return true;
+        }
+        json_edits_remove_member(edits, 0, key);
+    }
+    uint32_t object = json_find(x, 0, SPAN("object"));
+    return object != JSON_NONE && json_text_is(x, object, SPAN("error"));
+}
+
+void openai_set_model(const struct json_index *x, const struct openai_plan *plan,
+                      struct json_edits *edits)
+{
+    uint32_t row = json_find(x, 0, SPAN("model"));
+    if (row == JSON_NONE) {
+        uint8_t *text =
+            arena_alloc(edits->arena, sizeof("\"model\":") - 1 + plan->quoted_model.len);
+        if (text == NULL) {
+            edits->failed = true;
+            return;
+        }
+        memcpy(text, "\"model\":", sizeof("\"model\":") - 1);
+        memcpy(text + sizeof("\"model\":") - 1, plan->quoted_model.at, plan->quoted_model.len);
+        json_edits_add_member_borrow(
+            edits, 0, JSON_AT_END,
+            span_make(text, sizeof("\"model\":") - 1 + plan->quoted_model.len));
+    } else if (!span_equal(json_source(x, row), plan->quoted_model)) {
+        json_edits_set_value_borrow(edits, row, plan->quoted_model);
+    }
+}
+
+/* A count of tokens: whole, not negative, and small enough to add up. */
+static bool read_tokens(const struct json_index *x, uint32_t object, struct span name, int64_t *out)
+{
+    int64_t value;
+    uint32_t row = openai_member(x, object, name);
+    if (row == JSON_NONE || json_int64(x, row, &value) != ERR_OK || value < 0 ||
+        value > INT64_C(1) << 40) {
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+static bool read_timings(const struct json_index *x, struct openai_usage *out)
+{
+    uint32_t timings = openai_member(x, 0, SPAN("timings"));
+    int64_t prompt, cached = 0, predicted;
+    if (!read_tokens(x, timings, SPAN("prompt_n"), &prompt) ||
+        !read_tokens(x, timings, SPAN("predicted_n"), &predicted)) {
+        return false;
+    }
+    (void)read_tokens(x, timings, SPAN("cache_n"), &cached); /* older servers do not say it */
+    *out = (struct openai_usage){prompt + cached, predicted, cached, true};
+    return true;
+}
+
+bool openai_read_usage(const struct json_index *x, struct openai_usage *out)
+{
+    uint32_t usage = openai_member(x, 0, SPAN("usage"));
+    struct openai_usage read = {.is_known = true};
+    if (!read_tokens(x, usage, SPAN("prompt_tokens"), &read.input_tokens)) {
+        return read_timings(x, out);
+    }
+    (void)read_tokens(x, usage, SPAN("completion_tokens"),
+                      &read.output_tokens); /* embeddings: none */
+    (void)read_tokens(x, openai_member(x, usage, SPAN("prompt_tokens_details")),
+                      SPAN("cached_tokens"), &read.cached_tokens); /* few servers say it */
+    *out = read;
+    return true;
+}
+
+static uint64_t text_length(const struct json_index *x, uint32_t object, struct span name)
+{
+    uint32_t row = openai_member(x, object, name);
+    return row == JSON_NONE || json_kind(x, row) != JSON_STRING ? 0 : json_inside(x, row).len;
+}
+
+/* `"reasoning_content":` and the value of `row`, in the arena. */
+static void copy_reasoning(const struct json_index *x, uint32_t message, uint32_t row,
+                           struct arena *arena, struct json_edits *edits)
+{
+    static const char name[] = "\"reasoning_content\":";
+    uint32_t old = json_find(x, message, SPAN("reasoning_content"));
+    struct span value = json_source(x, row);
+    if (old != JSON_NONE) {
+        if (json_kind(x, old) == JSON_NULL) {
+            json_edits_set_value_borrow(edits, old, value);
+        }
+        return;
+    }
+    uint8_t *text = arena_alloc(arena, sizeof(name) - 1 + value.len);
+    if (text == NULL) {
+        edits->failed = true;
+        return;
+    }
+    memcpy(text, name, sizeof(name) - 1);
+    memcpy(text + sizeof(name) - 1, value.at, value.len);
+    json_edits_add_member_borrow(edits, message, JSON_AT_END,
+                                 span_make(text, sizeof(name) - 1 + value.len));
+}
+
+void openai_edit_message(const struct json_index *x, uint32_t message, struct arena *arena,
+                         struct json_edits *edits, uint64_t *text_bytes)
+{
+    uint32_t reasoning = openai_member(x, message, SPAN("reasoning"));
+    *text_bytes += text_length(x, message, SPAN("content"));
+    if (reasoning != JSON_NONE && json_kind(x, reasoning) == JSON_STRING) {
+        copy_reasoning(x, message, reasoning, arena, edits);
+        *text_bytes += json_inside(x, reasoning).len;
+    } else {
+        *text_bytes += text_length(x, message, SPAN("reasoning_content"));
+    }
+    uint32_t tools = openai_member(x, message, SPAN("tool_calls"));
+    if (tools == JSON_NONE || json_kind(x, tools) != JSON_ARRAY) {
+        return;
+    }
+    for (uint32_t t = json_first(x, tools); t != JSON_NONE; t = json_next(x, t)) {
+        *text_bytes += text_length(x, openai_member(x, t, SPAN("function")), SPAN("arguments"));
+    }
+}
+
+bool openai_edit_finish(const struct json_index *x, uint32_t choice, struct json_edits *edits)
+{
+    uint32_t reason = openai_member(x, choice, SPAN("finish_reason"));
+    if (reason != JSON_NONE && json_text_is(x, reason, SPAN("abort"))) {
+        json_edits_set_value_borrow(edits, reason, SPAN("\"stop\""));
+    }
+    return reason != JSON_NONE;
+}
+
+static enum err edit_choices(const struct json_index *x, struct arena *arena,
+                             struct json_edits *edits, uint64_t *text_bytes)
+{
+    uint32_t choices = openai_member(x, 0, SPAN("choices"));
+    if (choices == JSON_NONE || json_kind(x, choices) != JSON_ARRAY) {
+        return ERR_UPSTREAM_JSON;
+    }
+    for (uint32_t c = json_first(x, choices); c != JSON_NONE; c = json_next(x, c)) {
+        if (json_kind(x, c) != JSON_OBJECT) {
+            return ERR_UPSTREAM_JSON;
+        }
+        (void)openai_edit_finish(x, c, edits); /* a whole reply ends whether it says why or not */
+        uint32_t message = openai_member(x, c, SPAN("message"));
+        if (message != JSON_NONE && json_kind(x, message) == JSON_OBJECT) {
+            openai_edit_message(x, message, arena, edits, text_bytes);
+        }
+        *text_bytes += text_length(x, c, SPAN("text"));
+    }
+    return ERR_OK;
+}
+
+enum err openai_reply_edit(const struct json_index *x, const struct openai_plan *plan,
+                           struct arena *arena, struct json_edits *out, struct openai_usage *usage,
+                           uint64_t *text_bytes)
+{
+    *text_bytes = 0;
+    *usage = (struct openai_usage){0};
+    if (x->count == 0 || json_kind(x, 0) != JSON_OBJECT) {
+        return ERR_UPSTREAM_JSON;
+    }
+    json_edits_init(out, x, arena);
+    if (openai_is_error(x, out)) {
+        return ERR_UPSTREAM_STATUS;
+    }
+    openai_set_model(x, plan, out);
+    (void)openai_read_usage(x, usage); /* is_known says whether there was any */
+    enum err e = plan->endpoint == OPENAI_EMBEDDINGS ? openai_edit_vectors(x, plan, arena, out)
+                                                     : edit_choices(x, arena, out, text_bytes);
+    return e == ERR_OK && json_edits_failed(out) ? ERR_NO_MEMORY : e;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * openai_reply.h — a model server's answers made what OpenAI's clients accept.
+ *
+ * A whole reply or one event of a stream in, edits out. What is changed: `model` becomes the name
+ * the caller knows; a null `error` member goes; `reasoning` is copied to `reasoning_content` where
+ * only the first is there; finish_reason "abort" becomes "stop"; tool-call deltas get the index, id
+ * and name that clients need, once; usage stands only in the last chunk, alone; embeddings are in
+ * the form and order that was asked for. All else passes as it is.
+ *
+ * Ownership  edits and replacements are in the arena given.
+ * Threads    any; pure.
+ * Sources    OpenAI's API reference (chat completion object and chunk, embeddings).
+ */
+#ifndef OPENAI_OPENAI_REPLY_H
+#define OPENAI_OPENAI_REPLY_H
+
+#include "openai/openai_request.h"
+
+struct openai_usage {
+    int64_t input_tokens, output_tokens, cached_tokens;
+    bool is_known; /* the model server said it */
+};
+
+/* What both kinds of answer need to know of the call. */
+struct openai_plan {
+    enum openai_endpoint endpoint;
+    struct span quoted_model; /* the name the caller is shown, as a JSON string */
+    struct span call_id;      /* for ids that the model server left out */
+    bool wants_usage, wants_continuous_usage, wants_base64;
+    uint32_t inputs;
+};
+
+/*
+ * A whole reply of status 200. `text_bytes` is how much text was generated (for an estimate when
+ * usage is not known).
+ *
+ *   ERR_UPSTREAM_JSON    not an object, or not this endpoint's form (no choices, no data, a vector
+ *                        that is neither numbers nor Base64, not as many vectors as inputs)
+ *   ERR_UPSTREAM_STATUS  it is an error object after all
+ *   ERR_NO_MEMORY
+ */
+MUST_USE enum err openai_reply_edit(const struct json_index *x, const struct openai_plan *plan,
+                                    struct arena *arena, struct json_edits *out,
+                                    struct openai_usage *usage, uint64_t *text_bytes);
+
+#define OPENAI_ID_BYTES 72
+
+/* A stream so far. Small: there is one for each open stream. */
+struct openai_stream {
+    const struct openai_plan *plan;
+    struct openai_usage usage;
+    uint64_t text_bytes;    /* of content, reasoning and arguments: unescaped length, about */
+    uint64_t tools_seen[2]; /* tool-call indexes 0..127 of choice 0 that have begun */
+    uint32_t choices_open;  /* begun and not finished, of the first 32 */
+    bool any_finished, usage_sent;
+    char id[OPENAI_ID_BYTES]; /* the chunks' own, quoted as it came; "" if it is longer */
+};
+
+enum openai_verdict {
+    OPENAI_SEND,  /* the event with the edits */
+    OPENAI_DROP,  /* nothing */
+    OPENAI_END,   /* it was [DONE] */
+    OPENAI_ERROR, /* the model server reports an error: openai_stream_error() reads it */
+};
+
+void openai_stream_init(struct openai_stream *s, const struct openai_plan *plan);
+
+/*
+ * One event's data. `x` is room for an index, reused by the caller; it refers to `data` afterwards.
+ *   ERR_UPSTREAM_STREAM  not JSON, or not a chunk's form
+ *   ERR_NO_MEMORY
+ */
+MUST_USE enum err openai_stream_event(struct openai_stream *s, struct span data,
+                                      struct json_index *x, struct arena *arena,
+                                      struct json_edits *out, enum openai_verdict *verdict);
+
+/* Whether the answer may end here: a finish_reason was seen for each choice that began. */
+bool openai_stream_is_complete(const struct openai_stream *s);
+
+/* The usage chunk that the caller asked for and the model server did not send as one of its own
+ * ("data: {…}\n\n"), or an empty span. `created_s` is unix time. */
+struct span openai_stream_usage_event(struct openai_stream *s, struct arena *arena,
+                                      int64_t created_s);
+
+#endif

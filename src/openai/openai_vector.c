@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Numbers of up to 19 digits with a small exponent, which is all that model servers write, are read
+ * exactly with one multiplication or division (Clinger, 1990); the rest go the slow way.
+ */
+#include "openai/openai_vector.h"
+
+#include <math.h>
+
+#include "base/buf.h"
+#include "crypto/base64.h"
+#include "json/json_value.h"
+#include "json/json_write.h"
+
+#define NUMBER_BYTES_MAX 18 /* of a float written shortest, with its comma */
+
+static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+#define POWER_MAX ((int)(sizeof(powers) / sizeof(powers[0])) - 1)
+
+struct decimal {
+    uint64_t digits;
+    int exponent;
+    bool negative;
+};
+
+/* Reads [-]digits[.digits][e[+-]digits]; false if it has more digits than are exact. The text is a
+ * JSON number already. */
+static bool read_decimal(struct span s, struct decimal *out)
+{
+    struct decimal d = {0};
+    size_t i = 0;
+    bool point = false;
+    d.negative = s.at[0] == '-';
+    for (i = d.negative; i < s.len && (s.at[i] | 0x20) != 'e'; i++) {
+        if (s.at[i] == '.') {
+            point = true;
+            continue;
+        }
+        if (d.digits > (1ULL << 53) / 10 - 1) {
+            return false;
+        }
+        d.digits = d.digits * 10 + (s.at[i] - '0');
+        d.exponent -= point;
+    }
+    if (i < s.len) {
+        bool down = s.at[++i] == '-';
+        i += s.at[i] == '-' || s.at[i] == '+';
+        uint64_t by;
+        if (!span_to_u64(span_cut(s, i, s.len), 300, &by)) {
+            return false;
+        }
+        d.exponent += down ? -(int)by : (int)by;
+    }
+    *out = d;
+    return true;
+}
+
+static enum err read_float(const struct json_index *x, uint32_t row, float *out)
+{
+    struct decimal d;
+    if (json_kind(x, row) != JSON_NUMBER) {
+        return ERR_UPSTREAM_JSON;
+    }
+    double value;
+    if (read_decimal(json_source(x, row), &d) && d.exponent >= -POWER_MAX &&
+        d.exponent <= POWER_MAX) {
+        value = (double)d.digits;
+        value = d.exponent < 0 ? value / powers[-d.exponent] : value * powers[d.exponent];
+        value = d.negative ? -value : value;
+    } else if (json_double(x, row, &value) != ERR_OK) {
+        return ERR_UPSTREAM_JSON;
+    }
+    *out = (float)value;
+    return isfinite(*out) ? ERR_OK : ERR_UPSTREAM_JSON;
+}
+
+enum err openai_vector_to_base64(const struct json_index *x, uint32_t array, struct arena *arena,
+                                 struct span *out)
+{
+    size_t count = json_count(x, array), bytes = count * sizeof(float);
+    uint8_t *floats = arena_alloc(arena, bytes);
+    char *text = arena_alloc(arena, crypto_base64_chars(bytes) + 2);
+    if (floats == NULL || text == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    size_t at = 0;
+    for (uint32_t v = json_first(x, array); v != JSON_NONE; v = json_next(x, v)) {
+        float value;
+        enum err e = read_float(x, v, &value);
+        if (e != ERR_OK) {
+            return e;
+        }
+        memcpy(floats + at, &value, sizeof(value)); /* x86-64 and arm64 are little-endian */
+        at += sizeof(value);
+    }
+    text[0] = '"';
+    size_t chars = crypto_base64_write(span_make(floats, bytes), text + 1);
+    text[1 + chars] = '"';
+    *out = span_make(text, chars + 2);
+    return ERR_OK;
+}
+
+enum err openai_vector_to_numbers(const struct json_index *x, uint32_t string, struct arena *arena,
+                                  struct span *out)
+{
+    struct span text;
+    enum err e = json_text(x, string, arena, &text);
+    if (e != ERR_OK) {
+        return e == ERR_NO_MEMORY ? e : ERR_UPSTREAM_JSON;
+    }
+    size_t room = text.len / 4 * 3 + 3, bytes = 0;
+    uint8_t *floats = arena_alloc(arena, room);
+    if (floats == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    if (crypto_base64_parse(text, floats, room, &bytes) != ERR_OK || bytes % sizeof(float) != 0) {
+        return ERR_UPSTREAM_JSON;
+    }
+    struct buf b;
+    struct json_writer w;
+    buf_init(&b, bytes / sizeof(float) * NUMBER_BYTES_MAX + 2);
+    json_write_init(&w, &b);
+    json_write_array(&w);
+    for (size_t at = 0; at < bytes && e == ERR_OK; at += sizeof(float)) {
+        float value;
+        memcpy(&value, floats + at, sizeof(value));
+        e = isfinite(value) ? ERR_OK : ERR_UPSTREAM_JSON;
+        json_write_float(&w, value);
+    }
+    json_write_end(&w);
+    if (json_write_finish(&w) != ERR_OK) {
+        e = ERR_NO_MEMORY;
+    }
+    *out = e == ERR_OK ? arena_copy(arena, buf_span(&b)) : SPAN("");
+    buf_fini(&b);
+    return e == ERR_OK && out->at == NULL ? ERR_NO_MEMORY : e;
+}
