@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `atlas sim`: the simulated model server, until it is told to stop. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/counter.h"
+#include "main/commands.h"
+#include "main/options.h"
+#include "net/net_listen.h"
+#include "net/net_loop.h"
+#include "net/net_signal.h"
+#include "sim/sim.h"
+
+#define FIELDS_MAX 32
+
+static void on_stop(void *ctx, int number)
+{
+    (void)number;
+    net_loop_stop(ctx);
+}
+
+static int serve(const char *address, const struct sim_plan *plan)
+{
+    struct net_address bound;
+    struct net_loop *loop = NULL;
+    struct sim *sim = NULL;
+    struct net_signal *stops[2] = {NULL, NULL};
+    char text[128];
+    int fd;
+    if (net_address_parse(address, &bound) != ERR_OK ||
+        net_listen_fd(&bound, false, &fd) != ERR_OK) {
+        fprintf(stderr, "atlas sim: %s cannot be listened on; is it in use?\n", address);
+        return MAIN_FAILED;
+    }
+    bound.len = sizeof(bound.storage);
+    CHECK(getsockname(fd, (struct sockaddr *)&bound.storage, &bound.len) == 0);
+    enum err e = net_loop_open(&loop);
+    if (e == ERR_OK) {
+        e = sim_open(loop, fd, plan, &sim);
+    }
+    if (e == ERR_OK) {
+        e = net_signal_open(loop, SIGTERM, on_stop, loop, &stops[0]);
+    }
+    if (e == ERR_OK) {
+        e = net_signal_open(loop, SIGINT, on_stop, loop, &stops[1]);
+    }
+    if (e == ERR_OK) {
+        net_address_text(&bound, text, sizeof(text));
+        printf("atlas sim: a simulator, not a model, on http://%s/v1\n", text);
+        (void)fflush(stdout); /* whoever waits for the line may be gone */
+        net_loop_run(loop);
+    } else {
+        fprintf(stderr, "atlas sim: %s\n", err_sentence(e));
+    }
+    net_signal_close(&stops[0]);
+    net_signal_close(&stops[1]);
+    sim_close(&sim);
+    net_loop_close(&loop);
+    return e == ERR_OK ? MAIN_DONE : MAIN_FAILED;
+}
+
+static void raise_limits(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files); /* fewer streams then */
+    }
+}
+
+int main_sim(int argc, char **argv)
+{
+    const char *listen = "127.0.0.1:18080";
+    const char *fault = "none";
+    const char *values[FIELDS_MAX] = {NULL};
+    struct main_option options[FIELDS_MAX + 2] = {
+        {"listen", "ADDRESS", "Where to answer (127.0.0.1:18080)", .text = &listen},
+        {"fault", "NAME", "What goes wrong in every answer; the names are in docs/simulator.md",
+         .text = &fault},
+    };
+    static char names[FIELDS_MAX][32];
+    const struct sim_row *rows = sim_plan_field_rows();
+    size_t count = 0;
+    for (; rows[count].name != NULL; count++) {
+        CHECK(count < FIELDS_MAX);
+        span_copy_text(span_of(rows[count].name), names[count], sizeof(names[count]));
+        for (char *c = names[count]; *c != '\0'; c++) {
+            *c = *c == '_' ? '-' : *c;
+        }
+        options[count + 2] =
+            (struct main_option){names[count], "N", rows[count].help, .text = &values[count]};
+    }
+    int status =
+        main_options(argc, argv, "atlas sim [--listen ADDRESS] [options]", options, count + 2);
+    if (status != MAIN_GO_ON) {
+        return status;
+    }
+    struct sim_plan plan = sim_plan_default();
+    enum err e = sim_plan_set(&plan, SPAN("fault"), span_of(fault));
+    for (size_t i = 0; e == ERR_OK && i < count; i++) {
+        if (values[i] != NULL) {
+            e = sim_plan_set(&plan, span_of(rows[i].name), span_of(values[i]));
+        }
+    }
+    if (e != ERR_OK) {
+        fprintf(stderr, "atlas sim: a value is not valid; see atlas sim --help\n");
+        return MAIN_MISUSED;
+    }
+    raise_limits();
+    (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for this signal */
+    counter_thread_start();
+    return serve(listen, &plan);
+}
