@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call.h — one call from its head to its journal entry.
+ *
+ *   HEAD → AUTHENTICATE → ADMIT → BODY → INSPECT → ROUTE → RESERVE → RECORD → ATTEMPT → STREAM →
+ * SETTLE → DONE ↑         │ └─────────┘ a stale connection
+ *
+ * From every state a failure leads to SETTLE and nowhere else: the one place where what was taken
+ * is given back, the completion is written and the calls are counted.
+ *
+ * Ownership  call_start() takes the exchange. The call frees itself at DONE.
+ * Limits     one arena a call; body and reply count as buffered memory (base/memory.h).
+ * Threads    the worker's own.
+ */
+#ifndef GATEWAY_CALL_H
+#define GATEWAY_CALL_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "gateway/call_ports.h"
+#include "gateway/policy.h"
+#include "gateway/route_table.h"
+#include "json/json_index.h"
+
+#define CALL_PULL_BYTES (64 * 1024)
+
+struct call;
+
+/* What all calls of one worker share. */
+struct call_shared {
+    const struct call_ports *ports;
+    const struct keys *keys;
+    struct journal_lane *lane;
+    struct upstream_pool *pool;
+    struct policy *policy;       /* the one that new calls begin with */
+    _Atomic int64_t *calls_open; /* of the whole process */
+    int64_t body_bytes_max;
+    struct list open;        /* every call that is not DONE */
+    struct list undurable;   /* those that wait for their intent to be on the disk */
+    struct json_index index; /* reused by every step that looks into JSON */
+    struct arena turn;       /* what lives only until a step returns */
+    uint8_t *pulled;         /* CALL_PULL_BYTES */
+    struct buf out;          /* events on their way, until a step returns */
+    bool draining;
+};
+
+/* Prepares `shared`; the members above `open` are the caller's to fill. ERR_NO_MEMORY. */
+MUST_USE enum err call_shared_init(struct call_shared *shared);
+void call_shared_fini(struct call_shared *shared);
+
+/* Begins a call for a request whose head is read and whose route was found. */
+void call_start(struct call_shared *shared, struct exchange *client, const struct route *route);
+
+/* Runs the calls that wait for the journal. */
+void call_wake_durable(struct call_shared *shared);
+
+/* Ends the calls whose key is no longer good. */
+void call_recheck_keys(struct call_shared *shared);
+
+/* Ends every call that is open, with ERR_DRAINING. */
+void call_stop_all(struct call_shared *shared);
+
+/* The bearer token of an Authorization header's value; ERR_KEY_MISSING if it is none. */
+MUST_USE enum err call_bearer(struct span authorization, struct span *token);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where every path ends. The completion is in the journal's hands before the client gets the last
+ * byte, so a call whose end the client saw is never found open.
+ */
+#include <stdio.h>
+
+#include "base/counter.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "gateway/call_internal.h"
+#include "text/text_tokens.h"
+#include "json/json_write.h"
+
+#define BYTES_A_TOKEN   3 /* of generated text nobody counted; Arabic has about 2.9 */
+#define EVENT_BYTES_MAX 8192
+
+void call_estimate_input(struct call *call)
+{
+    if (call->request.input_tokens < 0 && call->body != NULL) {
+        call->input_estimate = (int64_t)text_estimate_tokens(span_make(call->body, call->body_len));
+    }
+}
+
+int64_t call_estimate_output(const struct call *call)
+{
+    uint64_t bytes = call->streaming ? call->stream.text_bytes : call->text_bytes;
+    return (int64_t)((bytes + BYTES_A_TOKEN - 1) / BYTES_A_TOKEN);
+}
+
+static enum journal_outcome outcome_of(const struct call *call)
+{
+    if (call->error == ERR_OK) {
+        return JOURNAL_OUTCOME_OK;
+    }
+    if (call->error == ERR_CLIENT_GONE) {
+        return JOURNAL_OUTCOME_CLIENT_GONE;
+    }
+    return call->attempts == 0 ? JOURNAL_OUTCOME_REFUSED : JOURNAL_OUTCOME_FAILED;
+}
+
+/* What was used: as the model server said, or estimated, or nothing when it never answered. */
+static void fill_tokens(const struct call *call, struct journal_record *r)
+{
+    const struct openai_usage *usage = call->streaming ? &call->stream.usage : &call->usage;
+    bool answered = call->upstream_status >= 200 && call->upstream_status <= 299;
+    r->tokens_in_estimated = r->tokens_out_estimated = false;
+    r->tokens_in = r->tokens_out = 0;
+    if (usage->is_known) {
+        r->tokens_in = usage->input_tokens;
+        r->tokens_out = usage->output_tokens;
+        r->tokens_cached = usage->cached_tokens;
+    } else if (answered) {
+        r->tokens_in = call->input_estimate;
+        r->tokens_in_estimated = call->request.input_tokens < 0;
+        r->tokens_out = call_estimate_output(call);
+        r->tokens_out_estimated = call->request.endpoint != OPENAI_EMBEDDINGS;
+    }
+    if (call->match.model != NULL) {
+        const struct gateway_price *price = &call->match.model->price;
+        r->cost_micro = (int64_t)(((__int128)r->tokens_in * price->input_micro +
+                                   (__int128)r->tokens_out * price->output_micro) /
+                                  price->per_tokens);
+    }
+}
+
+static void write_completion(struct call *call)
+{
+    const struct call_ports *ports = call->shared->ports;
+    struct journal_record *r = ports->journal.record(call->completion);
+    mono_us now = ports->mono();
+    call_fill_record(call, r);
+    r->kind = JOURNAL_COMPLETION;
+    r->outcome = (uint8_t)outcome_of(call);
+    r->ended_ms = r->started_ms + clock_since(call->started, now) / 1000;
+    r->first_byte_ms = call->first_byte.us == 0
+                           ? 0
+                           : r->started_ms + clock_since(call->started, call->first_byte) / 1000;
+    r->status = (uint16_t)(call->head_put ? 200 : err_row(call->error)->status);
+    r->bytes_out = (int64_t)call->client_bytes;
+    if (call->error != ERR_OK) {
+        journal_set_text(r->error, span_of(err_name(call->error)));
+    }
+    journal_set_text(r->peer, span_of(call->attempt_peer));
+    fill_tokens(call, r);
+    counter_add(COUNT_TOKENS_IN, r->tokens_in);
+    counter_add(COUNT_TOKENS_OUT, r->tokens_out);
+    (void)ports->journal.publish(call->shared->lane, call->completion); /* nobody waits for it */
+    call->completion = NULL;
+}
+
+/* A refusal is recorded too, when the key is known and there is room. */
+static void record(struct call *call)
+{
+    if (call->completion == NULL &&
+        (!call->known ||
+         call->shared->ports->journal.take(call->shared->lane, &call->completion) != ERR_OK)) {
+        counter_add(COUNT_CALLS_UNRECORDED, 1);
+        return;
+    }
+    write_completion(call);
+}
+
+/* The error as an event, for a client that has its 200 already. */
+static void put_error_event(struct call *call)
+{
+    const struct err_row *row = err_row(call->error);
+    struct buf out;
+    struct json_writer w;
+    buf_init(&out, EVENT_BYTES_MAX);
+    buf_put(&out, SPAN("data: "));
+    json_write_init(&w, &out);
+    json_write_object(&w);
+    json_write_key(&w, "error");
+    json_write_object(&w);
+    json_write_key(&w, "message");
+    json_write_string(&w, call->message.len > 0 ? call->message : span_of(row->sentence));
+    json_write_key(&w, "type");
+    json_write_text(&w, row->type);
+    json_write_key(&w, "param");
+    json_write_null(&w);
+    json_write_key(&w, "code");
+    json_write_text(&w, row->code);
+    json_write_end(&w);
+    json_write_end(&w);
+    enum err e = json_write_finish(&w);
+    buf_put(&out, SPAN("\n\ndata: [DONE]\n\n"));
+    if (e == ERR_OK && !buf_failed(&out)) {
+        struct span bytes = buf_span(&out);
+        struct iovec piece = {(void *)(uintptr_t)bytes.at, bytes.len};
+        call->shared->ports->client.put(call->client, &piece, 1);
+    }
+    buf_fini(&out);
+}
+
+static struct span retry_field(const struct call *call, char text[40])
+{
+    if (call->retry_after_s <= 0) {
+        return SPAN("");
+    }
+    (void)snprintf(text, 40, "Retry-After: %lld\r\n", (long long)call->retry_after_s); /* fits */
+    return span_of(text);
+}
+
+/* Ends the exchange; the last thing that is done to it. */
+static void tell_client(struct call *call)
+{
+    const struct call_ports *ports = call->shared->ports;
+    struct exchange *client = call->client;
+    char retry[40];
+    call->client = NULL;
+    if (call->error == ERR_OK) {
+        ports->client.finish(client);
+    } else if (call->error == ERR_CLIENT_GONE) {
+        ports->client.cancel(client);
+    } else if (!call->head_put) {
+        ports->client.refuse(client, call->error, call->message, call->param,
+                             call_reply_fields(call, retry_field(call, retry)));
+    } else {
+        call->client = client;
+        put_error_event(call);
+        call->client = NULL;
+        ports->client.finish(client);
+    }
+}
+
+static void count(const struct call *call)
+{
+    static const enum counter by_outcome[JOURNAL_OUTCOME_COUNT] = {
+        [JOURNAL_OUTCOME_NONE] = COUNT_CALLS_FAILED,
+        [JOURNAL_OUTCOME_OK] = COUNT_CALLS_OK,
+        [JOURNAL_OUTCOME_FAILED] = COUNT_CALLS_FAILED,
+        [JOURNAL_OUTCOME_CLIENT_GONE] = COUNT_CALLS_CLIENT_GONE,
+        [JOURNAL_OUTCOME_INTERRUPTED] = COUNT_CALLS_FAILED,
+        [JOURNAL_OUTCOME_REFUSED] = COUNT_CALLS_REFUSED,
+    };
+    counter_add(by_outcome[outcome_of(call)], 1);
+    counter_add(COUNT_ATTEMPTS, call->attempts);
+    if (outcome_of(call) == JOURNAL_OUTCOME_FAILED) {
+        log_warn("call_failed", "%s: %s (upstream %s, status %d)", call->id.text,
+                 err_name(call->error), call->match.model->deployment->definition.name,
+                 call->upstream_status);
+    }
+}
+
+enum call_state call_step_settle(struct call *call)
+{
+    list_remove(&call->undurable);
+    if (call->body != NULL && call->upstream_status != 0 && !call->usage.is_known) {
+        call_estimate_input(call);
+    }
+    record(call);
+    count(call);
+    call->shared->ports->attempt.close(&call->attempt);
+    call_release_body(call);
+    tell_client(call);
+    return CALL_DONE;
+}
+
+enum call_state call_step_done(struct call *call)
+{
+    struct call_shared *shared = call->shared;
+    if (call->reply != NULL) {
+        memory_give(call->reply_cap);
+        memory_free(call->reply);
+    }
+    if (call->admitted) {
+        (void)atomic_fetch_sub_explicit(shared->calls_open, 1, memory_order_relaxed); /* count */
+    }
+    counter_add(COUNT_CALLS_OPEN, -1);
+    sse_parser_fini(&call->events);
+    list_remove(&call->link);
+    policy_unref(&call->policy);
+    arena_fini(&call->arena);
+    call->magic = 0;
+    memory_free(call);
+    return CALL_DONE;
+}

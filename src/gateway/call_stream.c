@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The answer on its way to the client. Events are forwarded in the turn of the loop in which they
+ * came, all that one read brought in one write. While the client has not taken what was put, the
+ * model server is not read: that is the whole of back-pressure.
+ *
+ * The client's head is held until the first event is understood: a model server that says 200 and
+ * then an error as its first event still becomes a real status.
+ */
+#include "gateway/call_internal.h"
+
+#define STREAM_FIELDS                                                               \
+    "Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n" \
+    "X-Accel-Buffering: no\r\n"
+#define JSON_FIELDS  "Content-Type: application/json\r\n"
+#define REPLY_PIECES 64 /* of a reply's edits: more are sent in several puts */
+
+struct span call_reply_fields(struct call *call, struct span more)
+{
+    struct span lines =
+        call->match.model == NULL ? call->policy->common_lines : call->match.model->reply_lines;
+    struct span parts[] = {SPAN("x-request-id: "),
+                           span_of(call->id.text),
+                           SPAN("\r\nX-Audit-Trace-ID: "),
+                           span_of(call->id.text),
+                           SPAN("\r\n"),
+                           lines,
+                           call_cors_fields(call),
+                           more};
+    size_t len = 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        len += parts[i].len;
+    }
+    uint8_t *to = arena_alloc(&call->arena, len);
+    if (to == NULL) {
+        return SPAN("");
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (parts[i].len > 0) {
+            memcpy(to + at, parts[i].at, parts[i].len);
+        }
+        at += parts[i].len;
+    }
+    return span_make(to, len);
+}
+
+/* ---- a reply that was read whole ---- */
+
+static void put_edited(struct call *call, const struct json_edits *edits, struct iovec *pieces)
+{
+    const struct call_ports *ports = call->shared->ports;
+    int count = (int)json_edits_pieces(edits, pieces);
+    for (int at = 0; at < count; at += REPLY_PIECES) {
+        int some = count - at < REPLY_PIECES ? count - at : REPLY_PIECES;
+        ports->client.put(call->client, pieces + at, some);
+    }
+}
+
+enum call_state call_put_whole(struct call *call, struct span reply)
+{
+    struct call_shared *shared = call->shared;
+    struct json_edits edits;
+    enum err e = json_index_parse_borrow(&shared->index, reply);
+    if (e != ERR_OK) {
+        return call_fail(call, e == ERR_NO_MEMORY ? e : ERR_UPSTREAM_JSON);
+    }
+    e = openai_reply_edit(&shared->index, &call->plan, &shared->turn, &edits, &call->usage,
+                          &call->text_bytes);
+    if (e == ERR_UPSTREAM_STATUS) {
+        return call_fail_upstream(call, 0, reply);
+    }
+    struct iovec *pieces =
+        e != ERR_OK ? NULL
+                    : arena_alloc(&shared->turn, json_edits_most_pieces(&edits) * sizeof(*pieces));
+    if (pieces == NULL) {
+        arena_fini(&shared->turn);
+        return call_fail(call, e == ERR_OK ? ERR_NO_MEMORY : e);
+    }
+    if (!call->usage.is_known) {
+        call_estimate_input(call);
+    }
+    call_release_body(call);
+    shared->ports->client.put_head(call->client, 200, call_reply_fields(call, SPAN(JSON_FIELDS)),
+                                   json_edits_total(&edits));
+    call->head_put = true;
+    put_edited(call, &edits, pieces);
+    arena_fini(&shared->turn);
+    call->reply_done = true;
+    return CALL_STREAM;
+}
+
+/* ---- events ---- */
+
+/* Sends what was gathered of this read. */
+static void flush(struct call *call)
+{
+    const struct call_ports *ports = call->shared->ports;
+    struct buf *out = &call->shared->out;
+    struct span bytes = buf_span(out);
+    if (bytes.len == 0) {
+        return;
+    }
+    if (!call->head_put) {
+        ports->client.put_head(call->client, 200, call_reply_fields(call, SPAN(STREAM_FIELDS)),
+                               UINT64_MAX);
+        call->head_put = true;
+    }
+    struct iovec piece = {(void *)(uintptr_t)bytes.at, bytes.len};
+    ports->client.put(call->client, &piece, 1);
+    call->client_bytes += bytes.len;
+    buf_clear(out);
+}
+
+static void gather_edited(struct buf *out, const struct json_edits *edits)
+{
+    size_t len = (size_t)json_edits_total(edits);
+    buf_put(out, SPAN("data: "));
+    uint8_t *to = buf_reserve(out, len);
+    if (to != NULL) {
+        json_edits_copy(edits, to);
+        buf_added(out, len);
+    }
+    buf_put(out, SPAN("\n\n"));
+}
+
+/* The last events, which the model server may have left out. */
+static void gather_end(struct call *call)
+{
+    struct call_shared *shared = call->shared;
+    struct span usage =
+        openai_stream_usage_event(&call->stream, &shared->turn, call->started_wall.us / 1000000);
+    buf_put(&shared->out, usage);
+    buf_put(&shared->out, SPAN("data: [DONE]\n\n"));
+    call->reply_done = true;
+}
+
+/* Tells what the model server says went wrong: as a status while that is possible. */
+static enum err error_event(struct call *call, struct span data)
+{
+    flush(call);
+    (void)call_fail_upstream(call, 0, data); /* the caller leaves the state */
+    return call->error;
+}
+
+static enum err one_event(struct call *call, const struct sse_event *event)
+{
+    struct call_shared *shared = call->shared;
+    struct json_edits edits;
+    enum openai_verdict verdict = OPENAI_DROP;
+    if (!event->has_data) { /* a comment that keeps the connection alive, and nothing else */
+        buf_put(&shared->out, call->head_put ? SPAN(": keep-alive\n\n") : SPAN(""));
+        return ERR_OK;
+    }
+    enum err e = openai_stream_event(&call->stream, event->data, &shared->index, &shared->turn,
+                                     &edits, &verdict);
+    if (e != ERR_OK) {
+        return e;
+    }
+    switch (verdict) {
+    case OPENAI_SEND:
+        gather_edited(&shared->out, &edits);
+        break;
+    case OPENAI_DROP:
+        break;
+    case OPENAI_END:
+        gather_end(call);
+        break;
+    case OPENAI_ERROR:
+        return error_event(call, event->data);
+    }
+    return buf_failed(&shared->out) ? ERR_NO_MEMORY : ERR_OK;
+}
+
+/* Forwards the events that are whole in `bytes`. What follows [DONE] is of no interest. */
+static enum err forward(struct call *call, struct span bytes)
+{
+    struct call_shared *shared = call->shared;
+    struct sse_event event = {0};
+    enum err e = sse_parser_next(&call->events, &bytes, &event);
+    while (e == ERR_OK && event.raw.len > 0 && !call->reply_done) {
+        e = one_event(call, &event);
+        if (buf_span(&shared->out).len > CALL_PULL_BYTES) {
+            flush(call);
+        }
+        if (e == ERR_OK) {
+            e = sse_parser_next(&call->events, &bytes, &event);
+        }
+    }
+    flush(call);
+    arena_fini(&shared->turn);
+    return e;
+}
+
+/* The model server's connection says that the answer is over. */
+static enum call_state stream_ended(struct call *call)
+{
+    if (!call->reply_done && !openai_stream_is_complete(&call->stream)) {
+        return call_fail(call, ERR_UPSTREAM_CLOSED);
+    }
+    if (!call->reply_done) {
+        gather_end(call);
+        flush(call);
+        arena_fini(&call->shared->turn);
+    }
+    return CALL_SETTLE;
+}
+
+static void note_progress(struct call *call)
+{
+    struct journal_record *r = call->shared->ports->journal.record(call->completion);
+    r->bytes_out = (int64_t)call->client_bytes;
+    r->tokens_out = call_estimate_output(call);
+}
+
+enum call_state call_step_stream(struct call *call)
+{
+    struct call_shared *shared = call->shared;
+    const struct call_ports *ports = shared->ports;
+    while (!call->reply_done) {
+        if (call_is_lost(call)) {
+            return CALL_SETTLE;
+        }
+        if (ports->client.waiting(call->client) > 0) {
+            return CALL_STREAM;
+        }
+        enum err e = ports->keys.recheck(shared->keys, &call->key, ports->wall());
+        if (e != ERR_OK) {
+            return call_fail(call, e);
+        }
+        size_t got = 0;
+        enum attempt_pulled pulled =
+            ports->attempt.pull(call->attempt, shared->pulled, CALL_PULL_BYTES, &got);
+        if (pulled == ATTEMPT_LATER) {
+            return CALL_STREAM;
+        }
+        if (pulled == ATTEMPT_BROKEN) {
+            return call_fail(call, ports->attempt.error(call->attempt));
+        }
+        e = forward(call, span_make(shared->pulled, got));
+        if (e != ERR_OK) {
+            return call_fail(call, e);
+        }
+        note_progress(call);
+        if (pulled == ATTEMPT_DONE) {
+            return stream_ended(call);
+        }
+    }
+    return CALL_SETTLE;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/cors.h"
+
+#define LINES_MAX 4096
+
+#define EXPOSED                                                                                  \
+    "Access-Control-Expose-Headers: x-request-id, retry-after, retry-after-ms, x-should-retry, " \
+    "x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, "     \
+    "x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens, "       \
+    "x-sovereign-id, x-audit-trace-id, x-route-policy, x-data-residency\r\n"
+
+/* A "*" would not cover Authorization, so all that SDKs send is named. */
+#define ALLOWED                                                                                \
+    "Access-Control-Allow-Methods: GET, POST, DELETE, OPTIONS\r\n"                             \
+    "Access-Control-Allow-Headers: authorization, content-type, accept, user-agent, "          \
+    "openai-organization, openai-project, openai-beta, idempotency-key, x-client-request-id, " \
+    "x-requested-with, x-route-policy, traceparent, tracestate, x-stainless-arch, "            \
+    "x-stainless-async, x-stainless-custom-poll-interval, x-stainless-helper-method, "         \
+    "x-stainless-lang, x-stainless-os, x-stainless-package-version, x-stainless-poll-helper, " \
+    "x-stainless-raw-response, x-stainless-read-timeout, x-stainless-retry-count, "            \
+    "x-stainless-runtime, x-stainless-runtime-version, x-stainless-timeout\r\n"
+
+static bool is_allowed(const struct policy *p, struct span origin)
+{
+    for (size_t i = 0; origin.len > 0 && i < p->cors_origin_count; i++) {
+        if (span_is(origin, p->cors_origins[i]) || span_is(SPAN("*"), p->cors_origins[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void write_origin(const struct policy *p, struct span origin, struct buf *b)
+{
+    bool any = p->cors_origin_count == 1 && span_is(SPAN("*"), p->cors_origins[0]);
+    buf_put_text(b, "Access-Control-Allow-Origin: ");
+    buf_put(b, any ? SPAN("*") : origin);
+    buf_put_text(b, any ? "\r\n" : "\r\nVary: Origin\r\n");
+}
+
+static struct span keep(struct buf *b, struct arena *arena)
+{
+    struct span lines = buf_failed(b) ? SPAN("") : arena_copy(arena, buf_span(b));
+    buf_fini(b);
+    return lines.at == NULL ? SPAN("") : lines;
+}
+
+struct span cors_fields(const struct policy *p, const struct http_request *head,
+                        struct arena *arena)
+{
+    if (p->cors_origin_count == 0) {
+        return SPAN("");
+    }
+    struct span origin = http_fields_find(&head->fields, HTTP_NAME_ORIGIN);
+    if (!is_allowed(p, origin)) {
+        return SPAN("");
+    }
+    struct buf b;
+    buf_init(&b, LINES_MAX);
+    write_origin(p, origin, &b);
+    buf_put_text(&b, EXPOSED);
+    return keep(&b, arena);
+}
+
+bool cors_is_preflight(const struct policy *p, const struct http_request *head)
+{
+    return head->method == HTTP_OPTIONS &&
+           http_fields_has(&head->fields, HTTP_NAME_ACCESS_CONTROL_REQUEST_METHOD) &&
+           is_allowed(p, http_fields_find(&head->fields, HTTP_NAME_ORIGIN));
+}
+
+struct span cors_preflight_fields(const struct policy *p, const struct http_request *head,
+                                  struct arena *arena)
+{
+    struct buf b;
+    buf_init(&b, LINES_MAX);
+    write_origin(p, http_fields_find(&head->fields, HTTP_NAME_ORIGIN), &b);
+    buf_put_text(&b, ALLOWED);
+    buf_printf(&b, "Access-Control-Max-Age: %lld\r\n", (long long)p->cors_max_age_s);
+    return keep(&b, arena);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gateway_replies.h — what becomes of a request: a call, or an answer that needs no model server.
+ *
+ * Threads  the worker's own.
+ */
+#ifndef GATEWAY_GATEWAY_REPLIES_H
+#define GATEWAY_GATEWAY_REPLIES_H
+
+#include "gateway/call.h"
+
+/* Answers the request, or begins its call. `ready` is what /readyz says. */
+void gateway_reply(struct call_shared *shared, bool ready, struct exchange *x);
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Other threads reach a worker through tasks on its loop only. A sweep four times a second looks
+ * for revoked keys and is what ends a drain; everything else is driven by events.
+ */
+#include "gateway/gateway_worker.h"
+
+#include <pthread.h>
+
+#include "base/counter.h"
+#include "base/memory.h"
+#include "gateway/call.h"
+#include "gateway/gateway_replies.h"
+#include "net/net_loop.h"
+#include "net/net_timer.h"
+#include "net/net_tls.h"
+#include "server/server.h"
+#include "upstream/upstream_pool.h"
+
+#define SWEEP_MS 250 /* a revocation is seen within one second: four looks */
+
+struct gateway_worker {
+    struct net_loop *loop;
+    struct server *server;
+    struct call_shared shared;
+    const _Atomic bool *ready;
+    struct net_timer sweep;
+    uint64_t keys_revision;
+    struct net_task commit, drain;
+    _Atomic int64_t drain_timeout_ms;
+    mono_us drain_until;
+};
+
+static void on_request(void *ctx, struct exchange *x)
+{
+    struct gateway_worker *w = ctx;
+    gateway_reply(&w->shared, atomic_load_explicit(w->ready, memory_order_relaxed), x);
+}
+
+static void end_drain_when_idle(struct gateway_worker *w)
+{
+    if (!w->shared.draining) {
+        return;
+    }
+    bool late = clock_since(w->drain_until, clock_mono()) >= 0;
+    if (late) {
+        call_stop_all(&w->shared);
+    }
+    if ((list_is_empty(&w->shared.open) && server_is_idle(w->server)) || late) {
+        net_loop_stop(w->loop);
+    }
+}
+
+static void on_sweep(struct net_timer *timer)
+{
+    struct gateway_worker *w =
+        (struct gateway_worker *)(void *)((char *)timer - offsetof(struct gateway_worker, sweep));
+    uint64_t revision = keys_revision(w->shared.keys);
+    if (revision != w->keys_revision) {
+        w->keys_revision = revision;
+        call_recheck_keys(&w->shared);
+    }
+    upstream_pool_sweep(w->shared.pool);
+    end_drain_when_idle(w);
+    CHECK(net_timer_set_ms(&w->sweep, SWEEP_MS) ==
+          ERR_OK); /* its place in the heap was just freed */
+}
+
+static void on_commit(struct net_task *task)
+{
+    struct gateway_worker *w =
+        (struct gateway_worker *)(void *)((char *)task - offsetof(struct gateway_worker, commit));
+    call_wake_durable(&w->shared);
+}
+
+static void on_drain(struct net_task *task)
+{
+    struct gateway_worker *w =
+        (struct gateway_worker *)(void *)((char *)task - offsetof(struct gateway_worker, drain));
+    w->shared.draining = true;
+    w->drain_until = clock_after_ms(clock_mono(), atomic_load(&w->drain_timeout_ms));
+    server_drain(w->server);
+    end_drain_when_idle(w);
+}
+
+static enum err open_parts(struct gateway_worker *w, const struct gateway_worker_options *options)
+{
+    enum err e = net_loop_open(&w->loop);
+    if (e != ERR_OK) {
+        return e;
+    }
+    e = upstream_pool_open(w->loop, &w->shared.pool);
+    if (e != ERR_OK) {
+        return e;
+    }
+    struct server_options server = {options->server, on_request, w, options->connections};
+    e = server_open(w->loop, &server, &w->server);
+    if (e != ERR_OK) {
+        return e;
+    }
+    net_timer_init(&w->sweep, w->loop, on_sweep);
+    return net_timer_set_ms(&w->sweep, SWEEP_MS);
+}
+
+enum err gateway_worker_open(const struct gateway_worker_options *options,
+                             struct gateway_worker **out)
+{
+    struct gateway_worker *w = memory_new(sizeof(*w));
+    if (w == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    w->ready = options->ready;
+    w->shared.ports = call_ports_real();
+    w->shared.keys = options->keys;
+    w->shared.lane = options->lane;
+    w->shared.policy = policy_ref(options->policy);
+    w->shared.calls_open = options->calls_open;
+    w->shared.body_bytes_max = options->server->body_bytes_max;
+    net_task_init(&w->commit, on_commit);
+    net_task_init(&w->drain, on_drain);
+    enum err e = call_shared_init(&w->shared);
+    if (e == ERR_OK) {
+        e = open_parts(w, options);
+    }
+    if (e != ERR_OK) {
+        gateway_worker_close(&w);
+        return e;
+    }
+    *out = w;
+    return ERR_OK;
+}
+
+struct net_loop *gateway_worker_loop(struct gateway_worker *w)
+{
+    return w->loop;
+}
+
+struct server *gateway_worker_server(struct gateway_worker *w)
+{
+    return w->server;
+}
+
+void gateway_worker_run(struct gateway_worker *w)
+{
+    counter_thread_start();
+    net_loop_run(w->loop);
+}
+
+/* ---- what other threads ask ---- */
+
+struct reload {
+    struct net_task task;
+    struct gateway_worker *worker;
+    struct policy *policy;
+    struct server_settings server;
+    size_t tls_count;
+    struct net_tls *tls[];
+};
+
+static void on_reload(struct net_task *task)
+{
+    struct reload *r = (struct reload *)(void *)((char *)task - offsetof(struct reload, task));
+    struct gateway_worker *w = r->worker;
+    policy_unref(&w->shared.policy);
+    w->shared.policy = r->policy;
+    w->shared.body_bytes_max = r->server.body_bytes_max;
+    server_set_settings(w->server, &r->server);
+    for (size_t i = 0; i < r->tls_count; i++) {
+        if (r->tls[i] != NULL) {
+            server_set_tls(w->server, (unsigned)i, r->tls[i]);
+            net_tls_unref(&r->tls[i]);
+        }
+    }
+    memory_free(r);
+}
+
+enum err gateway_worker_post_reload(struct gateway_worker *w, struct policy *policy,
+                                    const struct server_settings *server,
+                                    struct net_tls *const *tls, size_t tls_count)
+{
+    struct reload *r = memory_new(sizeof(*r) + tls_count * sizeof(struct net_tls *));
+    if (r == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    net_task_init(&r->task, on_reload);
+    r->worker = w;
+    r->policy = policy;
+    r->server = *server;
+    r->tls_count = tls_count;
+    for (size_t i = 0; i < tls_count; i++) {
+        r->tls[i] = tls[i] == NULL ? NULL : net_tls_ref(tls[i]);
+    }
+    net_loop_post(w->loop, &r->task);
+    return ERR_OK;
+}
+
+void gateway_worker_post_commit(struct gateway_worker *w)
+{
+    net_loop_post(w->loop, &w->commit);
+}
+
+void gateway_worker_post_drain(struct gateway_worker *w, int64_t timeout_ms)
+{
+    atomic_store(&w->drain_timeout_ms, timeout_ms);
+    net_loop_post(w->loop, &w->drain);
+}
+
+void gateway_worker_close(struct gateway_worker **worker)
+{
+    struct gateway_worker *w = *worker;
+    if (w == NULL) {
+        return;
+    }
+    *worker = NULL;
+    if (w->server != NULL) {
+        call_stop_all(&w->shared);
+    }
+    server_close(&w->server);
+    upstream_pool_close(&w->shared.pool);
+    if (w->loop != NULL && w->sweep.loop != NULL) {
+        net_timer_fini(&w->sweep);
+    }
+    net_loop_close(&w->loop);
+    call_shared_fini(&w->shared);
+    policy_unref(&w->shared.policy);
+    memory_free(w);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gateway_worker.h — one thread that serves calls: its loop, listeners, pool and open calls.
+ *
+ * Ownership  gateway_worker_open() hands it to the caller. What `options` points at outlives it.
+ * Threads    open, close, and run on the worker's own thread; gateway_worker_post_* from any.
+ */
+#ifndef GATEWAY_GATEWAY_WORKER_H
+#define GATEWAY_GATEWAY_WORKER_H
+
+#include <stdatomic.h>
+
+#include "gateway/policy.h"
+#include "server/server_settings.h"
+
+struct gateway_worker;
+struct journal;
+struct journal_lane;
+struct keys;
+struct net_loop;
+struct net_tls;
+struct server;
+
+struct gateway_worker_options {
+    const struct server_settings *server; /* copied */
+    struct policy *policy;                /* referenced */
+    const struct keys *keys;
+    struct journal_lane *lane;
+    _Atomic int64_t *calls_open;  /* one for the process */
+    _Atomic int64_t *connections; /* one for the process */
+    const _Atomic bool *ready;    /* what /readyz says */
+};
+
+MUST_USE enum err gateway_worker_open(const struct gateway_worker_options *options,
+                                      struct gateway_worker **out);
+
+/* The worker's parts, for whoever sets it up. */
+struct net_loop *gateway_worker_loop(struct gateway_worker *w);
+struct server *gateway_worker_server(struct gateway_worker *w);
+
+/* Serves until gateway_worker_post_stop(); its thread does nothing else. */
+void gateway_worker_run(struct gateway_worker *w);
+
+/* New calls begin with `policy` (a reference is handed over), and new connections with these
+ * settings and TLS contexts (referenced; one a listener, NULL for plain). Any thread. */
+MUST_USE enum err gateway_worker_post_reload(struct gateway_worker *w, struct policy *policy,
+                                             const struct server_settings *server,
+                                             struct net_tls *const *tls, size_t tls_count);
+
+/* The journal has committed: calls that wait for it may go on. Any thread, at any rate. */
+void gateway_worker_post_commit(struct gateway_worker *w);
+
+/* Accepts no more and returns from run() when the last call ends, or after `timeout_ms`. Any
+ * thread. */
+void gateway_worker_post_drain(struct gateway_worker *w, int64_t timeout_ms);
+
+void gateway_worker_close(struct gateway_worker **w);
+
+#endif
