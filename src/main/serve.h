@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serve.h — the two processes of `atlas serve`.
+ *
+ * The parent opens every listener, holds the data folder's lock and keeps a child running; the
+ * child serves. What the child inherits is described in one environment variable.
+ *
+ * Ownership  descriptors are the parent's for as long as it lives; the child's copies are its own.
+ * Threads    the parent has one; the child's main thread is the housekeeping loop.
+ */
+#ifndef MAIN_SERVE_H
+#define MAIN_SERVE_H
+
+#include "base/err.h"
+#include "main/settings.h"
+
+#define SERVE_INHERITED_ENV "ATLAS_INHERITED"
+#define SERVE_LISTENERS_MAX 256
+#define SERVE_WORKERS_MAX   256
+
+/* What the parent hands to the child. */
+struct serve_inherited {
+    int workers;
+    int listeners; /* of the configuration */
+    int *fds;      /* listeners × workers: of listener l and worker w at l * workers + w */
+    int admin_fd;  /* the admin listener */
+    int socket_fd; /* admin.sock */
+    int lock_fd;   /* keeps the data folder's lock while the child lives */
+    int ready_fd;  /* written once, when the child serves */
+};
+
+/* How many workers the settings ask for. */
+int serve_workers(const struct settings *settings);
+
+/* Opens all listeners of `settings`. On failure it has said on the log what is in the way. */
+MUST_USE enum err serve_open_listeners(const struct settings *settings,
+                                       struct serve_inherited *out);
+void serve_close_listeners(struct serve_inherited *in);
+
+/* Puts the description into the environment, and reads it there. */
+MUST_USE enum err serve_export(const struct serve_inherited *in);
+MUST_USE enum err serve_import(struct serve_inherited *out);
+
+/* Runs the gateway process; returns its exit status. */
+int serve_child(const char *config_path);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One SO_REUSEPORT socket a worker, so that the kernel spreads connections and no worker waits for
+ * another. Port 0 asks the kernel for a port; the other workers' sockets then take the same one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "main/serve.h"
+#include "net/net_listen.h"
+
+#define DESCRIPTION_BYTES (SERVE_LISTENERS_MAX * 64 * 8)
+
+int serve_workers(const struct settings *settings)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t workers = settings->gateway.workers > 0 ? settings->gateway.workers : cores;
+    workers = workers < 1 ? 1 : workers;
+    return (int)(workers < SERVE_WORKERS_MAX ? workers : SERVE_WORKERS_MAX);
+}
+
+static void refuse_address(const char *address)
+{
+    int why = errno;
+    if (why == EADDRINUSE) {
+        log_error("address_in_use",
+                  "%s is in use by another program; stop it, or choose another address", address);
+    } else if (why == EACCES) {
+        log_error("address_denied",
+                  "%s may not be listened on by this user; choose a port above 1023", address);
+    } else {
+        log_error("address_failed", "%s cannot be listened on: %s", address, strerrordesc_np(why));
+    }
+}
+
+static enum err bind_first(const char *address, bool shared, struct net_address *bound, int *out)
+{
+    errno = 0;
+    if (net_address_parse(address, bound) != ERR_OK) {
+        log_error("address_invalid", "%s is not an address to listen on", address);
+        return ERR_ADDRESS;
+    }
+    enum err e = net_listen_fd(bound, shared, out);
+    if (e != ERR_OK) {
+        refuse_address(address);
+        return e;
+    }
+    bound->len = sizeof(bound->storage);
+    CHECK(getsockname(*out, (struct sockaddr *)&bound->storage, &bound->len) == 0);
+    return ERR_OK;
+}
+
+static enum err open_listener(const struct server_listen *listen, struct serve_inherited *out,
+                              int listener)
+{
+    struct net_address bound;
+    int *fds = out->fds + listener * out->workers;
+    enum err e = bind_first(listen->address, true, &bound, &fds[0]);
+    for (int w = 1; e == ERR_OK && w < out->workers; w++) {
+        e = net_listen_fd(&bound, true, &fds[w]);
+        if (e != ERR_OK) {
+            refuse_address(listen->address);
+        }
+    }
+    if (e == ERR_OK) {
+        char text[80];
+        net_address_text(&bound, text, sizeof(text));
+        log_info("listening", "%s://%s", listen->tls_certificate == NULL ? "http" : "https", text);
+    }
+    return e;
+}
+
+static enum err open_admin(const struct settings *settings, struct serve_inherited *out)
+{
+    struct net_address bound;
+    char text[4200];
+    enum err e = bind_first(settings->admin.address, false, &bound, &out->admin_fd);
+    if (e != ERR_OK) {
+        return e;
+    }
+    net_address_text(&bound, text, sizeof(text));
+    log_info("listening_admin", "http://%s", text);
+    (void)snprintf(text, sizeof(text), "unix:%s/admin.sock",
+                   settings->data); /* parse refuses a cut */
+    return bind_first(text, false, &bound, &out->socket_fd);
+}
+
+enum err serve_open_listeners(const struct settings *settings, struct serve_inherited *out)
+{
+    *out = (struct serve_inherited){.workers = serve_workers(settings),
+                                    .listeners = (int)settings->server.listens_count,
+                                    .admin_fd = -1,
+                                    .socket_fd = -1,
+                                    .lock_fd = -1,
+                                    .ready_fd = -1};
+    size_t count = (size_t)out->listeners * (size_t)out->workers;
+    out->fds = memory_new_array(count, sizeof(int));
+    if (out->fds == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    memset(out->fds, 0xff, count * sizeof(int)); /* -1 each */
+    enum err e = ERR_OK;
+    for (int l = 0; e == ERR_OK && l < out->listeners; l++) {
+        e = open_listener(&settings->server.listens[l], out, l);
+    }
+    if (e == ERR_OK) {
+        e = open_admin(settings, out);
+    }
+    if (e != ERR_OK) {
+        serve_close_listeners(out);
+    }
+    return e;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0) {
+        (void)close(*fd); /* a listening socket holds no data */
+        *fd = -1;
+    }
+}
+
+void serve_close_listeners(struct serve_inherited *in)
+{
+    for (int i = 0; in->fds != NULL && i < in->listeners * in->workers; i++) {
+        close_fd(&in->fds[i]);
+    }
+    close_fd(&in->admin_fd);
+    close_fd(&in->socket_fd);
+    memory_free(in->fds);
+    in->fds = NULL;
+}
+
+enum err serve_export(const struct serve_inherited *in)
+{
+    struct buf b;
+    buf_init(&b, DESCRIPTION_BYTES);
+    buf_printf(&b, "%d %d %d %d %d %d", in->workers, in->listeners, in->admin_fd, in->socket_fd,
+               in->lock_fd, in->ready_fd);
+    for (int i = 0; i < in->listeners * in->workers; i++) {
+        buf_printf(&b, " %d", in->fds[i]);
+    }
+    buf_put_byte(&b, '\0');
+    bool ok = !buf_failed(&b) && setenv(SERVE_INHERITED_ENV, (const char *)buf_span(&b).at, 1) == 0;
+    buf_fini(&b);
+    return ok ? ERR_OK : ERR_NO_MEMORY;
+}
+
+static bool next_number(const char **at, int *out)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(*at, &end, 10);
+    if (end == *at || errno != 0 || value < -1 || value > INT32_MAX) {
+        return false;
+    }
+    *at = end;
+    *out = (int)value;
+    return true;
+}
+
+enum err serve_import(struct serve_inherited *out)
+{
+    struct serve_inherited in = {0};
+    const char *at = getenv(SERVE_INHERITED_ENV); /* no other thread runs yet */
+    if (at == NULL || !next_number(&at, &in.workers) || !next_number(&at, &in.listeners) ||
+        !next_number(&at, &in.admin_fd) || !next_number(&at, &in.socket_fd) ||
+        !next_number(&at, &in.lock_fd) || !next_number(&at, &in.ready_fd) || in.workers < 1 ||
+        in.workers > SERVE_WORKERS_MAX || in.listeners < 1 || in.listeners > SERVE_LISTENERS_MAX) {
+        return ERR_USAGE;
+    }
+    int count = in.workers * in.listeners;
+    in.fds = memory_new_array((size_t)count, sizeof(int));
+    if (in.fds == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    for (int i = 0; i < count; i++) {
+        if (!next_number(&at, &in.fds[i])) {
+            memory_free(in.fds);
+            return ERR_USAGE;
+        }
+    }
+    *out = in;
+    return ERR_OK;
+}
