@@ -59,7 +59,10 @@ enum net_result net_handshake(struct net_socket *s);
 /* Reads up to `size` bytes; `*got` is set on NET_OK. */
 enum net_result net_read(struct net_socket *s, void *to, size_t size, size_t *got);
 
-/* Writes what it can of the pieces; `*sent` is set on NET_OK, and may be less than all. */
+/*
+ * Writes what it can of the pieces; `*sent` is set on NET_OK, and may be less than all. What is
+ * written after NET_AGAIN must begin with the same bytes and be no less: TLS has encrypted them.
+ */
 enum net_result net_writev(struct net_socket *s, const struct iovec *pieces, int count,
                            size_t *sent);
 

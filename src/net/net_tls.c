@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,6 +107,7 @@ static enum err add_pair(struct net_tls *tls, const struct net_tls_pair *pair, c
 
 static struct net_tls *new_tls(void)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL write()s: a peer that left must not end us */
     struct net_tls *tls = memory_new(sizeof(*tls));
     if (tls != NULL) {
         atomic_store(&tls->refs, 1);

@@ -2,7 +2,8 @@
 /*
  * net_tls.h — what a TLS listener shows, and what a TLS client believes.
  *
- * TLS 1.2 and 1.3 only, no compression, no renegotiation, HTTP/1.1 by ALPN.
+ * TLS 1.2 and 1.3 only, no compression, no renegotiation, HTTP/1.1 by ALPN. From the first context
+ * on the process ignores SIGPIPE: OpenSSL writes to sockets in a way that raises it.
  *
  * Ownership  counted: a listener and the connections it made share one; net_tls_unref() by each.
  * Threads    any; the count is atomic and OpenSSL's context is shared safely.

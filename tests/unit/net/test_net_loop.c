@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_net_loop.c — tasks run once, on the loop's thread, whoever posts them. */
+#include "net/turned.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define POSTERS 4
+#define POSTS   2000
+
+struct job {
+    struct net_task task;
+    struct net_loop *loop;
+    int runs;
+    int again; /* how often it queues itself once more */
+    struct job *undefers;
+};
+
+static void on_job(struct net_task *task)
+{
+    struct job *j = LIST_OF(task, struct job, task);
+    j->runs++;
+    if (j->undefers != NULL) {
+        net_loop_undefer(&j->undefers->task);
+    }
+    if (j->again > 0) {
+        j->again--;
+        net_loop_defer(j->loop, &j->task);
+    }
+}
+
+static void job_init(struct job *j, struct net_loop *loop)
+{
+    *j = (struct job){.loop = loop};
+    net_task_init(&j->task, on_job);
+}
+
+static void what_is_deferred_runs_once_at_the_end_of_the_turn(void **state)
+{
+    (void)state;
+    struct net_loop *loop = turn_open();
+    struct job jobs[3];
+    for (size_t i = 0; i < ROWS(jobs); i++) {
+        job_init(&jobs[i], loop);
+    }
+    net_loop_defer(loop, &jobs[0].task);
+    net_loop_defer(loop, &jobs[0].task);
+    net_loop_defer(loop, &jobs[1].task);
+    net_loop_defer(loop, &jobs[2].task);
+    jobs[0].undefers = &jobs[2];
+    assert_int_equal(jobs[0].runs, 0);
+    turn_settle(loop);
+    assert_int_equal(jobs[0].runs, 1);
+    assert_int_equal(jobs[1].runs, 1);
+    assert_int_equal(jobs[2].runs, 0);
+    net_loop_close(&loop);
+}
+
+static void a_task_that_defers_itself_does_not_hold_the_loop(void **state)
+{
+    (void)state;
+    struct net_loop *loop = turn_open();
+    struct job job;
+    job_init(&job, loop);
+    job.again = 5;
+    net_loop_defer(loop, &job.task);
+    (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    assert_int_equal(job.runs, 1); /* one a turn */
+    turn_until(loop, job.runs == 6);
+    net_loop_close(&loop);
+}
+
+struct poster {
+    struct net_loop *loop;
+    struct posted {
+        struct net_task task;
+        struct poster *by;
+    } tasks[POSTS];
+    int runs; /* on the loop's thread only */
+};
+
+static struct {
+    int runs;
+    struct net_loop *loop;
+} loop_side;
+
+static void on_posted(struct net_task *task)
+{
+    struct posted *p = LIST_OF(task, struct posted, task);
+    p->by->runs++;
+    if (++loop_side.runs == POSTERS * POSTS) {
+        net_loop_stop(loop_side.loop);
+    }
+}
+
+static void *post_all(void *arg)
+{
+    struct poster *p = arg;
+    for (size_t i = 0; i < POSTS; i++) {
+        p->tasks[i].by = p;
+        net_task_init(&p->tasks[i].task, on_posted);
+        net_loop_post(p->loop, &p->tasks[i].task);
+    }
+    return NULL;
+}
+
+static void every_post_of_every_thread_runs_once_on_the_loops(void **state)
+{
+    (void)state;
+    static struct poster posters[POSTERS];
+    pthread_t threads[POSTERS];
+    loop_side.loop = turn_open();
+    for (size_t i = 0; i < POSTERS; i++) {
+        posters[i].loop = loop_side.loop;
+        assert_int_equal(pthread_create(&threads[i], NULL, post_all, &posters[i]), 0);
+    }
+    net_loop_run(loop_side.loop); /* until the last of them stops it */
+    for (size_t i = 0; i < POSTERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(posters[i].runs, POSTS);
+    }
+    net_loop_close(&loop_side.loop);
+}
+
+static void *run_loop(void *arg)
+{
+    net_loop_run(arg);
+    return NULL;
+}
+
+static void a_loop_that_waits_can_be_stopped_from_another_thread(void **state)
+{
+    (void)state;
+    struct net_loop *loop = turn_open();
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, run_loop, loop), 0);
+    net_loop_stop(loop);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    net_loop_close(&loop);
+    net_loop_close(&loop); /* NULL already */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_deferred_runs_once_at_the_end_of_the_turn),
+        cmocka_unit_test(a_task_that_defers_itself_does_not_hold_the_loop),
+        cmocka_unit_test(every_post_of_every_thread_runs_once_on_the_loops),
+        cmocka_unit_test(a_loop_that_waits_can_be_stopped_from_another_thread),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
