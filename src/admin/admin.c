@@ -8,7 +8,6 @@
 #include "admin/admin_operations.h"
 #include "base/memory.h"
 #include "crypto/random.h"
-#include "journal/journal_apply.h"
 #include "net/net_loop.h"
 #include "server/exchange.h"
 #include "server/server.h"
@@ -69,12 +68,6 @@ static enum err run_job(struct store *store, void *context)
     struct job *job = context;
     const struct http_request *head = exchange_head(job->x); /* the exchange waits for us */
     struct span path = http_request_path(head);
-    if (span_is(path, "/admin/v1/usage")) {
-        enum err e = journal_apply_flush(job->admin->options.apply, store);
-        if (e != ERR_OK) {
-            return e;
-        }
-    }
     return admin_operate(job->admin->options.keys, store, head->method, path, buf_span(&job->body),
                          job->now, &job->out, &job->fault);
 }

@@ -15,6 +15,8 @@
 #define BYTES_A_TOKEN   3 /* of generated text nobody counted; Arabic has about 2.9 */
 #define EVENT_BYTES_MAX 8192
 
+__extension__ typedef __int128 wide; /* tokens times price may pass 64 bits */
+
 void call_estimate_input(struct call *call)
 {
     if (call->request.input_tokens < 0 && call->body != NULL) {
@@ -58,8 +60,8 @@ static void fill_tokens(const struct call *call, struct journal_record *r)
     }
     if (call->match.model != NULL) {
         const struct gateway_price *price = &call->match.model->price;
-        r->cost_micro = (int64_t)(((__int128)r->tokens_in * price->input_micro +
-                                   (__int128)r->tokens_out * price->output_micro) /
+        r->cost_micro = (int64_t)(((wide)r->tokens_in * price->input_micro +
+                                   (wide)r->tokens_out * price->output_micro) /
                                   price->per_tokens);
     }
 }

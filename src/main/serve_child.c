@@ -23,7 +23,6 @@
 #include "base/memory.h"
 #include "gateway/gateway_worker.h"
 #include "journal/journal.h"
-#include "journal/journal_apply.h"
 #include "keys/keys.h"
 #include "main/options.h"
 #include "main/serve.h"
@@ -34,7 +33,6 @@
 #include "server/server.h"
 #include "store/store.h"
 #include "store/store_thread.h"
-#include "telemetry/access_log.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 #define PATH_BYTES         4300
@@ -58,8 +56,6 @@ struct child {
     struct store_thread *store_thread;
     struct keys *keys;
     struct journal *journal;
-    struct journal_apply *apply;
-    struct access_log *access;
     struct policy *policy;
     struct net_tls *tls[SERVE_LISTENERS_MAX];
     struct worker_thread *workers;
@@ -70,7 +66,7 @@ struct child {
     struct net_timer watch;
     struct net_task worker_ended;
     _Atomic int workers_ended;
-    _Atomic int64_t calls_open, connections;
+    _Atomic int64_t calls_open, connections, admin_connections;
     _Atomic bool ready;
     bool stopping;
     int status;
@@ -141,13 +137,6 @@ static enum err open_journal(struct child *c)
         return e;
     }
     say_report(&report);
-    if (c->settings->log.access != NULL) {
-        e = access_log_open(c->settings->log.access, &c->access);
-        if (e != ERR_OK) {
-            log_error("access_log", "%s cannot be opened", c->settings->log.access);
-            return e;
-        }
-    }
     return ERR_OK;
 }
 
@@ -363,9 +352,6 @@ static void on_signal(void *ctx, int number)
         if (log_reopen() != ERR_OK) {
             log_error("log_reopen", "the log file cannot be opened anew");
         }
-        if (c->access != NULL) {
-            access_log_reopen(c->access);
-        }
     } else {
         drain(c);
     }
@@ -399,9 +385,8 @@ static enum err open_housekeeping(struct child *c)
         .server = &c->settings->server,
         .keys = c->keys,
         .store = c->store_thread,
-        .apply = c->apply,
         .ready = &c->ready,
-        .connections = &c->connections,
+        .connections = &c->admin_connections,
         .listen_fd = c->in.admin_fd,
         .socket_fd = c->in.socket_fd,
     };
@@ -420,7 +405,7 @@ static enum err open_all(struct child *c)
         e = open_journal(c);
     }
     if (e == ERR_OK) {
-        e = journal_apply_open(c->journal, &c->store, c->access, &c->store_thread, &c->apply);
+        e = store_thread_open(&c->store, STORE_JOBS_MAX, &c->store_thread);
     }
     if (e == ERR_OK) {
         e = open_tls(c->settings, c->tls);
@@ -452,9 +437,7 @@ static void close_all(struct child *c)
     memory_free(c->workers);
     admin_close(&c->admin);
     journal_close(&c->journal);
-    journal_apply_close(&c->apply);
     store_thread_close(&c->store_thread);
-    access_log_close(&c->access);
     policy_unref(&c->policy);
     close_tls(c->tls);
     keys_close(&c->keys);

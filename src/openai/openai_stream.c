@@ -25,17 +25,17 @@ static void keep_id(struct openai_stream *s, const struct json_index *x)
 
 /* ---- tool calls ---- */
 
-/* Adds `"name":` and a text made from a number. */
-static void add_text(struct json_edits *edits, uint32_t object, const char *format,
-                     struct span text, int64_t number)
+#define TOOL_TEXT_BYTES 96
+
+/* Adds a member whose text was written to `room`; it is copied. */
+static void add_text(struct json_edits *edits, uint32_t object, const char *room)
 {
-    char *room = arena_alloc(edits->arena, text.len + 64);
-    if (room == NULL) {
+    struct span text = arena_copy(edits->arena, span_of(room));
+    if (text.at == NULL) {
         edits->failed = true;
         return;
     }
-    int len = snprintf(room, text.len + 64, format, SPAN_ARGS(text), (long long)number);
-    json_edits_add_member_borrow(edits, object, JSON_AT_END, span_make(room, (size_t)len));
+    json_edits_add_member_borrow(edits, object, JSON_AT_END, text);
 }
 
 static void remove_if_there(const struct json_index *x, uint32_t object, struct span name,
@@ -53,11 +53,13 @@ static void edit_tool(struct openai_stream *s, const struct json_index *x, uint3
                       int64_t position, struct json_edits *edits)
 {
     int64_t index = position;
+    char room[TOOL_TEXT_BYTES];
     uint32_t row = openai_member(x, tool, SPAN("index"));
     uint32_t function = openai_member(x, tool, SPAN("function"));
     if (row == JSON_NONE || json_int64(x, row, &index) != ERR_OK) {
         remove_if_there(x, tool, SPAN("index"), edits);
-        add_text(edits, tool, "%.*s\"index\":%lld", SPAN(""), position);
+        (void)snprintf(room, sizeof(room), "\"index\":%lld", (long long)position); /* fits */
+        add_text(edits, tool, room);
     }
     if (function == JSON_NONE || json_kind(x, function) != JSON_OBJECT) {
         remove_if_there(x, tool, SPAN("function"), edits);
@@ -76,7 +78,9 @@ static void edit_tool(struct openai_stream *s, const struct json_index *x, uint3
     *word |= bit;
     if (openai_member(x, tool, SPAN("id")) == JSON_NONE) {
         remove_if_there(x, tool, SPAN("id"), edits);
-        add_text(edits, tool, "\"id\":\"call_%.*s_%lld\"", s->plan->call_id, index);
+        (void)snprintf(room, sizeof(room), "\"id\":\"call_%.*s_%lld\"",
+                       SPAN_ARGS(s->plan->call_id), (long long)index); /* 26 characters fit */
+        add_text(edits, tool, room);
     }
 }
 
