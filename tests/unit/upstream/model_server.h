@@ -42,6 +42,7 @@ enum act_kind {
     ACT_STAY,  /* do nothing until the client closes */
     ACT_PAUSE, /* for `ms` */
     ACT_DEAF,  /* read no more */
+    ACT_CUT,   /* end the stream below TLS, without its farewell */
 };
 
 struct act {
@@ -79,6 +80,10 @@ struct act {
     {                          \
         ACT_PAUSE, NULL, 0, ms \
     }
+#define CUT                 \
+    {                       \
+        ACT_CUT, NULL, 0, 0 \
+    }
 #define DEAF                 \
     {                        \
         ACT_DEAF, NULL, 0, 0 \
@@ -91,6 +96,7 @@ struct model_server;
 struct server_connection {
     struct model_server *server;
     struct net_socket *socket;
+    int fd; /* the socket's */
     const struct act *act;
     struct net_task task;
     struct net_timer timer;
@@ -233,6 +239,10 @@ static inline void server_play(struct server_connection *c)
         net_want(c->socket, false, false);
         server_next_act(c);
         break;
+    case ACT_CUT:
+        assert_int_equal(shutdown(c->fd, SHUT_WR), 0);
+        server_next_act(c);
+        break;
     case ACT_STAY:
         if (c->over) {
             server_drop(c, false);
@@ -277,6 +287,7 @@ static inline void on_server_accept(void *ctx, int fd)
     server->count++;
     server->open++;
     *c = (struct server_connection){.server = server, .act = server->scripts[script]};
+    c->fd = fd;
     c->request = memory_raw(BODY_MAX * 2);
     net_task_init(&c->task, on_server_task);
     net_timer_init(&c->timer, server->loop, on_server_timer);
