@@ -59,6 +59,7 @@ struct child {
     struct policy *policy;
     struct net_tls *tls[SERVE_LISTENERS_MAX];
     struct worker_thread *workers;
+    struct server *servers[SERVE_WORKERS_MAX]; /* of the workers: each knows the others */
     int workers_running;
     struct net_loop *loop;
     struct admin *admin;
@@ -228,7 +229,7 @@ static enum err open_worker(struct child *c, int index)
 
 static enum err open_workers(struct child *c)
 {
-    struct server *servers[SERVE_WORKERS_MAX];
+    struct server **servers = c->servers;
     c->workers = memory_new_array((size_t)c->in.workers, sizeof(*c->workers));
     if (c->workers == NULL) {
         return ERR_NO_MEMORY;
