@@ -150,20 +150,18 @@ static void tell_client(struct call *call)
     const struct call_ports *ports = call->shared->ports;
     struct exchange *client = call->client;
     char retry[40];
-    call->client = NULL;
     if (call->error == ERR_OK) {
         ports->client.finish(client);
     } else if (call->error == ERR_CLIENT_GONE) {
         ports->client.cancel(client);
     } else if (!call->head_put) {
-        ports->client.refuse(client, call->error, call->message, call->param,
-                             call_reply_fields(call, retry_field(call, retry)));
+        struct span fields = call_reply_fields(call, retry_field(call, retry));
+        ports->client.refuse(client, call->error, call->message, call->param, fields);
     } else {
-        call->client = client;
         put_error_event(call);
-        call->client = NULL;
         ports->client.finish(client);
     }
+    call->client = NULL;
 }
 
 static void count(const struct call *call)
