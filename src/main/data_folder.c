@@ -47,6 +47,7 @@ static bool close_empty(const char *folder)
 {
     DIR *dir = opendir(folder);
     size_t entries = 0;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the DIR is this function's own
     while (dir != NULL && readdir(dir) != NULL) {
         entries++;
     }

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `atlas doctor`. */
+#include "main/doctor.h"
+
+#include <stdarg.h>
+
+#include "main/commands.h"
+#include "main/options.h"
+
+#define PROBLEMS_BYTES_MAX (128u << 10)
+
+void doctor_say(struct doctor *d, enum doctor_finding finding, const char *what, const char *format,
+                ...)
+{
+    static const char *const words[] = {"ok  ", "warn", "FAIL"};
+    char sentence[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof(sentence), format, args);
+    va_end(args);
+    fprintf(d->out, "%s  %s: %s\n", words[finding], what, sentence);
+    (void)fflush(d->out); /* upstreams may take seconds; what was found stands already */
+    d->found[finding]++;
+}
+
+static void report_problems(struct doctor *d, struct span problems)
+{
+    while (problems.len > 0) {
+        size_t line = span_find(problems, '\n', 0);
+        doctor_say(d, DOCTOR_FAIL, "configuration", "%.*s", SPAN_ARGS(span_cut(problems, 0, line)));
+        problems = span_cut(problems, line + 1, problems.len);
+    }
+}
+
+static void check_all(struct doctor *d)
+{
+    const struct settings *s = d->settings;
+    doctor_say(d, DOCTOR_OK, "configuration", "%s is valid: %zu upstreams, %zu models", s->path,
+               s->upstream.definitions_count, s->gateway.models_count);
+    if (s->gateway.models_count == 0) {
+        doctor_say(d, DOCTOR_WARN, "configuration",
+                   "no model is configured, so every call is answered 404; name one below "
+                   "`models:`");
+    }
+    doctor_check_data(d);
+    doctor_check_machine(d);
+    doctor_check_certificates(d);
+    doctor_check_ports(d);
+    doctor_check_upstreams(d);
+}
+
+int main_doctor(int argc, char **argv)
+{
+    const char *config = MAIN_CONFIG_DEFAULT;
+    const struct main_option options[] = {
+        {"config", "F", "The configuration; " MAIN_CONFIG_DEFAULT " if not given", .text = &config},
+    };
+    int status = main_options(argc, argv, "atlas doctor [--config F]", options, 1);
+    if (status != MAIN_GO_ON) {
+        return status;
+    }
+    struct doctor d = {.out = stdout};
+    struct settings *settings = NULL;
+    struct buf problems;
+    buf_init(&problems, PROBLEMS_BYTES_MAX);
+    enum err e = settings_open(config, &problems, &settings);
+    if (e == ERR_OK) {
+        d.settings = settings;
+        check_all(&d);
+    } else if (e == ERR_CONFIG) {
+        report_problems(&d, buf_span(&problems));
+    } else {
+        doctor_say(&d, DOCTOR_FAIL, "configuration", "%s", err_sentence(e));
+    }
+    buf_fini(&problems);
+    settings_close(&settings);
+    printf("\n%zu ok, %zu to look at, %zu to mend\n", d.found[DOCTOR_OK], d.found[DOCTOR_WARN],
+           d.found[DOCTOR_FAIL]);
+    return d.found[DOCTOR_FAIL] == 0 ? MAIN_DONE : MAIN_FAILED;
+}

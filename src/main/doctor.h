@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * doctor.h — what may stand between a configuration and a working gateway.
+ *
+ * `atlas doctor` changes nothing. Each check says a line a finding: "ok", "warn" (it works, but) or
+ * "FAIL" (it will not), what it looked at, and how to mend it.
+ *
+ * Ownership  the settings are borrowed for as long as the checks run.
+ * Threads    the main thread.
+ */
+#ifndef MAIN_DOCTOR_H
+#define MAIN_DOCTOR_H
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "main/settings.h"
+
+enum doctor_finding { DOCTOR_OK, DOCTOR_WARN, DOCTOR_FAIL };
+
+struct doctor {
+    FILE *out; /* where the lines go */
+    const struct settings *settings;
+    size_t found[DOCTOR_FAIL + 1]; /* how many of each */
+};
+
+/* Prints one line, "what: sentence". */
+void doctor_say(struct doctor *d, enum doctor_finding finding, const char *what, const char *format,
+                ...) PRINTF_LIKE(4, 5);
+
+/* The data folder: who may enter it, what is in it, how much room its disk has. */
+void doctor_check_data(struct doctor *d);
+
+/* The clock, and the limit on open files. */
+void doctor_check_machine(struct doctor *d);
+
+/* Certificates: loadable, belonging to their keys, neither expired nor about to. */
+void doctor_check_certificates(struct doctor *d);
+
+/* Addresses to answer on: free, or held by whom. */
+void doctor_check_ports(struct doctor *d);
+
+/* Writes who listens on TCP port `port`: "nginx (process 12)", or "another program" if that cannot
+ * be seen. */
+void doctor_find_holder(unsigned port, char *out, size_t size);
+
+/* Model servers: reachable, letting us in, serving the models that are configured. */
+void doctor_check_upstreams(struct doctor *d);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each upstream is asked for its /models over the very client that calls use, so what is found here
+ * (names, TLS, CA file, key) is what calls will find. One at a time, on a loop of this thread.
+ */
+#include "main/doctor.h"
+
+#include <string.h>
+
+#include "http/http_response.h"
+#include "net/net_loop.h"
+#include "upstream/attempt.h"
+#include "upstream/deployment.h"
+#include "upstream/upstream_pool.h"
+#include "json/json_value.h"
+
+#define WAIT_MS        10000 /* at most, for any one wait */
+#define LIST_BYTES_MAX (4u << 20)
+#define LIST_ROWS_MAX  200000
+#define PIECE_BYTES    65536
+#define LISTED_SHOWN   5 /* models of a list in a sentence, and bytes of each */
+#define LISTED_BYTES   100
+
+/* One upstream's answer on its way. */
+struct asked {
+    struct net_loop *loop;
+    struct attempt *attempt;
+    struct buf list; /* the body so far */
+    bool too_long;
+};
+
+/* Pulls what is there; stops the loop at the end, whichever. */
+static void on_event(void *ctx)
+{
+    struct asked *a = ctx;
+    enum attempt_state state = attempt_state(a->attempt);
+    if (state < ATTEMPT_HEAD) {
+        return;
+    }
+    enum attempt_pulled pulled = ATTEMPT_SOME;
+    while (state != ATTEMPT_FAILED && pulled == ATTEMPT_SOME && !a->too_long) {
+        size_t got = 0;
+        uint8_t *room = buf_reserve(&a->list, PIECE_BYTES);
+        if (room == NULL) {
+            a->too_long = true;
+            break;
+        }
+        pulled = attempt_pull(a->attempt, room, PIECE_BYTES, &got);
+        buf_added(&a->list, got);
+        state = attempt_state(a->attempt);
+    }
+    if (pulled != ATTEMPT_LATER || state == ATTEMPT_FAILED || a->too_long) {
+        net_loop_stop(a->loop);
+    }
+}
+
+static int64_t at_most(int64_t ms)
+{
+    return ms < WAIT_MS ? ms : WAIT_MS;
+}
+
+static bool is_loopback(const struct deployment *d)
+{
+    return strcmp(d->host, "localhost") == 0 || strncmp(d->host, "127.", 4) == 0 ||
+           strcmp(d->host, "::1") == 0;
+}
+
+static void say_failed(struct doctor *d, const char *what, const struct upstream_definition *up,
+                       enum err e)
+{
+    const char *mend = "is it running, and is `url:` right?";
+    if (e == ERR_UPSTREAM_DNS) {
+        mend = "check the host in `url:` and this machine's name servers";
+    } else if (e == ERR_UPSTREAM_TLS) {
+        mend = "does it speak https? check the name in `url:`, its certificate, and `ca_file:`";
+    } else if (e == ERR_UPSTREAM_TIMEOUT) {
+        mend = "is it busy loading a model, or is a firewall in between?";
+    } else if (e == ERR_UPSTREAM_PROTOCOL) {
+        mend = "is that port an HTTP server's, and http or https as `url:` says?";
+    }
+    doctor_say(d, DOCTOR_FAIL, what, "%s: %s — %s", up->url, err_sentence(e), mend);
+}
+
+/* Whether `name` is on the list; if not, `others` shows some that are. */
+static bool is_listed(const struct json_index *x, uint32_t data, const char *name,
+                      struct buf *others)
+{
+    size_t shown = 0;
+    for (uint32_t row = json_first(x, data); row != JSON_NONE; row = json_next(x, row)) {
+        uint32_t id = json_find(x, row, SPAN("id"));
+        if (id == JSON_NONE) {
+            continue;
+        }
+        if (json_text_is(x, id, span_of(name))) {
+            return true;
+        }
+        if (shown < LISTED_SHOWN) {
+            struct span text = span_cut(json_inside(x, id), 0, LISTED_BYTES);
+            buf_printf(others, "%s%.*s", shown++ == 0 ? "" : ", ", SPAN_ARGS(text));
+        }
+    }
+    if (shown == 0) {
+        buf_put_text(others, "nothing");
+    }
+    return false;
+}
+
+/* Says which of the upstream's models are not on its list. */
+static void check_listed(struct doctor *d, const char *what, const struct upstream_definition *up,
+                         const struct json_index *x, uint32_t data)
+{
+    const struct gateway_settings *g = &d->settings->gateway;
+    for (size_t i = 0; i < g->models_count; i++) {
+        const struct gateway_model *m = &g->models[i];
+        const char *name = m->upstream_name != NULL ? m->upstream_name : m->name;
+        struct buf others;
+        if (strcmp(m->upstream, up->name) != 0 || m->is_pattern) {
+            continue;
+        }
+        buf_init(&others, LISTED_SHOWN * (LISTED_BYTES + 2) + 1);
+        if (!is_listed(x, data, name, &others)) {
+            doctor_say(d, DOCTOR_WARN, what,
+                       "it does not list '%s', which the model '%s' asks for; it lists %.*s — set "
+                       "`upstream_name:`",
+                       name, m->name, SPAN_ARGS(buf_span(&others)));
+        }
+        buf_fini(&others);
+    }
+}
+
+static void check_list(struct doctor *d, const char *what, const struct upstream_definition *up,
+                       struct span list)
+{
+    struct json_index x;
+    json_index_init(&x, LIST_ROWS_MAX, 64);
+    uint32_t data = JSON_NONE;
+    if (json_index_parse_borrow(&x, list) == ERR_OK) {
+        data = json_find(&x, 0, SPAN("data"));
+    }
+    if (data != JSON_NONE) {
+        doctor_say(d, DOCTOR_OK, what, "%s answers and lists %zu models", up->url,
+                   (size_t)json_count(&x, data));
+        check_listed(d, what, up, &x, data);
+    } else {
+        doctor_say(d, DOCTOR_FAIL, what,
+                   "%s/models answers, but not with a list of models — should `url:` end in /v1?",
+                   up->url);
+    }
+    json_index_fini(&x);
+}
+
+static void check_answer(struct doctor *d, const char *what, const struct upstream_definition *up,
+                         const struct asked *a)
+{
+    unsigned status = attempt_head(a->attempt)->status;
+    if (a->too_long) {
+        doctor_say(d, DOCTOR_WARN, what, "%s/models answers with more than %u bytes", up->url,
+                   LIST_BYTES_MAX);
+    } else if (status == 200) {
+        check_list(d, what, up, buf_span(&a->list));
+    } else if (status == 401 || status == 403) {
+        doctor_say(d, DOCTOR_FAIL, what,
+                   "%s refuses us (%u); its api_key is %s — correct `api_key:`", up->url, status,
+                   value_secret_shown(up->api_key));
+    } else if (status == 404 || status == 405) {
+        doctor_say(d, DOCTOR_WARN, what,
+                   "%s answers, but has no /models (%u) — should `url:` end in /v1?", up->url,
+                   status);
+    } else {
+        doctor_say(d, DOCTOR_FAIL, what, "%s/models answers %u — look into that server's own log",
+                   up->url, status);
+    }
+}
+
+static void ask(struct doctor *d, const char *what, const struct upstream_definition *up,
+                struct upstream_pool *pool, struct asked *a, struct deployment *deployment)
+{
+    const struct attempt_request request = {.path = SPAN("/models")};
+    enum err e = attempt_start(pool, deployment, &request, on_event, a, &a->attempt);
+    if (e != ERR_OK) {
+        say_failed(d, what, up, e);
+        return;
+    }
+    net_loop_run(a->loop);
+    if (attempt_state(a->attempt) == ATTEMPT_FAILED) {
+        say_failed(d, what, up, attempt_error(a->attempt));
+    } else {
+        check_answer(d, what, up, a);
+    }
+    attempt_close(&a->attempt);
+}
+
+static void check_upstream(struct doctor *d, const struct upstream_definition *up,
+                           struct net_loop *loop, struct upstream_pool *pool)
+{
+    struct upstream_definition quick = *up;
+    struct deployment *deployment = NULL;
+    struct asked a = {.loop = loop};
+    char reason[DEPLOYMENT_REASON_BYTES] = "";
+    char what[160];
+    snprintf(what, sizeof(what), "upstream %s", up->name);
+    quick.connect_timeout_ms = at_most(up->connect_timeout_ms);
+    quick.first_byte_timeout_ms = at_most(up->first_byte_timeout_ms);
+    quick.idle_timeout_ms = at_most(up->idle_timeout_ms);
+    quick.total_timeout_ms = at_most(up->total_timeout_ms);
+    enum err e = deployment_open(&quick, reason, &deployment);
+    if (e != ERR_OK) {
+        doctor_say(d, DOCTOR_FAIL, what, "%s — correct it in the configuration",
+                   reason[0] != '\0' ? reason : err_sentence(e));
+        return;
+    }
+    buf_init(&a.list, LIST_BYTES_MAX);
+    ask(d, what, up, pool, &a, deployment);
+    if (!deployment->https && up->api_key.text != NULL && !is_loopback(deployment)) {
+        doctor_say(
+            d, DOCTOR_WARN, what,
+            "its key and all prompts travel unencrypted to %s — use https unless the network "
+            "is closed",
+            deployment->host);
+    }
+    buf_fini(&a.list);
+    deployment_unref(&deployment);
+}
+
+void doctor_check_upstreams(struct doctor *d)
+{
+    struct net_loop *loop = NULL;
+    struct upstream_pool *pool = NULL;
+    enum err e = net_loop_open(&loop);
+    if (e == ERR_OK) {
+        e = upstream_pool_open(loop, &pool);
+    }
+    if (e != ERR_OK) {
+        doctor_say(d, DOCTOR_FAIL, "upstreams", "cannot be asked: %s", err_sentence(e));
+    }
+    for (size_t i = 0; e == ERR_OK && i < d->settings->upstream.definitions_count; i++) {
+        check_upstream(d, &d->settings->upstream.definitions[i], loop, pool);
+    }
+    upstream_pool_close(&pool);
+    net_loop_close(&loop);
+}
