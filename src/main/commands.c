@@ -30,16 +30,6 @@ static int print_help(void)
     return MAIN_DONE;
 }
 
-int main_version(int argc, char **argv)
-{
-    int status = main_options(argc, argv, "atlas version", NULL, 0);
-    if (status == MAIN_GO_ON) {
-        puts("atlas " ATLAS_VERSION);
-        status = MAIN_DONE;
-    }
-    return status;
-}
-
 int main_run(int argc, char **argv)
 {
     if (argc < 2) {

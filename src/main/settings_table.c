@@ -28,7 +28,7 @@ const struct settings_row settings_rows[] = {
      most,                                                       \
      example,                                                    \
      help},
-const struct settings_collection settings_collections[] = {
+static const struct settings_collection collections[] = {
 #include "main/settings.def"
 };
 #undef COLLECTION
@@ -43,7 +43,6 @@ static const struct settings_section sections[] = {
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
 
 const size_t settings_rows_count = COUNT_OF(settings_rows);
-const size_t settings_collections_count = COUNT_OF(settings_collections);
 
 bool settings_is_list(const struct settings_collection *c)
 {
@@ -69,8 +68,8 @@ const struct settings_row *settings_row_find(const char *path)
 
 const struct settings_collection *settings_collection_find(const char *path)
 {
-    for (size_t i = 0; i < settings_collections_count; i++) {
-        const struct settings_collection *c = &settings_collections[i];
+    for (size_t i = 0; i < COUNT_OF(collections); i++) {
+        const struct settings_collection *c = &collections[i];
         if (strlen(path) == key_len(c) && strncmp(path, c->path, key_len(c)) == 0) {
             return c;
         }
@@ -102,10 +101,10 @@ bool settings_is_section(const char *path)
 
 const struct settings_collection *settings_collection_of(const char *path)
 {
-    for (size_t i = 0; i < settings_collections_count; i++) {
-        const char *prefix = settings_collections[i].path;
+    for (size_t i = 0; i < COUNT_OF(collections); i++) {
+        const char *prefix = collections[i].path;
         if (strncmp(path, prefix, strlen(prefix)) == 0) {
-            return &settings_collections[i];
+            return &collections[i];
         }
     }
     return NULL;

@@ -70,8 +70,6 @@ struct settings_section {
 
 extern const struct settings_row settings_rows[];
 extern const size_t settings_rows_count;
-extern const struct settings_collection settings_collections[];
-extern const size_t settings_collections_count;
 
 /* The row, collection or section whose path is `path`, or NULL. A collection is found by the path
  * of its own key ("listen"), too. */
