@@ -78,8 +78,8 @@ static void edit_tool(struct openai_stream *s, const struct json_index *x, uint3
     *word |= bit;
     if (openai_member(x, tool, SPAN("id")) == JSON_NONE) {
         remove_if_there(x, tool, SPAN("id"), edits);
-        (void)snprintf(room, sizeof(room), "\"id\":\"call_%.*s_%lld\"",
-                       SPAN_ARGS(s->plan->call_id), (long long)index); /* 26 characters fit */
+        (void)snprintf(room, sizeof(room), "\"id\":\"call_%.*s_%lld\"", SPAN_ARGS(s->plan->call_id),
+                       (long long)index); /* 26 characters fit */
         add_text(edits, tool, room);
     }
 }
