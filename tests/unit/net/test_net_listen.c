@@ -102,11 +102,11 @@ static void connections_are_accepted_until_the_listener_closes(void **state)
         clients[i] = connect_to(&at);
         assert_true(clients[i] >= 0);
     }
-    turn_until(loop, got.count == 3);
+    TURN_UNTIL(loop, got.count == 3);
     assert_true((fcntl(got.last, F_GETFL) & O_NONBLOCK) != 0);
     got.closes = listener; /* from within the handler */
     int last = connect_to(&at);
-    turn_until(loop, got.count == 4);
+    TURN_UNTIL(loop, got.count == 4);
     assert_int_equal(connect_to(&at), -1);
     for (size_t i = 0; i < ROWS(clients); i++) {
         (void)close(clients[i]);

@@ -66,7 +66,7 @@ static void a_task_that_defers_itself_does_not_hold_the_loop(void **state)
     net_loop_defer(loop, &job.task);
     (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
     assert_int_equal(job.runs, 1); /* one a turn */
-    turn_until(loop, job.runs == 6);
+    TURN_UNTIL(loop, job.runs == 6);
     net_loop_close(&loop);
 }
 

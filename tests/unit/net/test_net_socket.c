@@ -168,7 +168,7 @@ static void connecting_succeeds_or_is_refused(void **state)
     struct side s = {.socket = NULL};
     const struct sockaddr *address = (const struct sockaddr *)&at.storage;
     assert_int_equal(net_connect(loop, address, at.len, on_ready, &s, &s.socket), ERR_OK);
-    turn_until(loop, (s.told & NET_WRITABLE) != 0);
+    TURN_UNTIL(loop, (s.told & NET_WRITABLE) != 0);
     assert_int_equal(net_connect_result(s.socket), ERR_OK);
     char peer[64];
     net_peer_text(s.socket, peer, sizeof(peer));
@@ -178,7 +178,7 @@ static void connecting_succeeds_or_is_refused(void **state)
     enum err e = net_connect(loop, address, at.len, on_ready, &s, &s.socket);
     if (e == ERR_OK) {
         s.told = 0;
-        turn_until(loop, s.told != 0);
+        TURN_UNTIL(loop, s.told != 0);
         e = net_connect_result(s.socket);
     }
     assert_int_equal(e, ERR_NET_REFUSED);
@@ -196,13 +196,13 @@ static void a_reset_fails_the_peers_read(void **state)
     assert_int_equal(
         net_connect(loop, (const struct sockaddr *)&at.storage, at.len, on_ready, &a, &a.socket),
         ERR_OK);
-    turn_until(loop, (a.told & NET_WRITABLE) != 0);
+    TURN_UNTIL(loop, (a.told & NET_WRITABLE) != 0);
     net_want(a.socket, false, false);
     int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     side_open(loop, &b, fd, on_ready);
     net_socket_reset(&b.socket);
     a.told = 0;
-    turn_until(loop, (a.told & NET_HANGUP) != 0);
+    TURN_UNTIL(loop, (a.told & NET_HANGUP) != 0);
     char byte;
     size_t got;
     assert_int_equal(net_read(a.socket, &byte, 1, &got), NET_FAILED);
@@ -337,7 +337,7 @@ static void bytes_that_tls_holds_are_told_like_others(void **state)
     net_socket_attach(client.socket, on_ready, &client);
     client.told = client.events = 0;
     net_want(client.socket, true, false);
-    turn_until(loop, client.told == NET_READABLE);
+    TURN_UNTIL(loop, client.told == NET_READABLE);
     char text[5];
     size_t got;
     assert_int_equal(net_read(client.socket, text, 2, &got), NET_OK);
@@ -412,7 +412,7 @@ static void names_are_looked_up_and_may_be_forgotten(void **state)
     assert_int_equal(local.calls, 0);
     net_resolve_cancel(&other);
     assert_null(other);
-    turn_until(loop, local.calls == 1);
+    TURN_UNTIL(loop, local.calls == 1);
     assert_int_equal(local.e, ERR_OK);
     assert_true(local.count > 0);
     turn_settle(loop);

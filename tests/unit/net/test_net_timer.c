@@ -74,7 +74,7 @@ static void timers_ring_in_the_order_they_are_due(void **state)
             stopped++;
         }
     }
-    turn_until(loop, rung.count == TIMERS - stopped);
+    TURN_UNTIL(loop, rung.count == TIMERS - stopped);
     for (size_t i = 1; i < rung.count; i++) {
         assert_true(rung.order[i - 1]->due.us <= rung.order[i]->due.us);
     }
@@ -95,7 +95,7 @@ static void moving_a_timer_later_does_not_touch_the_heap(void **state)
     mono_us armed = bell.timer.armed;
     bell_set(&bell, clock_mono(), 40);
     assert_int_equal(bell.timer.armed.us, armed.us);
-    turn_until(loop, bell.rings == 1); /* on_bell() checks that it is not too early */
+    TURN_UNTIL(loop, bell.rings == 1); /* on_bell() checks that it is not too early */
     net_timer_fini(&bell.timer);
     net_loop_close(&loop);
 }
@@ -109,7 +109,7 @@ static void moving_a_timer_earlier_rings_it_earlier(void **state)
     mono_us now = clock_mono();
     bell_set(&bell, now, 60000);
     bell_set(&bell, now, 5);
-    turn_until(loop, bell.rings == 1);
+    TURN_UNTIL(loop, bell.rings == 1);
     assert_true(clock_since(now, clock_mono()) < 5000000);
     net_timer_fini(&bell.timer);
     net_loop_close(&loop);
@@ -128,13 +128,13 @@ static void a_ringing_timer_may_end_and_set_any(void **state)
     bells[0].ends = &bells[1]; /* due in the same turn, perhaps */
     bells[2].ends = &bells[2]; /* itself */
     bells[2].sets = &bells[3];
-    turn_until(loop, bells[3].rings == 1);
+    TURN_UNTIL(loop, bells[3].rings == 1);
     assert_int_equal(bells[0].rings, 1);
     assert_int_equal(bells[1].rings, 0);
     assert_int_equal(bells[2].rings, 1);
     bells[3].sets = &bells[3]; /* itself, anew */
     bell_set(&bells[3], clock_mono(), 0);
-    turn_until(loop, bells[3].rings == 3);
+    TURN_UNTIL(loop, bells[3].rings == 3);
     for (size_t i = 0; i < ROWS(bells); i++) {
         net_timer_fini(&bells[i].timer);
     }
@@ -151,11 +151,11 @@ static void a_stopped_timer_may_be_set_again(void **state)
     bell_set(&bells[0], now, 1);
     bell_set(&bells[1], now, 10);
     net_timer_stop(&bells[0].timer);
-    turn_until(loop, bells[1].rings == 1);
+    TURN_UNTIL(loop, bells[1].rings == 1);
     assert_int_equal(bells[0].rings, 0);
     assert_int_equal(bells[0].timer.place, 0); /* its old time came: it left the heap */
     bell_set(&bells[0], clock_mono(), 1);
-    turn_until(loop, bells[0].rings == 1);
+    TURN_UNTIL(loop, bells[0].rings == 1);
     net_timer_fini(&bells[0].timer);
     net_timer_fini(&bells[1].timer);
     net_loop_close(&loop);

@@ -8,7 +8,7 @@
 #include "net/net_internal.h"
 
 /* Turns the loop until the condition holds, which must not take long. */
-#define turn_until(loop, cond)                                         \
+#define TURN_UNTIL(loop, cond)                                         \
     do {                                                               \
         mono_us begin_ = clock_mono();                                 \
         while (!(cond)) {                                              \

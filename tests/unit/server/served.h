@@ -234,7 +234,7 @@ static inline void served_settle(struct served *w)
 }
 
 /* Turns the loop until `*flag` is not 0, which must not take long. */
-#define served_until(w, cond)                                          \
+#define SERVED_UNTIL(w, cond)                                          \
     do {                                                               \
         mono_us begin_ = clock_mono();                                 \
         while (!(cond)) {                                              \

@@ -195,7 +195,7 @@ static void a_body_that_stops_coming_is_408(void **state)
     served_open(&w, &settings);
     int fd = served_connect(&w);
     say(&w, fd, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na");
-    served_until(&w, w.answers[0].failed != ERR_OK);
+    SERVED_UNTIL(&w, w.answers[0].failed != ERR_OK);
     assert_int_equal(w.answers[0].failed, ERR_HTTP_BODY_TIMEOUT);
     struct heard heard;
     hear(&w, fd, &heard);
@@ -293,7 +293,7 @@ static void a_client_that_takes_nothing_for_too_long_is_gone(void **state)
     served_open(&w, &settings);
     int fd = served_connect(&w);
     say(&w, fd, "GET /big/3000000 HTTP/1.1\r\nHost: h\r\n\r\n");
-    served_until(&w, w.answers[0].was_gone);
+    SERVED_UNTIL(&w, w.answers[0].was_gone);
     assert_int_equal(served_connections, 0);
     /* The same when the handler has finished long ago. */
     int second = served_connect(&w);
@@ -304,7 +304,7 @@ static void a_client_that_takes_nothing_for_too_long_is_gone(void **state)
     exchange_put(w.answers[1].x, &piece, 1);
     exchange_finish(w.answers[1].x);
     assert_int_equal(served_connections, 1);
-    served_until(&w, served_connections == 0);
+    SERVED_UNTIL(&w, served_connections == 0);
     (void)close(fd);
     (void)close(second);
     served_close(&w);

@@ -87,7 +87,7 @@ static void client_ask(struct served *w, struct client *c, const char *text, con
     if (c->agreed) {
         net_want(c->socket, true, true);
     }
-    served_until(w, client_heard(c, reply) || c->failed || c->ended);
+    SERVED_UNTIL(w, client_heard(c, reply) || c->failed || c->ended);
 }
 
 /* Listens on a free port. */
@@ -131,10 +131,10 @@ static void a_plain_listener_serves_and_names_its_clients(void **state)
     listen_anywhere(&w, NULL, &at);
     client_open(&w, &c, &at, NULL, NULL);
     buf_put_text(&c.says, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
-    served_until(&w, w.answers_count == 1);
+    SERVED_UNTIL(&w, w.answers_count == 1);
     assert_string_equal(exchange_peer(w.answers[0].x), "127.0.0.1");
     answer_with(&w.answers[0], "hello");
-    served_until(&w, client_heard(&c, "\r\n\r\nhello"));
+    SERVED_UNTIL(&w, client_heard(&c, "\r\n\r\nhello"));
     client_close(&c);
     served_close(&w);
 }
@@ -149,9 +149,9 @@ static void a_reset_is_seen_as_one(void **state)
     listen_anywhere(&w, NULL, &at);
     client_open(&w, &c, &at, NULL, NULL);
     buf_put_text(&c.says, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
-    served_until(&w, w.answers_count == 1);
+    SERVED_UNTIL(&w, w.answers_count == 1);
     exchange_reset(w.answers[0].x);
-    served_until(&w, c.ended);
+    SERVED_UNTIL(&w, c.ended);
     assert_false(client_heard(&c, "HTTP"));
     client_close(&c);
     served_close(&w);
@@ -184,9 +184,9 @@ static void tls_carries_the_same_exchanges(void **state)
     assert_true(client_heard(&c, "the finish"));
     buf_clear(&c.hears);
     client_ask(&w, &c, "GET /big/2000000 HTTP/1.1\r\nHost: h\r\n\r\n", "\r\n\r\n");
-    served_until(&w, buf_span(&c.hears).len > 2000000);
+    SERVED_UNTIL(&w, buf_span(&c.hears).len > 2000000);
     client_ask(&w, &c, "GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "/last");
-    served_until(&w, c.ended);
+    SERVED_UNTIL(&w, c.ended);
     client_close(&c);
     served_close(&w);
     net_tls_unref(&ours);
@@ -224,7 +224,7 @@ static void the_name_asked_for_chooses_the_certificate(void **state)
         client_close(&c);
         net_tls_unref(&theirs);
     }
-    served_until(&w, served_connections == 0);
+    SERVED_UNTIL(&w, served_connections == 0);
     served_close(&w);
     net_tls_unref(&ours);
     certificate_remove(&certs[0]);
@@ -279,10 +279,10 @@ static void who_does_not_speak_tls_is_closed(void **state)
     int64_t failed = counter_sum(COUNT_TLS_FAILED);
     client_open(&w, &plain, &at, NULL, NULL);
     buf_put_text(&plain.says, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
-    served_until(&w, plain.ended);
+    SERVED_UNTIL(&w, plain.ended);
     assert_int_equal(counter_sum(COUNT_TLS_FAILED), failed + 1);
     client_open(&w, &silent, &at, NULL, NULL);
-    served_until(&w, silent.ended); /* by the handshake's timeout */
+    SERVED_UNTIL(&w, silent.ended); /* by the handshake's timeout */
     assert_int_equal(counter_sum(COUNT_TLS_FAILED), failed + 2);
     assert_int_equal(w.answers_count, 0);
     client_close(&plain);
@@ -305,9 +305,9 @@ static void a_client_of_tls_that_leaves_is_gone(void **state)
     listen_anywhere(&w, ours, &at);
     client_open(&w, &c, &at, theirs, "gateway.example");
     buf_put_text(&c.says, "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n");
-    served_until(&w, w.answers_count == 1);
+    SERVED_UNTIL(&w, w.answers_count == 1);
     client_close(&c);
-    served_until(&w, w.answers[0].was_gone);
+    SERVED_UNTIL(&w, w.answers[0].was_gone);
     served_close(&w);
     net_tls_unref(&ours);
     net_tls_unref(&theirs);
