@@ -300,6 +300,19 @@ static enum err apply_reload(struct child *c, struct settings *next, struct net_
     return e;
 }
 
+/* Settings that a reload cannot change: the rest of the new ones is in force all the same. */
+static void warn_of_restart(const struct settings *in_force, const struct settings *next)
+{
+    struct buf paths;
+    buf_init(&paths, 2048);
+    settings_restart_needed(in_force, next, &paths);
+    if (buf_span(&paths).len > 0) {
+        log_warn("restart_needed", "%.*s changed, which takes effect with the next start",
+                 SPAN_ARGS(buf_span(&paths)));
+    }
+    buf_fini(&paths);
+}
+
 /* A configuration that is not valid changes nothing. */
 static void reload(struct child *c)
 {
@@ -325,6 +338,7 @@ static void reload(struct child *c)
     }
     log_setup(next->log.level, next->log.format == SETTINGS_LOG_JSON);
     memory_set_allowance((uint64_t)next->gateway.buffered_bytes_max);
+    warn_of_restart(c->settings, next);
     settings_close(&c->settings);
     c->settings = next;
     log_info("reloaded", "%s is in force", c->config_path);

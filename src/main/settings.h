@@ -9,7 +9,7 @@
  * Ownership  settings_open() hands one allocation to the caller, who gives it back to
  *            settings_close(). All strings live in it. Read only once handed out: a reload opens a
  *            second one and swaps.
- * Limits     a file of 1 MiB, 100,000 values, 256 listeners, 4,096 upstreams, 65,536 models.
+ * Limits     a file of 1 MiB, 100,000 values, 64 listeners, 4,096 upstreams, 65,536 models.
  * Threads    any; read only.
  */
 #ifndef MAIN_SETTINGS_H
@@ -59,5 +59,10 @@ MUST_USE enum err settings_open(const char *path, struct buf *problems, struct s
 
 /* Frees `*s`, wiping its secrets, and sets it to NULL. Does nothing if it is NULL already. */
 void settings_close(struct settings **s);
+
+/* Puts the paths of the settings that differ and take effect with a restart only: "data, workers";
+ * nothing if there is none. A listener's address, and whether it speaks TLS, are `listen`. */
+void settings_restart_needed(const struct settings *in_force, const struct settings *next,
+                             struct buf *out);
 
 #endif

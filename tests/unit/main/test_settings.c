@@ -222,6 +222,45 @@ static void a_thousand_models_are_read(void **state)
     settings_file_end(&f);
 }
 
+static void what_needs_a_restart_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *after, *named;
+    } rows[] = {
+        {"", "", ""},
+        {"zone: a\nclient: {head_max: 2KiB}\n", "zone: b\nclient: {head_max: 3KiB}\n", ""},
+        {"data: /a\n", "data: /b\n", "data, pid_file, log.access"},
+        {"workers: 1\nlog: {file: a}\n", "workers: 2\n", "workers, log.file"},
+        {"", "admin: {address: '127.0.0.1:9'}\njournal: {slots: 64}\n",
+         "admin.address, journal.slots"},
+        {"listen: [{address: '127.0.0.1:1', tls: {certificate: a, key: b}}]\n",
+         "listen: [{address: '127.0.0.1:1', tls: {certificate: c, key: d}}]\n", ""},
+        {"listen: [{address: '127.0.0.1:1', tls: {certificate: a, key: b}}]\n",
+         "listen: [{address: '127.0.0.1:1'}]\n", "listen"},
+        {"listen: [{address: '127.0.0.1:1'}]\n",
+         "listen: [{address: '127.0.0.1:1'}, {address: '127.0.0.1:2'}]\n", "listen"},
+        {"", "listen: [{address: '127.0.0.1:8080'}]\n", ""},
+    };
+    struct settings_file f;
+    settings_file_begin(&f);
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        struct settings *before = open_valid(&f, rows[r].before);
+        struct settings *after = open_valid(&f, rows[r].after);
+        struct buf named;
+        buf_init(&named, 1024);
+        settings_restart_needed(before, after, &named);
+        if (!span_is(buf_span(&named), rows[r].named)) {
+            fail_msg("\"%s\" to \"%s\": %.*s", rows[r].before, rows[r].after,
+                     SPAN_ARGS(buf_span(&named)));
+        }
+        buf_fini(&named);
+        settings_close(&before);
+        settings_close(&after);
+    }
+    settings_file_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +271,7 @@ int main(void)
         cmocka_unit_test(texts_come_from_the_environment_and_from_files),
         cmocka_unit_test(a_file_that_is_not_there_or_no_file_is_named),
         cmocka_unit_test(a_thousand_models_are_read),
+        cmocka_unit_test(what_needs_a_restart_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
