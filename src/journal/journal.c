@@ -47,6 +47,8 @@ struct journal {
     bool started;
     bool has_reserve;
     pthread_t thread;
+    pthread_mutex_t lock; /* for `ended` */
+    pthread_cond_t ended; /* a group, or all hope: for journal_settle() */
 };
 
 /* ---- groups ---- */
@@ -160,9 +162,18 @@ static void sleep_until_published(struct journal *j)
     (void)atomic_exchange(&j->bell.mood, JOURNAL_BUSY);
 }
 
+static void wake_settlers(struct journal *j)
+{
+    CHECK(pthread_mutex_lock(&j->lock) == 0);
+    CHECK(pthread_cond_broadcast(&j->ended) == 0);
+    CHECK(pthread_mutex_unlock(&j->lock) == 0);
+}
+
 static void set_trouble(struct journal *j, enum err trouble)
 {
-    atomic_store(&j->bell.trouble, (uint32_t)trouble);
+    if (atomic_exchange(&j->bell.trouble, (uint32_t)trouble) != (uint32_t)trouble) {
+        wake_settlers(j);
+    }
 }
 
 /* Writes the group, waiting for room on a full disk for as long as the process does not end. */
@@ -200,6 +211,7 @@ static void end_group(struct journal *j)
         journal_lane_free_to(&j->lanes[i], w->commit.lane[i].ticket);
     }
     journal_writer_clear(w);
+    wake_settlers(j);
 }
 
 /* Nothing will be durable any more: who waits must hear it. */
@@ -355,6 +367,7 @@ enum err journal_open(const char *folder, const struct journal_settings *setting
     j->folder_fd = -1;
     j->interval_ms = settings->commit_interval_ms;
     CHECK(sem_init(&j->bell.wake, 0, 0) == 0);
+    CHECK(pthread_mutex_init(&j->lock, NULL) == 0 && pthread_cond_init(&j->ended, NULL) == 0);
     enum err e = open_all(j, folder, settings, lanes, report);
     if (e != ERR_OK) {
         journal_close(&j);
@@ -377,18 +390,23 @@ void journal_on_commit(struct journal *j, size_t lane, journal_on_durable *on_du
     j->lanes[lane].on_durable_ctx = ctx;
 }
 
-enum err journal_append(struct journal *j, struct journal_record *record)
+enum err journal_append(struct journal *j, struct journal_record *records, size_t count)
 {
     CHECK(!j->started);
-    journal_writer_add(&j->writer, record);
-    enum err e = journal_writer_commit(&j->writer);
-    if (e == ERR_OK) {
+    for (size_t i = 0; i < count; i++) {
+        journal_writer_add(&j->writer, &records[i]);
+        if (!journal_writer_is_full(&j->writer) && i + 1 < count) {
+            continue;
+        }
+        enum err e = journal_writer_commit(&j->writer);
+        if (e != ERR_OK) {
+            j->writer.commit.last_sequence -= j->writer.commit.records;
+            journal_writer_clear(&j->writer);
+            return e;
+        }
         end_group(j);
-    } else {
-        j->writer.commit.last_sequence--;
-        journal_writer_clear(&j->writer);
     }
-    return e;
+    return ERR_OK;
 }
 
 enum err journal_start(struct journal *j)
@@ -396,6 +414,32 @@ enum err journal_start(struct journal *j)
     CHECK(!j->started);
     j->started = pthread_create(&j->thread, NULL, run, j) == 0;
     return j->started ? ERR_OK : ERR_NO_MEMORY;
+}
+
+/* Whether all tickets up to `published` have been told of. */
+static bool is_settled(const struct journal *j, const uint64_t *published)
+{
+    for (size_t i = 0; i < j->lane_count; i++) {
+        if (atomic_load(&j->lanes[i].freed) < published[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum err journal_settle(struct journal *j)
+{
+    uint64_t published[JOURNAL_WORKERS_MAX];
+    for (size_t i = 0; i < j->lane_count; i++) {
+        published[i] = atomic_load(&j->lanes[i].published);
+    }
+    journal_ring(&j->bell, true);
+    CHECK(pthread_mutex_lock(&j->lock) == 0);
+    while (j->started && !is_settled(j, published) && journal_state(j) == ERR_OK) {
+        CHECK(pthread_cond_wait(&j->ended, &j->lock) == 0);
+    }
+    CHECK(pthread_mutex_unlock(&j->lock) == 0);
+    return journal_state(j);
 }
 
 struct journal_lane *journal_lane(struct journal *j, size_t lane)
@@ -438,7 +482,9 @@ void journal_close(struct journal **j)
     if (ended->folder_fd >= 0) {
         (void)close(ended->folder_fd);
     }
-    (void)sem_destroy(&ended->bell.wake); /* nobody waits on it */
+    (void)sem_destroy(&ended->bell.wake); /* nobody waits on these */
+    (void)pthread_cond_destroy(&ended->ended);
+    (void)pthread_mutex_destroy(&ended->lock);
     memory_free(ended->lanes);
     memory_free(ended->folder);
     memory_free(ended);

@@ -20,7 +20,8 @@
  *            Lanes belong to the journal. The data folder is locked by the caller.
  * Limits     256 lanes.
  * Threads    open, listen, on_commit, append, start, close: one thread, in this order.
- *            journal_state(), journal_last(): any. Callbacks come on the journal thread.
+ *            journal_state(), journal_last(), journal_settle(): any, until close. Callbacks come on
+ *            the journal thread.
  * Sources    docs/formats/journal.md; fdatasync: "PostgreSQL's fsync() surprise" (LWN, 2018).
  */
 #ifndef JOURNAL_JOURNAL_H
@@ -77,12 +78,12 @@ void journal_listen(struct journal *j, const struct journal_listener *listener);
 void journal_on_commit(struct journal *j, size_t lane, journal_on_durable *on_durable, void *ctx);
 
 /*
- * Writes one record at once and waits for the disk; before journal_start() only. Listeners hear of
- * it. Sets the record's sequence.
+ * Writes records at once and waits for the disk; before journal_start() only. Listeners hear of
+ * them. Sets their sequences. On failure the first ones may have been written.
  *
- *   ERR_DISK, ERR_DISK_FULL, ERR_NO_MEMORY
+ *   ERR_DISK, ERR_DISK_FULL
  */
-MUST_USE enum err journal_append(struct journal *j, struct journal_record *record);
+MUST_USE enum err journal_append(struct journal *j, struct journal_record *records, size_t count);
 
 /* Starts the journal thread. ERR_NO_MEMORY: it cannot be started. */
 MUST_USE enum err journal_start(struct journal *j);
@@ -92,6 +93,14 @@ struct journal_lane *journal_lane(struct journal *j, size_t lane);
 
 /* ERR_OK; ERR_DISK_FULL while no call may start; ERR_DISK when the process must end. */
 enum err journal_state(const struct journal *j);
+
+/*
+ * Waits until all that was published before is on the disk and listeners were told of it: two
+ * commits at most. Not for a thread that runs a loop.
+ *
+ *   ERR_DISK, ERR_DISK_FULL  as journal_state(): it is not
+ */
+MUST_USE enum err journal_settle(struct journal *j);
 
 /* The last sequence number on the disk; 0 before the first. */
 uint64_t journal_last(const struct journal *j);

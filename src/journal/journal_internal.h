@@ -80,9 +80,9 @@ struct journal_lane {
     _Atomic uint64_t durable;   /* last ticket on the disk */
     _Atomic uint64_t collected; /* last ticket that the thread has seen */
     _Atomic uint32_t returned;  /* head of the slots freed */
+    _Atomic uint64_t freed;     /* last ticket that listeners were told of and whose slot is free */
 
-    /* the thread's; the last two set before it starts */
-    uint64_t freed; /* last ticket whose slot was freed */
+    /* the thread's; set before it starts */
     journal_on_durable *on_durable;
     void *on_durable_ctx;
 };

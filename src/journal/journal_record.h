@@ -64,7 +64,7 @@ struct journal_record {
     int64_t tokens_reserved; /* held while the call ran */
     int64_t bytes_in;        /* the client's request body */
     int64_t bytes_out;       /* the reply's body as sent to the client */
-    int64_t cost_micro;      /* micro-units of the model's currency */
+    int64_t cost_micro;      /* micro-units of the model's currency; an intent's: held */
 
     int64_t cut_segment; /* a recovery's: first sequence of the segment that was cut, */
     int64_t cut_offset;  /* where, */

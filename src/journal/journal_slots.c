@@ -153,13 +153,14 @@ void journal_lane_durable(struct journal_lane *lane, uint64_t last)
 
 void journal_lane_free_to(struct journal_lane *lane, uint64_t last)
 {
-    if (lane->freed == last) {
+    uint64_t ticket = atomic_load_explicit(&lane->freed, memory_order_relaxed);
+    if (ticket == last) {
         return;
     }
     uint32_t head = JOURNAL_NO_SLOT;
     uint32_t tail = JOURNAL_NO_SLOT;
-    while (lane->freed < last) {
-        uint32_t index = lane->ring[++lane->freed & lane->mask];
+    while (ticket < last) {
+        uint32_t index = lane->ring[++ticket & lane->mask];
         atomic_store_explicit(&lane->slots[index].state, JOURNAL_FREE, memory_order_release);
         lane->next[index] = head;
         head = index;
@@ -170,6 +171,7 @@ void journal_lane_free_to(struct journal_lane *lane, uint64_t last)
         lane->next[tail] = before;
     } while (!atomic_compare_exchange_weak_explicit(&lane->returned, &before, head,
                                                     memory_order_release, memory_order_relaxed));
+    atomic_store(&lane->freed, last);
 }
 
 /* ---- the file ---- */

@@ -328,7 +328,7 @@ static void a_torn_tail_leaves_a_record_of_its_cutting(void **state)
     char path[128];
     struct journal_record r = record_of(JOURNAL_INTENT, 1);
     struct journal *j = open_journal(&f, 1, &report);
-    assert_int_equal(journal_append(j, &r), ERR_OK);
+    assert_int_equal(journal_append(j, &r, 1), ERR_OK);
     assert_int_equal(r.sequence, 1);
     journal_close(&j);
     (void)snprintf(path, sizeof(path), "%s/0000000000000001.seg", f.journal);

@@ -76,7 +76,7 @@ static struct journal_record largest(enum journal_kind kind)
     memset(r.call_id, 0xff, sizeof(r.call_id));
     r.attempt = UINT8_MAX;
     r.stream = r.tokens_in_estimated = 1;
-    r.attempt_ms = r.bytes_in = r.tokens_in = r.tokens_reserved = JOURNAL_NUMBER_MAX;
+    r.attempt_ms = r.bytes_in = r.cost_micro = r.tokens_in = r.tokens_reserved = JOURNAL_NUMBER_MAX;
     char worst[256];
     memset(worst, 1, sizeof(worst));
     struct span text = span_make(worst, sizeof(worst));
@@ -94,7 +94,7 @@ static struct journal_record largest(enum journal_kind kind)
         r.outcome = JOURNAL_OUTCOME_CLIENT_GONE;
         r.tokens_out_estimated = 1;
         r.first_byte_ms = r.ended_ms = r.tokens_out = r.tokens_cached = JOURNAL_NUMBER_MAX;
-        r.bytes_out = r.cost_micro = JOURNAL_NUMBER_MAX;
+        r.bytes_out = JOURNAL_NUMBER_MAX;
         journal_set_text(r.peer, text);
         journal_set_text(r.error, text);
     }

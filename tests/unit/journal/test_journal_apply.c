@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_journal_apply.c — the store says what the journal says, each record once. */
+#include "unit.h"
+
+#include "folder.h"
+
+#include <sched.h>
+#include <semaphore.h>
+
+#include "journal/journal_apply.h"
+#include "journal/journal_batch.h"
+#include "store/store_thread.h"
+#include "store/store_usage.h"
+
+struct sums {
+    size_t rows, open;
+    int64_t calls, interrupted, failed, estimated, tokens_in, tokens_out, cost;
+};
+
+static enum err add_usage(void *context, const struct store_usage *u)
+{
+    struct sums *s = context;
+    s->rows++;
+    s->calls += u->calls;
+    s->interrupted += u->interrupted;
+    s->failed += u->failed;
+    s->estimated += u->estimated;
+    s->tokens_in += u->tokens_in;
+    s->tokens_out += u->tokens_out;
+    s->cost += u->cost_microusd;
+    return ERR_OK;
+}
+
+static enum err add_open(void *context, const struct store_open_call *call)
+{
+    struct sums *s = context;
+    assert_true(call->sequence > 0);
+    s->open++;
+    return ERR_OK;
+}
+
+static struct sums sums_of(struct store *s)
+{
+    struct sums sums = {0};
+    const struct store_usage_filter all = {.first_day = INT32_MIN, .last_day = INT32_MAX};
+    assert_int_equal(store_usage_list(s, &all, add_usage, &sums), ERR_OK);
+    assert_int_equal(store_open_call_list(s, add_open, &sums), ERR_OK);
+    return sums;
+}
+
+static struct store *store_new(void)
+{
+    struct store *s;
+    const struct store_settings settings = {.driver = "memory"};
+    assert_int_equal(store_open(&settings, &s), ERR_OK);
+    return s;
+}
+
+static uint64_t sequence_of(struct store *s)
+{
+    uint64_t sequence;
+    assert_int_equal(store_sequence(s, &sequence), ERR_OK);
+    return sequence;
+}
+
+static struct journal_record numbered(enum journal_kind kind, uint64_t call, int64_t sequence)
+{
+    struct journal_record r = record_of(kind, call);
+    r.sequence = sequence;
+    r.tokens_in = 10;
+    r.tokens_reserved = 110;
+    r.tokens_out = kind == JOURNAL_COMPLETION ? 20 : 0;
+    r.cost_micro = kind == JOURNAL_COMPLETION ? 7 : 70;
+    return r;
+}
+
+static void add(struct journal_batch *b, struct journal_record r)
+{
+    r.sequence = (int64_t)b->last + 1;
+    assert_int_equal(journal_batch_add(b, &r), ERR_OK);
+}
+
+static void a_batch_sums_and_keeps_what_is_open(void **state)
+{
+    (void)state;
+    struct store *s = store_new();
+    struct journal_batch b;
+    struct journal_record r;
+    journal_batch_init(&b);
+    add(&b, numbered(JOURNAL_INTENT, 1, 0));
+    add(&b, numbered(JOURNAL_INTENT, 2, 0));
+    add(&b, numbered(JOURNAL_INTENT, 3, 0));
+    add(&b, numbered(JOURNAL_COMPLETION, 1, 0));
+    r = numbered(JOURNAL_COMPLETION, 4, 0); /* refused before any attempt: no usage */
+    r.attempt = 0;
+    r.outcome = JOURNAL_OUTCOME_REFUSED;
+    add(&b, r);
+    assert_int_equal(journal_batch_apply(&b, s), ERR_OK);
+    struct sums sums = sums_of(s);
+    assert_int_equal(sums.calls, 1);
+    assert_int_equal(sums.open, 2);
+    assert_int_equal(sequence_of(s), 5);
+
+    uint64_t last = b.last;
+    journal_batch_fini(&b);
+    b.last = last; /* the next batch follows */
+    r = numbered(JOURNAL_INTENT, 2, 0);
+    r.attempt = 2;
+    add(&b, r);
+    r = numbered(JOURNAL_COMPLETION, 2, 0);
+    r.attempt = 2;
+    r.outcome = JOURNAL_OUTCOME_CLIENT_GONE;
+    r.tokens_out_estimated = 1;
+    add(&b, r);
+    r = numbered(JOURNAL_COMPLETION, 3, 0);
+    r.outcome = JOURNAL_OUTCOME_FAILED;
+    journal_set_text(r.model, SPAN("another"));
+    add(&b, r);
+    assert_int_equal(journal_batch_apply(&b, s), ERR_OK);
+    sums = sums_of(s);
+    assert_int_equal(sums.rows, 2);
+    assert_int_equal(sums.calls, 3);
+    assert_int_equal(sums.interrupted, 1);
+    assert_int_equal(sums.failed, 1);
+    assert_int_equal(sums.estimated, 1);
+    assert_int_equal(sums.tokens_in, 30);
+    assert_int_equal(sums.tokens_out, 60);
+    assert_int_equal(sums.cost, 21);
+    assert_int_equal(sums.open, 0);
+    assert_int_equal(sequence_of(s), 8);
+    journal_batch_fini(&b);
+    store_close(&s);
+}
+
+static struct journal *open_journal(const struct folder *f)
+{
+    struct journal *j;
+    struct journal_report report;
+    assert_int_equal(journal_open(f->path, &journal_quick, 1, &report, &j), ERR_OK);
+    return j;
+}
+
+static void one_call(struct journal_lane *lane, uint64_t call)
+{
+    struct journal_slot *intent;
+    struct journal_slot *completion;
+    while (journal_take(lane, &intent) != ERR_OK) {
+        (void)sched_yield();
+    }
+    while (journal_take(lane, &completion) != ERR_OK) {
+        (void)sched_yield();
+    }
+    *journal_slot_record(intent) = numbered(JOURNAL_INTENT, call, 0);
+    *journal_slot_record(completion) = numbered(JOURNAL_COMPLETION, call, 0);
+    journal_arm(completion, journal_publish(lane, intent));
+    (void)journal_publish(lane, completion);
+}
+
+/* What a job of the store thread reports to the test. */
+struct asked {
+    struct journal_apply *apply;
+    struct sums sums;
+    uint64_t sequence;
+    sem_t done;
+};
+
+static enum err ask(struct store *s, void *context)
+{
+    struct asked *a = context;
+    enum err e = journal_apply_now(a->apply, s);
+    a->sums = sums_of(s);
+    a->sequence = sequence_of(s);
+    return e;
+}
+
+static void answer(void *context, enum err result)
+{
+    struct asked *a = context;
+    assert_int_equal(result, ERR_OK);
+    assert_int_equal(sem_post(&a->done), 0);
+}
+
+static void a_running_journal_is_applied_up_to_the_last_record_published(void **state)
+{
+    (void)state;
+    struct folder f = folder_new();
+    struct store *s = store_new();
+    struct store_thread *t;
+    struct journal_apply_report report;
+    struct asked asked;
+    struct journal *j = open_journal(&f);
+    assert_int_equal(sem_init(&asked.done, 0, 0), 0);
+    assert_int_equal(journal_apply_open(j, s, &report, &asked.apply), ERR_OK);
+    assert_int_equal(report.replayed, 0);
+    assert_int_equal(journal_start(j), ERR_OK);
+    assert_int_equal(store_thread_open(&s, 8, &t), ERR_OK);
+    journal_apply_attach(asked.apply, t);
+    const struct store_job job = {.run = ask, .done = answer, .context = &asked};
+    for (uint64_t call = 1; call <= 300; call++) {
+        one_call(journal_lane(j, 0), call);
+        if (call % 7 == 0) {
+            journal_apply_step(asked.apply);
+        }
+        if (call % 100 == 0) {
+            assert_int_equal(store_thread_post(t, &job), ERR_OK);
+            while (sem_wait(&asked.done) != 0) {
+            }
+            assert_int_equal(asked.sums.calls, call);
+            assert_int_equal(asked.sums.open, 0);
+            assert_int_equal(asked.sequence, 2 * call);
+        }
+    }
+    one_call(journal_lane(j, 0), 301);
+    journal_close(&j);
+    journal_apply_step(asked.apply);
+    store_thread_close(&t);
+    journal_apply_close(&asked.apply);
+    (void)sem_destroy(&asked.done);
+    folder_remove(&f);
+}
+
+static void start_up_replays_what_the_store_has_not_seen_and_settles_open_calls(void **state)
+{
+    (void)state;
+    struct folder f = folder_new();
+    struct store *s = store_new();
+    struct journal_apply_report report;
+    struct journal_apply *a;
+    struct journal_record r[5] = {numbered(JOURNAL_INTENT, 1, 0), numbered(JOURNAL_INTENT, 2, 0),
+                                  numbered(JOURNAL_COMPLETION, 1, 0),
+                                  numbered(JOURNAL_INTENT, 3, 0),
+                                  numbered(JOURNAL_COMPLETION, 3, 0)};
+    journal_set_text(r[1].upstream_model, SPAN("told by the intent only"));
+    struct journal *j = open_journal(&f);
+    assert_int_equal(journal_append(j, r, 3), ERR_OK);
+    assert_int_equal(journal_append(j, r + 3, 2), ERR_OK);
+    assert_int_equal(journal_apply_open(j, s, &report, &a), ERR_OK);
+    assert_int_equal(report.replayed, 5);
+    assert_int_equal(report.settled, 1);
+    assert_int_equal(journal_last(j), 6);
+    struct sums sums = sums_of(s);
+    assert_int_equal(sums.calls, 3);
+    assert_int_equal(sums.interrupted, 1);
+    assert_int_equal(sums.open, 0);
+    assert_int_equal(sums.tokens_out, 20 + 20 + 100); /* the open one at its reservation */
+    assert_int_equal(sums.cost, 7 + 7 + 70);
+    assert_int_equal(sequence_of(s), 6);
+    journal_apply_close(&a);
+    journal_close(&j);
+
+    /* Again: nothing is left to do. */
+    j = open_journal(&f);
+    assert_int_equal(journal_apply_open(j, s, &report, &a), ERR_OK);
+    assert_int_equal(report.replayed, 0);
+    assert_int_equal(report.settled, 0);
+    assert_int_equal(sums_of(s).calls, 3);
+    journal_apply_close(&a);
+    journal_close(&j);
+    store_close(&s);
+
+    /* A new store sees all of it. */
+    s = store_new();
+    j = open_journal(&f);
+    assert_int_equal(journal_apply_open(j, s, &report, &a), ERR_OK);
+    assert_int_equal(report.replayed, 6);
+    assert_int_equal(sums_of(s).cost, 84);
+    journal_apply_close(&a);
+    journal_close(&j);
+    store_close(&s);
+    folder_remove(&f);
+}
+
+static void a_store_that_has_seen_more_than_there_is_says_that_the_journal_is_broken(void **state)
+{
+    (void)state;
+    struct folder f = folder_new();
+    struct store *s = store_new();
+    struct journal_apply_report report;
+    struct journal_apply *a;
+    assert_int_equal(store_begin(s, STORE_SYNC_LATER), ERR_OK);
+    assert_int_equal(store_sequence_set(s, 5), ERR_OK);
+    assert_int_equal(store_commit(s), ERR_OK);
+    struct journal *j = open_journal(&f);
+    assert_int_equal(journal_apply_open(j, s, &report, &a), ERR_JOURNAL_BROKEN);
+    journal_close(&j);
+    store_close(&s);
+    folder_remove(&f);
+}
+
+/* More records than a batch may hold: what is dropped from memory is read from the segments. */
+static void a_store_that_falls_behind_reads_the_segments(void **state)
+{
+    (void)state;
+    struct folder f = folder_new();
+    struct store *s = store_new();
+    struct journal_apply_report report;
+    struct journal_apply *a;
+    struct journal *j = open_journal(&f);
+    assert_int_equal(journal_apply_open(j, s, &report, &a), ERR_OK);
+    static struct journal_record r[1000];
+    uint64_t call = 0;
+    for (int round = 0; round < 30; round++) {
+        for (size_t i = 0; i < 1000; i++) {
+            r[i] = numbered(JOURNAL_INTENT, ++call, 0);
+        }
+        assert_int_equal(journal_append(j, r, 1000), ERR_OK);
+    }
+    assert_int_equal(journal_apply_now(a, s), ERR_OK);
+    assert_int_equal(sums_of(s).open, 30000);
+    assert_int_equal(sequence_of(s), 30000);
+    r[0] = numbered(JOURNAL_COMPLETION, 30000, 0);
+    assert_int_equal(journal_append(j, r, 1), ERR_OK);
+    assert_int_equal(journal_apply_now(a, s), ERR_OK);
+    assert_int_equal(sums_of(s).open, 29999);
+    journal_apply_close(&a);
+    journal_close(&j);
+    store_close(&s);
+    folder_remove(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_batch_sums_and_keeps_what_is_open),
+        cmocka_unit_test(a_running_journal_is_applied_up_to_the_last_record_published),
+        cmocka_unit_test(start_up_replays_what_the_store_has_not_seen_and_settles_open_calls),
+        cmocka_unit_test(a_store_that_has_seen_more_than_there_is_says_that_the_journal_is_broken),
+        cmocka_unit_test(a_store_that_falls_behind_reads_the_segments),
+    };
+    disk.no_waits = 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
