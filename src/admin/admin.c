@@ -67,9 +67,10 @@ static enum err run_job(struct store *store, void *context)
 {
     struct job *job = context;
     const struct http_request *head = exchange_head(job->x); /* the exchange waits for us */
-    struct span path = http_request_path(head);
-    return admin_operate(job->admin->options.keys, store, head->method, path, buf_span(&job->body),
-                         job->now, &job->out, &job->fault);
+    const struct admin_request request = {head->method, http_request_path(head),
+                                          http_request_query(head), buf_span(&job->body)};
+    return admin_operate(job->admin->options.keys, store, &request, job->now, &job->out,
+                         &job->fault);
 }
 
 static void on_answered(struct net_task *task)

@@ -26,10 +26,11 @@ struct store_usage {
     struct span key_id; /* the four that a row is named by; each may be empty */
     struct span model;
     struct span upstream;
-    int64_t calls;       /* of these: */
-    int64_t interrupted; /* ended by the client's leaving or the gateway's stopping */
-    int64_t failed;      /* ended by an error of ours or the upstream's */
-    int64_t estimated;   /* calls whose tokens are our estimate */
+    struct span key_name; /* given out only: of the key of this id; empty if there is none */
+    int64_t calls;        /* of these: */
+    int64_t interrupted;  /* ended by the client's leaving or the gateway's stopping */
+    int64_t failed;       /* ended by an error of ours or the upstream's */
+    int64_t estimated;    /* calls whose tokens are our estimate */
     int64_t tokens_in;
     int64_t tokens_out;
     int64_t bytes_in;

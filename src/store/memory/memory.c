@@ -299,6 +299,12 @@ static bool is_wanted(const struct store_usage *sums, const struct store_usage_f
            (f->model.len == 0 || span_equal(f->model, sums->model));
 }
 
+static struct span name_of_key(struct store *s, struct span id)
+{
+    const struct key_row *row = id.len == STORE_KEY_ID_CHARS ? key_of_id(s, id) : NULL;
+    return row == NULL ? (struct span){NULL, 0} : text_span(&row->name);
+}
+
 static enum err memory_usage_list(struct store *s, const struct store_usage_filter *filter,
                                   store_on_usage *on_usage, void *context)
 {
@@ -309,6 +315,7 @@ static enum err memory_usage_list(struct store *s, const struct store_usage_filt
         sums.key_id = text_span(&row->key_id);
         sums.model = text_span(&row->model);
         sums.upstream = text_span(&row->upstream);
+        sums.key_name = name_of_key(s, sums.key_id);
         e = is_wanted(&sums, filter) ? on_usage(context, &sums) : ERR_OK;
     }
     return e;

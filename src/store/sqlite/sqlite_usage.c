@@ -53,7 +53,8 @@ enum err store_sqlite_usage_list(struct store *s, const struct store_usage_filte
                                    .tokens_out = sqlite3_column_int64(st, 9),
                                    .bytes_in = sqlite3_column_int64(st, 10),
                                    .bytes_out = sqlite3_column_int64(st, 11),
-                                   .cost_microusd = sqlite3_column_int64(st, 12)};
+                                   .cost_microusd = sqlite3_column_int64(st, 12),
+                                   .key_name = store_sqlite_column(st, 13)};
         e = on_usage(context, &sums);
     }
     enum err done = store_sqlite_done(q, st, code);

@@ -25,7 +25,7 @@ static inline void store_fixture_init(struct store_fixture *f, const char *drive
     memset(f, 0, sizeof(*f));
     (void)snprintf(f->folder, sizeof(f->folder), "/tmp/atlas-store-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
-    (void)snprintf(f->path, sizeof(f->path), "%s/atlas.sqlite", f->folder);
+    (void)snprintf(f->path, sizeof(f->path), "%s/atlas.db", f->folder);
     f->settings = (struct store_settings){driver, f->path, 0};
 }
 

@@ -253,6 +253,27 @@ static void usage_adds_up_per_day_key_model_and_upstream(void **state)
     }
 }
 
+static enum err hear_name(void *context, const struct store_usage *u)
+{
+    span_copy_text(u->key_name, context, 64);
+    return ERR_OK;
+}
+
+static void usage_names_the_key_while_there_is_one(void **state)
+{
+    struct store *s = store_of(state);
+    const struct store_usage row = usage_row(1, "AAAAaaaa0001", "m", "u");
+    const struct store_usage_filter all = {INT32_MIN, INT32_MAX, {0}, {0}};
+    struct store_key key = store_fixture_key("AAAAaaaa0001");
+    char name[64] = "?";
+    add_usage(s, &row, 1);
+    assert_int_equal(store_usage_list(s, &all, hear_name, name), ERR_OK);
+    assert_string_equal(name, "");
+    assert_int_equal(store_key_insert(s, &key), ERR_OK);
+    assert_int_equal(store_usage_list(s, &all, hear_name, name), ERR_OK);
+    assert_true(span_is(key.name, name));
+}
+
 static void usage_that_was_undone_is_not_counted(void **state)
 {
     struct store *s = store_of(state);
@@ -366,6 +387,7 @@ int main(void)
         ON_BOTH(keys_are_listed_in_the_order_of_insertion),
         ON_BOTH(a_batch_is_kept_or_undone_as_a_whole),
         ON_BOTH(usage_adds_up_per_day_key_model_and_upstream),
+        ON_BOTH(usage_names_the_key_while_there_is_one),
         ON_BOTH(usage_that_was_undone_is_not_counted),
         ON_BOTH(an_open_call_is_taken_once),
         cmocka_unit_test(days_are_those_of_utc),
