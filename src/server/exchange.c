@@ -196,9 +196,9 @@ static void put_some(struct server_connection *c, struct span before, const stru
 }
 
 /* A client that leaves more than it may untaken, while we go on, is given up. */
-static bool is_put_in_vain(struct server_connection *c)
+static bool is_put_in_vain(struct server_connection *c, size_t more)
 {
-    if (server_output_waiting(c) > (uint64_t)c->server->settings.output_bytes_max) {
+    if (more > 0 && server_output_waiting(c) > (uint64_t)c->server->settings.output_bytes_max) {
         c->broken = true;
     }
     return c->broken || c->exchange.gone;
@@ -212,29 +212,37 @@ static void after_put(struct server_connection *c)
     }
 }
 
-void exchange_put(struct exchange *x, const struct iovec *pieces, int count)
+/* Counts the pieces' bytes against the announced length. */
+static size_t count_put(struct exchange *x, const struct iovec *pieces, int count)
 {
-    struct server_connection *c = of(x);
-    CHECK(x->head_put);
     size_t total = 0;
     for (int i = 0; i < count; i++) {
         total += pieces[i].iov_len;
     }
-    if (x->bodiless || total == 0) {
-        count = 0;
-    } else if (x->put_left != UINT64_MAX) {
+    if (x->put_left != UINT64_MAX && !x->bodiless) {
         CHECK(total <= x->put_left);
         x->put_left -= total;
     }
-    if (is_put_in_vain(c)) {
-        after_put(c);
+    return x->bodiless ? 0 : total;
+}
+
+/* Puts a chunk, or bytes; with `last` also what ends a chunked body. */
+static void put(struct exchange *x, const struct iovec *pieces, int count, bool last)
+{
+    struct server_connection *c = of(x);
+    CHECK(x->head_put);
+    size_t total = count_put(x, pieces, count);
+    count = total > 0 ? count : 0;
+    if (is_put_in_vain(c, total)) {
         return;
     }
     char line[HTTP_CHUNK_SIZE_BYTES];
     struct span before = {NULL, 0}, after = {NULL, 0};
-    if (x->chunked && count > 0) {
+    if (x->chunked && total > 0) {
         before = span_make(line, http_chunk_write(total, line));
-        after = SPAN("\r\n");
+        after = last ? SPAN("\r\n" HTTP_CHUNKED_END) : SPAN("\r\n");
+    } else if (x->chunked && last && !x->bodiless) {
+        after = SPAN(HTTP_CHUNKED_END);
     }
     while (count > PIECES_AT_ONCE) {
         put_some(c, before, pieces, PIECES_AT_ONCE, (struct span){NULL, 0});
@@ -243,7 +251,12 @@ void exchange_put(struct exchange *x, const struct iovec *pieces, int count)
         count -= PIECES_AT_ONCE;
     }
     put_some(c, before, pieces, count, after);
-    after_put(c);
+}
+
+void exchange_put(struct exchange *x, const struct iovec *pieces, int count)
+{
+    put(x, pieces, count, false);
+    after_put(of(x));
 }
 
 size_t exchange_waiting(const struct exchange *x)
@@ -270,19 +283,18 @@ static void end(struct exchange *x, enum exchange_end how)
     changed(c);
 }
 
-void exchange_finish(struct exchange *x)
+void exchange_put_last(struct exchange *x, const struct iovec *pieces, int count)
 {
-    struct server_connection *c = of(x);
-    CHECK(x->head_put);
+    put(x, pieces, count, true);
     if (!x->bodiless && x->put_left > 0 && x->put_left != UINT64_MAX) {
-        c->keep = false; /* the client sees that its body is short */
-    }
-    if (!c->broken && !x->gone) {
-        bool last = x->chunked && !x->bodiless;
-        put_some(c, last ? SPAN(HTTP_CHUNKED_END) : (struct span){NULL, 0}, NULL, 0,
-                 (struct span){NULL, 0});
+        of(x)->keep = false; /* the client sees that its body is short */
     }
     end(x, EXCHANGE_FINISHED);
+}
+
+void exchange_finish(struct exchange *x)
+{
+    exchange_put_last(x, NULL, 0);
 }
 
 void exchange_cancel(struct exchange *x)
@@ -301,7 +313,7 @@ void exchange_put_raw(struct exchange *x, struct span bytes)
 {
     struct server_connection *c = of(x);
     c->keep = false;
-    if (!is_put_in_vain(c)) {
+    if (!is_put_in_vain(c, bytes.len)) {
         put_some(c, bytes, NULL, 0, (struct span){NULL, 0});
     }
     after_put(c);
@@ -319,7 +331,6 @@ void exchange_refuse(struct exchange *x, enum err e, struct span message, struct
     struct span body = buf_span(&r.body);
     struct iovec piece = {.iov_base = (void *)(uintptr_t)body.at, .iov_len = body.len};
     exchange_put_head(x, r.status, buf_span(&r.fields), body.len);
-    exchange_put(x, &piece, 1);
+    exchange_put_last(x, &piece, 1); /* copies what the client does not take */
     server_refusal_fini(&r);
-    exchange_finish(x);
 }

@@ -34,7 +34,8 @@ struct http_request;
 struct net_loop;
 
 /* Something happened: body bytes came, waiting output was taken, or the client went away. May call
- * everything below, exchange_finish() and exchange_cancel() too. */
+ * everything below, exchange_finish() and exchange_cancel() too. Never called from within one of
+ * the functions below, nor before server_on_request has returned. */
 typedef void exchange_on_event(void *ctx);
 
 enum exchange_pulled {
@@ -58,12 +59,14 @@ mono_us exchange_started(const struct exchange *x);
 struct net_loop *exchange_loop(const struct exchange *x);
 const char *exchange_peer(struct exchange *x);
 
-/* Sends "100 Continue" if the client waits for it. Call before the first exchange_pull(). */
+/* Sends "100 Continue" if the client waits for it. The first exchange_pull() does it too. */
 void exchange_continue(struct exchange *x);
 
 /*
  * Reads up to `size` decoded body bytes straight into `to`; `*got` is set for SOME and END.
- * The body timeouts run only between the first pull and the end.
+ * The body timeouts run only while the last pull said LATER: what nobody waits for is not late.
+ * FAILED: HTTP_CHUNK, HTTP_BODY_CUT, HTTP_BODY_TIMEOUT, BODY_TOO_LARGE or CLIENT_GONE; a reply may
+ * still be put, and the connection closes after it.
  */
 enum exchange_pulled exchange_pull(struct exchange *x, void *to, size_t size, size_t *got);
 
@@ -78,7 +81,8 @@ enum err exchange_error(const struct exchange *x);
 void exchange_put_head(struct exchange *x, int status, struct span fields, uint64_t length);
 
 /* Puts body bytes. Written at once as far as the client takes them; the rest is kept (copied).
- * A HEAD request's body is dropped. */
+ * A HEAD request's body is dropped. With no bytes the head alone is sent. More than the announced
+ * length is a mistake of the caller's (CHECK). */
 void exchange_put(struct exchange *x, const struct iovec *pieces, int count);
 
 /* Bytes put that the client has not taken. While more than zero, do not put more: an event comes
@@ -94,8 +98,13 @@ uint64_t exchange_sent(const struct exchange *x);
 /* The reply is complete. What waits is still sent, by the server alone. */
 void exchange_finish(struct exchange *x);
 
-/* Ends a reply that cannot be completed: the connection is closed without the final chunk, so the
- * client sees a broken body. With nothing put yet it is just closed. */
+/* exchange_put() and exchange_finish() at once: the last bytes and what ends a chunked body travel
+ * in one system call. */
+void exchange_put_last(struct exchange *x, const struct iovec *pieces, int count);
+
+/* Ends a reply that cannot be completed: what waits is sent, then the connection is closed without
+ * the final chunk, so the client sees a broken body (to an HTTP/1.0 client that reads until close:
+ * a reset). With nothing put yet it is just closed. */
 void exchange_cancel(struct exchange *x);
 
 /* Like exchange_cancel(), with a TCP reset. For the simulator's faults. */
@@ -107,9 +116,10 @@ void exchange_put_raw(struct exchange *x, struct span bytes);
 
 /*
  * The whole reply for `e`: status and body from err.def in OpenAI's error form, with the common
- * headers (request id, Retry-After, WWW-Authenticate, Allow …) and `more_fields` (lines). `message`
- * replaces the row's sentence unless it is empty; `param` names the field at fault, or is empty.
- * Ends the exchange.
+ * headers (request id, Retry-After on 429 and 503, WWW-Authenticate on 401, Content-Type) and
+ * `more_fields` (lines, Allow among them); a common header that is in `more_fields` is not added.
+ * `message` replaces the row's sentence unless it is empty; `param` names the field at fault, or is
+ * empty. Call it before any head was put. Ends the exchange.
  */
 void exchange_refuse(struct exchange *x, enum err e, struct span message, struct span param,
                      struct span more_fields);

@@ -3,7 +3,9 @@
  * server.h — one worker's client side: listeners, connections, requests.
  *
  * Ownership  server_open() hands the server to its worker. TLS contexts are counted.
- * Threads    the worker's loop, but for server_hand_over() (any).
+ * Limits     struct server_settings; 64 listeners; 1,024 header fields whatever the settings say.
+ *            Past connections_max up to 64 plain clients a worker are told 503, others closed.
+ * Threads    the worker's loop, but for server_connection_count() (any).
  * Sources    RFC 9112.
  */
 #ifndef SERVER_SERVER_H
@@ -45,16 +47,23 @@ void server_set_settings(struct server *s, const struct server_settings *setting
 /* Connections open here: for choosing the least loaded worker. Any thread. */
 unsigned server_connection_count(const struct server *s);
 
-/* Other workers' servers of the same listeners: a connection accepted here goes to the least loaded
- * when this one has max(8, 12 %) more. */
+/*
+ * Other workers' servers of the same listeners: a connection accepted here goes to the least loaded
+ * when this one has more than max(8, 12 %) above it. `siblings` is borrowed until replaced. No
+ * sibling may be closed before all were drained and have turned their loops since.
+ */
 void server_set_siblings(struct server *s, struct server *const *siblings, size_t count);
 
-/* Stops accepting, closes idle connections, and answers what is in flight with Connection: close.
- * Then server_is_idle() becomes true, at the latest when the last exchange ends. */
+/*
+ * Stops accepting, closes idle connections, and answers what is in flight with Connection: close; a
+ * request that the kernel holds already is answered too. server_is_idle() becomes true when the
+ * last exchange has ended and its client has taken the reply, or too long for it.
+ */
 void server_drain(struct server *s);
 bool server_is_idle(const struct server *s);
 
-/* Closes everything, mid-reply too (their exchanges get an event and are gone first). */
+/* Closes everything, mid-reply too: open exchanges are gone, get an event, and must be ended in it.
+ * Sets `*s` to NULL; nothing if it is NULL. */
 void server_close(struct server **s);
 
 #endif

@@ -237,8 +237,9 @@ static enum err body_by_chunks(struct server_connection *c, uint8_t *to, size_t 
         *got += more;
     }
     while (*got == 0 && !c->body.ended && c->readable && server_input_held(c).len == 0) {
-        size_t raw = 0;
-        enum net_result r = read_raw(c, to, size, &raw);
+        size_t raw = 0; /* what is behind the body has to fit into `in` */
+        enum net_result r =
+            read_raw(c, to, size < SERVER_INBOX_BYTES ? size : SERVER_INBOX_BYTES, &raw);
         if (r != NET_OK) {
             return err_of_read(r);
         }

@@ -92,6 +92,39 @@ static void nothing_put_sends_the_head_alone(void **state)
     served_close(&w);
 }
 
+static void the_last_bytes_travel_with_the_end(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *ask;
+        uint64_t length;
+        const char *put;
+        const char *body;
+    } rows[] = {
+        {HOLD, UINT64_MAX, "data", "4\r\ndata\r\n0\r\n\r\n"},
+        {HOLD, UINT64_MAX, "", "0\r\n\r\n"},
+        {HOLD, 4, "data", "data"},
+        {"HEAD /hold HTTP/1.1\r\nHost: h\r\n\r\n", UINT64_MAX, "data", ""},
+        {"HEAD /hold HTTP/1.1\r\nHost: h\r\n\r\n", 4, "data", ""},
+    };
+    struct served w;
+    served_open(&w, &served_settings);
+    int fd = served_connect(&w);
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        say(&w, fd, rows[r].ask);
+        struct iovec piece = {.iov_base = (void *)(uintptr_t)rows[r].put,
+                              .iov_len = strlen(rows[r].put)};
+        exchange_put_head(w.answers[r].x, 200, none, rows[r].length);
+        exchange_put_last(w.answers[r].x, &piece, 1);
+        struct heard heard;
+        hear(&w, fd, &heard);
+        assert_string_equal(strstr(heard.text, "\r\n\r\n") + 4, rows[r].body);
+        assert_false(heard.ended);
+    }
+    (void)close(fd);
+    served_close(&w);
+}
+
 static void a_hundred_pieces_are_one_chunk(void **state)
 {
     (void)state;
@@ -401,6 +434,7 @@ int main(void)
         cmocka_unit_test(the_head_of_a_request_is_there_as_long_as_the_exchange),
         cmocka_unit_test(the_head_travels_with_the_first_body_bytes),
         cmocka_unit_test(nothing_put_sends_the_head_alone),
+        cmocka_unit_test(the_last_bytes_travel_with_the_end),
         cmocka_unit_test(a_hundred_pieces_are_one_chunk),
         cmocka_unit_test(a_client_that_waits_for_100_gets_it_once_when_the_body_is_wanted),
         cmocka_unit_test(a_body_past_its_limit_is_413_however_it_is_framed),
