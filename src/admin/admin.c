@@ -8,6 +8,7 @@
 #include "admin/admin_operations.h"
 #include "base/memory.h"
 #include "crypto/random.h"
+#include "journal/journal_apply.h"
 #include "net/net_loop.h"
 #include "server/exchange.h"
 #include "server/server.h"
@@ -69,6 +70,12 @@ static enum err run_job(struct store *store, void *context)
     const struct http_request *head = exchange_head(job->x); /* the exchange waits for us */
     const struct admin_request request = {head->method, http_request_path(head),
                                           http_request_query(head), buf_span(&job->body)};
+    if (span_is(request.path, "/admin/v1/usage")) {
+        enum err e = journal_apply_now(job->admin->options.apply, store);
+        if (e != ERR_OK) {
+            return e;
+        }
+    }
     return admin_operate(job->admin->options.keys, store, &request, job->now, &job->out,
                          &job->fault);
 }

@@ -19,6 +19,7 @@
 #include "server/server_settings.h"
 
 struct admin;
+struct journal_apply;
 struct keys;
 struct net_loop;
 struct store_thread;
@@ -28,6 +29,7 @@ struct admin_options {
     const struct server_settings *server; /* limits and waits; copied */
     struct keys *keys;
     struct store_thread *store;
+    struct journal_apply *apply;
     const _Atomic bool *ready;
     _Atomic int64_t *connections; /* counted apart from the public ones */
     int listen_fd, socket_fd;

@@ -23,6 +23,7 @@
 #include "base/memory.h"
 #include "gateway/gateway_worker.h"
 #include "journal/journal.h"
+#include "journal/journal_apply.h"
 #include "keys/keys.h"
 #include "main/options.h"
 #include "main/serve.h"
@@ -38,7 +39,7 @@
 #define PATH_BYTES         4300
 #define STORE_BUSY_MS      5000
 #define STORE_JOBS_MAX     1024
-#define WATCH_MS           500
+#define WATCH_MS           JOURNAL_APPLY_INTERVAL_MS
 #define SIGNALS            5
 
 struct worker_thread {
@@ -56,6 +57,7 @@ struct child {
     struct store_thread *store_thread;
     struct keys *keys;
     struct journal *journal;
+    struct journal_apply *apply;
     struct policy *policy;
     struct net_tls *tls[SERVE_LISTENERS_MAX];
     struct worker_thread *workers;
@@ -139,6 +141,26 @@ static enum err open_journal(struct child *c)
     }
     say_report(&report);
     return ERR_OK;
+}
+
+/* Brings the store up to the journal, then gives it to its thread. */
+static enum err open_apply(struct child *c)
+{
+    struct journal_apply_report report;
+    enum err e = journal_apply_open(c->journal, c->store, &report, &c->apply);
+    if (e != ERR_OK) {
+        log_error("journal", "it cannot be applied to the store: %s", err_sentence(e));
+        return e;
+    }
+    if (report.replayed > 0 || report.settled > 0) {
+        log_info("journal_applied", "%llu records replayed, %llu calls settled as interrupted",
+                 (unsigned long long)report.replayed, (unsigned long long)report.settled);
+    }
+    e = store_thread_open(&c->store, STORE_JOBS_MAX, &c->store_thread);
+    if (e == ERR_OK) {
+        journal_apply_attach(c->apply, c->store_thread);
+    }
+    return e;
 }
 
 static enum err open_tls(const struct settings *settings, struct net_tls **out)
@@ -380,6 +402,7 @@ static void on_watch(struct net_timer *timer)
         log_error("journal", "the disk refused a write; the gateway ends and recovers");
         _exit(MAIN_FAILED);
     }
+    journal_apply_step(c->apply);
     CHECK(net_timer_set_ms(timer, WATCH_MS) == ERR_OK); /* its place in the heap was just freed */
 }
 
@@ -400,6 +423,7 @@ static enum err open_housekeeping(struct child *c)
         .server = &c->settings->server,
         .keys = c->keys,
         .store = c->store_thread,
+        .apply = c->apply,
         .ready = &c->ready,
         .connections = &c->admin_connections,
         .listen_fd = c->in.admin_fd,
@@ -420,7 +444,7 @@ static enum err open_all(struct child *c)
         e = open_journal(c);
     }
     if (e == ERR_OK) {
-        e = store_thread_open(&c->store, STORE_JOBS_MAX, &c->store_thread);
+        e = open_apply(c);
     }
     if (e == ERR_OK) {
         e = open_tls(c->settings, c->tls);
@@ -452,7 +476,11 @@ static void close_all(struct child *c)
     memory_free(c->workers);
     admin_close(&c->admin);
     journal_close(&c->journal);
+    if (c->store_thread != NULL) {
+        journal_apply_step(c->apply);
+    }
     store_thread_close(&c->store_thread);
+    journal_apply_close(&c->apply);
     policy_unref(&c->policy);
     close_tls(c->tls);
     keys_close(&c->keys);
