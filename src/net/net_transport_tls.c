@@ -145,3 +145,8 @@ enum err net_socket_start_tls(struct net_socket *s, struct net_tls *tls, const c
     s->transport = &net_transport_tls;
     return ERR_OK;
 }
+
+bool net_certificate_refused(const struct net_socket *s)
+{
+    return s->ssl != NULL && SSL_get_verify_result(s->ssl) != X509_V_OK;
+}

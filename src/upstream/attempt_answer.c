@@ -276,9 +276,18 @@ static MUST_USE enum err decode(struct attempt *a, void *to, size_t len, size_t 
     return e;
 }
 
+/* Whether nothing stands behind the answer that the next one would be taken for. */
+static bool is_clean(struct attempt *a)
+{
+    uint8_t byte;
+    size_t got;
+    return a->carry_len == 0 && (!a->connection->readable ||
+                                 net_read(a->connection->socket, &byte, 1, &got) == NET_AGAIN);
+}
+
 static enum attempt_pulled end(struct attempt *a)
 {
-    if (a->may_keep && a->carry_len == 0 && a->response.body.kind != HTTP_BODY_UNTIL_CLOSE) {
+    if (a->may_keep && a->response.body.kind != HTTP_BODY_UNTIL_CLOSE && is_clean(a)) {
         upstream_connection_give_back(&a->connection);
     } else {
         upstream_connection_close(&a->connection);

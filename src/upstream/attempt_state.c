@@ -11,6 +11,8 @@
  */
 #include "upstream/upstream_internal.h"
 
+#include "base/counter.h"
+
 #define PIECES_AT_ONCE 64
 #define WAITER_LOOK_MS 50
 
@@ -65,6 +67,7 @@ void attempt_leave_lists(struct attempt *a)
     list_remove(&a->link);
     if (a->step == STEP_QUEUE) {
         a->site->pool->waiting_count--;
+        a->site->waiting_count--;
         (void)atomic_fetch_sub(&a->site->deployment->waiting, 1); /* only counts */
         upstream_site_wake(a->site);
     }
@@ -166,6 +169,7 @@ static enum attempt_step use_connection(struct attempt *a, struct upstream_conne
     c->attempt = a;
     if (c->socket != NULL) {
         a->reused = true;
+        counter_add(COUNT_UPSTREAM_REUSED, 1);
         memcpy(a->peer, c->peer, sizeof(a->peer));
         attempt_limit(a, clock_after_ms(now, definition(a)->first_byte_timeout_ms));
         return STEP_SEND;
@@ -195,6 +199,7 @@ static enum attempt_step do_queue(struct attempt *a)
             return attempt_fail(a, ERR_OVERLOADED);
         }
         site->pool->waiting_count++;
+        site->waiting_count++;
         (void)atomic_fetch_add(&site->deployment->waiting, 1); /* only counts */
         list_push_back(&site->waiting, &a->link);
         upstream_pool_tick_by(site->pool, clock_after_ms(clock_mono(), WAITER_LOOK_MS));
@@ -285,7 +290,8 @@ static enum attempt_step do_tls(struct attempt *a)
         return STEP_TLS;
     }
     if (r != NET_OK) {
-        return attempt_fail(a, r == NET_EOF ? ERR_UPSTREAM_CONNECT : ERR_UPSTREAM_TLS);
+        bool refused = net_certificate_refused(a->connection->socket);
+        return attempt_fail(a, refused ? ERR_UPSTREAM_TLS : ERR_UPSTREAM_CONNECT);
     }
     a->connection->readable = false;
     attempt_limit(a, clock_after_ms(clock_mono(), definition(a)->first_byte_timeout_ms));

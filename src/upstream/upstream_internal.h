@@ -49,7 +49,8 @@ struct upstream_site {
     struct list idle;      /* connections, newest first */
     struct list waiting;   /* attempts without a connection, oldest first */
     struct list resolving; /* attempts without an address */
-    uint32_t idle_count, attempt_count;
+    int idle_count, open_count, waiting_count, attempt_count;
+    mono_us yields_until; /* no connection is made before: other workers wait for one */
     struct net_lookup *lookup;
     mono_us addresses_until; /* the addresses are good until then */
     uint32_t address_count, address_first;
@@ -144,6 +145,9 @@ MUST_USE enum err upstream_site_get(struct upstream_pool *pool, struct deploymen
 
 /* Ends a site without attempts: closes its idle connections, gives its deployment back. */
 void upstream_site_free(struct upstream_site *site);
+
+/* How many attempts of other workers wait for a connection to the deployment. */
+int64_t upstream_site_others_waiting(const struct upstream_site *site);
 
 /* Whether only pools hold the deployment. */
 bool upstream_site_is_retired(const struct upstream_site *site);

@@ -7,10 +7,12 @@
  */
 #include "upstream/upstream_pool.h"
 
+#include "base/counter.h"
 #include "base/memory.h"
 #include "upstream/upstream_internal.h"
 
-#define REST_MS 3600000 /* between two looks at nothing */
+#define REST_MS  3600000 /* between two looks at nothing */
+#define YIELD_MS 60      /* longer than it takes the others to look */
 
 static void on_tick(struct net_timer *timer)
 {
@@ -109,6 +111,13 @@ static void leave_idle(struct upstream_connection *c)
     c->site->idle_count--;
 }
 
+/* Whether what this worker let go is still for the others to take. */
+static bool must_yield(const struct upstream_site *site)
+{
+    return site->yields_until.us != 0 && upstream_site_others_waiting(site) > 0 &&
+           clock_mono().us < site->yields_until.us;
+}
+
 enum err upstream_connection_take(struct upstream_site *site, bool fresh,
                                   struct upstream_connection **out)
 {
@@ -116,6 +125,9 @@ enum err upstream_connection_take(struct upstream_site *site, bool fresh,
     if (!fresh && site->idle_count > 0) {
         *out = idle_newest(site);
         leave_idle(*out);
+        return ERR_OK;
+    }
+    if (must_yield(site)) {
         return ERR_OK;
     }
     if (!take_slot(site->deployment)) {
@@ -136,6 +148,8 @@ enum err upstream_connection_take(struct upstream_site *site, bool fresh,
     c->magic = UPSTREAM_CONNECTION_MAGIC;
     c->site = site;
     list_init(&c->link);
+    site->open_count++;
+    counter_add(COUNT_UPSTREAM_CONNECTIONS, 1);
     *out = c;
     return ERR_OK;
 }
@@ -154,16 +168,20 @@ void upstream_connection_close(struct upstream_connection **connection)
     net_socket_close(&c->socket);
     c->magic = 0;
     memory_free(c);
+    site->open_count--;
     (void)atomic_fetch_sub(&site->deployment->connections, 1); /* the new count is of no use */
     upstream_site_wake(site);
 }
 
-/* Whether workers that share the deployment have more use for a connection than this one. */
-static bool others_wait(const struct upstream_site *site)
+/* Whether another worker has more use for a connection, or more right to it, than this one. */
+static bool should_let_go(const struct upstream_site *site)
 {
+    if (upstream_site_others_waiting(site) <= 0) {
+        return false;
+    }
     const struct deployment *d = site->deployment;
-    return d->definition.connections_max > 0 && list_is_empty(&site->waiting) &&
-           atomic_load_explicit(&d->waiting, memory_order_relaxed) > 0;
+    int64_t workers = atomic_load_explicit(&d->pools, memory_order_relaxed);
+    return site->waiting_count == 0 || site->open_count * workers > d->definition.connections_max;
 }
 
 void upstream_connection_give_back(struct upstream_connection **connection)
@@ -171,12 +189,18 @@ void upstream_connection_give_back(struct upstream_connection **connection)
     struct upstream_connection *c = *connection;
     struct upstream_site *site = c->site;
     const struct upstream_definition *own = &site->deployment->definition;
-    if (others_wait(site) || own->idle_connections_max <= 0 || upstream_site_is_retired(site)) {
+    if (should_let_go(site)) {
+        site->yields_until = clock_after_ms(clock_mono(), YIELD_MS);
+        upstream_connection_close(connection);
+        return;
+    }
+    bool wanted = site->waiting_count > 0 || own->idle_connections_max > 0;
+    if (!wanted || upstream_site_is_retired(site)) {
         upstream_connection_close(connection);
         return;
     }
     *connection = NULL;
-    if (site->idle_count >= own->idle_connections_max) {
+    if (site->idle_count > 0 && site->idle_count >= own->idle_connections_max) {
         struct upstream_connection *oldest = idle_oldest(site);
         upstream_connection_close(&oldest);
     }

@@ -21,6 +21,15 @@ bool upstream_site_is_retired(const struct upstream_site *site)
            atomic_load_explicit(&d->pools, memory_order_relaxed);
 }
 
+int64_t upstream_site_others_waiting(const struct upstream_site *site)
+{
+    const struct deployment *d = site->deployment;
+    if (d->definition.connections_max == 0) {
+        return 0;
+    }
+    return atomic_load_explicit(&d->waiting, memory_order_relaxed) - site->waiting_count;
+}
+
 static MUST_USE enum err site_new(struct upstream_pool *pool, struct deployment *d,
                                   struct upstream_site **out)
 {
@@ -96,12 +105,8 @@ void upstream_site_wake(struct upstream_site *site)
 /* Closes what was idle for too long, and one for each attempt that waits in another worker. */
 static void expire(struct upstream_site *site, mono_us now)
 {
-    const struct deployment *d = site->deployment;
-    int64_t keep_us = d->definition.idle_keep_ms * 1000;
-    int64_t wanted = 0;
-    if (d->definition.connections_max > 0 && list_is_empty(&site->waiting)) {
-        wanted = atomic_load_explicit(&d->waiting, memory_order_relaxed);
-    }
+    int64_t keep_us = site->deployment->definition.idle_keep_ms * 1000;
+    int64_t wanted = list_is_empty(&site->waiting) ? upstream_site_others_waiting(site) : 0;
     while (!list_is_empty(&site->idle)) {
         struct upstream_connection *c = LIST_OF(site->idle.prev, struct upstream_connection, link);
         if (clock_since(c->idle_since, now) < keep_us && wanted-- <= 0) {

@@ -42,6 +42,7 @@ enum act_kind {
     ACT_STAY,  /* do nothing until the client closes */
     ACT_PAUSE, /* for `ms` */
     ACT_DEAF,  /* read no more */
+    ACT_AGAIN, /* from the first act on */
     ACT_CUT,   /* end the stream below TLS, without its farewell */
 };
 
@@ -52,42 +53,18 @@ struct act {
     int64_t ms;
 };
 
-#define REQUEST                 \
-    {                           \
-        ACT_REQUEST, NULL, 0, 0 \
-    }
-#define SAY(text)           \
-    {                       \
-        ACT_SAY, text, 0, 0 \
-    }
-#define RESET                 \
-    {                         \
-        ACT_RESET, NULL, 0, 0 \
-    }
-#define SHUT                 \
-    {                        \
-        ACT_SHUT, NULL, 0, 0 \
-    }
-#define STAY                 \
-    {                        \
-        ACT_STAY, NULL, 0, 0 \
-    }
-#define END                 \
-    {                       \
-        ACT_END, NULL, 0, 0 \
-    }
-#define PAUSE(ms)              \
-    {                          \
-        ACT_PAUSE, NULL, 0, ms \
-    }
-#define CUT                 \
-    {                       \
-        ACT_CUT, NULL, 0, 0 \
-    }
-#define DEAF                 \
-    {                        \
-        ACT_DEAF, NULL, 0, 0 \
-    }
+/* clang-format off */
+#define REQUEST   {ACT_REQUEST, NULL, 0, 0}
+#define SAY(text) {ACT_SAY, text, 0, 0}
+#define RESET     {ACT_RESET, NULL, 0, 0}
+#define SHUT      {ACT_SHUT, NULL, 0, 0}
+#define STAY      {ACT_STAY, NULL, 0, 0}
+#define END       {ACT_END, NULL, 0, 0}
+#define PAUSE(ms) {ACT_PAUSE, NULL, 0, ms}
+#define DEAF      {ACT_DEAF, NULL, 0, 0}
+#define CUT       {ACT_CUT, NULL, 0, 0}
+#define AGAIN     {ACT_AGAIN, NULL, 0, 0}
+/* clang-format on */
 #define OK_HI  "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 #define SAY_HI REQUEST, SAY(OK_HI)
 
@@ -97,7 +74,7 @@ struct server_connection {
     struct model_server *server;
     struct net_socket *socket;
     int fd; /* the socket's */
-    const struct act *act;
+    const struct act *act, *first;
     struct net_task task;
     struct net_timer timer;
     int turns;       /* still to wait before the act */
@@ -239,6 +216,10 @@ static inline void server_play(struct server_connection *c)
         net_want(c->socket, false, false);
         server_next_act(c);
         break;
+    case ACT_AGAIN:
+        c->act = c->first;
+        server_play(c);
+        break;
     case ACT_CUT:
         assert_int_equal(shutdown(c->fd, SHUT_WR), 0);
         server_next_act(c);
@@ -287,6 +268,7 @@ static inline void on_server_accept(void *ctx, int fd)
     server->count++;
     server->open++;
     *c = (struct server_connection){.server = server, .act = server->scripts[script]};
+    c->first = c->act;
     c->fd = fd;
     c->request = memory_raw(BODY_MAX * 2);
     net_task_init(&c->task, on_server_task);

@@ -287,6 +287,70 @@ static void a_connection_that_another_worker_waits_for_is_let_go(void **state)
     scene_close(&scene);
 }
 
+static void no_worker_keeps_all_connections_from_another(void **state)
+{
+    (void)state;
+    static const struct act script[] = {SAY_HI, AGAIN};
+    const struct act *scripts[] = {script};
+    for (int most = 1; most <= 2; most++) {
+        struct scene scene;
+        scene_open(&scene, scripts, 1);
+        scene.definition.connections_max = most;
+        scene_ready(&scene);
+        struct upstream_pool *ours = scene.pool;
+        struct upstream_pool *theirs;
+        assert_int_equal(upstream_pool_open(scene.loop, &theirs), ERR_OK);
+        for (int i = 0; i < 4; i++) {
+            start(&scene, i, false);
+        }
+        scene.pool = theirs;
+        start(&scene, 4, false);
+        scene.pool = ours;
+        int64_t started = clock_mono().us;
+        while (!callers[4].done) { /* there is always another that waits here */
+            int done = -1;
+            for (int i = 0; i < 4; i++) {
+                done = callers[i].done ? i : done;
+            }
+            if (done >= 0) {
+                attempt_close(&callers[done].attempt);
+                start(&scene, done, false);
+            } else {
+                run_turns(&scene, 1);
+            }
+        }
+        assert_int_equal(callers[4].error, ERR_OK);
+        assert_true(clock_mono().us - started < 1000000);
+        for (int i = 0; i < 5; i++) {
+            finish(&scene, i);
+            assert_int_equal(callers[i].error, ERR_OK);
+        }
+        upstream_pool_close(&theirs);
+        scene_close(&scene);
+    }
+}
+
+static void surplus_behind_a_full_read_is_seen(void **state)
+{
+    (void)state;
+#define HEAD_OF_HI SAY("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+    static const struct act script[] = {REQUEST, HEAD_OF_HI, SAY("hi"), STAY};
+    static const struct act more[] = {REQUEST, HEAD_OF_HI, SAY("hiHTTP/1.1 200 OK\r\n"), STAY};
+    const struct act *all[] = {script, more};
+    for (size_t r = 0; r < ROWS(all); r++) {
+        struct scene scene;
+        scene_open(&scene, &all[r], 1);
+        scene_ready(&scene);
+        callers[0].pull_size = 2; /* just the body */
+        start(&scene, 0, false);
+        finish(&scene, 0);
+        callers[0].pull_size = 0;
+        assert_int_equal(callers[0].error, ERR_OK);
+        assert_int_equal(connections(&scene), all[r] == script ? 1 : 0);
+        scene_close(&scene);
+    }
+}
+
 static void a_retired_deployment_loses_its_connections(void **state)
 {
     (void)state;
@@ -351,6 +415,8 @@ int main(void)
         cmocka_unit_test(attempts_beyond_the_bound_wait_their_turn),
         cmocka_unit_test(too_many_waiting_attempts_are_refused),
         cmocka_unit_test(a_connection_that_another_worker_waits_for_is_let_go),
+        cmocka_unit_test(no_worker_keeps_all_connections_from_another),
+        cmocka_unit_test(surplus_behind_a_full_read_is_seen),
         cmocka_unit_test(a_retired_deployment_loses_its_connections),
         cmocka_unit_test(what_is_cancelled_is_closed_at_once),
     };
