@@ -84,6 +84,7 @@ enum call_state call_put_whole(struct call *call, struct span reply)
     shared->ports->client.put_head(call->client, 200, call_reply_fields(call, SPAN(JSON_FIELDS)),
                                    json_edits_total(&edits));
     call->head_put = true;
+    call->client_bytes = json_edits_total(&edits);
     put_edited(call, &edits, pieces);
     arena_fini(&shared->turn);
     call->reply_done = true;
