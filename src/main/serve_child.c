@@ -168,11 +168,16 @@ static enum err open_tls(const struct settings *settings, struct net_tls **out)
     for (size_t i = 0; i < settings->server.listens_count; i++) {
         const struct server_listen *listen = &settings->server.listens[i];
         char reason[NET_TLS_REASON_BYTES];
-        struct net_tls_pair pair = {listen->tls_certificate, listen->tls_key};
+        struct net_tls_pair pairs[1 + SETTINGS_SNI_MAX] = {
+            {listen->tls_certificate, listen->tls_key}};
         if (listen->tls_certificate == NULL) {
             continue;
         }
-        enum err e = net_tls_open_server(&pair, 1, reason, &out[i]);
+        for (size_t p = 0; p < listen->tls_sni_keys.count; p++) {
+            pairs[1 + p].certificate = listen->tls_sni_certificates.at[p];
+            pairs[1 + p].key = listen->tls_sni_keys.at[p];
+        }
+        enum err e = net_tls_open_server(pairs, 1 + listen->tls_sni_keys.count, reason, &out[i]);
         if (e != ERR_OK) {
             log_error("tls", "%s: %s", listen->address, reason);
             return e;

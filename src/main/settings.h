@@ -24,6 +24,7 @@
 #include "server/server_settings.h"
 #include "upstream/upstream_settings.h"
 
+#define SETTINGS_SNI_MAX     32 /* further certificates of one listener */
 #define SETTINGS_LOG_LEVELS  "debug|info|warn|error"
 #define SETTINGS_LOG_FORMATS "text|json"
 

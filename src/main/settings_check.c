@@ -73,6 +73,14 @@ static void check_listens(struct settings_loader *l)
             settings_problem(l, place_of(node, "tls"),
                              "%s.tls needs both `certificate` and `key`, or neither", shown);
         }
+        if (listen->tls_sni_certificates.count != listen->tls_sni_keys.count ||
+            (listen->tls_sni_keys.count > 0 && listen->tls_certificate == NULL) ||
+            listen->tls_sni_keys.count > SETTINGS_SNI_MAX) {
+            settings_problem(l, place_of(node, "tls"),
+                             "%s.tls needs `certificate` and `key`, and as many `sni_keys` as "
+                             "`sni_certificates`, at most %d",
+                             shown, SETTINGS_SNI_MAX);
+        }
         for (size_t j = 0; j < i && listen->address != NULL; j++) {
             if (s->listens[j].address != NULL &&
                 is_same_address(s->listens[j].address, listen->address)) {

@@ -14,11 +14,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/value.h"
+
 /* One address to answer on. */
 struct server_listen {
     const char *address;         /* "127.0.0.1:8080", "[::]:8443": numeric; port 0: any free one */
     const char *tls_certificate; /* PEM file with the chain; NULL: plain HTTP */
     const char *tls_key;         /* PEM file; NULL exactly when tls_certificate is */
+    struct texts tls_sni_certificates; /* more of them, for other names */
+    struct texts tls_sni_keys;         /* as many */
 };
 
 struct server_settings {
