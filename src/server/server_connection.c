@@ -492,6 +492,7 @@ void server_connection_open(struct server *s, int fd, struct net_tls *tls, bool 
     if (e != ERR_OK || c == NULL) {
         net_socket_close(&socket);
         memory_free(c);
+        s->refused -= refuse ? 1 : 0;
         server_forget(s, NULL);
         return;
     }

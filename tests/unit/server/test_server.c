@@ -194,6 +194,33 @@ static void tls_carries_the_same_exchanges(void **state)
     certificate_remove(&cert);
 }
 
+static void an_early_reply_over_tls_reaches_a_client_that_is_still_sending(void **state)
+{
+    (void)state;
+    struct served w;
+    struct net_address at;
+    struct certificate cert;
+    struct client c;
+    certificate_make(&cert, "ours", "DNS:gateway.example");
+    served_open(&w, &served_settings);
+    struct net_tls *ours = server_tls(&cert, 1), *theirs = client_tls(&cert);
+    listen_anywhere(&w, ours, &at);
+    client_open(&w, &c, &at, theirs, "gateway.example");
+    buf_put_text(&c.says, "POST /refuse HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n");
+    for (int i = 0; i < 300000; i++) {
+        buf_put_text(&c.says, "0123456789");
+    }
+    SERVED_UNTIL(&w, c.ended);
+    assert_true(client_heard(&c, "HTTP/1.1 401 "));
+    assert_true(client_heard(&c, "\"code\":\"missing_api_key\""));
+    client_close(&c);
+    SERVED_UNTIL(&w, served_connections == 0);
+    served_close(&w);
+    net_tls_unref(&ours);
+    net_tls_unref(&theirs);
+    certificate_remove(&cert);
+}
+
 static void the_name_asked_for_chooses_the_certificate(void **state)
 {
     (void)state;
@@ -371,6 +398,7 @@ int main(void)
         cmocka_unit_test(a_plain_listener_serves_and_names_its_clients),
         cmocka_unit_test(a_reset_is_seen_as_one),
         cmocka_unit_test(tls_carries_the_same_exchanges),
+        cmocka_unit_test(an_early_reply_over_tls_reaches_a_client_that_is_still_sending),
         cmocka_unit_test(the_name_asked_for_chooses_the_certificate),
         cmocka_unit_test(a_new_certificate_is_for_new_connections),
         cmocka_unit_test(who_does_not_speak_tls_is_closed),
