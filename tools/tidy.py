@@ -17,14 +17,17 @@ import sys
 
 FOLDER = pathlib.Path("build-tidy")
 CLEAN = FOLDER / "clean"
-OPTIONS = ["-Dtests=enabled", "-Dfuzzing=true"]
+OPTIONS = ["-Dtests=enabled", "-Dfuzzing=true", "-Dbench=true"]
 
 
 def database():
-    """The commands by file, the folder set up when it is not there yet."""
-    if not (FOLDER / "build.ninja").exists():
-        subprocess.run(["meson", "setup", FOLDER, *OPTIONS], check=True, stdout=subprocess.DEVNULL,
+    """The commands by file; the folder is set up when it is not there yet or had other options."""
+    note, wanted = FOLDER / ".options", " ".join(OPTIONS)
+    if not note.exists() or note.read_text() != wanted:
+        again = ["--wipe"] if (FOLDER / "build.ninja").exists() else []
+        subprocess.run(["meson", "setup", FOLDER, *again, *OPTIONS], check=True, stdout=subprocess.DEVNULL,
                        env={**os.environ, "CC": "clang-14", "CXX": "clang++-14"})
+        note.write_text(wanted)
     else:
         subprocess.run(["ninja", "-C", FOLDER, "--quiet", "build.ninja"], check=True,
                        stdout=subprocess.DEVNULL)
@@ -38,7 +41,9 @@ def key_of(command):
     words = [w for w in words if w not in ("-c", "-o")]
     rule = subprocess.run([*words, "-MM"], cwd=FOLDER, check=True, capture_output=True, text=True).stdout
     needs = sorted(rule.replace("\\\n", " ").split(":", 1)[1].split())
-    digest = hashlib.sha256(pathlib.Path(".clang-tidy").read_bytes() + " ".join(words).encode())
+    digest = hashlib.sha256(" ".join(words).encode())
+    for settings in (".clang-tidy", "tests/.clang-tidy"):
+        digest.update(pathlib.Path(settings).read_bytes())
     for need in needs:
         digest.update((FOLDER / need).read_bytes())
     return digest.hexdigest()
@@ -49,10 +54,7 @@ def look_at(path, command):
     mark = CLEAN / key_of(command)
     if mark.exists():
         return None
-    # The analyzer follows what callers could do; a test's callers are its assertions.
-    less = ["--checks=-clang-analyzer-*,-misc-no-recursion"] if path.startswith("tests/") else []
-    done = subprocess.run(["clang-tidy-14", "--quiet", *less, "-p", FOLDER, path],
-                          capture_output=True, text=True)
+    done = subprocess.run(["clang-tidy-14", "--quiet", "-p", FOLDER, path], capture_output=True, text=True)
     if done.returncode == 0:
         mark.touch()
         return None
@@ -61,7 +63,7 @@ def look_at(path, command):
 
 def main():
     commands = database()
-    CLEAN.mkdir(exist_ok=True)
+    CLEAN.mkdir(parents=True, exist_ok=True)
     chosen = [os.path.normpath(p) for p in sys.argv[1:]] or sorted(commands)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         said = list(pool.map(lambda p: look_at(p, commands[p]), [p for p in chosen if p in commands]))
