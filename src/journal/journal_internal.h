@@ -7,6 +7,7 @@
 #ifndef JOURNAL_JOURNAL_INTERNAL_H
 #define JOURNAL_JOURNAL_INTERNAL_H
 
+#include <dirent.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 
@@ -154,5 +155,8 @@ void journal_writer_clear(struct journal_writer *w);
  */
 MUST_USE enum err journal_recover(int folder_fd, struct journal_writer *w,
                                   struct journal_report *report);
+
+/* The folder's entries from the first on, for closedir(); NULL with errno set. */
+DIR *journal_folder_read(int folder_fd);
 
 #endif

@@ -157,12 +157,8 @@ static enum err recover_file(int folder_fd, const char *name, struct journal_wri
 static enum err each_lane(int folder_fd, struct journal_writer *w, struct journal_report *report,
                           bool remove)
 {
-    int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    DIR *folder = journal_folder_read(folder_fd);
     if (folder == NULL) {
-        if (fd >= 0) {
-            (void)close(fd);
-        }
         return ERR_DISK;
     }
     enum err e = ERR_OK;

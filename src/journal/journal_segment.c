@@ -72,16 +72,22 @@ static enum err add(uint64_t **list, size_t *count, uint64_t first)
     return ERR_OK;
 }
 
+DIR *journal_folder_read(int folder_fd)
+{
+    int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL && fd >= 0) {
+        (void)close(fd); /* nothing was written to it */
+    }
+    return folder;
+}
+
 enum err journal_segment_list(int folder_fd, uint64_t **out, size_t *count)
 {
     uint64_t *list = NULL;
     size_t found = 0;
-    int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    DIR *folder = journal_folder_read(folder_fd);
     if (folder == NULL) {
-        if (fd >= 0) {
-            (void)close(fd);
-        }
         return ERR_DISK;
     }
     enum err e = ERR_OK;
