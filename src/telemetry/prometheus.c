@@ -38,8 +38,8 @@ static int64_t resident_bytes(void)
         return 0;
     }
     char line[128];
-    if (fgets(line, sizeof(line), f) == NULL || sscanf(line, "%lld %lld", &whole, &resident) !=
-                                                    2) { // NOLINT(cert-err34-c): the kernel's own
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
+    if (fgets(line, sizeof(line), f) == NULL || sscanf(line, "%lld %lld", &whole, &resident) != 2) {
         resident = 0;
     }
     (void)fclose(f); /* read only */
