@@ -10,10 +10,13 @@
  *          └──────────┴─────────┴────────┴──────┴──→ FAILED
  *
  * Ownership  attempt_start() gives the attempt to the caller, who ends it with attempt_close(),
- *            whatever its state: before END that cancels it and closes the connection at once;
- *            after END the connection goes back to the pool when it may be used again.
- *            The request's pieces must stay until the state is past SENDING.
- * Limits     the answer's head: 64 KiB and 100 fields; the body: the caller counts.
+ *            whatever its state: before END that cancels it and closes the connection at once. At
+ *            END the connection has gone back to the pool already, when it may be used again.
+ *            The body's pieces, and the array of them, must stay until the state is past SENDING;
+ *            path and fields are copied.
+ * Limits     the answer's head: 64 KiB, 100 fields, 16 interim (1xx) heads before it; the body: the
+ *            caller counts. At most 8 KiB of it are held that nobody pulled. Attempts that wait for
+ *            a connection: 1024 a worker.
  * Threads    the worker's own.
  * Sources    RFC 9110, RFC 9112.
  */
