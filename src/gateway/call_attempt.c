@@ -144,10 +144,6 @@ static void note_head(struct call *call)
 
 static enum err keep(struct call *call, struct span bytes)
 {
-    size_t most = (size_t)call->match.model->deployment->definition.reply_bytes_max;
-    if (bytes.len > most - call->reply_len) {
-        return ERR_UPSTREAM_TOO_LARGE;
-    }
     if (bytes.len > call->reply_cap - call->reply_len) {
         size_t cap = call->reply_cap == 0 ? REPLY_FIRST_BYTES : call->reply_cap * 2;
         if (!memory_take(cap - call->reply_cap)) {
@@ -177,6 +173,7 @@ static enum call_state answer_is_whole(struct call *call, struct span reply)
 static enum call_state read_whole(struct call *call)
 {
     const struct call_shared *shared = call->shared;
+    size_t most = (size_t)call->match.model->deployment->definition.reply_bytes_max;
     for (;;) {
         size_t got = 0;
         enum attempt_pulled pulled =
@@ -187,6 +184,9 @@ static enum call_state read_whole(struct call *call)
         }
         if (pulled == ATTEMPT_BROKEN) {
             return call_fail(call, shared->ports->attempt.error(call->attempt));
+        }
+        if (got > most - call->reply_len) {
+            return call_fail(call, ERR_UPSTREAM_TOO_LARGE);
         }
         if (pulled == ATTEMPT_DONE && call->reply_len == 0) {
             return answer_is_whole(call, bytes);

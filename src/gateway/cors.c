@@ -69,12 +69,10 @@ bool cors_is_preflight(const struct policy *p, const struct http_request *head)
            is_allowed(p, http_fields_find(&head->fields, HTTP_NAME_ORIGIN));
 }
 
-struct span cors_preflight_fields(const struct policy *p, const struct http_request *head,
-                                  struct arena *arena)
+struct span cors_preflight_fields(const struct policy *p, struct arena *arena)
 {
     struct buf b;
     buf_init(&b, LINES_MAX);
-    write_origin(p, http_fields_find(&head->fields, HTTP_NAME_ORIGIN), &b);
     buf_put_text(&b, ALLOWED);
     buf_printf(&b, "Access-Control-Max-Age: %lld\r\n", (long long)p->cors_max_age_s);
     return keep(&b, arena);

@@ -20,8 +20,7 @@ struct span cors_fields(const struct policy *p, const struct http_request *head,
 /* Whether the request is a preflight from an origin that is configured. */
 bool cors_is_preflight(const struct policy *p, const struct http_request *head);
 
-/* The lines of the reply to a preflight. */
-struct span cors_preflight_fields(const struct policy *p, const struct http_request *head,
-                                  struct arena *arena);
+/* The lines of the reply to a preflight, beside cors_fields(). */
+struct span cors_preflight_fields(const struct policy *p, struct arena *arena);
 
 #endif

@@ -110,7 +110,7 @@ static void answer_at_once(struct call_shared *shared, struct exchange *x,
     arena_init(&a.arena, FIELDS_MAX * 4);
     shared->ports->call_id(shared->ports->wall(), &a.id);
     if (route == NULL) { /* OPTIONS */
-        answer(&a, 204, cors_preflight_fields(shared->policy, a.head, &a.arena), SPAN(""));
+        answer(&a, 204, cors_preflight_fields(shared->policy, &a.arena), SPAN(""));
     } else if (route->handler == ROUTE_HEALTH || route->handler == ROUTE_READY) {
         answer_health(&a, route->handler == ROUTE_HEALTH || (ready && !shared->draining));
     } else {
