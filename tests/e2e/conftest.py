@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: gateways, simulators and model servers of a module, and the watch over the log.
+
+Every test ends with a look at the logs of the gateways that run: a warning, an error or a line that
+is no log line (a sanitizer's report) that the test did not announce fails it.
+"""
+import pytest
+
+from harness import processes
+from harness.upstream import Upstream
+
+running = []
+
+
+def pytest_configure(config):
+    processes.raise_file_limit()
+
+
+def complain(gateway):
+    wrong = gateway.unannounced()
+    assert not wrong, "unexpected lines in the log:\n" + "\n".join(wrong)
+
+
+@pytest.fixture(scope="module")
+def make_gateway(tmp_path_factory):
+    """make_gateway(config, env=…) starts a gateway that lives as long as the module."""
+    made = []
+
+    def make(config, **more):
+        gateway = processes.Gateway(tmp_path_factory.mktemp("gateway"), config, **more)
+        made.append(gateway)
+        running.append(gateway)
+        return gateway
+
+    yield make
+    for gateway in made:
+        running.remove(gateway)
+        status = gateway.stop()
+        assert status in (0, -9), f"the gateway ended with {status}:\n{gateway.log()[-4000:]}"
+        complain(gateway)
+
+
+@pytest.fixture(scope="module")
+def make_sim(tmp_path_factory):
+    made = []
+
+    def make(*arguments):
+        made.append(processes.Sim(tmp_path_factory.mktemp("sim"), *arguments))
+        return made[-1]
+
+    yield make
+    for sim in made:
+        sim.stop()
+
+
+@pytest.fixture(scope="module")
+def sim(make_sim):
+    return make_sim()
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    server = Upstream()
+    yield server
+    server.close()
+
+
+@pytest.fixture(autouse=True)
+def watch(request):
+    """Fails a test whose gateways complain of what it did not announce."""
+    yield
+    for gateway in list(running):
+        try:
+            complain(gateway)
+        finally:
+            gateway.announced.clear()
+    if "upstream" in request.fixturenames:
+        left = len(request.getfixturevalue("upstream").scripts)
+        request.getfixturevalue("upstream").forget()
+        assert left == 0, f"{left} answers were not asked for"
