@@ -125,12 +125,12 @@ static enum err file_parse(struct span file, struct key_peppers *out)
     return e;
 }
 
-/* Whether nobody but this user (or root, who may do anything) can read or write it. */
+/* Whether nobody but its owner can read or write it, who is this user unless we are root. */
 static bool is_private(int fd)
 {
     struct stat st;
     return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) == 0 &&
-           (st.st_uid == geteuid() || st.st_uid == 0);
+           (st.st_uid == geteuid() || geteuid() == 0);
 }
 
 enum err key_peppers_read(const char *path, struct key_peppers *out)

@@ -81,7 +81,8 @@ static bool is_name(struct span name)
         return false;
     }
     for (size_t i = 0; i < name.len; i++) {
-        if (name.at[i] < ' ' || name.at[i] == 0x7f) {
+        bool is_c1 = name.at[i] == 0xc2 && name.at[i + 1] < 0xa0; /* UTF-8: one follows */
+        if (name.at[i] < ' ' || name.at[i] == 0x7f || is_c1) {
             return false;
         }
     }

@@ -14,16 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "main/commands.h"
+#include "main/data_folder.h"
 #include "main/options.h"
 #include "main/serve.h"
 
@@ -33,6 +32,7 @@
 #define WAIT_FIRST_MS      100
 #define WAIT_MOST_MS       10000
 #define KILL_GRACE_MS      5000 /* beyond the drain timeout */
+#define LOCK_WAIT_MS       1000 /* for a command that is at work in the data folder */
 
 struct parent {
     const char *config_path;
@@ -55,27 +55,17 @@ struct parent {
 
 static enum err lock_data(const struct parent *p, int *out)
 {
-    char path[4200];
-    struct stat is;
-    if (stat(p->settings->data, &is) != 0 || !S_ISDIR(is.st_mode)) {
+    enum err e = main_data_lock(p->settings->data, MAIN_LOCK_ALONE, LOCK_WAIT_MS, out);
+    if (e == ERR_LOCKED) {
+        log_error("data_locked", "another Atlas uses %s; stop it first", p->settings->data);
+    } else if (e != ERR_OK && errno == ENOENT) {
         log_error("data_folder", "%s is not there; make it with: atlas init --config %s",
                   p->settings->data, p->config_path);
-        return ERR_FILE;
+    } else if (e != ERR_OK) {
+        log_error("data_folder", "%s cannot be locked: %s", p->settings->data,
+                  strerrordesc_np(errno));
     }
-    (void)snprintf(path, sizeof(path), "%s/lock",
-                   p->settings->data); /* settings bound its length */
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        log_error("data_folder", "%s cannot be opened: %s", path, strerrordesc_np(errno));
-        return ERR_FILE;
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        log_error("data_locked", "another Atlas uses %s; stop it first", p->settings->data);
-        (void)close(fd); /* nothing was written */
-        return ERR_LOCKED;
-    }
-    *out = fd;
-    return ERR_OK;
+    return e;
 }
 
 static void write_pid(const struct parent *p)

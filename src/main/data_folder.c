@@ -3,17 +3,22 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "keys/key_pepper.h"
 #include "keys/keys.h"
 #include "store/store.h"
 
 #define STORE_BUSY_MS 2000
+#define LOCK_PAUSE_NS 10000000
 
 enum err main_data_path(const char *folder, const char *name, char out[MAIN_PATH_MAX])
 {
@@ -122,6 +127,37 @@ static enum err make_pepper(const char *folder, struct main_data_made *out)
                  KEYS_PEPPER_FILE, err_sentence(e));
         return e;
     }
+    return ERR_OK;
+}
+
+/* Gives a file that root made to the folder's owner, who could not open it otherwise. */
+static void give_to_owner(int fd, const char *folder)
+{
+    struct stat st;
+    if (geteuid() == 0 && stat(folder, &st) == 0) {
+        (void)!fchown(fd, st.st_uid, st.st_gid); /* then only root can start the gateway */
+    }
+}
+
+enum err main_data_lock(const char *folder, enum main_lock kind, int64_t wait_ms, int *out)
+{
+    char path[MAIN_PATH_MAX];
+    const mono_us deadline = clock_after_ms(clock_mono(), wait_ms);
+    const struct timespec pause = {0, LOCK_PAUSE_NS};
+    enum err e = main_data_path(folder, MAIN_LOCK_FILE, path);
+    int fd = e == ERR_OK ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+    if (fd < 0) {
+        return ERR_FILE;
+    }
+    give_to_owner(fd, folder);
+    while (flock(fd, (kind == MAIN_LOCK_ALONE ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
+        if (clock_since(deadline, clock_mono()) >= 0) {
+            (void)close(fd); /* nothing was written */
+            return ERR_LOCKED;
+        }
+        (void)nanosleep(&pause, NULL); /* woken early, it only looks early */
+    }
+    *out = fd;
     return ERR_OK;
 }
 

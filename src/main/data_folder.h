@@ -4,6 +4,7 @@
  *
  *     atlas.db     keys and usage (store)         pepper      secret of all keys (keys)
  *     journal/     the record of calls            admin.sock  the owner's way in while it runs
+ *     lock         whose it is now
  *
  * Threads  any.
  */
@@ -17,6 +18,7 @@
 
 #define MAIN_STORE_FILE  "atlas.db"
 #define MAIN_SOCKET_FILE "admin.sock"
+#define MAIN_LOCK_FILE   "lock"
 #define MAIN_PATH_MAX    4096
 
 struct store;
@@ -40,6 +42,21 @@ MUST_USE enum err main_data_make(const char *folder, struct main_data_made *out)
 
 /* Makes the parents of `path` that are missing, mode 0755. ERR_FILE; errno says why. */
 MUST_USE enum err main_make_parents(const char *path);
+
+enum main_lock {
+    MAIN_LOCK_SHARED, /* commands that work on the store; many at a time */
+    MAIN_LOCK_ALONE   /* a gateway */
+};
+
+/*
+ * Locks the folder until `*out` is closed, by this process and whoever inherited it. Waits up to
+ * `wait_ms` for others.
+ *
+ *   ERR_LOCKED  others hold it
+ *   ERR_FILE    there is no folder, or it may not be written; errno says which
+ */
+MUST_USE enum err main_data_lock(const char *folder, enum main_lock kind, int64_t wait_ms,
+                                 int *out);
 
 /* Opens the store of the folder. ERR_FILE when there is none (`atlas init` makes it), and what
  * store_open() says. */

@@ -134,6 +134,29 @@ static void a_store_is_opened_only_where_one_was_made(void **state)
     place_end(&p);
 }
 
+static void a_gateway_holds_the_folder_alone(void **state)
+{
+    (void)state;
+    struct place p;
+    struct main_data_made made;
+    int one, two, gateway;
+    place_begin(&p);
+    assert_int_equal(main_data_lock(p.data, MAIN_LOCK_SHARED, 0, &one), ERR_FILE);
+    assert_int_equal(main_data_make(p.data, &made), ERR_OK);
+    assert_int_equal(main_data_lock(p.data, MAIN_LOCK_SHARED, 0, &one), ERR_OK);
+    assert_int_equal(main_data_lock(p.data, MAIN_LOCK_SHARED, 0, &two), ERR_OK);
+    assert_int_equal(mode_of(&p, MAIN_LOCK_FILE), 0600);
+    assert_int_equal(main_data_lock(p.data, MAIN_LOCK_ALONE, 20, &gateway), ERR_LOCKED);
+    assert_int_equal(close(one), 0);
+    assert_int_equal(main_data_lock(p.data, MAIN_LOCK_ALONE, 0, &gateway), ERR_LOCKED);
+    assert_int_equal(close(two), 0);
+    assert_int_equal(main_data_lock(p.data, MAIN_LOCK_ALONE, 0, &gateway), ERR_OK);
+    assert_int_equal(main_data_lock(p.data, MAIN_LOCK_SHARED, 0, &one), ERR_LOCKED);
+    assert_int_equal(close(gateway), 0);
+    forget(&p, MAIN_LOCK_FILE);
+    place_end(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +166,7 @@ int main(void)
         cmocka_unit_test(an_open_folder_is_closed_only_while_it_is_empty),
         cmocka_unit_test(a_file_in_the_way_is_named),
         cmocka_unit_test(a_store_is_opened_only_where_one_was_made),
+        cmocka_unit_test(a_gateway_holds_the_folder_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

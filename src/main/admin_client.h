@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * admin_client.h — one question to a running gateway over its Unix socket.
+ *
+ * A small HTTP/1.1 client that waits: it connects, sends, reads the whole answer and closes.
+ *
+ * Ownership  the answer is the caller's buffer.
+ * Limits     the answer as the buffer; the head of it 16 KiB; all of it `timeout_ms`.
+ * Threads    any; it blocks the calling one.
+ * Sources    RFC 9112; docs/formats/admin-api.md.
+ */
+#ifndef MAIN_ADMIN_CLIENT_H
+#define MAIN_ADMIN_CLIENT_H
+
+#include "admin/admin_operations.h"
+
+/*
+ * Asks the gateway at the socket `path`. `*status` is the HTTP status of its answer, whose body is
+ * put behind what `answer` holds.
+ *
+ *   ERR_NET_REFUSED  nobody answers on the socket, or there is none
+ *   ERR_NET_TIMEOUT, ERR_NET_CLOSED, ERR_NET (the answer is not HTTP)
+ *   ERR_ADDRESS      the path is too long for a socket, or the request for a head
+ *   ERR_NO_MEMORY    also when the answer is longer than its buffer may be
+ */
+MUST_USE enum err main_admin_call(const char *path, const struct admin_request *request,
+                                  int64_t timeout_ms, struct buf *answer, int *status);
+
+#endif

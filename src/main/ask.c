@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "main/ask.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "keys/keys.h"
+#include "main/admin_client.h"
+#include "main/data_folder.h"
+#include "main/options.h"
+#include "main/settings.h"
+#include "store/store.h"
+#include "json/json_value.h"
+
+#define PROBLEMS_BYTES_MAX (128u << 10)
+#define TIMEOUT_MS         30000
+#define FAULT_BYTES        1024
+
+static int fail(const char *command, enum err e, struct span fault)
+{
+    if (fault.len == 0) {
+        fault = span_of(err_sentence(e));
+    }
+    fprintf(stderr, "atlas %s: %.*s\n", command, SPAN_ARGS(fault));
+    return MAIN_FAILED;
+}
+
+/* Opens the keys for the requests that need the pepper: those that change something. */
+static enum err open_keys(const struct settings *settings, const struct admin_request *request,
+                          struct keys **out)
+{
+    char path[MAIN_PATH_MAX];
+    if (request->method == HTTP_GET) {
+        return ERR_OK;
+    }
+    enum err e = main_data_path(settings->data, KEYS_PEPPER_FILE, path);
+    return e == ERR_OK ? keys_open(path, out) : e;
+}
+
+static int ask_store(const char *command, const struct settings *settings,
+                     const struct admin_request *request, struct buf *answer)
+{
+    struct store *store = NULL;
+    struct keys *keys = NULL;
+    struct span fault = {NULL, 0};
+    enum err e = main_data_open_store(settings->data, &store);
+    if (e == ERR_OK) {
+        e = open_keys(settings, request, &keys);
+    }
+    if (e == ERR_OK) {
+        e = admin_operate(keys, store, request, clock_wall(), answer, &fault);
+    }
+    keys_close(&keys);
+    store_close(&store);
+    if (e == ERR_FILE) {
+        fault = SPAN("the data folder cannot be used; `atlas doctor` says why");
+    }
+    return e == ERR_OK ? MAIN_GO_ON : fail(command, e, fault);
+}
+
+/* Says what the gateway's error object says. */
+static int fail_as_answered(const char *command, int status, struct span answer)
+{
+    struct json_index x;
+    char text[FAULT_BYTES];
+    struct span said = {NULL, 0};
+    json_index_init(&x, 64, 4);
+    if (json_index_parse_borrow(&x, answer) == ERR_OK) {
+        uint32_t error = json_find(&x, 0, SPAN("error"));
+        uint32_t message = error == JSON_NONE ? JSON_NONE : json_find(&x, error, SPAN("message"));
+        if (message != JSON_NONE && json_inside(&x, message).len <= sizeof(text)) {
+            said = span_make(text, json_unescape(&x, message, (uint8_t *)text, NULL));
+        }
+    }
+    json_index_fini(&x);
+    if (said.len == 0) {
+        int len = snprintf(text, sizeof(text), "the gateway answered with status %d", status);
+        said = span_make(text, (size_t)len);
+    }
+    return fail(command, ERR_NET, said);
+}
+
+static int ask_gateway(const char *command, const struct settings *settings,
+                       const struct admin_request *request, struct buf *answer)
+{
+    char path[MAIN_PATH_MAX];
+    int status = 0;
+    enum err e = main_data_path(settings->data, MAIN_SOCKET_FILE, path);
+    if (e == ERR_OK) {
+        e = main_admin_call(path, request, TIMEOUT_MS, answer, &status);
+    }
+    if (e != ERR_OK) {
+        fprintf(stderr, "atlas %s: a gateway holds %s, but %s cannot be asked: %s\n", command,
+                settings->data, path, err_sentence(e));
+        return MAIN_FAILED;
+    }
+    return status == 200 ? MAIN_GO_ON : fail_as_answered(command, status, buf_span(answer));
+}
+
+static int ask(const char *command, const struct settings *settings,
+               const struct admin_request *request, struct buf *answer)
+{
+    int lock = -1;
+    if (access(settings->data, F_OK) != 0) {
+        fprintf(stderr, "atlas %s: %s: %s; make it with: atlas init --config %s\n", command,
+                settings->data, strerrordesc_np(errno), settings->path);
+        return MAIN_FAILED;
+    }
+    enum err e = main_data_lock(settings->data, MAIN_LOCK_SHARED, 0, &lock);
+    if (e == ERR_LOCKED) {
+        return ask_gateway(command, settings, request, answer);
+    }
+    if (e != ERR_OK) {
+        return fail(command, e, SPAN("the data folder cannot be locked; is it another user's?"));
+    }
+    int status = ask_store(command, settings, request, answer);
+    (void)close(lock); /* lets go of it */
+    return status;
+}
+
+int main_ask(const char *command, const char *config, const struct admin_request *request,
+             struct buf *answer)
+{
+    struct buf problems;
+    struct settings *settings = NULL;
+    int status = MAIN_FAILED;
+    buf_init(&problems, PROBLEMS_BYTES_MAX);
+    enum err e = settings_open(config, &problems, &settings);
+    if (e == ERR_OK) {
+        status = ask(command, settings, request, answer);
+    } else if (e == ERR_CONFIG) {
+        fprintf(stderr, "%.*s", SPAN_ARGS(buf_span(&problems)));
+    } else {
+        status = fail(command, e, SPAN(""));
+    }
+    buf_fini(&problems);
+    settings_close(&settings);
+    return status;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two passes over the rows: the first finds how wide each column is, the second prints. Width is
+ * counted in code points, which is what a terminal shows for all but marks and wide scripts.
+ */
+#include "main/table.h"
+
+#include "json/json_value.h"
+
+#define ROWS_MAX  (1u << 28)
+#define DEPTH_MAX 8
+
+struct table {
+    const struct main_column *columns;
+    size_t count;
+    size_t width[MAIN_COLUMNS_MAX];
+    struct json_index index;
+    struct arena arena; /* of one cell */
+};
+
+#define CELL_BYTES_MAX (1u << 20)
+
+static size_t width_of(struct span text)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        width += (text.at[i] & 0xc0) != 0x80;
+    }
+    return width;
+}
+
+/* The text of an object's cell. It may lie in the arena. */
+static struct span cell_of(struct table *t, uint32_t object, const struct main_column *column)
+{
+    struct span text = {NULL, 0};
+    uint32_t row = json_find(&t->index, object, span_of(column->member));
+    if (row != JSON_NONE && json_kind(&t->index, row) == JSON_STRING) {
+        if (json_text(&t->index, row, &t->arena, &text) != ERR_OK) {
+            text = json_inside(&t->index, row); /* with its escapes: better than nothing */
+        }
+    } else if (row != JSON_NONE && json_kind(&t->index, row) != JSON_NULL) {
+        text = json_source(&t->index, row);
+    }
+    return text.len == 0 ? span_of(column->none) : text;
+}
+
+/* Drops what the last cell took of the arena. */
+static void next_cell(struct table *t)
+{
+    arena_fini(&t->arena);
+    arena_init(&t->arena, CELL_BYTES_MAX);
+}
+
+/* Prints text, with "?" for what a terminal would obey: C0, DEL and C1 (U+0080 to U+009F). */
+static void put_text(FILE *out, struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        bool is_c1 = text.at[i] == 0xc2 && i + 1 < text.len && text.at[i + 1] < 0xa0;
+        bool is_control = text.at[i] < 0x20 || text.at[i] == 0x7f || is_c1;
+        (void)fputc(is_control ? '?' : text.at[i], out); /* who cannot read it is not helped */
+        i += is_c1 ? 1 : 0;
+    }
+}
+
+static void put_cell(const struct table *t, FILE *out, size_t c, struct span text)
+{
+    bool is_number = t->columns[c].is_number, is_last = c + 1 == t->count;
+    size_t width = width_of(text);
+    int pad = width < t->width[c] ? (int)(t->width[c] - width) : 0;
+    if (is_number) {
+        fprintf(out, "%*s", pad, "");
+    }
+    put_text(out, text);
+    if (!is_number && !is_last) {
+        fprintf(out, "%*s", pad, "");
+    }
+    fputs(is_last ? "\n" : "  ", out);
+}
+
+static void measure(struct table *t, uint32_t data, size_t *lines)
+{
+    for (uint32_t object = json_first(&t->index, data); object != JSON_NONE;
+         object = json_next(&t->index, object)) {
+        for (size_t c = 0; c < t->count; c++) {
+            size_t width = width_of(cell_of(t, object, &t->columns[c]));
+            t->width[c] = width > t->width[c] ? width : t->width[c];
+            next_cell(t);
+        }
+        ++*lines;
+    }
+}
+
+static void print(struct table *t, FILE *out, uint32_t data)
+{
+    for (size_t c = 0; c < t->count; c++) {
+        put_cell(t, out, c, span_of(t->columns[c].title));
+    }
+    for (uint32_t object = json_first(&t->index, data); object != JSON_NONE;
+         object = json_next(&t->index, object)) {
+        for (size_t c = 0; c < t->count; c++) {
+            put_cell(t, out, c, cell_of(t, object, &t->columns[c]));
+            next_cell(t);
+        }
+    }
+}
+
+enum err main_table_print(FILE *out, struct span list, const struct main_column *columns,
+                          size_t count, size_t *lines)
+{
+    CHECK(count <= MAIN_COLUMNS_MAX);
+    struct table t = {.columns = columns, .count = count};
+    size_t found = 0;
+    for (size_t c = 0; c < count; c++) {
+        t.width[c] = strlen(columns[c].title);
+    }
+    json_index_init(&t.index, ROWS_MAX, DEPTH_MAX);
+    arena_init(&t.arena, CELL_BYTES_MAX);
+    enum err e = json_index_parse_borrow(&t.index, list);
+    uint32_t data = e == ERR_OK ? json_find(&t.index, 0, SPAN("data")) : JSON_NONE;
+    if (e == ERR_OK && (data == JSON_NONE || json_kind(&t.index, data) != JSON_ARRAY)) {
+        e = ERR_BODY_NOT_JSON;
+    }
+    if (e == ERR_OK) {
+        measure(&t, data, &found);
+        if (found > 0) {
+            print(&t, out, data);
+        }
+        *lines = found;
+    }
+    arena_fini(&t.arena);
+    json_index_fini(&t.index);
+    return e;
+}

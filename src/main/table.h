@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * table.h — a list in JSON as a table for people.
+ *
+ * Ownership  nothing is kept.
+ * Limits     MAIN_COLUMNS_MAX columns.
+ * Threads    the main thread.
+ */
+#ifndef MAIN_TABLE_H
+#define MAIN_TABLE_H
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/span.h"
+
+#define MAIN_COLUMNS_MAX 12
+
+struct main_column {
+    const char *title;
+    const char *member; /* of each object in the list */
+    const char *none;   /* stands for null, "" and a member that is missing */
+    bool is_number;     /* stands at the right */
+};
+
+/*
+ * Prints the member `data` of the JSON object `list`, an array of objects, a line each below the
+ * titles. Control characters are shown as "?". `*lines` is how many objects there were; for none of
+ * them nothing is printed.
+ *
+ *   ERR_BODY_NOT_JSON  the text is no such list
+ *   ERR_NO_MEMORY
+ */
+MUST_USE enum err main_table_print(FILE *out, struct span list, const struct main_column *columns,
+                                   size_t count, size_t *lines);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_table.c — lists are aligned, and nothing in them reaches the terminal as a command. */
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "main/table.h"
+
+static const struct main_column columns[] = {
+    {"NAME", "name", "-", false},
+    {"CALLS", "calls", "0", true},
+    {"LAST", "last", "never", false},
+};
+
+static enum err print(const char *list, char **text, size_t *lines)
+{
+    size_t len;
+    FILE *out = open_memstream(text, &len);
+    assert_non_null(out);
+    enum err e = main_table_print(out, span_of(list), columns, ROWS(columns), lines);
+    (void)fclose(out);
+    return e;
+}
+
+static void lists_are_printed_in_columns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why, *list, *expect;
+        size_t lines;
+    } rows[] = {
+        {"texts at the left, numbers at the right",
+         "{\"data\":[{\"name\":\"long name\",\"calls\":7,\"last\":\"x\"},"
+         "{\"name\":\"b\",\"calls\":123456,\"last\":\"y\"}]}",
+         "NAME        CALLS  LAST\nlong name       7  x\nb          123456  y\n", 2},
+        {"what is missing, null or empty has a word",
+         "{\"object\":\"list\",\"data\":[{\"name\":\"\",\"last\":null}]}",
+         "NAME  CALLS  LAST\n-         0  never\n", 1},
+        {"letters are counted, not bytes",
+         "{\"data\":[{\"name\":\"\xd9\x81\xd8\xb1\xd9\x8a\xd9\x82\",\"calls\":1}]}",
+         "NAME  CALLS  LAST\n\xd9\x81\xd8\xb1\xd9\x8a\xd9\x82      1  never\n", 1},
+        {"control characters are shown as question marks",
+         "{\"data\":[{\"name\":\"\\u001b[2J\\u009b\\u007f\\n\",\"calls\":1}]}",
+         "NAME     CALLS  LAST\n?[2J???      1  never\n", 1},
+        {"escapes are read", "{\"data\":[{\"n\\u0061me\":\"\\\"q\\\"\",\"calls\":1}]}",
+         "NAME  CALLS  LAST\n\"q\"       1  never\n", 1},
+        {"nothing for nothing", "{\"data\":[]}", "", 0},
+    };
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        char *text;
+        size_t lines = 99;
+        assert_int_equal(print(rows[r].list, &text, &lines), ERR_OK);
+        if (strcmp(text, rows[r].expect) != 0 || lines != rows[r].lines) {
+            fail_msg("%s: %zu lines:\n%s", rows[r].why, lines, text);
+        }
+        free(text);
+    }
+}
+
+static void what_is_no_list_is_refused(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"", "{", "[]", "{}", "{\"data\":{}}", "{\"data\":1}"};
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        char *text;
+        size_t lines;
+        assert_int_equal(print(rows[r], &text, &lines), ERR_BODY_NOT_JSON);
+        assert_string_equal(text, "");
+        free(text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_are_printed_in_columns),
+        cmocka_unit_test(what_is_no_list_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
