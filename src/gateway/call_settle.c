@@ -9,11 +9,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "gateway/call_internal.h"
+#include "server/server.h"
 #include "text/text_tokens.h"
-#include "json/json_write.h"
 
 #define BYTES_A_TOKEN   3 /* of generated text nobody counted; Arabic has about 2.9 */
-#define EVENT_BYTES_MAX 8192
+#define EVENT_BYTES_MAX 32768
 
 __extension__ typedef __int128 wide; /* tokens times price may pass 64 bits */
 
@@ -106,26 +106,10 @@ static void record(struct call *call)
 /* The error as an event, for a client that has its 200 already. */
 static void put_error_event(struct call *call)
 {
-    const struct err_row *row = err_row(call->error);
     struct buf out;
-    struct json_writer w;
     buf_init(&out, EVENT_BYTES_MAX);
     buf_put(&out, SPAN("data: "));
-    json_write_init(&w, &out);
-    json_write_object(&w);
-    json_write_key(&w, "error");
-    json_write_object(&w);
-    json_write_key(&w, "message");
-    json_write_string(&w, call->message.len > 0 ? call->message : span_of(row->sentence));
-    json_write_key(&w, "type");
-    json_write_text(&w, row->type);
-    json_write_key(&w, "param");
-    json_write_null(&w);
-    json_write_key(&w, "code");
-    json_write_text(&w, row->code);
-    json_write_end(&w);
-    json_write_end(&w);
-    enum err e = json_write_finish(&w);
+    enum err e = server_error_write(call->error, call->message, SPAN(""), &out);
     buf_put(&out, SPAN("\n\ndata: [DONE]\n\n"));
     if (e == ERR_OK && !buf_failed(&out)) {
         struct span bytes = buf_span(&out);

@@ -14,24 +14,26 @@
 #define TO(state) (1u << CALL_##state)
 
 // clang-format off
+#define ROW(state, word) [CALL_##state] = {#word, call_step_##word
+
 static const struct {
     const char *name;
-    call_step *step;     /* does what it can; returns the next state, or its own to wait */
-    uint32_t next;       /* the states it may return besides its own */
+    call_step *step; /* does what it can; returns the next state, or its own to wait */
+    uint32_t next;   /* the states it may return besides its own */
     bool attempting, recorded;
 } rows[CALL_STATE_COUNT] = {
-    [CALL_HEAD]         = {"head",         call_step_head,         TO(AUTHENTICATE) | TO(SETTLE), false, false},
-    [CALL_AUTHENTICATE] = {"authenticate", call_step_authenticate, TO(ADMIT) | TO(SETTLE),        false, false},
-    [CALL_ADMIT]        = {"admit",        call_step_admit,        TO(BODY) | TO(SETTLE),         false, false},
-    [CALL_BODY]         = {"body",         call_step_body,         TO(INSPECT) | TO(SETTLE),      false, false},
-    [CALL_INSPECT]      = {"inspect",      call_step_inspect,      TO(ROUTE) | TO(SETTLE),        false, false},
-    [CALL_ROUTE]        = {"route",        call_step_route,        TO(RESERVE) | TO(SETTLE),      false, false},
-    [CALL_RESERVE]      = {"reserve",      call_step_reserve,      TO(RECORD) | TO(SETTLE),       false, false},
-    [CALL_RECORD]       = {"record",       call_step_record,       TO(ATTEMPT) | TO(SETTLE),      false, true},
-    [CALL_ATTEMPT]      = {"attempt",      call_step_attempt,      TO(RECORD) | TO(STREAM) | TO(SETTLE), true, true},
-    [CALL_STREAM]       = {"stream",       call_step_stream,       TO(SETTLE),                    true,  true},
-    [CALL_SETTLE]       = {"settle",       call_step_settle,       TO(DONE),                      true,  true},
-    [CALL_DONE]         = {"done",         call_step_done,         0,                             false, false},
+    ROW(HEAD, head),                  TO(AUTHENTICATE) | TO(SETTLE),          false, false},
+    ROW(AUTHENTICATE, authenticate),  TO(ADMIT) | TO(SETTLE),                 false, false},
+    ROW(ADMIT, admit),                TO(BODY) | TO(SETTLE),                  false, false},
+    ROW(BODY, body),                  TO(INSPECT) | TO(SETTLE),               false, false},
+    ROW(INSPECT, inspect),            TO(ROUTE) | TO(SETTLE),                 false, false},
+    ROW(ROUTE, route),                TO(RESERVE) | TO(SETTLE),               false, false},
+    ROW(RESERVE, reserve),            TO(RECORD) | TO(SETTLE),                false, false},
+    ROW(RECORD, record),              TO(ATTEMPT) | TO(SETTLE),               false, true},
+    ROW(ATTEMPT, attempt),            TO(RECORD) | TO(STREAM) | TO(SETTLE),   true, true},
+    ROW(STREAM, stream),              TO(SETTLE),                             true, true},
+    ROW(SETTLE, settle),              TO(DONE),                               true, true},
+    ROW(DONE, done),                  0,                                      false, false},
 };
 // clang-format on
 

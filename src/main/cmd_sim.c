@@ -61,6 +61,16 @@ static int serve(const char *address, const struct sim_plan *plan)
     return e == ERR_OK ? MAIN_DONE : MAIN_FAILED;
 }
 
+/* Below the help: a request asks for them by `X-Sim-Fault: NAME` or "sim":{"fault":"NAME"}. */
+static void print_faults(void)
+{
+    printf("\nfaults, for --fault, the header X-Sim-Fault, or \"sim\":{\"fault\":…} in a body:\n");
+    for (const struct sim_row *row = sim_plan_fault_rows(); row->name != NULL; row++) {
+        printf("  %-14s %s\n", row->name, row->help);
+    }
+    printf("\npages: /metrics, /sim/counters, /sim/calls, /sim/last\n");
+}
+
 static void raise_limits(void)
 {
     struct rlimit files;
@@ -77,8 +87,7 @@ int main_sim(int argc, char **argv)
     const char *values[FIELDS_MAX] = {NULL};
     struct main_option options[FIELDS_MAX + 2] = {
         {"listen", "ADDRESS", "Where to answer (127.0.0.1:18080)", .text = &listen},
-        {"fault", "NAME", "What goes wrong in every answer; the names are in docs/simulator.md",
-         .text = &fault},
+        {"fault", "NAME", "What goes wrong in every answer; see below", .text = &fault},
     };
     static char names[FIELDS_MAX][32];
     const struct sim_row *rows = sim_plan_field_rows();
@@ -95,6 +104,9 @@ int main_sim(int argc, char **argv)
     int status =
         main_options(argc, argv, "atlas sim [--listen ADDRESS] [options]", options, count + 2);
     if (status != MAIN_GO_ON) {
+        if (status == MAIN_DONE) {
+            print_faults();
+        }
         return status;
     }
     struct sim_plan plan = sim_plan_default();

@@ -29,9 +29,6 @@ struct serve_inherited {
     int ready_fd;  /* written once, when the child serves */
 };
 
-/* How many workers the settings ask for. */
-int serve_workers(const struct settings *settings);
-
 /* Opens all listeners of `settings`. On failure it has said on the log what is in the way. */
 MUST_USE enum err serve_open_listeners(const struct settings *settings,
                                        struct serve_inherited *out);

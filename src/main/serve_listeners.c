@@ -15,7 +15,8 @@
 
 #define DESCRIPTION_BYTES (SERVE_LISTENERS_MAX * 64 * 8)
 
-int serve_workers(const struct settings *settings)
+/* How many workers the settings ask for. */
+static int count_workers(const struct settings *settings)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int64_t workers = settings->gateway.workers > 0 ? settings->gateway.workers : cores;
@@ -91,7 +92,7 @@ static enum err open_admin(const struct settings *settings, struct serve_inherit
 
 enum err serve_open_listeners(const struct settings *settings, struct serve_inherited *out)
 {
-    *out = (struct serve_inherited){.workers = serve_workers(settings),
+    *out = (struct serve_inherited){.workers = count_workers(settings),
                                     .listeners = (int)settings->server.listens_count,
                                     .admin_fd = -1,
                                     .socket_fd = -1,

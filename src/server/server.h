@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "server/server_settings.h"
 
@@ -61,6 +62,11 @@ void server_set_siblings(struct server *s, struct server *const *siblings, size_
  */
 void server_drain(struct server *s);
 bool server_is_idle(const struct server *s);
+
+/* Writes an error in OpenAI's form, `{"error":{…}}`: the row's sentence, or `message` unless it is
+ * empty; `param` or null. ERR_NO_MEMORY: `out` was full or found no memory. */
+MUST_USE enum err server_error_write(enum err e, struct span message, struct span param,
+                                     struct buf *out);
 
 /* Closes everything, mid-reply too: open exchanges are gone, get an event, and must be ended in it.
  * Sets `*s` to NULL; nothing if it is NULL. */

@@ -40,9 +40,15 @@ static void put_lines(struct buf *out, int status, struct span more)
     buf_put(out, SPAN("Content-Type: application/json\r\n"));
 }
 
-static enum err put_body(struct buf *out, const struct err_row *row, struct span message,
-                         struct span param)
+static const struct err_row *row_of(enum err e)
 {
+    const struct err_row *row = err_row(e);
+    return row->type[0] == '\0' ? err_row(ERR_INTERNAL) : row; /* not meant for a client */
+}
+
+enum err server_error_write(enum err e, struct span message, struct span param, struct buf *out)
+{
+    const struct err_row *row = row_of(e);
     struct json_writer w;
     json_write_init(&w, out);
     json_write_object(&w);
@@ -68,15 +74,11 @@ static enum err put_body(struct buf *out, const struct err_row *row, struct span
 enum err server_refusal_write(struct server_refusal *r, enum err e, struct span message,
                               struct span param, struct span more_fields)
 {
-    const struct err_row *row = err_row(e);
-    if (row->type[0] == '\0') {
-        row = err_row(ERR_INTERNAL); /* not meant for a client */
-    }
-    r->status = row->status;
+    r->status = row_of(e)->status;
     buf_init(&r->fields, more_fields.len + LINES_BYTES);
     buf_init(&r->body, (message.len + param.len) * ESCAPED_MOST + BODY_BYTES);
     put_lines(&r->fields, r->status, more_fields);
-    enum err failed = put_body(&r->body, row, message, param);
+    enum err failed = server_error_write(e, message, param, &r->body);
     if (failed != ERR_OK || buf_failed(&r->fields)) {
         server_refusal_fini(r);
         return ERR_NO_MEMORY;

@@ -43,7 +43,7 @@ struct sim_plan sim_plan_default(void);
  */
 MUST_USE enum err sim_plan_set(struct sim_plan *plan, struct span name, struct span value);
 
-/* The rows for the help: fields, then faults; NULL behind the last. */
+/* The rows for the help, NULL behind the last. */
 const struct sim_row *sim_plan_field_rows(void);
 const struct sim_row *sim_plan_fault_rows(void);
 

@@ -400,20 +400,8 @@ void sim_event_write(const struct sim_question *q, const struct sim_plan *plan, 
 
 void sim_error_write(int64_t status, struct buf *out)
 {
-    struct json_writer w;
-    json_write_init(&w, out);
-    json_write_object(&w);
-    json_write_key(&w, "error");
-    json_write_object(&w);
-    json_write_key(&w, "message");
-    json_write_text(&w, "the simulator was asked to fail");
-    json_write_key(&w, "type");
-    json_write_text(&w, "SimulatedError");
-    json_write_key(&w, "param");
-    json_write_null(&w);
-    json_write_key(&w, "code");
-    json_write_int(&w, status);
-    json_write_end(&w);
-    json_write_end(&w);
-    finish(&w, out);
+    buf_printf(out,
+               "{\"error\":{\"message\":\"the simulator was asked to fail\","
+               "\"type\":\"SimulatedError\",\"param\":null,\"code\":%lld}}",
+               (long long)status);
 }

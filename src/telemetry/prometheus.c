@@ -22,8 +22,8 @@ static void put_value(struct buf *out, const char *metric, const char *labels, i
     }
 }
 
-void prometheus_put(struct buf *out, const char *metric, const char *type, const char *help,
-                    const char *labels, int64_t value)
+static void put_metric(struct buf *out, const char *metric, const char *type, const char *help,
+                       const char *labels, int64_t value)
 {
     put_head(out, metric, type, help);
     put_value(out, metric, labels, value);
@@ -57,11 +57,10 @@ void prometheus_write(struct buf *out)
         }
         put_value(out, row->metric, row->labels, counter_sum(c));
     }
-    prometheus_put(out, "atlas_buffered_bytes", "gauge",
-                   "Bytes of bodies, replies and waiting output held now", "",
-                   (int64_t)memory_taken());
-    prometheus_put(out, "process_resident_memory_bytes", "gauge", "Resident memory", "",
-                   resident_bytes());
-    prometheus_put(out, "atlas_build_info", "gauge", "1, labelled with the version",
-                   "version=\"" ATLAS_VERSION "\"", 1);
+    put_metric(out, "atlas_buffered_bytes", "gauge",
+               "Bytes of bodies, replies and waiting output held now", "", (int64_t)memory_taken());
+    put_metric(out, "process_resident_memory_bytes", "gauge", "Resident memory", "",
+               resident_bytes());
+    put_metric(out, "atlas_build_info", "gauge", "1, labelled with the version",
+               "version=\"" ATLAS_VERSION "\"", 1);
 }

@@ -15,9 +15,4 @@
 /* Appends every row of counter.def, and what is known of the process itself. */
 void prometheus_write(struct buf *out);
 
-/* Appends one more metric: its HELP and TYPE lines ("counter" or "gauge"), then its value. `labels`
- * may be "". */
-void prometheus_put(struct buf *out, const char *metric, const char *type, const char *help,
-                    const char *labels, int64_t value);
-
 #endif
