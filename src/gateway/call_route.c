@@ -84,8 +84,11 @@ static enum err make_edits(struct call *call)
     struct openai_target target = {
         .model = call->match.upstream_name,
         .lacks_max_completion_tokens = kind->renames_max_completion_tokens,
+        .refuses_both_max_tokens = kind->refuses_both_max_tokens,
         .lacks_developer_role = to->kind != UPSTREAM_OPENAI,
+        .lacks_stop_text = kind->lacks_stop_text,
         .lacks_base64 = !kind->makes_base64,
+        .keeps_extra_body = !kind->lifts_extra_body,
     };
     struct json_edits edits;
     enum err e =

@@ -100,6 +100,7 @@ static void flush(struct call *call)
     struct buf *out = &call->shared->out;
     struct span bytes = buf_span(out);
     if (bytes.len == 0) {
+        buf_clear(out); /* of a failure, too: other calls use it next */
         return;
     }
     if (!call->head_put) {
@@ -113,27 +114,35 @@ static void flush(struct call *call)
     buf_clear(out);
 }
 
-static void gather_edited(struct buf *out, const struct json_edits *edits)
+/* Adds the whole event, or nothing. */
+static enum err gather_edited(struct buf *out, const struct json_edits *edits)
 {
+    struct span before = SPAN("data: "), behind = SPAN("\n\n");
     size_t len = (size_t)json_edits_total(edits);
-    buf_put(out, SPAN("data: "));
-    uint8_t *to = buf_reserve(out, len);
-    if (to != NULL) {
-        json_edits_copy(edits, to);
-        buf_added(out, len);
+    uint8_t *to = buf_reserve(out, before.len + len + behind.len);
+    if (to == NULL) {
+        return ERR_NO_MEMORY;
     }
-    buf_put(out, SPAN("\n\n"));
+    memcpy(to, before.at, before.len);
+    json_edits_copy(edits, to + before.len);
+    memcpy(to + before.len + len, behind.at, behind.len);
+    buf_added(out, before.len + len + behind.len);
+    return ERR_OK;
 }
 
 /* The last events, which the model server may have left out. */
-static void gather_end(struct call *call)
+static enum err gather_end(struct call *call)
 {
     struct call_shared *shared = call->shared;
-    struct span usage =
-        openai_stream_usage_event(&call->stream, &shared->turn, call->started_wall.us / 1000000);
-    buf_put(&shared->out, usage);
-    buf_put(&shared->out, SPAN("data: [DONE]\n\n"));
-    call->reply_done = true;
+    struct span events;
+    enum err e = openai_stream_finish(&call->stream, &shared->turn, call->started_wall.us / 1000000,
+                                      &events);
+    if (e != ERR_OK) {
+        return e;
+    }
+    buf_put(&shared->out, events);
+    call->reply_done = !buf_failed(&shared->out);
+    return call->reply_done ? ERR_OK : ERR_NO_MEMORY;
 }
 
 /* Tells what the model server says went wrong: as a status while that is possible. */
@@ -160,17 +169,15 @@ static enum err one_event(struct call *call, const struct sse_event *event)
     }
     switch (verdict) {
     case OPENAI_SEND:
-        gather_edited(&shared->out, &edits);
-        break;
+        return gather_edited(&shared->out, &edits);
     case OPENAI_DROP:
-        break;
+        return ERR_OK;
     case OPENAI_END:
-        gather_end(call);
-        break;
+        return gather_end(call);
     case OPENAI_ERROR:
         return error_event(call, event->data);
     }
-    return buf_failed(&shared->out) ? ERR_NO_MEMORY : ERR_OK;
+    NEVER("a verdict is one of these");
 }
 
 /* Forwards the events that are whole in `bytes`. What follows [DONE] is of no interest. */
@@ -196,15 +203,16 @@ static enum err forward(struct call *call, struct span bytes)
 /* The model server's connection says that the answer is over. */
 static enum call_state stream_ended(struct call *call)
 {
-    if (!call->reply_done && !openai_stream_is_complete(&call->stream)) {
+    if (call->reply_done) {
+        return CALL_SETTLE;
+    }
+    if (!openai_stream_is_complete(&call->stream)) {
         return call_fail(call, ERR_UPSTREAM_CLOSED);
     }
-    if (!call->reply_done) {
-        gather_end(call);
-        flush(call);
-        arena_fini(&call->shared->turn);
-    }
-    return CALL_SETTLE;
+    enum err e = gather_end(call);
+    flush(call);
+    arena_fini(&call->shared->turn);
+    return e == ERR_OK ? CALL_SETTLE : call_fail(call, e);
 }
 
 static void note_progress(struct call *call)

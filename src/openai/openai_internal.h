@@ -20,11 +20,15 @@ void openai_set_model(const struct json_index *x, const struct openai_plan *plan
 /* Reads `usage`, or llama.cpp's `timings`; true if there was either. */
 bool openai_read_usage(const struct json_index *x, struct openai_usage *out);
 
-/* A message or delta: copies the reasoning where clients look for it; adds up the text's length. */
-void openai_edit_message(const struct json_index *x, uint32_t message, struct arena *arena,
-                         struct json_edits *edits, uint64_t *text_bytes);
+/* How long the text of a string is, about; 0 for JSON_NONE and what is no string. */
+uint64_t openai_text_bytes(const struct json_index *x, uint32_t row);
 
-/* finish_reason "abort" becomes "stop"; true if there is a reason. */
+/* A message or delta: copies the reasoning where clients look for it; adds up the text's length. */
+void openai_edit_message(const struct json_index *x, uint32_t message, struct json_edits *edits,
+                         uint64_t *text_bytes);
+
+/* A finish_reason that clients do not know becomes "stop", an empty one null; true if there is a
+ * reason. */
 bool openai_edit_finish(const struct json_index *x, uint32_t choice, struct json_edits *edits);
 
 /* The vectors of an embeddings reply: form, order, number. */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/buf.h"
 #include "openai/openai_internal.h"
 #include "json/json_value.h"
 
@@ -22,22 +21,26 @@ bool openai_is_error(const struct json_index *x, struct json_edits *edits)
     return object != JSON_NONE && json_text_is(x, object, SPAN("error"));
 }
 
+/* Adds a member to `object`: `key`, quotes and colon included, and its value. */
+static void add_member(struct json_edits *edits, uint32_t object, struct span key,
+                       struct span value)
+{
+    uint8_t *text = arena_alloc(edits->arena, key.len + value.len);
+    if (text == NULL) {
+        edits->failed = true;
+        return;
+    }
+    memcpy(text, key.at, key.len);
+    memcpy(text + key.len, value.at, value.len);
+    json_edits_add_member_borrow(edits, object, JSON_AT_END, span_make(text, key.len + value.len));
+}
+
 void openai_set_model(const struct json_index *x, const struct openai_plan *plan,
                       struct json_edits *edits)
 {
     uint32_t row = json_find(x, 0, SPAN("model"));
     if (row == JSON_NONE) {
-        uint8_t *text =
-            arena_alloc(edits->arena, sizeof("\"model\":") - 1 + plan->quoted_model.len);
-        if (text == NULL) {
-            edits->failed = true;
-            return;
-        }
-        memcpy(text, "\"model\":", sizeof("\"model\":") - 1);
-        memcpy(text + sizeof("\"model\":") - 1, plan->quoted_model.at, plan->quoted_model.len);
-        json_edits_add_member_borrow(
-            edits, 0, JSON_AT_END,
-            span_make(text, sizeof("\"model\":") - 1 + plan->quoted_model.len));
+        add_member(edits, 0, SPAN("\"model\":"), plan->quoted_model);
     } else if (!span_equal(json_source(x, row), plan->quoted_model)) {
         json_edits_set_value_borrow(edits, row, plan->quoted_model);
     }
@@ -84,67 +87,84 @@ bool openai_read_usage(const struct json_index *x, struct openai_usage *out)
     return true;
 }
 
-static uint64_t text_length(const struct json_index *x, uint32_t object, struct span name)
+uint64_t openai_text_bytes(const struct json_index *x, uint32_t row)
 {
-    uint32_t row = openai_member(x, object, name);
-    return row == JSON_NONE || json_kind(x, row) != JSON_STRING ? 0 : json_inside(x, row).len;
+    if (row == JSON_NONE || json_kind(x, row) != JSON_STRING) {
+        return 0;
+    }
+    struct span inside = json_inside(x, row);
+    uint64_t bytes = inside.len;
+    if ((json_row(x, row)->flags & JSON_ESCAPED) == 0) {
+        return bytes;
+    }
+    for (size_t i = span_find(inside, '\\', 0); i < inside.len;
+         i = span_find(inside, '\\', i + 2)) {
+        bytes -= inside.at[i + 1] == 'u' ? 4 : 1; /* two bytes each is Arabic's measure */
+    }
+    return bytes;
 }
 
-/* `"reasoning_content":` and the value of `row`, in the arena. */
+static uint64_t member_bytes(const struct json_index *x, uint32_t object, struct span name)
+{
+    return openai_text_bytes(x, openai_member(x, object, name));
+}
+
 static void copy_reasoning(const struct json_index *x, uint32_t message, uint32_t row,
-                           struct arena *arena, struct json_edits *edits)
+                           struct json_edits *edits)
 {
-    static const char name[] = "\"reasoning_content\":";
     uint32_t old = json_find(x, message, SPAN("reasoning_content"));
-    struct span value = json_source(x, row);
-    if (old != JSON_NONE) {
-        if (json_kind(x, old) == JSON_NULL) {
-            json_edits_set_value_borrow(edits, old, value);
-        }
-        return;
+    if (old == JSON_NONE) {
+        add_member(edits, message, SPAN("\"reasoning_content\":"), json_source(x, row));
+    } else if (json_kind(x, old) == JSON_NULL) {
+        json_edits_set_value_borrow(edits, old, json_source(x, row));
     }
-    uint8_t *text = arena_alloc(arena, sizeof(name) - 1 + value.len);
-    if (text == NULL) {
-        edits->failed = true;
-        return;
-    }
-    memcpy(text, name, sizeof(name) - 1);
-    memcpy(text + sizeof(name) - 1, value.at, value.len);
-    json_edits_add_member_borrow(edits, message, JSON_AT_END,
-                                 span_make(text, sizeof(name) - 1 + value.len));
 }
 
-void openai_edit_message(const struct json_index *x, uint32_t message, struct arena *arena,
-                         struct json_edits *edits, uint64_t *text_bytes)
+void openai_edit_message(const struct json_index *x, uint32_t message, struct json_edits *edits,
+                         uint64_t *text_bytes)
 {
     uint32_t reasoning = openai_member(x, message, SPAN("reasoning"));
-    *text_bytes += text_length(x, message, SPAN("content"));
+    *text_bytes += member_bytes(x, message, SPAN("content"));
     if (reasoning != JSON_NONE && json_kind(x, reasoning) == JSON_STRING) {
-        copy_reasoning(x, message, reasoning, arena, edits);
-        *text_bytes += json_inside(x, reasoning).len;
+        copy_reasoning(x, message, reasoning, edits);
+        *text_bytes += openai_text_bytes(x, reasoning);
     } else {
-        *text_bytes += text_length(x, message, SPAN("reasoning_content"));
+        *text_bytes += member_bytes(x, message, SPAN("reasoning_content"));
     }
     uint32_t tools = openai_member(x, message, SPAN("tool_calls"));
     if (tools == JSON_NONE || json_kind(x, tools) != JSON_ARRAY) {
         return;
     }
     for (uint32_t t = json_first(x, tools); t != JSON_NONE; t = json_next(x, t)) {
-        *text_bytes += text_length(x, openai_member(x, t, SPAN("function")), SPAN("arguments"));
+        *text_bytes += member_bytes(x, openai_member(x, t, SPAN("function")), SPAN("arguments"));
     }
+}
+
+/* Reasons that some servers have, and typed clients do not know. */
+static bool is_own_reason(const struct json_index *x, uint32_t reason)
+{
+    return json_text_is(x, reason, SPAN("abort")) || json_text_is(x, reason, SPAN("eos_token")) ||
+           json_text_is(x, reason, SPAN("stop_sequence"));
 }
 
 bool openai_edit_finish(const struct json_index *x, uint32_t choice, struct json_edits *edits)
 {
     uint32_t reason = openai_member(x, choice, SPAN("finish_reason"));
-    if (reason != JSON_NONE && json_text_is(x, reason, SPAN("abort"))) {
+    if (reason == JSON_NONE) {
+        return false;
+    }
+    if (json_text_is(x, reason, SPAN(""))) {
+        json_edits_set_value_borrow(edits, reason, SPAN("null"));
+        return false;
+    }
+    if (is_own_reason(x, reason)) {
         json_edits_set_value_borrow(edits, reason, SPAN("\"stop\""));
     }
-    return reason != JSON_NONE;
+    return true;
 }
 
-static enum err edit_choices(const struct json_index *x, struct arena *arena,
-                             struct json_edits *edits, uint64_t *text_bytes)
+static enum err edit_choices(const struct json_index *x, struct json_edits *edits,
+                             uint64_t *text_bytes)
 {
     uint32_t choices = openai_member(x, 0, SPAN("choices"));
     if (choices == JSON_NONE || json_kind(x, choices) != JSON_ARRAY) {
@@ -157,9 +177,9 @@ static enum err edit_choices(const struct json_index *x, struct arena *arena,
         (void)openai_edit_finish(x, c, edits); /* a whole reply ends whether it says why or not */
         uint32_t message = openai_member(x, c, SPAN("message"));
         if (message != JSON_NONE && json_kind(x, message) == JSON_OBJECT) {
-            openai_edit_message(x, message, arena, edits, text_bytes);
+            openai_edit_message(x, message, edits, text_bytes);
         }
-        *text_bytes += text_length(x, c, SPAN("text"));
+        *text_bytes += member_bytes(x, c, SPAN("text"));
     }
     return ERR_OK;
 }
@@ -180,6 +200,6 @@ enum err openai_reply_edit(const struct json_index *x, const struct openai_plan 
     openai_set_model(x, plan, out);
     (void)openai_read_usage(x, usage); /* is_known says whether there was any */
     enum err e = plan->endpoint == OPENAI_EMBEDDINGS ? openai_edit_vectors(x, plan, arena, out)
-                                                     : edit_choices(x, arena, out, text_bytes);
+                                                     : edit_choices(x, out, text_bytes);
     return e == ERR_OK && json_edits_failed(out) ? ERR_NO_MEMORY : e;
 }

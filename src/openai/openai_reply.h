@@ -4,9 +4,10 @@
  *
  * A whole reply or one event of a stream in, edits out. What is changed: `model` becomes the name
  * the caller knows; a null `error` member goes; `reasoning` is copied to `reasoning_content` where
- * only the first is there; finish_reason "abort" becomes "stop"; tool-call deltas get the index, id
- * and name that clients need, once; usage stands only in the last chunk, alone; embeddings are in
- * the form and order that was asked for. All else passes as it is.
+ * only the first is there; a finish_reason of the server's own becomes "stop"; tool-call deltas get
+ * the index, id and name that clients need, once; a role is said once; usage stands only in the
+ * last chunk, alone; embeddings are in the form and order that was asked for. All else passes as it
+ * is.
  *
  * Ownership  edits and replacements are in the arena given.
  * Threads    any; pure.
@@ -35,8 +36,9 @@ struct openai_plan {
  * A whole reply of status 200. `text_bytes` is how much text was generated (for an estimate when
  * usage is not known).
  *
- *   ERR_UPSTREAM_JSON    not an object, or not this endpoint's form (no choices, no data, a vector
- *                        that is neither numbers nor Base64, not as many vectors as inputs)
+ *   ERR_UPSTREAM_JSON    not an object, or not this endpoint's form (no choices, no data, not as
+ *                        many vectors as inputs, a vector that is neither array nor string or that
+ *                        cannot be converted)
  *   ERR_UPSTREAM_STATUS  it is an error object after all
  *   ERR_NO_MEMORY
  */
@@ -50,10 +52,15 @@ MUST_USE enum err openai_reply_edit(const struct json_index *x, const struct ope
 struct openai_stream {
     const struct openai_plan *plan;
     struct openai_usage usage;
-    uint64_t text_bytes;    /* of content, reasoning and arguments: unescaped length, about */
-    uint64_t tools_seen[2]; /* tool-call indexes 0..127 of choice 0 that have begun */
-    uint32_t choices_open;  /* begun and not finished, of the first 32 */
-    bool any_finished, usage_sent;
+    uint64_t text_bytes;     /* of content, reasoning and arguments, about */
+    uint64_t tools_seen[2];  /* tool-call indexes 0..127 of choice 0 that have begun, */
+    uint64_t tools_named[2]; /* and those whose name was sent */
+    uint64_t tool_id;        /* hash of the last id */
+    int64_t created_s;       /* the chunks' own; 0: they had none yet */
+    uint32_t choices_begun;  /* of the first 32 */
+    uint32_t choices_open;   /* begun and not finished */
+    uint8_t tools_begun;     /* the highest index and one */
+    bool any_begun, any_finished, usage_sent;
     char id[OPENAI_ID_BYTES]; /* the chunks' own, quoted as it came; "" if it is longer */
 };
 
@@ -68,7 +75,8 @@ void openai_stream_init(struct openai_stream *s, const struct openai_plan *plan)
 
 /*
  * One event's data. `x` is room for an index, reused by the caller; it refers to `data` afterwards.
- *   ERR_UPSTREAM_STREAM  not JSON, or not a chunk's form
+ * `*out` is good with OPENAI_SEND only.
+ *   ERR_UPSTREAM_STREAM  not JSON, not a chunk's form, or [DONE] before any choice
  *   ERR_NO_MEMORY
  */
 MUST_USE enum err openai_stream_event(struct openai_stream *s, struct span data,
@@ -78,9 +86,13 @@ MUST_USE enum err openai_stream_event(struct openai_stream *s, struct span data,
 /* Whether the answer may end here: a finish_reason was seen for each choice that began. */
 bool openai_stream_is_complete(const struct openai_stream *s);
 
-/* The usage chunk that the caller asked for and the model server did not send as one of its own
- * ("data: {…}\n\n"), or an empty span. `created_s` is unix time. */
-struct span openai_stream_usage_event(struct openai_stream *s, struct arena *arena,
-                                      int64_t created_s);
+/*
+ * The events that end a stream, in the arena: a finish_reason for each choice that has none yet,
+ * the usage chunk where the caller asked for it and has not had it, and [DONE]. `created_s` is unix
+ * time, for a server that did not say it.
+ *   ERR_NO_MEMORY
+ */
+MUST_USE enum err openai_stream_finish(struct openai_stream *s, struct arena *arena,
+                                       int64_t created_s, struct span *out);
 
 #endif

@@ -8,7 +8,8 @@
 #include "json/json_value.h"
 
 #define INPUTS_MAX 2048 /* OpenAI's own bound on the strings of one embeddings call */
-#define LIFTED_MAX 256  /* members of extra_body */
+#define LIFTED_MAX 256  /* members of extra_body: each is looked for in the body */
+#define TOP_MAX    1024 /* members of the body; OpenAI has some forty */
 #define N_MAX      128  /* OpenAI's own bound on n */
 #define TOKENS_MAX (1LL << 40)
 
@@ -54,7 +55,13 @@ static enum err open_objects(struct reader *r)
     if (r->x->count == 0 || json_kind(r->x, 0) != JSON_OBJECT) {
         return ERR_BODY_NOT_OBJECT;
     }
+    if (json_count(r->x, r->root) > TOP_MAX) {
+        return fault(r, ERR_VALUE_INVALID, SPAN(""), SPAN("the body has too many members"));
+    }
     enum err e = refuse_duplicates(r, r->root, SPAN(""));
+    if (e == ERR_OK) {
+        e = refuse_duplicates(r, json_find(r->x, r->root, SPAN("routing")), SPAN("routing"));
+    }
     if (e != ERR_OK) {
         return e;
     }
@@ -116,15 +123,18 @@ static enum err read_stream(struct reader *r)
                      SPAN("'stream_options' must be an object"));
     }
     e = refuse_duplicates(r, options, SPAN("stream_options"));
+    uint32_t asked = json_find(r->x, options, SPAN("include_usage"));
     if (e == ERR_OK) {
-        e = read_bool(r, json_find(r->x, options, SPAN("include_usage")),
-                      SPAN("stream_options.include_usage"), &r->out->wants_usage);
+        e = read_bool(r, asked, SPAN("stream_options.include_usage"), &r->out->wants_usage);
     }
+    bool continuous = false;
     if (e == ERR_OK) {
         e = read_bool(r, json_find(r->x, options, SPAN("continuous_usage_stats")),
-                      SPAN("stream_options.continuous_usage_stats"),
-                      &r->out->wants_continuous_usage);
+                      SPAN("stream_options.continuous_usage_stats"), &continuous);
     }
+    /* Usage on every chunk is usage: who asks for it gets the last chunk's too. */
+    r->out->wants_usage = r->out->wants_usage || (continuous && asked == JSON_NONE);
+    r->out->wants_continuous_usage = continuous && r->out->wants_usage;
     return e;
 }
 
@@ -143,17 +153,29 @@ static enum err read_count(struct reader *r, struct span name, int64_t least, in
     return ERR_OK;
 }
 
+/* `most` tokens for each of `times` answers; a number that JSON can hold whatever was asked. */
+static int64_t times(int64_t most, int64_t by)
+{
+    return most > TOKENS_MAX / by ? TOKENS_MAX : most * by;
+}
+
 static enum err read_output_max(struct reader *r)
 {
-    int64_t n = 1, each = -1;
+    int64_t n = 1, best_of = 1, each = -1;
     enum err e = read_count(r, SPAN("n"), 1, N_MAX, &n);
+    if (e == ERR_OK && r->out->endpoint == OPENAI_COMPLETIONS) {
+        e = read_count(r, SPAN("best_of"), 0, N_MAX, &best_of);
+    }
     if (e == ERR_OK) {
         e = read_count(r, SPAN("max_tokens"), -1, TOKENS_MAX, &each);
     }
     if (e == ERR_OK) {
         e = read_count(r, SPAN("max_completion_tokens"), -1, TOKENS_MAX, &each);
     }
-    r->out->output_tokens_max = each < 0 ? -1 : each * n;
+    if (e == ERR_OK && each >= 0) {
+        int64_t prompts = r->out->inputs > 0 ? r->out->inputs : 1;
+        r->out->output_tokens_max = times(times(each, n > best_of ? n : best_of), prompts);
+    }
     return e;
 }
 
@@ -186,7 +208,8 @@ static bool is_token_array(const struct json_index *x, uint32_t array, uint32_t 
     *count = 0;
     for (uint32_t v = json_first(x, array); v != JSON_NONE; v = json_next(x, v)) {
         const struct json_row *row = json_row(x, v);
-        if (row->kind != JSON_NUMBER || (row->flags & JSON_FRACTION) != 0) {
+        if (row->kind != JSON_NUMBER || (row->flags & JSON_FRACTION) != 0 ||
+            json_source(x, v).at[0] == '-') {
             return false;
         }
         ++*count;
@@ -289,9 +312,6 @@ enum err openai_request_read(const struct json_index *x, enum openai_endpoint en
     struct reader r = {x, 0, JSON_NONE, &request, param, message};
     *param = *message = SPAN("");
     enum err e = open_objects(&r);
-    if (e == ERR_OK) {
-        e = refuse_duplicates(&r, json_find(x, 0, SPAN("routing")), SPAN("routing"));
-    }
     if (e == ERR_OK) {
         e = read_model(&r, arena);
     }

@@ -7,7 +7,7 @@
  * Members we do not know are left as they are.
  *
  * Ownership  facts borrow from the body and the arena; edits from the arena.
- * Limits     none of its own: the index is bounded.
+ * Limits     1,024 members of the body, 256 of extra_body; else the index's.
  * Threads    any; pure.
  * Sources    OpenAI's API reference (chat, completions, embeddings).
  */
@@ -26,20 +26,25 @@ struct openai_request {
     struct span model; /* unescaped */
     bool stream;
     bool wants_usage;            /* stream_options.include_usage: the usage chunk is the caller's */
-    bool wants_continuous_usage; /* stream_options.continuous_usage_stats */
+    bool wants_continuous_usage; /* stream_options.continuous_usage_stats: on every chunk */
     bool wants_base64;           /* embeddings: encoding_format is "base64" */
     bool has_token_arrays;       /* the input or prompt is numbers: input_tokens is exact */
     uint32_t inputs;             /* embeddings: how many vectors come back */
     int64_t input_tokens;        /* of token arrays; -1: not known */
-    int64_t output_tokens_max;   /* max_completion_tokens or max_tokens, times n; -1: not said */
+    int64_t output_tokens_max;   /* max_completion_tokens or max_tokens, for all choices of all
+                                    prompts together; -1: not said */
 };
 
 /* What the chosen model server needs to be told differently. */
 struct openai_target {
     struct span model;                /* its own name for the model */
     bool lacks_max_completion_tokens; /* send max_tokens instead */
+    bool refuses_both_max_tokens;     /* of these two, send the newer one alone */
     bool lacks_developer_role;        /* send such messages as "system" */
+    bool lacks_stop_text;             /* send a single `stop` as an array */
     bool lacks_base64;                /* ask it for floats; the reply is converted */
+    bool keeps_extra_body;            /* it has a use for a literal extra_body: lift it only when
+                                         it holds what Atlas judges by (model, stream, n, …) */
 };
 
 /*
@@ -59,8 +64,9 @@ MUST_USE enum err openai_request_read(const struct json_index *x, enum openai_en
 
 /*
  * The edits that make the body what `target` is sent: its model name; routing hints (routing,
- * routing_preference, also inside extra_body) taken out; extra_body's members lifted and the
- * wrapper dropped; usage asked for in a stream; the target's needs. `out` is initialised here.
+ * routing_preference, also inside extra_body) taken out; extra_body's members lifted to where the
+ * wrapper was, but for those that the body has itself; usage asked for in a stream; the target's
+ * needs. `out` is initialised here.
  *   ERR_NO_MEMORY
  */
 MUST_USE enum err openai_request_edit(const struct json_index *x,

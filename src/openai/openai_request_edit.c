@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The body as it is sent upstream. Each member that we set has one text; where the body has the
- * member its value is replaced, where not the text is added, and extra_body's own of that name is
- * not lifted.
+ * The body as it is sent upstream. Nothing is moved: extra_body is lifted by taking its brackets
+ * away, so its members stand in the body where they stood in it, and are edited there.
+ *
+ *   {"model":"m","extra_body":{"top_k":5,"routing":{}},"n":1}
+ *                ~~~~~~~~~~~~~~         ~~~~~~~~~~~~~
+ *
+ * What goes is decided before the first edit, for nothing may be edited inside what goes.
  */
 #include "base/buf.h"
 #include "openai/openai_request.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
 
-#define NAME_BYTES_MAX 4096
+#define DROPPED_MAX 2
 
 struct editor {
     const struct json_index *x;
@@ -17,46 +21,19 @@ struct editor {
     struct json_edits *edits;
     const struct openai_request *request;
     const struct openai_target *target;
-    uint32_t extra;
+    uint32_t extra;    /* the extra_body that is lifted, or JSON_NONE */
+    struct span limit; /* what max_tokens becomes; empty: it stays */
+    struct span dropped[DROPPED_MAX];
+    unsigned dropped_count;
 };
 
-/* Never sent upstream: they are for us. */
-static bool is_hint(const struct json_index *x, uint32_t key)
-{
-    return json_text_is(x, key, SPAN("routing")) ||
-           json_text_is(x, key, SPAN("routing_preference"));
-}
-
-/* `"name":value`, in the arena. */
-static struct span member_text(struct editor *ed, struct span name, struct span value)
-{
-    struct buf b;
-    buf_init(&b, NAME_BYTES_MAX + value.len);
-    json_put_string(&b, name);
-    buf_put(&b, SPAN(":"));
-    buf_put(&b, value);
-    struct span text =
-        buf_failed(&b) ? (struct span){NULL, 0} : arena_copy(ed->arena, buf_span(&b));
-    buf_fini(&b);
-    if (text.at == NULL) {
-        ed->edits->failed = true;
-    }
-    return text;
-}
-
-/* Makes the body's member `name` be `value`. `value` must live as long as the edits. */
-static void set_member(struct editor *ed, struct span name, struct span value)
-{
-    uint32_t row = json_find(ed->x, 0, name);
-    if (row == JSON_NONE) {
-        struct span text = member_text(ed, name, value);
-        if (text.at != NULL) {
-            json_edits_add_member_borrow(ed->edits, 0, JSON_AT_END, text);
-        }
-    } else if (!span_equal(json_source(ed->x, row), value)) {
-        json_edits_set_value_borrow(ed->edits, row, value);
-    }
-}
+/* Members whose value we judge by: the model server must see them where we did. */
+static const char *const judged[] = {
+    "model",      "messages",        "prompt",
+    "input",      "stream",          "stream_options",
+    "n",          "best_of",         "max_completion_tokens",
+    "max_tokens", "encoding_format",
+};
 
 struct span openai_quote(struct arena *arena, struct span text)
 {
@@ -68,28 +45,188 @@ struct span openai_quote(struct arena *arena, struct span text)
     return quoted;
 }
 
-static void set_model(struct editor *ed)
+/* Three texts as one, in the arena. Without memory the edits have failed. */
+static struct span join(struct editor *ed, struct span a, struct span b, struct span c)
 {
-    struct span quoted = openai_quote(ed->arena, ed->target->model);
-    if (quoted.at == NULL) {
+    uint8_t *to = arena_alloc(ed->arena, a.len + b.len + c.len);
+    if (to == NULL || b.at == NULL) {
         ed->edits->failed = true;
+        return SPAN("");
+    }
+    memcpy(to, a.at, a.len);
+    memcpy(to + a.len, b.at, b.len);
+    memcpy(to + a.len + b.len, c.at, c.len);
+    return span_make(to, a.len + b.len + c.len);
+}
+
+/* The key of a member of the effective request, or JSON_NONE. */
+static uint32_t find_key(const struct editor *ed, struct span name)
+{
+    uint32_t key = json_find_key(ed->x, 0, name);
+    return key == JSON_NONE && ed->extra != JSON_NONE ? json_find_key(ed->x, ed->extra, name) : key;
+}
+
+/* Its value. */
+static uint32_t find(const struct editor *ed, struct span name)
+{
+    uint32_t key = find_key(ed, name);
+    return key == JSON_NONE ? JSON_NONE : json_value(ed->x, key);
+}
+
+static bool says(const struct editor *ed, uint32_t row)
+{
+    return row != JSON_NONE && json_kind(ed->x, row) != JSON_NULL;
+}
+
+/* ---- what goes ---- */
+
+static void drop(struct editor *ed, struct span name)
+{
+    CHECK(ed->dropped_count < DROPPED_MAX);
+    ed->dropped[ed->dropped_count++] = name;
+}
+
+/* Never sent upstream: hints are for us. */
+static bool is_dropped(const struct editor *ed, uint32_t key)
+{
+    bool yes = json_text_is(ed->x, key, SPAN("routing")) ||
+               json_text_is(ed->x, key, SPAN("routing_preference"));
+    for (unsigned i = 0; i < ed->dropped_count; i++) {
+        yes = yes || json_text_is(ed->x, key, ed->dropped[i]);
+    }
+    return yes;
+}
+
+/* Whether a member of extra_body goes, for one of these reasons or because the body has its own. */
+static bool is_overruled(struct editor *ed, uint32_t key)
+{
+    struct span name;
+    enum err e = json_text(ed->x, key, ed->arena, &name);
+    if (e != ERR_OK) { /* half a surrogate pair is no name that a model server knows */
+        ed->edits->failed = ed->edits->failed || e == ERR_NO_MEMORY;
+        return true;
+    }
+    return is_dropped(ed, key) || json_find_key(ed->x, 0, name) != JSON_NONE;
+}
+
+/* One bound on the output reaches the model server, in the words that it understands. */
+static void decide_limit(struct editor *ed)
+{
+    uint32_t newer = find(ed, SPAN("max_completion_tokens"));
+    uint32_t older = find(ed, SPAN("max_tokens"));
+    if (newer == JSON_NONE) {
         return;
     }
-    set_member(ed, SPAN("model"), quoted);
+    if (ed->target->lacks_max_completion_tokens && says(ed, newer)) {
+        ed->limit = json_source(ed->x, newer);
+        drop(ed, SPAN("max_completion_tokens"));
+    } else if (ed->target->refuses_both_max_tokens && older != JSON_NONE) {
+        drop(ed, says(ed, newer) ? SPAN("max_tokens") : SPAN("max_completion_tokens"));
+    }
+}
+
+static void decide_stream_options(struct editor *ed)
+{
+    uint32_t options = find(ed, SPAN("stream_options"));
+    if (!ed->request->stream && options != JSON_NONE && !says(ed, options)) {
+        drop(ed, SPAN("stream_options")); /* some servers refuse a null here */
+    }
+}
+
+/* ---- extra_body ---- */
+
+static bool has_judged(const struct json_index *x, uint32_t extra)
+{
+    for (size_t i = 0; i < sizeof(judged) / sizeof(judged[0]); i++) {
+        struct span name = span_of(judged[i]);
+        if (json_find_key(x, 0, name) == JSON_NONE && json_find_key(x, extra, name) != JSON_NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes the wrapper's brackets away, and the members that are not lifted. */
+static void lift(struct editor *ed, uint32_t wrapper)
+{
+    const struct json_index *x = ed->x;
+    uint32_t from = json_row(x, wrapper)->offset;
+    json_edits_replace_borrow(ed->edits, from, json_row(x, ed->extra)->offset + 1 - from, SPAN(""));
+    for (uint32_t key = json_first(x, ed->extra); key != JSON_NONE; key = json_next(x, key)) {
+        if (is_overruled(ed, key)) {
+            json_edits_remove_member(ed->edits, ed->extra, key);
+        }
+    }
+    json_edits_replace_borrow(ed->edits, json_end(x, ed->extra) - 1, 1, SPAN(""));
+}
+
+/* Leaves the wrapper, as a server that has a use for it wants it, without our hints. */
+static void keep(struct editor *ed, uint32_t extra)
+{
+    for (uint32_t key = json_first(ed->x, extra); key != JSON_NONE; key = json_next(ed->x, key)) {
+        if (is_dropped(ed, key)) {
+            json_edits_remove_member(ed->edits, extra, key);
+        }
+    }
+}
+
+static bool holds_something(struct editor *ed, uint32_t extra)
+{
+    for (uint32_t key = json_first(ed->x, extra); key != JSON_NONE; key = json_next(ed->x, key)) {
+        if (ed->extra == JSON_NONE ? !is_dropped(ed, key) : !is_overruled(ed, key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Removes what goes. Afterwards ed->extra is where lifted members are found. */
+static void remove_dropped(struct editor *ed)
+{
+    for (uint32_t key = json_first(ed->x, 0); key != JSON_NONE; key = json_next(ed->x, key)) {
+        if (is_dropped(ed, key)) {
+            json_edits_remove_member(ed->edits, 0, key);
+        }
+    }
+    uint32_t wrapper = json_find_key(ed->x, 0, SPAN("extra_body"));
+    if (wrapper == JSON_NONE) {
+        return;
+    }
+    if (!holds_something(ed, json_value(ed->x, wrapper))) {
+        json_edits_remove_member(ed->edits, 0, wrapper);
+        ed->extra = JSON_NONE;
+    } else if (ed->extra == JSON_NONE) {
+        keep(ed, json_value(ed->x, wrapper));
+    } else {
+        lift(ed, wrapper);
+    }
+}
+
+/* ---- what is set ---- */
+
+/* Makes the member `name` be `value`, which must live as long as the edits. */
+static void set_member(struct editor *ed, struct span name, struct span value)
+{
+    uint32_t row = find(ed, name);
+    if (value.at == NULL) {
+        ed->edits->failed = true;
+    } else if (row == JSON_NONE) {
+        struct span key = join(ed, SPAN("\""), name, SPAN("\":"));
+        struct span text = join(ed, key, value, SPAN(""));
+        if (text.len > 0) {
+            json_edits_add_member_borrow(ed->edits, 0, JSON_AT_END, text);
+        }
+    } else if (!span_equal(json_source(ed->x, row), value)) {
+        json_edits_set_value_borrow(ed->edits, row, value);
+    }
 }
 
 /* A stream is asked for its usage, for our own accounts. */
 static void set_stream_options(struct editor *ed)
 {
-    if (!ed->request->stream) {
-        return;
-    }
-    uint32_t options = json_find(ed->x, 0, SPAN("stream_options"));
-    if (options == JSON_NONE || json_kind(ed->x, options) != JSON_OBJECT) {
-        set_member(ed, SPAN("stream_options"),
-                   ed->request->wants_continuous_usage
-                       ? SPAN("{\"include_usage\":true,\"continuous_usage_stats\":true}")
-                       : SPAN("{\"include_usage\":true}"));
+    uint32_t options = find(ed, SPAN("stream_options"));
+    if (!says(ed, options)) {
+        set_member(ed, SPAN("stream_options"), SPAN("{\"include_usage\":true}"));
         return;
     }
     uint32_t asked = json_find(ed->x, options, SPAN("include_usage"));
@@ -101,28 +238,21 @@ static void set_stream_options(struct editor *ed)
     }
 }
 
-static bool has_member(const struct editor *ed, struct span name)
+static void set_stop(struct editor *ed)
 {
-    return json_find_key(ed->x, 0, name) != JSON_NONE ||
-           (ed->extra != JSON_NONE && json_find_key(ed->x, ed->extra, name) != JSON_NONE);
-}
-
-/* Renames max_completion_tokens, unless max_tokens says it already. Lifted ones: see lift(). */
-static void rename_max_tokens(struct editor *ed)
-{
-    uint32_t key = json_find_key(ed->x, 0, SPAN("max_completion_tokens"));
-    if (ed->target->lacks_max_completion_tokens && key != JSON_NONE &&
-        !has_member(ed, SPAN("max_tokens"))) {
-        const struct json_row *row = json_row(ed->x, key);
-        json_edits_replace_borrow(ed->edits, row->offset, row->len, SPAN("\"max_tokens\""));
+    uint32_t stop = find(ed, SPAN("stop"));
+    if (stop != JSON_NONE && json_kind(ed->x, stop) == JSON_STRING) {
+        struct span list = join(ed, SPAN("["), json_source(ed->x, stop), SPAN("]"));
+        if (list.len > 0) {
+            json_edits_set_value_borrow(ed->edits, stop, list);
+        }
     }
 }
 
 static void rename_developer_role(struct editor *ed)
 {
-    uint32_t messages = json_find(ed->x, 0, SPAN("messages"));
-    if (!ed->target->lacks_developer_role || messages == JSON_NONE ||
-        json_kind(ed->x, messages) != JSON_ARRAY) {
+    uint32_t messages = find(ed, SPAN("messages"));
+    if (messages == JSON_NONE || json_kind(ed->x, messages) != JSON_ARRAY) {
         return;
     }
     for (uint32_t m = json_first(ed->x, messages); m != JSON_NONE; m = json_next(ed->x, m)) {
@@ -133,46 +263,23 @@ static void rename_developer_role(struct editor *ed)
     }
 }
 
-/* Whether a member of extra_body is set by us, or by the body itself. */
-static bool is_overruled(const struct editor *ed, uint32_t key, struct span name)
+static void set_members(struct editor *ed)
 {
-    return json_find_key(ed->x, 0, name) != JSON_NONE || is_hint(ed->x, key) ||
-           span_is(name, "model") || span_is(name, "extra_body") ||
-           (span_is(name, "stream_options") && ed->request->stream) ||
-           (span_is(name, "encoding_format") && ed->target->lacks_base64);
-}
-
-static void lift(struct editor *ed)
-{
-    if (ed->extra == JSON_NONE) {
-        return;
+    set_member(ed, SPAN("model"), openai_quote(ed->arena, ed->target->model));
+    if (ed->request->endpoint == OPENAI_CHAT && ed->target->lacks_developer_role) {
+        rename_developer_role(ed);
     }
-    for (uint32_t key = json_first(ed->x, ed->extra); key != JSON_NONE;
-         key = json_next(ed->x, key)) {
-        struct span name;
-        if (json_text(ed->x, key, ed->arena, &name) != ERR_OK || is_overruled(ed, key, name)) {
-            continue; /* half a surrogate pair is no name that a model server knows */
-        }
-        uint32_t from = json_row(ed->x, key)->offset;
-        struct span source =
-            span_cut(ed->x->text, from, json_end(ed->x, json_value(ed->x, key)) - from);
-        if (span_is(name, "max_completion_tokens") && ed->target->lacks_max_completion_tokens &&
-            !has_member(ed, SPAN("max_tokens"))) {
-            source =
-                member_text(ed, SPAN("max_tokens"), json_source(ed->x, json_value(ed->x, key)));
-        }
-        if (source.at != NULL) {
-            json_edits_add_member_borrow(ed->edits, 0, JSON_AT_END, source);
-        }
+    if (ed->limit.len > 0) {
+        set_member(ed, SPAN("max_tokens"), ed->limit);
     }
-}
-
-static void remove_ours(struct editor *ed)
-{
-    for (uint32_t key = json_first(ed->x, 0); key != JSON_NONE; key = json_next(ed->x, key)) {
-        if (is_hint(ed->x, key) || json_text_is(ed->x, key, SPAN("extra_body"))) {
-            json_edits_remove_member(ed->edits, 0, key);
-        }
+    if (ed->request->stream) {
+        set_stream_options(ed);
+    }
+    if (ed->target->lacks_stop_text) {
+        set_stop(ed);
+    }
+    if (ed->target->lacks_base64 && says(ed, find(ed, SPAN("encoding_format")))) {
+        set_member(ed, SPAN("encoding_format"), SPAN("\"float\""));
     }
 }
 
@@ -180,22 +287,20 @@ enum err openai_request_edit(const struct json_index *x, const struct openai_req
                              const struct openai_target *target, struct arena *arena,
                              struct json_edits *out)
 {
-    struct editor ed = {x, arena, out, request, target, json_find(x, 0, SPAN("extra_body"))};
-    if (ed.extra != JSON_NONE && json_kind(x, ed.extra) != JSON_OBJECT) {
+    struct editor ed = {.x = x,
+                        .arena = arena,
+                        .edits = out,
+                        .request = request,
+                        .target = target,
+                        .extra = json_find(x, 0, SPAN("extra_body"))};
+    if (ed.extra != JSON_NONE && (json_kind(x, ed.extra) != JSON_OBJECT ||
+                                  (target->keeps_extra_body && !has_judged(x, ed.extra)))) {
         ed.extra = JSON_NONE;
     }
     json_edits_init(out, x, arena);
-    remove_ours(&ed);
-    set_model(&ed);
-    rename_developer_role(&ed);
-    rename_max_tokens(&ed);
-    if (request->endpoint == OPENAI_EMBEDDINGS) {
-        if (target->lacks_base64 && has_member(&ed, SPAN("encoding_format"))) {
-            set_member(&ed, SPAN("encoding_format"), SPAN("\"float\""));
-        }
-    } else {
-        set_stream_options(&ed);
-    }
-    lift(&ed);
+    decide_limit(&ed);
+    decide_stream_options(&ed);
+    remove_dropped(&ed);
+    set_members(&ed);
     return json_edits_failed(out) ? ERR_NO_MEMORY : ERR_OK;
 }

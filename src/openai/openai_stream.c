@@ -1,36 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a chunk needs is seen from the chunks before it: which choices and tool calls have begun,
+ * and what usage was reported. All of that is bits and numbers in struct openai_stream.
+ */
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "base/map.h"
 #include "openai/openai_internal.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
 
-#define CHOICES_MAX     32
-#define TOOLS_MAX       128
-#define USAGE_BYTES_MAX 8192
+#define CHOICES_MAX    32
+#define TOOLS_MAX      128
+#define LAST_BYTES_MAX 16384 /* of the events that we add at the end */
+#define MEMBER_BYTES   64    /* of a member with a number or a call id */
 
 void openai_stream_init(struct openai_stream *s, const struct openai_plan *plan)
 {
     *s = (struct openai_stream){.plan = plan};
 }
 
-static void keep_id(struct openai_stream *s, const struct json_index *x)
+static void keep_identity(struct openai_stream *s, const struct json_index *x)
 {
     uint32_t id = openai_member(x, 0, SPAN("id"));
+    uint32_t created = openai_member(x, 0, SPAN("created"));
     if (s->id[0] == '\0' && id != JSON_NONE && json_source(x, id).len < sizeof(s->id)) {
         span_copy_text(json_source(x, id), s->id, sizeof(s->id));
     }
+    if (s->created_s == 0 && created != JSON_NONE &&
+        json_int64(x, created, &s->created_s) != ERR_OK) {
+        s->created_s = 0;
+    }
 }
 
-/* ---- tool calls ---- */
-
-#define TOOL_TEXT_BYTES 96
-
-/* Adds a member whose text was written to `room`; it is copied. */
-static void add_text(struct json_edits *edits, uint32_t object, const char *room)
+static void add_member(struct json_edits *edits, uint32_t object, const char *member)
 {
-    struct span text = arena_copy(edits->arena, span_of(room));
+    struct span text = arena_copy(edits->arena, span_of(member));
     if (text.at == NULL) {
         edits->failed = true;
         return;
@@ -41,46 +47,106 @@ static void add_text(struct json_edits *edits, uint32_t object, const char *room
 static void remove_if_there(const struct json_index *x, uint32_t object, struct span name,
                             struct json_edits *edits)
 {
-    uint32_t key = object == JSON_NONE ? JSON_NONE : json_find_key(x, object, name);
+    uint32_t key = json_find_key(x, object, name);
     if (key != JSON_NONE) {
         json_edits_remove_member(edits, object, key);
     }
 }
 
-/* The first delta of a call carries index, id and name; later ones must not repeat them, for some
- * clients put the pieces together. */
-static void edit_tool(struct openai_stream *s, const struct json_index *x, uint32_t tool,
-                      int64_t position, struct json_edits *edits)
+/* Marks bit `index`; whether it was marked before. */
+static bool mark(uint64_t bits[2], int64_t index)
 {
-    int64_t index = position;
-    char room[TOOL_TEXT_BYTES];
-    uint32_t row = openai_member(x, tool, SPAN("index"));
-    uint32_t function = openai_member(x, tool, SPAN("function"));
-    if (row == JSON_NONE || json_int64(x, row, &index) != ERR_OK) {
-        remove_if_there(x, tool, SPAN("index"), edits);
-        (void)snprintf(room, sizeof(room), "\"index\":%lld", (long long)position); /* fits */
-        add_text(edits, tool, room);
+    uint64_t *word = &bits[index / 64], bit = 1ULL << (index % 64);
+    bool was = (*word & bit) != 0;
+    *word |= bit;
+    return was;
+}
+
+static bool is_text(const struct json_index *x, uint32_t row)
+{
+    return row != JSON_NONE && json_kind(x, row) == JSON_STRING && json_inside(x, row).len > 0;
+}
+
+/* ---- tool calls ---- */
+
+/* Which call a delta continues that does not say it: with another id, or a name, one begins. */
+static int64_t guess_index(const struct openai_stream *s, const struct json_index *x, uint32_t id,
+                           uint32_t name)
+{
+    bool begins = s->tools_begun == 0;
+    if (is_text(x, id)) {
+        begins = begins || map_hash(json_inside(x, id)) != s->tool_id;
+    } else {
+        begins = begins || is_text(x, name);
     }
+    return begins ? s->tools_begun : s->tools_begun - 1;
+}
+
+static void edit_tool_id(struct openai_stream *s, const struct json_index *x, uint32_t tool,
+                         int64_t index, struct json_edits *edits)
+{
+    uint32_t id = openai_member(x, tool, SPAN("id"));
+    if (is_text(x, id)) {
+        s->tool_id = map_hash(json_inside(x, id));
+    }
+    if (mark(s->tools_seen, index)) {
+        remove_if_there(x, tool, SPAN("id"), edits);
+    } else if (!is_text(x, id)) {
+        char member[MEMBER_BYTES];
+        (void)snprintf(member, sizeof(member), "\"id\":\"call_%.*s_%lld\"",
+                       SPAN_ARGS(s->plan->call_id), (long long)index); /* 26 characters */
+        remove_if_there(x, tool, SPAN("id"), edits);
+        add_member(edits, tool, member);
+    }
+}
+
+/* `begun`: an earlier delta of this call was there. The name is sent once, when it comes. */
+static void edit_tool_name(struct openai_stream *s, const struct json_index *x, uint32_t tool,
+                           int64_t index, bool begun, struct json_edits *edits)
+{
+    uint32_t function = openai_member(x, tool, SPAN("function"));
     if (function == JSON_NONE || json_kind(x, function) != JSON_OBJECT) {
         remove_if_there(x, tool, SPAN("function"), edits);
-        json_edits_add_member_borrow(edits, tool, JSON_AT_END, SPAN("\"function\":{}"));
-        function = JSON_NONE;
+        add_member(edits, tool,
+                   begun ? "\"function\":{}" : "\"function\":{\"name\":\"\",\"arguments\":\"\"}");
+        return;
+    }
+    if (is_text(x, json_find(x, function, SPAN("name")))) {
+        if (mark(s->tools_named, index)) {
+            remove_if_there(x, function, SPAN("name"), edits);
+        }
+    } else {
+        remove_if_there(x, function, SPAN("name"), edits);
+        if (!begun) {
+            add_member(edits, function, "\"name\":\"\"");
+        }
+    }
+}
+
+/* The first delta of a call carries index, id and name; later ones must not repeat id and name, for
+ * some clients put the pieces together. */
+static void edit_tool(struct openai_stream *s, const struct json_index *x, uint32_t tool,
+                      struct json_edits *edits)
+{
+    int64_t index;
+    uint32_t row = openai_member(x, tool, SPAN("index"));
+    if (row == JSON_NONE || json_int64(x, row, &index) != ERR_OK) {
+        char member[MEMBER_BYTES];
+        uint32_t function = openai_member(x, tool, SPAN("function"));
+        index = guess_index(s, x, openai_member(x, tool, SPAN("id")),
+                            openai_member(x, function, SPAN("name")));
+        (void)snprintf(member, sizeof(member), "\"index\":%lld", (long long)index); /* fits */
+        remove_if_there(x, tool, SPAN("index"), edits);
+        add_member(edits, tool, member);
     }
     if (index < 0 || index >= TOOLS_MAX) {
         return;
     }
-    uint64_t *word = &s->tools_seen[index / 64], bit = 1ULL << (index % 64);
-    if ((*word & bit) != 0) {
-        remove_if_there(x, tool, SPAN("id"), edits);
-        remove_if_there(x, function, SPAN("name"), edits);
-        return;
-    }
-    *word |= bit;
-    if (openai_member(x, tool, SPAN("id")) == JSON_NONE) {
-        remove_if_there(x, tool, SPAN("id"), edits);
-        (void)snprintf(room, sizeof(room), "\"id\":\"call_%.*s_%lld\"", SPAN_ARGS(s->plan->call_id),
-                       (long long)index); /* 26 characters fit */
-        add_text(edits, tool, room);
+    bool begun = (s->tools_seen[index / 64] & 1ULL << (index % 64)) != 0;
+    edit_tool_id(s, x, tool, index, edits);
+    edit_tool_name(s, x, tool, index, begun, edits);
+    if (index >= s->tools_begun) {
+        s->tools_begun = (uint8_t)(index + 1);
     }
 }
 
@@ -88,83 +154,145 @@ static void edit_tools(struct openai_stream *s, const struct json_index *x, uint
                        struct json_edits *edits)
 {
     uint32_t tools = openai_member(x, delta, SPAN("tool_calls"));
-    int64_t position = 0;
     if (tools == JSON_NONE || json_kind(x, tools) != JSON_ARRAY) {
         return;
     }
     for (uint32_t t = json_first(x, tools); t != JSON_NONE; t = json_next(x, t)) {
         if (json_kind(x, t) == JSON_OBJECT) {
-            edit_tool(s, x, t, position, edits);
+            edit_tool(s, x, t, edits);
         }
-        position++;
     }
 }
 
 /* ---- choices ---- */
 
-static void edit_choice(struct openai_stream *s, const struct json_index *x, uint32_t choice,
-                        struct arena *arena, struct json_edits *edits)
+/* Which choice it is; clients need to be told, so one that is left out is added. */
+static int64_t choice_index(const struct json_index *x, uint32_t choice, int64_t position,
+                            struct json_edits *edits)
 {
-    int64_t index = 0;
-    uint32_t number = openai_member(x, choice, SPAN("index"));
-    if (number != JSON_NONE && json_int64(x, number, &index) != ERR_OK) {
-        index = 0;
+    int64_t index;
+    uint32_t row = openai_member(x, choice, SPAN("index"));
+    if (row != JSON_NONE && json_int64(x, row, &index) == ERR_OK) {
+        return index;
     }
-    uint32_t bit = index >= 0 && index < CHOICES_MAX ? 1u << index : 0;
-    s->choices_open |= bit;
-    if (openai_edit_finish(x, choice, edits)) {
-        s->choices_open &= ~bit;
-        s->any_finished = true;
-    }
+    char member[MEMBER_BYTES];
+    (void)snprintf(member, sizeof(member), "\"index\":%lld", (long long)position); /* fits */
+    remove_if_there(x, choice, SPAN("index"), edits);
+    add_member(edits, choice, member);
+    return position;
+}
+
+static void edit_choice(struct openai_stream *s, const struct json_index *x, uint32_t choice,
+                        int64_t position, struct json_edits *edits)
+{
+    int64_t index = choice_index(x, choice, position, edits);
+    uint32_t bit = index >= 0 && index < CHOICES_MAX ? 1U << index : 0;
     uint32_t delta = openai_member(x, choice, SPAN("delta"));
     if (delta != JSON_NONE && json_kind(x, delta) == JSON_OBJECT) {
-        openai_edit_message(x, delta, arena, edits, &s->text_bytes);
+        if ((s->choices_begun & bit) != 0) { /* some clients put the roles together too */
+            remove_if_there(x, delta, SPAN("role"), edits);
+        }
+        openai_edit_message(x, delta, edits, &s->text_bytes);
         if (index == 0) {
             edit_tools(s, x, delta, edits);
         }
     }
-    uint32_t text = openai_member(x, choice, SPAN("text"));
-    if (text != JSON_NONE && json_kind(x, text) == JSON_STRING) {
-        s->text_bytes += json_inside(x, text).len;
+    s->text_bytes += openai_text_bytes(x, openai_member(x, choice, SPAN("text")));
+    if ((s->choices_begun & bit) == 0) {
+        s->choices_open |= bit;
+    }
+    s->choices_begun |= bit;
+    s->any_begun = true;
+    if (openai_edit_finish(x, choice, edits)) {
+        s->choices_open &= ~bit;
+        s->any_finished = true;
     }
 }
 
-/* Usage of a chunk that has choices is kept for the last chunk. One that is all zero says nothing:
+/* ---- usage ---- */
+
+/* Keeps what the chunk says of usage. One that is all zero says nothing, once something was said:
  * some servers send it with every chunk. */
-static void take_usage(struct openai_stream *s, const struct json_index *x,
-                       struct json_edits *edits)
+static bool keep_usage(struct openai_stream *s, const struct json_index *x)
 {
     struct openai_usage usage;
-    if (openai_read_usage(x, &usage) && (usage.input_tokens > 0 || usage.output_tokens > 0)) {
+    if (!openai_read_usage(x, &usage)) {
+        return false;
+    }
+    if (usage.input_tokens > 0 || usage.output_tokens > 0) {
         s->usage = usage;
     }
-    uint32_t key = json_find_key(x, 0, SPAN("usage"));
-    if (!s->plan->wants_continuous_usage && key != JSON_NONE &&
-        json_kind(x, json_value(x, key)) != JSON_NULL) {
-        json_edits_remove_member(edits, 0, key);
+    return true;
+}
+
+/* Usage of a chunk that has choices is told in the last chunk. */
+static void edit_usage(struct openai_stream *s, const struct json_index *x,
+                       struct json_edits *edits)
+{
+    (void)keep_usage(s, x); /* most chunks have none */
+    if (!s->plan->wants_continuous_usage && openai_member(x, 0, SPAN("usage")) != JSON_NONE) {
+        remove_if_there(x, 0, SPAN("usage"), edits);
     }
 }
 
-/* A chunk without choices: the usage, or something of the server's own. */
-static enum openai_verdict last_chunk(struct openai_stream *s, const struct json_index *x)
+/* A chunk without choices: the usage, or something of the server's own. The usage goes out once,
+ * when all choices have finished: clients take it for the last chunk. */
+static enum openai_verdict edit_choiceless(struct openai_stream *s, const struct json_index *x,
+                                           struct json_edits *edits)
 {
-    if (!openai_read_usage(x, &s->usage)) {
+    if (openai_member(x, 0, SPAN("choices")) == JSON_NONE) {
+        remove_if_there(x, 0, SPAN("choices"), edits);
+        add_member(edits, 0, "\"choices\":[]");
+    }
+    if (!keep_usage(s, x)) {
         return OPENAI_SEND;
     }
-    if (!s->plan->wants_usage) {
+    if (!s->plan->wants_usage || s->usage_sent || !openai_stream_is_complete(s) ||
+        openai_member(x, 0, SPAN("usage")) == JSON_NONE) {
         return OPENAI_DROP;
     }
-    s->usage_sent = openai_member(x, 0, SPAN("usage")) != JSON_NONE;
+    s->usage_sent = true;
     return OPENAI_SEND;
+}
+
+/* ---- the whole event ---- */
+
+static enum err edit_choices(struct openai_stream *s, const struct json_index *x,
+                             struct json_edits *edits, enum openai_verdict *verdict)
+{
+    uint32_t choices = openai_member(x, 0, SPAN("choices"));
+    if (choices != JSON_NONE && json_kind(x, choices) != JSON_ARRAY) {
+        return ERR_UPSTREAM_STREAM;
+    }
+    uint32_t first = choices == JSON_NONE ? JSON_NONE : json_first(x, choices);
+    if (first == JSON_NONE) {
+        *verdict = edit_choiceless(s, x, edits);
+        return ERR_OK;
+    }
+    edit_usage(s, x, edits);
+    int64_t position = 0;
+    for (uint32_t c = first; c != JSON_NONE; c = json_next(x, c)) {
+        if (json_kind(x, c) != JSON_OBJECT) {
+            return ERR_UPSTREAM_STREAM;
+        }
+        edit_choice(s, x, c, position++, edits);
+    }
+    *verdict = OPENAI_SEND;
+    return ERR_OK;
 }
 
 enum err openai_stream_event(struct openai_stream *s, struct span data, struct json_index *x,
                              struct arena *arena, struct json_edits *out,
                              enum openai_verdict *verdict)
 {
-    if (span_equal(span_trim(data), SPAN("[DONE]"))) {
-        *verdict = OPENAI_END;
+    struct span text = span_trim(data);
+    if (text.len == 0) {
+        *verdict = OPENAI_DROP; /* keeps a connection alive, and breaks clients */
         return ERR_OK;
+    }
+    if (span_equal(text, SPAN("[DONE]"))) {
+        *verdict = OPENAI_END;
+        return s->any_begun ? ERR_OK : ERR_UPSTREAM_STREAM;
     }
     enum err e = json_index_parse_borrow(x, data);
     if (e != ERR_OK) {
@@ -178,24 +306,10 @@ enum err openai_stream_event(struct openai_stream *s, struct span data, struct j
         *verdict = OPENAI_ERROR;
         return ERR_OK;
     }
-    keep_id(s, x);
+    keep_identity(s, x);
     openai_set_model(x, s->plan, out);
-    uint32_t choices = openai_member(x, 0, SPAN("choices"));
-    if (choices != JSON_NONE && json_kind(x, choices) != JSON_ARRAY) {
-        return ERR_UPSTREAM_STREAM;
-    }
-    uint32_t first = choices == JSON_NONE ? JSON_NONE : json_first(x, choices);
-    *verdict = first == JSON_NONE ? last_chunk(s, x) : OPENAI_SEND;
-    if (first != JSON_NONE) {
-        take_usage(s, x, out);
-    }
-    for (uint32_t c = first; c != JSON_NONE; c = json_next(x, c)) {
-        if (json_kind(x, c) != JSON_OBJECT) {
-            return ERR_UPSTREAM_STREAM;
-        }
-        edit_choice(s, x, c, arena, out);
-    }
-    return json_edits_failed(out) ? ERR_NO_MEMORY : ERR_OK;
+    e = edit_choices(s, x, out, verdict);
+    return e == ERR_OK && json_edits_failed(out) ? ERR_NO_MEMORY : e;
 }
 
 bool openai_stream_is_complete(const struct openai_stream *s)
@@ -203,44 +317,113 @@ bool openai_stream_is_complete(const struct openai_stream *s)
     return s->any_finished && s->choices_open == 0;
 }
 
-struct span openai_stream_usage_event(struct openai_stream *s, struct arena *arena,
-                                      int64_t created_s)
+/* ---- the end ---- */
+
+static void begin_chunk(const struct openai_stream *s, int64_t created_s, struct json_writer *w)
 {
-    if (!s->plan->wants_usage || s->usage_sent || !s->usage.is_known) {
-        return SPAN("");
+    bool is_chat = s->plan->endpoint == OPENAI_CHAT;
+    char id[OPENAI_ID_BYTES];
+    (void)snprintf(id, sizeof(id), "%s-%.*s", is_chat ? "chatcmpl" : "cmpl",
+                   SPAN_ARGS(s->plan->call_id)); /* 26 characters */
+    buf_put(w->out, SPAN("data: "));
+    json_write_object(w);
+    json_write_key(w, "id");
+    if (s->id[0] == '\0') {
+        json_write_text(w, id);
+    } else {
+        json_write_raw(w, span_of(s->id));
     }
+    json_write_key(w, "object");
+    json_write_text(w, is_chat ? "chat.completion.chunk" : "text_completion");
+    json_write_key(w, "created");
+    json_write_int(w, s->created_s > 0 ? s->created_s : created_s);
+    json_write_key(w, "model");
+    json_write_raw(w, s->plan->quoted_model);
+    json_write_key(w, "choices");
+    json_write_array(w);
+}
+
+/* Each choice that the server left without a reason, but whose end it declared. */
+static void write_finish(const struct openai_stream *s, struct json_writer *w)
+{
+    for (int64_t index = 0; index < CHOICES_MAX; index++) {
+        if ((s->choices_open & 1U << index) == 0) {
+            continue;
+        }
+        json_write_object(w);
+        json_write_key(w, "index");
+        json_write_int(w, index);
+        if (s->plan->endpoint == OPENAI_CHAT) {
+            json_write_key(w, "delta");
+            json_write_object(w);
+            json_write_end(w);
+        } else {
+            json_write_key(w, "text");
+            json_write_text(w, "");
+        }
+        json_write_key(w, "logprobs");
+        json_write_null(w);
+        json_write_key(w, "finish_reason");
+        json_write_text(w, "stop");
+        json_write_end(w);
+    }
+    json_write_end(w);
+    json_write_end(w);
+}
+
+static void write_usage(const struct openai_usage *usage, struct json_writer *w)
+{
+    json_write_end(w);
+    json_write_key(w, "usage");
+    json_write_object(w);
+    json_write_key(w, "prompt_tokens");
+    json_write_int(w, usage->input_tokens);
+    json_write_key(w, "completion_tokens");
+    json_write_int(w, usage->output_tokens);
+    json_write_key(w, "total_tokens");
+    json_write_int(w, usage->input_tokens + usage->output_tokens);
+    if (usage->cached_tokens > 0) {
+        json_write_key(w, "prompt_tokens_details");
+        json_write_object(w);
+        json_write_key(w, "cached_tokens");
+        json_write_int(w, usage->cached_tokens);
+        json_write_end(w);
+    }
+    json_write_end(w);
+    json_write_end(w);
+}
+
+enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, int64_t created_s,
+                              struct span *out)
+{
     struct buf b;
     struct json_writer w;
-    buf_init(&b, USAGE_BYTES_MAX);
-    buf_put_text(&b, "data: ");
-    json_write_init(&w, &b);
-    json_write_object(&w);
-    json_write_key(&w, "id");
-    json_write_raw(&w, s->id[0] == '\0' ? SPAN("\"chatcmpl-atlas\"") : span_of(s->id));
-    json_write_key(&w, "object");
-    json_write_text(&w,
-                    s->plan->endpoint == OPENAI_CHAT ? "chat.completion.chunk" : "text_completion");
-    json_write_key(&w, "created");
-    json_write_int(&w, created_s);
-    json_write_key(&w, "model");
-    json_write_raw(&w, s->plan->quoted_model);
-    json_write_key(&w, "choices");
-    json_write_array(&w);
-    json_write_end(&w);
-    json_write_key(&w, "usage");
-    json_write_object(&w);
-    json_write_key(&w, "prompt_tokens");
-    json_write_int(&w, s->usage.input_tokens);
-    json_write_key(&w, "completion_tokens");
-    json_write_int(&w, s->usage.output_tokens);
-    json_write_key(&w, "total_tokens");
-    json_write_int(&w, s->usage.input_tokens + s->usage.output_tokens);
-    json_write_end(&w);
-    json_write_end(&w);
-    enum err e = json_write_finish(&w);
-    buf_put_text(&b, "\n\n");
-    struct span event = e != ERR_OK || buf_failed(&b) ? SPAN("") : arena_copy(arena, buf_span(&b));
+    enum err e = ERR_OK;
+    buf_init(&b, LAST_BYTES_MAX + 2 * s->plan->quoted_model.len);
+    if (s->choices_open != 0) {
+        json_write_init(&w, &b);
+        begin_chunk(s, created_s, &w);
+        write_finish(s, &w);
+        e = json_write_finish(&w);
+        buf_put(&b, SPAN("\n\n"));
+        s->choices_open = 0;
+        s->any_finished = true;
+    }
+    if (e == ERR_OK && s->plan->wants_usage && !s->usage_sent && s->usage.is_known) {
+        json_write_init(&w, &b);
+        begin_chunk(s, created_s, &w);
+        write_usage(&s->usage, &w);
+        e = json_write_finish(&w);
+        buf_put(&b, SPAN("\n\n"));
+        s->usage_sent = true;
+    }
+    buf_put(&b, SPAN("data: [DONE]\n\n"));
+    struct span events = arena_copy(arena, buf_span(&b));
+    bool failed = e != ERR_OK || buf_failed(&b) || events.at == NULL;
     buf_fini(&b);
-    s->usage_sent = true;
-    return event.at == NULL ? SPAN("") : event;
+    if (failed) {
+        return ERR_NO_MEMORY;
+    }
+    *out = events;
+    return ERR_OK;
 }

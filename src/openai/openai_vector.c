@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers of up to 19 digits with a small exponent, which is all that model servers write, are read
- * exactly with one multiplication or division (Clinger, 1990); the rest go the slow way.
+ * Model servers write floats with up to 19 digits and a small exponent: some as short as can be,
+ * some as the double they were cast to. Digits as an integer, times or divided by a power of ten
+ * that a double holds exactly, are off by less than two units in a double's last place: far nearer
+ * than any float asks, unless they lie as near to the middle between two floats. Those, and all
+ * else, go the slow way.
  */
 #include "openai/openai_vector.h"
 
@@ -12,7 +15,8 @@
 #include "json/json_value.h"
 #include "json/json_write.h"
 
-#define NUMBER_BYTES_MAX 18 /* of a float written shortest, with its comma */
+#define NUMBER_BYTES_MAX 18   /* of a float written shortest, with its comma */
+#define STEP_FLOATS      1536 /* converted at a time: 6 KiB, and no padding between two steps */
 
 static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -26,8 +30,8 @@ struct decimal {
     bool negative;
 };
 
-/* Reads [-]digits[.digits][e[+-]digits]; false if it has more digits than are exact. The text is a
- * JSON number already. */
+/* Reads [-]digits[.digits][e[+-]digits]; false if it has more digits than 64 bits hold. The text is
+ * a JSON number already. */
 static bool read_decimal(struct span s, struct decimal *out)
 {
     struct decimal d = {0};
@@ -39,7 +43,7 @@ static bool read_decimal(struct span s, struct decimal *out)
             point = true;
             continue;
         }
-        if (d.digits > (1ULL << 53) / 10 - 1) {
+        if (d.digits > (UINT64_MAX - 9) / 10) {
             return false;
         }
         d.digits = d.digits * 10 + (s.at[i] - '0');
@@ -58,19 +62,30 @@ static bool read_decimal(struct span s, struct decimal *out)
     return true;
 }
 
+/* Whether a double is so near to the middle between two floats that its last bits decide. */
+static bool is_near_middle(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    uint64_t low = bits & ((1ULL << 29) - 1); /* what a float has no room for */
+    return low - ((1ULL << 28) - 8) <= 16;
+}
+
 static enum err read_float(const struct json_index *x, uint32_t row, float *out)
 {
     struct decimal d;
     if (json_kind(x, row) != JSON_NUMBER) {
         return ERR_UPSTREAM_JSON;
     }
-    double value;
-    if (read_decimal(json_source(x, row), &d) && d.exponent >= -POWER_MAX &&
-        d.exponent <= POWER_MAX) {
+    double value = 0;
+    bool is_fast = read_decimal(json_source(x, row), &d) && d.exponent >= -POWER_MAX &&
+                   d.exponent <= POWER_MAX;
+    if (is_fast) {
         value = (double)d.digits;
         value = d.exponent < 0 ? value / powers[-d.exponent] : value * powers[d.exponent];
         value = d.negative ? -value : value;
-    } else if (json_double(x, row, &value) != ERR_OK) {
+    }
+    if ((!is_fast || is_near_middle(value)) && json_double(x, row, &value) != ERR_OK) {
         return ERR_UPSTREAM_JSON;
     }
     *out = (float)value;
@@ -80,25 +95,26 @@ static enum err read_float(const struct json_index *x, uint32_t row, float *out)
 enum err openai_vector_to_base64(const struct json_index *x, uint32_t array, struct arena *arena,
                                  struct span *out)
 {
-    size_t count = json_count(x, array), bytes = count * sizeof(float);
-    uint8_t *floats = arena_alloc(arena, bytes);
-    char *text = arena_alloc(arena, crypto_base64_chars(bytes) + 2);
-    if (floats == NULL || text == NULL) {
+    float floats[STEP_FLOATS]; /* x86-64 and arm64 are little-endian */
+    size_t chars = crypto_base64_chars(json_count(x, array) * sizeof(float)), at = 1, count = 0;
+    char *text = arena_alloc(arena, chars + 2);
+    if (text == NULL) {
         return ERR_NO_MEMORY;
     }
-    size_t at = 0;
+    text[0] = '"';
     for (uint32_t v = json_first(x, array); v != JSON_NONE; v = json_next(x, v)) {
-        float value;
-        enum err e = read_float(x, v, &value);
+        enum err e = read_float(x, v, &floats[count++]);
         if (e != ERR_OK) {
             return e;
         }
-        memcpy(floats + at, &value, sizeof(value)); /* x86-64 and arm64 are little-endian */
-        at += sizeof(value);
+        if (count == STEP_FLOATS) {
+            at += crypto_base64_write(span_make(floats, sizeof(floats)), text + at);
+            count = 0;
+        }
     }
-    text[0] = '"';
-    size_t chars = crypto_base64_write(span_make(floats, bytes), text + 1);
-    text[1 + chars] = '"';
+    at += crypto_base64_write(span_make(floats, count * sizeof(float)), text + at);
+    text[at] = '"';
+    CHECK(at == chars + 1);
     *out = span_make(text, chars + 2);
     return ERR_OK;
 }

@@ -29,6 +29,7 @@ static const struct upstream_kind_row rows[COUNT] = {
     [UPSTREAM_TGI] = {.name = "tgi",
                       .error_shape = UPSTREAM_ERROR_STRING,
                       .refuses_both_max_tokens = true,
+                      .lacks_stop_text = true,
                       .lifts_extra_body = true,
                       .opens_stream_first = true},
     [UPSTREAM_OPENAI] = {.name = "openai",
