@@ -95,10 +95,7 @@ call_step call_step_attempt;                                       /* call_attem
 call_step call_step_stream;                                        /* call_stream.c */
 call_step call_step_settle, call_step_done;                        /* call_settle.c */
 
-/* Runs the call until it must wait. Everything that happens ends up here. */
-void call_run(struct call *call);
-
-/* call_run() for exchanges and attempts. */
+/* Something happened to the call `ctx`: runs it until it must wait. */
 void call_on_event(void *ctx);
 
 /* Notes why the call fails (the first reason stays) and gives the state that follows. */

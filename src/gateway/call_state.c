@@ -5,7 +5,7 @@
  *   - `attempting`: an attempt may be held (it is, from RECORD's end to SETTLE).
  *   - `recorded`: the completion's slot is held, so whatever happens now can be written down.
  *
- * Only call_run() assigns the state.
+ * Only run() assigns the state.
  */
 #include "base/counter.h"
 #include "base/memory.h"
@@ -52,7 +52,8 @@ static void check(const struct call *call)
     CHECK(list_is_empty(&call->undurable) || call->state == CALL_RECORD);
 }
 
-void call_run(struct call *call)
+/* Runs the call until it must wait. Everything that happens ends up here. */
+static void run(struct call *call)
 {
     check(call);
     for (;;) {
@@ -72,7 +73,7 @@ void call_on_event(void *ctx)
 {
     struct call *call = ctx;
     CHECK_OBJ(call, CALL_MAGIC);
-    call_run(call);
+    run(call);
 }
 
 enum call_state call_fail(struct call *call, enum err e)
@@ -145,7 +146,7 @@ void call_start(struct call_shared *shared, struct exchange *client, const struc
     shared->ports->call_id(call->started_wall, &call->id);
     counter_add(COUNT_CALLS_OPEN, 1);
     shared->ports->client.attach(client, call_on_event, call);
-    call_run(call);
+    run(call);
 }
 
 void call_wake_durable(struct call_shared *shared)
@@ -157,7 +158,7 @@ void call_wake_durable(struct call_shared *shared)
         list_push_back(&now, link);
     }
     while ((link = list_pop_front(&now)) != NULL) {
-        call_run(LIST_OF(link, struct call, undurable));
+        run(LIST_OF(link, struct call, undurable));
     }
 }
 
@@ -173,7 +174,7 @@ static void end_calls(struct call_shared *shared, enum err (*why)(const struct c
         enum err e = why(call);
         if (e != ERR_OK && call->error == ERR_OK) {
             call->error = e;
-            call_run(call);
+            run(call);
         }
     }
     while ((link = list_pop_front(&seen)) != NULL) {

@@ -130,11 +130,6 @@ enum err gateway_worker_open(const struct gateway_worker_options *options,
     return ERR_OK;
 }
 
-struct net_loop *gateway_worker_loop(struct gateway_worker *w)
-{
-    return w->loop;
-}
-
 struct server *gateway_worker_server(struct gateway_worker *w)
 {
     return w->server;

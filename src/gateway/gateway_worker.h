@@ -17,7 +17,6 @@ struct gateway_worker;
 struct journal;
 struct journal_lane;
 struct keys;
-struct net_loop;
 struct net_tls;
 struct server;
 
@@ -34,8 +33,7 @@ struct gateway_worker_options {
 MUST_USE enum err gateway_worker_open(const struct gateway_worker_options *options,
                                       struct gateway_worker **out);
 
-/* The worker's parts, for whoever sets it up. */
-struct net_loop *gateway_worker_loop(struct gateway_worker *w);
+/* The worker's server, for whoever gives it its listeners. */
 struct server *gateway_worker_server(struct gateway_worker *w);
 
 /* Serves until gateway_worker_post_stop(); its thread does nothing else. */

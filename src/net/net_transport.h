@@ -36,6 +36,5 @@ struct net_socket {
 };
 
 extern const struct net_transport net_transport_plain;
-extern const struct net_transport net_transport_tls;
 
 #endif

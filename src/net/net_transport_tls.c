@@ -107,8 +107,8 @@ static void tls_end(struct net_socket *s)
     net_tls_unref(&s->tls);
 }
 
-const struct net_transport net_transport_tls = {tls_handshake,   tls_read,   tls_writev,
-                                                tls_holds_bytes, tls_finish, tls_end};
+static const struct net_transport tls_transport = {tls_handshake,   tls_read,   tls_writev,
+                                                   tls_holds_bytes, tls_finish, tls_end};
 
 /* A name, or an address: SNI is for names only (RFC 6066 3), verification for both. */
 static bool set_name(SSL *ssl, const char *host)
@@ -142,7 +142,7 @@ enum err net_socket_start_tls(struct net_socket *s, struct net_tls *tls, const c
     }
     s->ssl = ssl;
     s->tls = net_tls_ref(tls);
-    s->transport = &net_transport_tls;
+    s->transport = &tls_transport;
     return ERR_OK;
 }
 
