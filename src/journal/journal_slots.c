@@ -252,7 +252,7 @@ enum err journal_lane_open(int folder_fd, const char *name, size_t slots, struct
 {
     CHECK(slots >= 2 && slots < JOURNAL_NO_SLOT / 2);
     size_t bytes = JOURNAL_LANE_PAGE + slots * JOURNAL_SLOT_BYTES;
-    int fd;
+    int fd = -1;
     enum err e = make_file(folder_fd, name, bytes, &fd);
     if (e != ERR_OK) {
         return e;
