@@ -34,6 +34,7 @@ static const struct upstream_kind_row rows[COUNT] = {
                       .opens_stream_first = true},
     [UPSTREAM_OPENAI] = {.name = "openai",
                          .error_shape = UPSTREAM_ERROR_NESTED,
+                         .lifts_extra_body = true,
                          .takes_token_arrays = true,
                          .makes_base64 = true},
 };

@@ -27,7 +27,7 @@ struct upstream_kind_row {
     bool
         renames_max_completion_tokens; /* it ignores max_completion_tokens: send it as max_tokens */
     bool refuses_both_max_tokens;      /* max_tokens and max_completion_tokens: send one of them */
-    bool lacks_stop_text;     /* `stop` must be an array */
+    bool lacks_stop_text;              /* `stop` must be an array */
     bool lifts_extra_body;    /* members of a literal "extra_body" belong at the top level */
     bool takes_token_arrays;  /* embeddings of arrays of token numbers */
     bool makes_base64;        /* embeddings with encoding_format base64 */

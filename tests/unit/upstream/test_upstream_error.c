@@ -182,7 +182,7 @@ static void the_kinds_differ_as_their_table_says(void **state)
     assert_string_equal(upstream_kind_row(UPSTREAM_LLAMA_CPP)->name, "llama.cpp");
     assert_true(upstream_kind_row(UPSTREAM_OLLAMA)->renames_max_completion_tokens);
     assert_false(upstream_kind_row(UPSTREAM_VLLM)->renames_max_completion_tokens);
-    assert_false(upstream_kind_row(UPSTREAM_OPENAI)->lifts_extra_body);
+    assert_true(upstream_kind_row(UPSTREAM_OPENAI)->lifts_extra_body);
     assert_false(upstream_kind_row(UPSTREAM_OLLAMA)->takes_token_arrays);
     assert_false(upstream_kind_row(UPSTREAM_SGLANG)->makes_base64);
     assert_int_equal(upstream_kind_row(UPSTREAM_SGLANG)->error_shape, UPSTREAM_ERROR_FLAT);
