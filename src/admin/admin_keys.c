@@ -7,11 +7,10 @@
 #include "store/store_keys.h"
 #include "json/json_value.h"
 
-#define ROWS_MAX    64
-#define DEPTH_MAX   2
-#define TEXT_MAX    4096
-#define EXPIRES_MAX (INT64_C(100) * 366 * 86400) /* seconds: a hundred years */
-#define SECOND_US   INT64_C(1000000)
+#define ROWS_MAX       64
+#define DEPTH_MAX      2
+#define TEXT_MAX       4096
+#define EXPIRES_MAX_MS INT64_C(253402300799999) /* the last of the year 9999 */
 
 static const struct {
     uint32_t scope;
@@ -58,18 +57,19 @@ static enum err read_kind(struct wish_reader *r, uint32_t value)
                         SPAN("'kind' must be \"live\", \"test\" or \"admin\""));
 }
 
-static enum err read_expires_in(struct wish_reader *r, uint32_t value)
+static enum err read_expires_ms(struct wish_reader *r, uint32_t value)
 {
-    int64_t seconds;
+    int64_t ms;
     if (json_kind(r->x, value) == JSON_NULL) {
         return ERR_OK;
     }
-    enum err e = json_int64(r->x, value, &seconds);
-    if (e != ERR_OK || seconds < 1 || seconds > EXPIRES_MAX) {
-        return admin_refuse(r->op, ERR_VALUE_INVALID,
-                            SPAN("'expires_in' must be a whole number of seconds from now"));
+    enum err e = json_int64(r->x, value, &ms);
+    if (e != ERR_OK || ms <= r->op->now.us / 1000 || ms > EXPIRES_MAX_MS) {
+        return admin_refuse(
+            r->op, ERR_VALUE_INVALID,
+            SPAN("'expires_ms' must be a time to come, in milliseconds since 1970"));
     }
-    r->wish->expires.us = r->op->now.us + seconds * SECOND_US;
+    r->wish->expires.us = ms * 1000;
     return ERR_OK;
 }
 
@@ -97,7 +97,7 @@ static const struct {
 } members[] = {
     {"name", read_name},
     {"kind", read_kind},
-    {"expires_in", read_expires_in},
+    {"expires_ms", read_expires_ms},
     {"scopes", read_scopes},
 };
 
@@ -111,7 +111,7 @@ static enum err read_member(struct wish_reader *r, uint32_t key)
         }
     }
     return admin_refuse(r->op, ERR_VALUE_INVALID,
-                        SPAN("a key has 'name', 'kind', 'expires_in' and 'scopes', nothing else"));
+                        SPAN("a key has 'name', 'kind', 'expires_ms' and 'scopes', nothing else"));
 }
 
 static enum err read_wish(struct wish_reader *r)

@@ -14,8 +14,9 @@
 #include "json/json_value.h"
 #include "json/json_write.h"
 
-#define CONFIG_HELP "The configuration; " MAIN_CONFIG_DEFAULT " if not given"
-#define ROWS(table) (sizeof(table) / sizeof((table)[0]))
+#define CONFIG_HELP     "The configuration; " MAIN_CONFIG_DEFAULT " if not given"
+#define EXPIRES_MOST_MS (INT64_C(100) * 366 * 86400000) /* a hundred years */
+#define ROWS(table)     (sizeof(table) / sizeof((table)[0]))
 
 /* What `create` was told. */
 struct wish {
@@ -52,8 +53,8 @@ static enum err write_wish(const struct wish *wish, struct buf *out)
     json_write_key(&w, "kind");
     json_write_text(&w, wish->is_admin ? "admin" : wish->is_test ? "test" : "live");
     if (wish->expires_ms > 0) {
-        json_write_key(&w, "expires_in");
-        json_write_int(&w, wish->expires_ms / 1000);
+        json_write_key(&w, "expires_ms");
+        json_write_int(&w, clock_wall().us / 1000 + wish->expires_ms);
     }
     if (wish->scopes != NULL) {
         write_scopes(&w, span_of(wish->scopes));
@@ -78,7 +79,7 @@ static int check_wish(struct wish *wish)
     }
     if (wish->expires != NULL &&
         (!settings_number_read(SETTINGS_DURATION, span_of(wish->expires), &wish->expires_ms) ||
-         wish->expires_ms < 1000)) {
+         wish->expires_ms < 1000 || wish->expires_ms > EXPIRES_MOST_MS)) {
         return misused("--expires takes a time from now, such as 12h or 30d");
     }
     return MAIN_GO_ON;
@@ -254,7 +255,7 @@ int main_key(int argc, char **argv)
         }
     }
     bool is_asked = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-    if (argc > 1 && !is_asked) {
+    if (argc > 1 && argv[1][0] != '-') {
         return main_unknown("action", argv[1], names, ROWS(actions));
     }
     FILE *out = is_asked ? stdout : stderr;

@@ -99,10 +99,11 @@ static void other_routes_and_methods_are_refused(void **state)
 static void a_new_key_is_said_once_and_works(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(ask(f, HTTP_POST, "/admin/v1/keys", "",
-                         "{\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"expires_in\":3600,"
-                         "\"scopes\":[\"chat\",\"models\"]}"),
-                     ERR_OK);
+    assert_int_equal(
+        ask(f, HTTP_POST, "/admin/v1/keys", "",
+            "{\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"expires_ms\":1795492800000,"
+            "\"scopes\":[\"chat\",\"models\"]}"),
+        ERR_OK);
     assert_true(says(f, ",\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"status\":\"active\","
                         "\"scopes\":[\"chat\",\"models\"],\"created\":\"2026-11-24T03:00:00.000Z\","
                         "\"expires\":\"2026-11-24T04:00:00.000Z\",\"revoked\":null}"));
@@ -126,7 +127,7 @@ static void requests_for_keys_are_read_strictly(void **state)
         enum err expect;
     } rows[] = {
         {"{\"name\":\"n\"}", ERR_OK},
-        {"{\"name\":\"n\",\"expires_in\":null}", ERR_OK},
+        {"{\"name\":\"n\",\"expires_ms\":null}", ERR_OK},
         {"{\"name\":\"n\",\"kind\":\"admin\"}", ERR_OK},
         {"", ERR_BODY_NOT_JSON},
         {"{\"name\":\"n\"", ERR_BODY_NOT_JSON},
@@ -141,10 +142,12 @@ static void requests_for_keys_are_read_strictly(void **state)
         {"{\"name\":\"n\",\"n\\u0061me\":\"m\"}", ERR_JSON_DUPLICATE},
         {"{\"name\":\"n\",\"budget\":1}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"kind\":\"root\"}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires_in\":0}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires_in\":1.5}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires_in\":9223372036854775807}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires_in\":\"30d\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_ms\":1795489200001}", ERR_OK},
+        {"{\"name\":\"n\",\"expires_ms\":1795489200000}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_ms\":253402300800000}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_ms\":1.5}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_ms\":9223372036854775807}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_ms\":\"30d\"}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"scopes\":[]}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"scopes\":\"chat\"}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"scopes\":[\"root\"]}", ERR_VALUE_INVALID},
