@@ -58,6 +58,8 @@ carries `Retry-After`. *Name* stands in the logs and the journal.
 def metrics():
     lines = [(f"`{metric}`", f"`{labels}`" if labels else "", "counter" if macro == "COUNTER" else "gauge", text)
              for macro, (_, metric, labels, text) in rows("src/base/counter.def", "COUNTER", "GAUGE")]
+    lines += [(f"`{metric}`", "`le`", "histogram", text)
+              for _, (_, metric, text) in rows("src/base/histogram.def", "HISTOGRAM")]
     return f"""# Metrics
 {NOTE}
 `GET /metrics` on the admin listener, in Prometheus's text form.

@@ -4,6 +4,7 @@
  * leaves the home region not before the intent is on the disk. The completion's slot is taken
  * first, so that what was begun can always be ended in writing.
  */
+#include "base/histogram.h"
 #include "gateway/call_internal.h"
 
 static const char *endpoint_name(const struct call *call)
@@ -114,6 +115,9 @@ enum call_state call_step_record(struct call *call)
         !shared->ports->journal.await(shared->lane, call->intent_ticket)) {
         list_push_back(&call->shared->undurable, &call->undurable);
         return CALL_RECORD;
+    }
+    if (call->attempts == 1) {
+        histogram_add(HISTOGRAM_OVERHEAD, clock_since(call->started, shared->ports->mono()));
     }
     enum err e = call_start_attempt(call);
     return e == ERR_OK ? CALL_ATTEMPT : call_fail(call, e);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/counter.h"
+#include "base/histogram.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "gateway/call_internal.h"
@@ -160,6 +161,13 @@ static void count(const struct call *call)
     };
     counter_add(by_outcome[outcome_of(call)], 1);
     counter_add(COUNT_ATTEMPTS, call->attempts);
+    if (call->attempts > 0) {
+        mono_us now = call->shared->ports->mono();
+        histogram_add(HISTOGRAM_CALL, clock_since(call->started, now));
+    }
+    if (call->first_byte.us != 0) {
+        histogram_add(HISTOGRAM_FIRST_BYTE, clock_since(call->started, call->first_byte));
+    }
     if (outcome_of(call) == JOURNAL_OUTCOME_FAILED) {
         log_warn("call_failed", "%s: %s (upstream %s, status %d)", call->id.text,
                  err_name(call->error), call->match.model->deployment->definition.name,

@@ -34,6 +34,7 @@
 #include "server/server.h"
 #include "store/store.h"
 #include "store/store_thread.h"
+#include "telemetry/access_log.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 #define PATH_BYTES         4300
@@ -58,6 +59,7 @@ struct child {
     struct keys *keys;
     struct journal *journal;
     struct journal_apply *apply;
+    struct access_log *access; /* NULL: none is wanted */
     struct policy *policy;
     struct net_tls *tls[SERVE_LISTENERS_MAX];
     struct worker_thread *workers;
@@ -140,6 +142,35 @@ static enum err open_journal(struct child *c)
         return e;
     }
     say_report(&report);
+    return ERR_OK;
+}
+
+static void on_record(void *ctx, const struct journal_record *record, struct span line)
+{
+    if (record->kind == JOURNAL_COMPLETION) {
+        access_log_put(ctx, line);
+    }
+}
+
+static void on_commit(void *ctx, uint64_t last_sequence)
+{
+    (void)last_sequence;
+    access_log_flush(ctx);
+}
+
+static enum err open_access_log(struct child *c)
+{
+    if (c->settings->log.access == NULL) {
+        return ERR_OK;
+    }
+    enum err e = access_log_open(c->settings->log.access, &c->access);
+    if (e != ERR_OK) {
+        log_error("access_log", "%s cannot be opened: %s", c->settings->log.access,
+                  strerrordesc_np(errno));
+        return e;
+    }
+    const struct journal_listener listener = {on_record, on_commit, c->access};
+    journal_listen(c->journal, &listener);
     return ERR_OK;
 }
 
@@ -394,6 +425,9 @@ static void on_signal(void *ctx, int number)
         if (log_reopen() != ERR_OK) {
             log_error("log_reopen", "the log file cannot be opened anew");
         }
+        if (c->access != NULL) {
+            access_log_reopen(c->access);
+        }
     } else {
         drain(c);
     }
@@ -449,6 +483,9 @@ static enum err open_all(struct child *c)
         e = open_journal(c);
     }
     if (e == ERR_OK) {
+        e = open_access_log(c);
+    }
+    if (e == ERR_OK) {
         e = open_apply(c);
     }
     if (e == ERR_OK) {
@@ -486,6 +523,7 @@ static void close_all(struct child *c)
     }
     store_thread_close(&c->store_thread);
     journal_apply_close(&c->apply);
+    access_log_close(&c->access);
     policy_unref(&c->policy);
     close_tls(c->tls);
     keys_close(&c->keys);

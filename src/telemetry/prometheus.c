@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/counter.h"
+#include "base/histogram.h"
 #include "base/memory.h"
 
 static void put_head(struct buf *out, const char *metric, const char *type, const char *help)
@@ -46,6 +47,25 @@ static int64_t resident_bytes(void)
     return resident * sysconf(_SC_PAGESIZE);
 }
 
+/* Buckets are cumulated here: Prometheus counts what is at most each bound. */
+static void put_histogram(struct buf *out, enum histogram h)
+{
+    const struct histogram_row *row = histogram_row(h);
+    struct histogram_sum sum;
+    int64_t so_far = 0;
+    histogram_read(h, &sum);
+    put_head(out, row->metric, "histogram", row->help);
+    for (unsigned b = 0; b < HISTOGRAM_BUCKETS; b++) {
+        so_far += sum.buckets[b];
+        if (b + 1 < HISTOGRAM_BUCKETS) {
+            buf_printf(out, "%s_bucket{le=\"%g\"} %" PRId64 "\n", row->metric,
+                       (double)histogram_bound_us(b) / 1e6, so_far);
+        }
+    }
+    buf_printf(out, "%s_bucket{le=\"+Inf\"} %" PRId64 "\n%s_sum %.6f\n%s_count %" PRId64 "\n",
+               row->metric, so_far, row->metric, (double)sum.total_us / 1e6, row->metric, so_far);
+}
+
 void prometheus_write(struct buf *out)
 {
     const char *family = "";
@@ -56,6 +76,9 @@ void prometheus_write(struct buf *out)
             family = row->metric;
         }
         put_value(out, row->metric, row->labels, counter_sum(c));
+    }
+    for (enum histogram h = 0; h < HISTOGRAM_COUNT; h++) {
+        put_histogram(out, h);
     }
     put_metric(out, "atlas_buffered_bytes", "gauge",
                "Bytes of bodies, replies and waiting output held now", "", (int64_t)memory_taken());
