@@ -51,17 +51,17 @@ CURLS = {
     "smollm2-135m": ("chat in English, streamed", """\
 curl -sN http://127.0.0.1:{port}/v1/chat/completions \\
   -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
-  -d '{{"model":"smollm2","stream":true,"max_tokens":60,"messages":[{{"role":"user","content":"What is the capital of France?"}}]}}'
+  -d '{{"model":"smollm2","stream":true,"temperature":0,"max_tokens":60,"messages":[{{"role":"user","content":"What is the capital of France?"}}]}}'
 """),
     "gemma3-270m": ("chat in Arabic (a tiny base model: fluent, seldom true)", """\
 curl -s http://127.0.0.1:{port}/v1/chat/completions \\
   -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
-  -d '{{"model":"gemma3-270m","temperature":0,"max_tokens":60,"messages":[{{"role":"user","content":"أين تقع مدينة الرياض؟"}}]}}'
+  -d '{{"model":"gemma3-270m","temperature":0,"max_tokens":60,"messages":[{{"role":"user","content":"أين تقع مدينة الرياض؟"}}]}}'; echo
 """),
     "multilingual-e5-small": ("embeddings", """\
 curl -s http://127.0.0.1:{port}/v1/embeddings \\
   -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
-  -d '{{"model":"multilingual-e5-small","input":["good morning","صباح الخير"]}}'
+  -d '{{"model":"multilingual-e5-small","input":["good morning","صباح الخير"]}}' | cut -c 1-300
 """),
 }
 
