@@ -14,9 +14,11 @@ if [ "$(cat "$folder/.options" 2>/dev/null)" != "$options" ]; then
     rm -f "$folder.log"
     printf '%s' "$options" >"$folder/.options"
 fi
+# Meson talks a page when it configures again; only what goes wrong is news.
+ninja -C "$folder" --quiet build.ninja >"$folder/.configured" 2>&1 || { cat "$folder/.configured" >&2; exit 1; }
 targets=()
 # The program's own folder holds the program alone: the tests have theirs.
-grep -q '^build atlas:' "$folder/build.ninja" && [ "$folder" = build ] && targets=(atlas)
+[ "$folder" = build ] && targets=(atlas)
 for only in fuzzers benches; do
     grep -q "^build $only:" "$folder/build.ninja" && targets=("$only")
 done

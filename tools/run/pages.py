@@ -51,7 +51,7 @@ CURLS = {
     "smollm2-135m": ("chat in English, streamed", """\
 curl -sN http://127.0.0.1:{port}/v1/chat/completions \\
   -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
-  -d '{{"model":"smollm2","stream":true,"temperature":0,"max_tokens":60,"messages":[{{"role":"user","content":"What is the capital of France?"}}]}}'
+  -d '{{"model":"smollm2","stream":true,"temperature":0,"max_tokens":60,"messages":[{{"role":"user","content":"Why is the sky blue?"}}]}}'
 """),
     "gemma3-270m": ("chat in Arabic (a tiny base model: fluent, seldom true)", """\
 curl -s http://127.0.0.1:{port}/v1/chat/completions \\
