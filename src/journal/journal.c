@@ -35,7 +35,8 @@
 struct journal {
     char *folder;
     int folder_fd;
-    int64_t interval_ms;
+    _Atomic int64_t interval_ms;
+    _Atomic int64_t segment_bytes;
     struct journal_bell bell;
     struct journal_lane *lanes;
     size_t lane_count;
@@ -179,6 +180,7 @@ static void set_trouble(struct journal *j, enum err trouble)
 /* Writes the group, waiting for room on a full disk for as long as the process does not end. */
 static enum err write_group(struct journal *j)
 {
+    journal_segment_reload(j->writer.segment, atomic_load(&j->segment_bytes));
     for (;;) {
         enum err e = journal_writer_commit(&j->writer);
         if (e != ERR_DISK_FULL) {
@@ -246,7 +248,7 @@ static void *run(void *ctx)
             from = clock_mono();
         }
         if (!more) {
-            doze(j, clock_after_ms(from, j->interval_ms));
+            doze(j, clock_after_ms(from, atomic_load(&j->interval_ms)));
         }
     }
 }
@@ -365,7 +367,7 @@ enum err journal_open(const char *folder, const struct journal_settings *setting
         return ERR_NO_MEMORY;
     }
     j->folder_fd = -1;
-    j->interval_ms = settings->commit_interval_ms;
+    journal_reload(j, settings);
     CHECK(sem_init(&j->bell.wake, 0, 0) == 0);
     CHECK(pthread_mutex_init(&j->lock, NULL) == 0 && pthread_cond_init(&j->ended, NULL) == 0);
     enum err e = open_all(j, folder, settings, lanes, report);
@@ -375,6 +377,12 @@ enum err journal_open(const char *folder, const struct journal_settings *setting
     }
     *out = j;
     return ERR_OK;
+}
+
+void journal_reload(struct journal *j, const struct journal_settings *settings)
+{
+    atomic_store(&j->interval_ms, settings->commit_interval_ms);
+    atomic_store(&j->segment_bytes, settings->segment_bytes);
 }
 
 void journal_listen(struct journal *j, const struct journal_listener *listener)
@@ -429,7 +437,7 @@ static bool is_settled(const struct journal *j, const uint64_t *published)
 
 enum err journal_settle(struct journal *j)
 {
-    uint64_t published[JOURNAL_WORKERS_MAX];
+    uint64_t published[JOURNAL_WORKERS_MAX] = {0};
     for (size_t i = 0; i < j->lane_count; i++) {
         published[i] = atomic_load(&j->lanes[i].published);
     }

@@ -20,8 +20,7 @@
  *            Lanes belong to the journal. The data folder is locked by the caller.
  * Limits     256 lanes.
  * Threads    open, listen, on_commit, append, start, close: one thread, in this order.
- *            journal_state(), journal_last(), journal_settle(): any, until close. Callbacks come on
- *            the journal thread.
+ *            state, last, settle, reload: any, until close. Callbacks come on the journal thread.
  * Sources    docs/formats/journal.md; fdatasync: "PostgreSQL's fsync() surprise" (LWN, 2018).
  */
 #ifndef JOURNAL_JOURNAL_H
@@ -87,6 +86,10 @@ MUST_USE enum err journal_append(struct journal *j, struct journal_record *recor
 
 /* Starts the journal thread. ERR_NO_MEMORY: it cannot be started. */
 MUST_USE enum err journal_start(struct journal *j);
+
+/* Takes the commit interval and the segments' size from `settings` from the next group on. The
+ * number of slots needs a restart. */
+void journal_reload(struct journal *j, const struct journal_settings *settings);
 
 /* The lane of worker `lane`. */
 struct journal_lane *journal_lane(struct journal *j, size_t lane);

@@ -247,11 +247,32 @@ static enum err on_open_call(void *context, const struct store_open_call *call)
     return ERR_OK;
 }
 
+/* Fills in the calls from s->calls[at] on whose intents are in the group; returns the next `at`. */
+static size_t take_intents(struct settle *s, size_t at, struct span frames, uint64_t first,
+                           struct json_index *scratch)
+{
+    struct span line;
+    for (; at < s->count && journal_frame_next(&frames, &line); first++) {
+        struct journal_record *call = &s->calls[at];
+        struct journal_record intent;
+        if (first != (uint64_t)call->sequence) {
+            continue;
+        }
+        at++;
+        if (journal_record_parse(line, scratch, &intent) == ERR_OK &&
+            memcmp(intent.call_id, call->call_id, JOURNAL_ID_BYTES) == 0) {
+            *call = intent; /* otherwise what the store knows must do */
+        }
+    }
+    return at;
+}
+
 /* Fills in what only the intents say: where the call went, under which policy. */
 static enum err find_intents(const char *folder, struct settle *s, struct journal_place *place)
 {
     struct journal_reader *r;
     struct json_index scratch;
+    uint64_t first;
     struct journal_group *group = memory_new(sizeof(*group));
     if (group == NULL) {
         return ERR_NO_MEMORY;
@@ -262,19 +283,8 @@ static enum err find_intents(const char *folder, struct settle *s, struct journa
         return e;
     }
     json_index_init(&scratch, JOURNAL_JSON_ROWS, 1);
-    uint64_t first;
     for (size_t at = 0; at < s->count && (e = journal_reader_next(r, group, &first)) == ERR_OK;) {
-        struct span line;
-        for (; at < s->count && journal_frame_next(&group->frames, &line); first++) {
-            struct journal_record intent;
-            if (first == (uint64_t)s->calls[at].sequence) {
-                struct journal_record *call = &s->calls[at++];
-                e = journal_record_parse(line, &scratch, &intent);
-                if (e == ERR_OK && memcmp(intent.call_id, call->call_id, JOURNAL_ID_BYTES) == 0) {
-                    *call = intent;
-                }
-            }
-        }
+        at = take_intents(s, at, group->frames, first, &scratch);
     }
     *place = journal_reader_place(r);
     journal_reader_close(&r);

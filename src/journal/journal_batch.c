@@ -98,12 +98,8 @@ static struct usage_row *usage_row(struct journal_batch *b, const struct journal
     return row;
 }
 
-/* Calls that sent nothing upstream used nothing. */
 static enum err add_usage(struct journal_batch *b, const struct journal_record *r)
 {
-    if (r->attempt == 0) {
-        return ERR_OK;
-    }
     struct usage_row *row = usage_row(b, r);
     if (row == NULL) {
         return ERR_NO_MEMORY;
@@ -112,7 +108,7 @@ static enum err add_usage(struct journal_batch *b, const struct journal_record *
     sums->calls++;
     sums->interrupted +=
         r->outcome == JOURNAL_OUTCOME_INTERRUPTED || r->outcome == JOURNAL_OUTCOME_CLIENT_GONE;
-    sums->failed += r->outcome == JOURNAL_OUTCOME_FAILED;
+    sums->failed += r->outcome == JOURNAL_OUTCOME_FAILED || r->outcome == JOURNAL_OUTCOME_REFUSED;
     sums->estimated += r->tokens_in_estimated != 0 || r->tokens_out_estimated != 0;
     sums->tokens_in += r->tokens_in;
     sums->tokens_out += r->tokens_out;
@@ -169,7 +165,7 @@ static enum err add_completion(struct journal_batch *b, const struct journal_rec
 {
     enum err e = add_usage(b, r);
     if (e != ERR_OK || r->attempt == 0) {
-        return e;
+        return e; /* without an attempt there was no intent */
     }
     struct call_row *row = call_row(b, r);
     if (row == NULL) {

@@ -116,9 +116,6 @@ void journal_record_write(const struct journal_record *r, struct buf *out);
 MUST_USE enum err journal_record_parse(struct span line, struct json_index *scratch,
                                        struct journal_record *out);
 
-/* "intent", "completion", "recovery". */
-const char *journal_kind_name(enum journal_kind kind);
-
 /* "ok", "failed", "client_gone", "interrupted", "refused"; "" for none. */
 const char *journal_outcome_name(enum journal_outcome outcome);
 

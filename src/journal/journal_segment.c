@@ -359,6 +359,11 @@ enum err journal_segment_open(const char *folder, int folder_fd, int64_t segment
     return ERR_OK;
 }
 
+void journal_segment_reload(struct journal_segment *s, int64_t segment_bytes)
+{
+    s->segment_bytes = (uint64_t)segment_bytes;
+}
+
 void journal_segment_close(struct journal_segment **s)
 {
     if (*s == NULL) {

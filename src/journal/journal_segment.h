@@ -57,6 +57,9 @@ MUST_USE enum err journal_segment_open(const char *folder, int folder_fd, int64_
 MUST_USE enum err journal_segment_append(struct journal_segment *s, struct buf *group,
                                          const struct journal_commit *c);
 
+/* Sets the size at which a segment is followed by the next. */
+void journal_segment_reload(struct journal_segment *s, int64_t segment_bytes);
+
 /* Closes `*s` and sets it to NULL. Does nothing if it is NULL already. */
 void journal_segment_close(struct journal_segment **s);
 

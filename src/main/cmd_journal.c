@@ -114,7 +114,10 @@ static int run(struct pass *p, const char *folder)
     struct journal_place place = {0};
     json_index_init(&p->scratch, JOURNAL_JSON_ROWS, 1);
     enum err e = journal_reader_open(folder, p->from, &place, &r);
-    if (e == ERR_OK) {
+    bool none = e == ERR_FILE;
+    if (none) {
+        fprintf(stderr, "atlas: there is no journal in %s; `atlas serve` makes it\n", folder);
+    } else if (e == ERR_OK) {
         e = each_group(p, r);
         place = journal_reader_place(r);
     }
@@ -124,7 +127,7 @@ static int run(struct pass *p, const char *folder)
     if (e == ERR_OK && fflush(stdout) != 0) {
         e = ERR_FILE;
     }
-    if (e != ERR_OK) {
+    if (e != ERR_OK && !none) {
         print_failure(e, folder, &place);
     }
     journal_reader_close(&r);

@@ -352,6 +352,7 @@ static enum err apply_reload(struct child *c, struct settings *next, struct net_
     if (e == ERR_OK) {
         policy_unref(&c->policy);
         c->policy = policy;
+        journal_reload(c->journal, &next->journal);
     } else if (policy != NULL) {
         policy_unref(&policy);
     }

@@ -12,11 +12,11 @@
  *   replay     reading, checking, parsing and summing all of it into an empty store
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "journal/journal_apply.h"
@@ -105,7 +105,7 @@ static void *run_load(void *ctx)
         now = now_ns(CLOCK_MONOTONIC);
         if (done < BLOCK) {
             l->full++; /* every slot waits for the disk: the worker would answer 503 */
-            (void)usleep(200);
+            (void)sched_yield();
             continue;
         }
         l->block_ns[l->blocks++] = now - from;
@@ -150,7 +150,7 @@ static void measure(const char *folder, const char *name, int64_t calls_a_second
     struct journal_apply_report applied;
     struct journal *j;
     struct journal_apply *a;
-    struct store *s;
+    struct store *s = NULL;
     enum err e = journal_open(folder, &settings, 1, &report, &j);
     e = e == ERR_OK ? store_open(&memory, &s) : e;
     if (e != ERR_OK) {
@@ -179,9 +179,10 @@ static void measure(const char *folder, const char *name, int64_t calls_a_second
         die("writing", e);
     }
     qsort(l.block_ns, l.blocks, sizeof(l.block_ns[0]), compare);
+    int64_t median = l.block_ns[l.blocks / 2];
     printf("%-9s %8.0f durable/s  worker %5.0f ns/call, longest block %8.1f us, full %llu  ", name,
-           (double)records / (double)seconds, (double)l.block_ns[l.blocks / 2] / BLOCK,
-           (double)l.longest_ns / 1000, (unsigned long long)l.full);
+           (double)records / (double)seconds, (double)median / BLOCK, (double)l.longest_ns / 1000,
+           (unsigned long long)l.full);
     printf("thread %6.2f us/record",
            (double)atomic_load(&thread_ns) / 1000 / (double)(journal_last(j) - first));
     if (applied.replayed > 0) {

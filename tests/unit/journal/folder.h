@@ -35,7 +35,7 @@ int fallocate(int fd, int mode, off_t offset, off_t len)
     return (int)syscall(SYS_fallocate, fd, mode, offset, len);
 }
 
-int fdatasync(int fd)
+int fdatasync(int fildes)
 {
     int number = atomic_load(&disk.sync);
     atomic_fetch_add(&disk.syncs, 1);
@@ -43,7 +43,7 @@ int fdatasync(int fd)
         errno = number;
         return -1;
     }
-    return atomic_load(&disk.no_waits) != 0 ? 0 : (int)syscall(SYS_fdatasync, fd);
+    return atomic_load(&disk.no_waits) != 0 ? 0 : (int)syscall(SYS_fdatasync, fildes);
 }
 
 struct folder {

@@ -91,13 +91,16 @@ static void a_batch_sums_and_keeps_what_is_open(void **state)
     add(&b, numbered(JOURNAL_INTENT, 2, 0));
     add(&b, numbered(JOURNAL_INTENT, 3, 0));
     add(&b, numbered(JOURNAL_COMPLETION, 1, 0));
-    r = numbered(JOURNAL_COMPLETION, 4, 0); /* refused before any attempt: no usage */
+    r = numbered(JOURNAL_COMPLETION, 4, 0); /* refused before any attempt */
     r.attempt = 0;
+    r.tokens_in = r.tokens_out = r.cost_micro = 0;
+    memset(r.model, 0, sizeof(r.model));
     r.outcome = JOURNAL_OUTCOME_REFUSED;
     add(&b, r);
     assert_int_equal(journal_batch_apply(&b, s), ERR_OK);
     struct sums sums = sums_of(s);
-    assert_int_equal(sums.calls, 1);
+    assert_int_equal(sums.calls, 2);
+    assert_int_equal(sums.failed, 1);
     assert_int_equal(sums.open, 2);
     assert_int_equal(sequence_of(s), 5);
 
@@ -118,10 +121,10 @@ static void a_batch_sums_and_keeps_what_is_open(void **state)
     add(&b, r);
     assert_int_equal(journal_batch_apply(&b, s), ERR_OK);
     sums = sums_of(s);
-    assert_int_equal(sums.rows, 2);
-    assert_int_equal(sums.calls, 3);
+    assert_int_equal(sums.rows, 3);
+    assert_int_equal(sums.calls, 4);
     assert_int_equal(sums.interrupted, 1);
-    assert_int_equal(sums.failed, 1);
+    assert_int_equal(sums.failed, 2);
     assert_int_equal(sums.estimated, 1);
     assert_int_equal(sums.tokens_in, 30);
     assert_int_equal(sums.tokens_out, 60);
