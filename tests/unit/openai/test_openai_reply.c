@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_openai_reply.c — a whole reply becomes what clients accept, and says what it cost. */
+#include "unit.h"
+
+#include "openai/openai_reply.h"
+#include "quotes.h"
+
+#define USUAL "'usage':{'prompt_tokens':9,'completion_tokens':2,'total_tokens':11}"
+#define VECTORS(items)                                                                             \
+    "{'object':'list','model':'m','data':[" items "],'usage':{'prompt_tokens':4,'total_tokens':4}" \
+    "}"
+#define CHANGED(items)                                \
+    "{'object':'list','model':'shown','data':[" items \
+    "],'usage':{'prompt_tokens':4,'total_tokens':4}}"
+
+struct scene {
+    struct json_index index;
+    struct arena arena;
+    struct openai_plan plan;
+    struct json_edits edits;
+    struct openai_usage usage;
+    uint64_t text_bytes;
+};
+
+static enum err edit(struct scene *s, enum openai_endpoint endpoint, uint32_t inputs,
+                     bool wants_base64, const char *reply)
+{
+    json_index_init(&s->index, 1 << 20, 64);
+    arena_init(&s->arena, 8 << 20);
+    s->plan = (struct openai_plan){.endpoint = endpoint,
+                                   .quoted_model = SPAN("\"shown\""),
+                                   .call_id = SPAN("01ABC"),
+                                   .wants_base64 = wants_base64,
+                                   .inputs = inputs};
+    assert_int_equal(json_index_parse_borrow(&s->index, quoted(&s->arena, reply)), ERR_OK);
+    return openai_reply_edit(&s->index, &s->plan, &s->arena, &s->edits, &s->usage, &s->text_bytes);
+}
+
+static struct span result(struct scene *s)
+{
+    size_t len = (size_t)json_edits_total(&s->edits);
+    uint8_t *text = arena_alloc(&s->arena, len);
+    assert_non_null(text);
+    json_edits_copy(&s->edits, text);
+    return span_make(text, len);
+}
+
+static void end(struct scene *s)
+{
+    arena_fini(&s->arena);
+    json_index_fini(&s->index);
+}
+
+static const struct {
+    const char *why;
+    enum openai_endpoint endpoint;
+    const char *reply, *sent;
+    uint64_t text_bytes;
+} changes[] = {
+    {"the model has the name that was asked for", OPENAI_CHAT,
+     "{'id':'1','model':'/models/x.gguf','choices':[]}", "{'id':'1','model':'shown','choices':[]}",
+     0},
+    {"also where it had none", OPENAI_CHAT, "{'choices':[]}", "{'choices':[],'model':'shown'}", 0},
+    {"also where it was null", OPENAI_CHAT, "{'model':null,'choices':[]}",
+     "{'model':'shown','choices':[]}", 0},
+    {"a null error goes", OPENAI_CHAT, "{'error':null,'model':'shown','choices':[]}",
+     "{'model':'shown','choices':[]}", 0},
+    {"unknown members stay", OPENAI_CHAT,
+     "{ 'x':[1 ,2],'choices':[{'y':{},'message':{'role':'assistant','content':'hi','z':1}}],"
+     "'model':'shown','timings':{'a':1.50} }",
+     "{ 'x':[1 ,2],'choices':[{'y':{},'message':{'role':'assistant','content':'hi','z':1}}],"
+     "'model':'shown','timings':{'a':1.50} }",
+     2},
+    {"reasoning is where clients look for it", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'message':{'content':'hi','reasoning':'hm\\n'}}]}",
+     "{'model':'shown','choices':[{'message':{'content':'hi','reasoning':'hm\\n',"
+     "'reasoning_content':'hm\\n'}}]}",
+     5},
+    {"in place of null", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'message':{'reasoning_content':null,'reasoning':'hm'}}]}",
+     "{'model':'shown','choices':[{'message':{'reasoning_content':'hm','reasoning':'hm'}}]}", 2},
+    {"and is not written over", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'message':{'reasoning_content':'a','reasoning':'b'}}]}",
+     "{'model':'shown','choices':[{'message':{'reasoning_content':'a','reasoning':'b'}}]}", 1},
+    {"reasoning that is no text is not copied", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'message':{'reasoning':null}},{'message':{'reasoning':{}}}]}",
+     "{'model':'shown','choices':[{'message':{'reasoning':null}},{'message':{'reasoning':{}}}]}",
+     0},
+    {"reasons that are a server's own", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'finish_reason':'abort'},{'finish_reason':'eos_token'},"
+     "{'finish_reason':'stop_sequence'},{'finish_reason':'length'},{'finish_reason':''},"
+     "{'finish_reason':null}]}",
+     "{'model':'shown','choices':[{'finish_reason':'stop'},{'finish_reason':'stop'},"
+     "{'finish_reason':'stop'},{'finish_reason':'length'},{'finish_reason':null},"
+     "{'finish_reason':null}]}",
+     0},
+    {"arguments are text too, Arabic is measured in UTF-8", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'message':{'content':'\\u0645\\u0631\\\\','tool_calls':"
+     "[{'function':{'arguments':'{}'}},3,{}]}}]}",
+     "{'model':'shown','choices':[{'message':{'content':'\\u0645\\u0631\\\\','tool_calls':"
+     "[{'function':{'arguments':'{}'}},3,{}]}}]}",
+     7},
+    {"a text completion", OPENAI_COMPLETIONS,
+     "{'model':'m','choices':[{'text':'abc','finish_reason':'abort'}]}",
+     "{'model':'shown','choices':[{'text':'abc','finish_reason':'stop'}]}", 3},
+    {"a choice without a message", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'message':null},{'message':'x'},{}]}",
+     "{'model':'shown','choices':[{'message':null},{'message':'x'},{}]}", 0},
+};
+
+static void a_reply_is_edited_for_clients_and_otherwise_left_alone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(changes); i++) {
+        struct scene s;
+        enum err e = edit(&s, changes[i].endpoint, 0, false, changes[i].reply);
+        if (e != ERR_OK || s.text_bytes != changes[i].text_bytes) {
+            fail_msg("%s: %s, %llu bytes of text", changes[i].why, err_name(e),
+                     (unsigned long long)s.text_bytes);
+        }
+        expect_text(changes[i].why, result(&s), changes[i].sent);
+        end(&s);
+    }
+}
+
+static const struct {
+    const char *why, *reply;
+    struct openai_usage usage;
+} usages[] = {
+    {"the usual", "{'choices':[]," USUAL "}", {9, 2, 0, true}},
+    {"cached tokens",
+     "{'choices':[],'usage':{'prompt_tokens':9,'completion_tokens':2,"
+     "'prompt_tokens_details':{'cached_tokens':8}}}",
+     {9, 2, 8, true}},
+    {"details that are null",
+     "{'choices':[],'usage':{'prompt_tokens':9,'completion_tokens':2,"
+     "'prompt_tokens_details':null}}",
+     {9, 2, 0, true}},
+    {"no output", "{'choices':[],'usage':{'prompt_tokens':9,'total_tokens':9}}", {9, 0, 0, true}},
+    {"llama.cpp's timings",
+     "{'choices':[],'timings':{'cache_n':3,'prompt_n':4,'predicted_n':5,'predicted_ms':0.1}}",
+     {7, 5, 3, true}},
+    {"timings of an older one",
+     "{'choices':[],'timings':{'prompt_n':4,'predicted_n':5}}",
+     {4, 5, 0, true}},
+    {"usage goes before timings",
+     "{'choices':[],'timings':{'prompt_n':4,'predicted_n':5}," USUAL "}",
+     {9, 2, 0, true}},
+    {"a null usage gives way to timings",
+     "{'choices':[],'timings':{'prompt_n':4,'predicted_n':5},'usage':null}",
+     {4, 5, 0, true}},
+    {"no usage", "{'choices':[]}", {0, 0, 0, false}},
+    {"a null usage", "{'choices':[],'usage':null}", {0, 0, 0, false}},
+    {"usage that is no object", "{'choices':[],'usage':[9,2]}", {0, 0, 0, false}},
+    {"usage as text", "{'choices':[],'usage':{'prompt_tokens':'9'}}", {0, 0, 0, false}},
+    {"tokens below zero",
+     "{'choices':[],'usage':{'prompt_tokens':-9,'completion_tokens':2}}",
+     {0, 0, 0, false}},
+    {"more tokens than there are",
+     "{'choices':[],'usage':{'prompt_tokens':9007199254740993,'completion_tokens':2}}",
+     {0, 0, 0, false}},
+    {"timings that lack one half", "{'choices':[],'timings':{'prompt_n':4}}", {0, 0, 0, false}},
+    {"timings as a number", "{'choices':[],'timings':4}", {0, 0, 0, false}},
+};
+
+static void usage_is_read_in_all_its_forms(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(usages); i++) {
+        struct scene s;
+        assert_int_equal(edit(&s, OPENAI_CHAT, 0, false, usages[i].reply), ERR_OK);
+        const struct openai_usage *found = &s.usage, *wanted = &usages[i].usage;
+        if (found->input_tokens != wanted->input_tokens ||
+            found->output_tokens != wanted->output_tokens ||
+            found->cached_tokens != wanted->cached_tokens || found->is_known != wanted->is_known) {
+            fail_msg("%s: %lld in, %lld out, %lld cached, known %d", usages[i].why,
+                     (long long)found->input_tokens, (long long)found->output_tokens,
+                     (long long)found->cached_tokens, found->is_known);
+        }
+        end(&s);
+    }
+}
+
+static const struct {
+    const char *why;
+    enum openai_endpoint endpoint;
+    uint32_t inputs;
+    const char *reply;
+    enum err err;
+} faults[] = {
+    {"not an object", OPENAI_CHAT, 0, "[]", ERR_UPSTREAM_JSON},
+    {"no choices", OPENAI_CHAT, 0, "{'id':'x'}", ERR_UPSTREAM_JSON},
+    {"null choices", OPENAI_CHAT, 0, "{'choices':null}", ERR_UPSTREAM_JSON},
+    {"choices that are an object", OPENAI_CHAT, 0, "{'choices':{}}", ERR_UPSTREAM_JSON},
+    {"a choice that is a number", OPENAI_COMPLETIONS, 0, "{'choices':[{},1]}", ERR_UPSTREAM_JSON},
+    {"an error in a reply of status 200", OPENAI_CHAT, 0, "{'error':{'message':'no'},'choices':[]}",
+     ERR_UPSTREAM_STATUS},
+    {"an error that is a string", OPENAI_CHAT, 0, "{'error':'no','error_type':'overloaded'}",
+     ERR_UPSTREAM_STATUS},
+    {"a flat error", OPENAI_CHAT, 0, "{'object':'error','message':'no','code':400}",
+     ERR_UPSTREAM_STATUS},
+    {"no data", OPENAI_EMBEDDINGS, 1, "{'object':'list'}", ERR_UPSTREAM_JSON},
+    {"data that are an object", OPENAI_EMBEDDINGS, 1, "{'data':{}}", ERR_UPSTREAM_JSON},
+    {"fewer vectors than inputs", OPENAI_EMBEDDINGS, 2, VECTORS("{'embedding':[1]}"),
+     ERR_UPSTREAM_JSON},
+    {"more vectors than inputs", OPENAI_EMBEDDINGS, 1,
+     VECTORS("{'embedding':[1]},{'embedding':[1]}"), ERR_UPSTREAM_JSON},
+    {"an index twice", OPENAI_EMBEDDINGS, 2,
+     VECTORS("{'index':1,'embedding':[1]},{'index':1,'embedding':[2]}"), ERR_UPSTREAM_JSON},
+    {"an index too high", OPENAI_EMBEDDINGS, 1, VECTORS("{'index':1,'embedding':[1]}"),
+     ERR_UPSTREAM_JSON},
+    {"an index below zero", OPENAI_EMBEDDINGS, 1, VECTORS("{'index':-1,'embedding':[1]}"),
+     ERR_UPSTREAM_JSON},
+    {"an index that is text", OPENAI_EMBEDDINGS, 1, VECTORS("{'index':'0','embedding':[1]}"),
+     ERR_UPSTREAM_JSON},
+    {"no embedding", OPENAI_EMBEDDINGS, 1, VECTORS("{'index':0}"), ERR_UPSTREAM_JSON},
+    {"a null embedding", OPENAI_EMBEDDINGS, 1, VECTORS("{'embedding':null}"), ERR_UPSTREAM_JSON},
+    {"an embedding that is an object", OPENAI_EMBEDDINGS, 1, VECTORS("{'embedding':{}}"),
+     ERR_UPSTREAM_JSON},
+    {"an element that is a number", OPENAI_EMBEDDINGS, 1, VECTORS("1"), ERR_UPSTREAM_JSON},
+    {"text that is no Base64", OPENAI_EMBEDDINGS, 1, VECTORS("{'embedding':'?'}"),
+     ERR_UPSTREAM_JSON},
+};
+
+static void a_reply_of_another_form_is_the_model_servers_fault(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(faults); i++) {
+        struct scene s;
+        enum err e = edit(&s, faults[i].endpoint, faults[i].inputs, false, faults[i].reply);
+        if (e != faults[i].err) {
+            fail_msg("%s: %s", faults[i].why, err_name(e));
+        }
+        end(&s);
+    }
+}
+
+static const struct {
+    const char *why;
+    uint32_t inputs;
+    bool wants_base64;
+    const char *reply, *sent;
+} vectors[] = {
+    {"numbers for who wants numbers", 1, false,
+     VECTORS("{'object':'embedding','index':0,'embedding':[1.50,-2e0]}"),
+     CHANGED("{'object':'embedding','index':0,'embedding':[1.50,-2e0]}")},
+    {"Base64 for who wants Base64", 1, true, VECTORS("{'index':0,'embedding':'AADAPwAAAMA='}"),
+     CHANGED("{'index':0,'embedding':'AADAPwAAAMA='}")},
+    {"Base64 from numbers", 2, true,
+     VECTORS("{'index':0,'embedding':[1.5,-2]} , {'index':1,'embedding':[],'x':1}"),
+     CHANGED("{'index':0,'embedding':'AADAPwAAAMA='} , {'index':1,'embedding':'','x':1}")},
+    {"numbers from Base64", 1, false, VECTORS("{'index':0,'embedding':'AADAPwAAAMA='}"),
+     CHANGED("{'index':0,'embedding':[1.5,-2]}")},
+    {"each is looked at for itself", 2, false,
+     VECTORS("{'embedding':[1]},{'embedding':'AADAPw=='}"),
+     CHANGED("{'embedding':[1]},{'embedding':[1.5]}")},
+    {"in the order of their indexes", 3, false,
+     VECTORS(
+         "{'index':2,'embedding':[3]},\n{'embedding':[1],'index':0},{'index':1,'embedding':[2]}"),
+     CHANGED(
+         "{'embedding':[1],'index':0},{'index':1,'embedding':[2]},{'index':2,'embedding':[3]}")},
+    {"in order, and converted", 2, true,
+     VECTORS("{'x':{'y':1},'index':1,'embedding':[1.5],'z':2},{'index':0,'embedding':[-2]}"),
+     CHANGED("{'index':0,'embedding':'AAAAwA=='},"
+             "{'x':{'y':1},'index':1,'embedding':'AADAPw==','z':2}")},
+};
+
+static void vectors_come_in_the_form_and_order_that_was_asked_for(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(vectors); i++) {
+        struct scene s;
+        enum err e = edit(&s, OPENAI_EMBEDDINGS, vectors[i].inputs, vectors[i].wants_base64,
+                          vectors[i].reply);
+        if (e != ERR_OK) {
+            fail_msg("%s: %s", vectors[i].why, err_name(e));
+        }
+        expect_text(vectors[i].why, result(&s), vectors[i].sent);
+        assert_true(s.usage.is_known && s.usage.input_tokens == 4 && s.usage.output_tokens == 0);
+        end(&s);
+    }
+}
+
+static void without_memory_there_is_no_reply(void **state)
+{
+    (void)state;
+    struct scene s;
+    assert_int_equal(edit(&s, OPENAI_EMBEDDINGS, 2, true,
+                          VECTORS("{'index':1,'embedding':[1.5]},{'index':0,'embedding':[-2]}")),
+                     ERR_OK);
+    bool was_enough = false;
+    for (size_t most = 0; !was_enough; most += 16) {
+        struct arena small;
+        arena_init(&small, most);
+        enum err e =
+            openai_reply_edit(&s.index, &s.plan, &small, &s.edits, &s.usage, &s.text_bytes);
+        was_enough = e == ERR_OK;
+        assert_true(was_enough || e == ERR_NO_MEMORY);
+        if (was_enough) {
+            expect_text("the whole", result(&s),
+                        CHANGED("{'index':0,'embedding':'AAAAwA=='},"
+                                "{'index':1,'embedding':'AADAPw=='}"));
+        }
+        arena_fini(&small);
+    }
+    end(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reply_is_edited_for_clients_and_otherwise_left_alone),
+        cmocka_unit_test(usage_is_read_in_all_its_forms),
+        cmocka_unit_test(a_reply_of_another_form_is_the_model_servers_fault),
+        cmocka_unit_test(vectors_come_in_the_form_and_order_that_was_asked_for),
+        cmocka_unit_test(without_memory_there_is_no_reply),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
