@@ -5,6 +5,8 @@
  */
 #include "admin/admin.h"
 
+#include <unistd.h>
+
 #include "admin/admin_operations.h"
 #include "base/memory.h"
 #include "crypto/random.h"
@@ -28,10 +30,12 @@ struct door {
 struct admin {
     struct admin_options options;
     struct door open_door, private_door;
+    struct list jobs; /* that the store thread has or has ended, and that are not answered yet */
 };
 
 /* One operation under way. */
 struct job {
+    struct list link; /* admin->jobs, once it is posted */
     struct admin *admin;
     struct exchange *x;
     struct net_task done;
@@ -56,6 +60,7 @@ static void answer(struct exchange *x, int status, struct span fields, struct sp
 
 static void free_job(struct job *job)
 {
+    list_remove(&job->link);
     if (job->out.at != NULL) {
         crypto_wipe(job->out.at, job->out.len); /* it may hold a new key */
     }
@@ -116,6 +121,7 @@ static void post_job(struct job *job)
         end_job(job, e);
     } else {
         job->posted = true;
+        list_push_back(&job->admin->jobs, &job->link);
     }
 }
 
@@ -154,6 +160,7 @@ static void start_job(struct admin *admin, struct exchange *x)
         exchange_refuse(x, ERR_NO_MEMORY, SPAN(""), SPAN(""), SPAN(""));
         return;
     }
+    list_init(&job->link);
     job->admin = admin;
     job->x = x;
     job->now = clock_wall();
@@ -207,7 +214,11 @@ static enum err open_door(struct admin *a, struct door *door, int fd, bool is_pr
     door->is_private = is_private;
     struct server_options options = {a->options.server, on_request, door, a->options.connections};
     enum err e = server_open(a->options.loop, &options, &door->server);
-    return e == ERR_OK ? server_listen(door->server, fd, 0, NULL) : e;
+    if (e != ERR_OK) {
+        (void)close(fd); /* a listening socket holds no data */
+        return e;
+    }
+    return server_listen(door->server, fd, 0, NULL);
 }
 
 enum err admin_open(const struct admin_options *options, struct admin **out)
@@ -217,9 +228,12 @@ enum err admin_open(const struct admin_options *options, struct admin **out)
         return ERR_NO_MEMORY;
     }
     a->options = *options;
+    list_init(&a->jobs);
     enum err e = open_door(a, &a->open_door, options->listen_fd, false);
     if (e == ERR_OK) {
         e = open_door(a, &a->private_door, options->socket_fd, true);
+    } else {
+        (void)close(options->socket_fd); /* a listening socket holds no data */
     }
     if (e != ERR_OK) {
         admin_close(&a);
@@ -233,6 +247,13 @@ void admin_close(struct admin **a)
 {
     if (*a == NULL) {
         return;
+    }
+    struct list *link;
+    while ((link = list_pop_front(&(*a)->jobs)) != NULL) {
+        struct job *job = LIST_OF(link, struct job, link);
+        net_loop_undefer(&job->done); /* posted, and the loop does not run any more */
+        exchange_cancel(job->x);
+        free_job(job);
     }
     server_close(&(*a)->open_door.server);
     server_close(&(*a)->private_door.server);

@@ -38,7 +38,7 @@ struct admin_options {
 MUST_USE enum err admin_open(const struct admin_options *options, struct admin **out);
 
 /* Closes the listeners and connections, sets `*a` to NULL; nothing if it is NULL. The store thread
- * must be idle or closed before the memory of jobs in flight is looked for. */
+ * must be closed and the loop run no more: who still waits for an answer is cut off. */
 void admin_close(struct admin **a);
 
 #endif

@@ -141,6 +141,7 @@ void gateway_worker_run(struct gateway_worker *w)
     counter_thread_start();
     histogram_thread_start();
     net_loop_run(w->loop);
+    call_stop_all(&w->shared);
 }
 
 /* ---- what other threads ask ---- */
@@ -209,9 +210,6 @@ void gateway_worker_close(struct gateway_worker **worker)
         return;
     }
     *worker = NULL;
-    if (w->server != NULL) {
-        call_stop_all(&w->shared);
-    }
     server_close(&w->server);
     upstream_pool_close(&w->shared.pool);
     if (w->loop != NULL && w->sweep.loop != NULL) {

@@ -36,7 +36,8 @@ MUST_USE enum err gateway_worker_open(const struct gateway_worker_options *optio
 /* The worker's server, for whoever gives it its listeners. */
 struct server *gateway_worker_server(struct gateway_worker *w);
 
-/* Serves until gateway_worker_post_stop(); its thread does nothing else. */
+/* Serves until gateway_worker_post_drain() ends it; its thread does nothing else. No call is open
+ * when it returns, and none writes to the lane any more. */
 void gateway_worker_run(struct gateway_worker *w);
 
 /* New calls begin with `policy` (a reference is handed over), and new connections with these

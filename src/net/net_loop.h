@@ -55,7 +55,8 @@ void net_loop_post(struct net_loop *loop, struct net_task *task);
 /* Queues `task` to run at the end of this turn, before the loop waits again. Own thread only. */
 void net_loop_defer(struct net_loop *loop, struct net_task *task);
 
-/* Takes a deferred task off its queue; nothing if it is on none. Own thread only. */
+/* Takes a deferred task off its queue; nothing if it is on none. Own thread only. A posted one may
+ * be taken off when the loop runs no more and no thread is left that posts. */
 void net_loop_undefer(struct net_task *task);
 
 /* NET_SCRATCH_BYTES that any handler may use until it returns. */

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a SIGHUP brings: settings, TLS contexts, policy. All is made before anything changes, so a
+ * failure leaves the old ones whole.
+ */
+#include <string.h>
+
+#include "base/memory.h"
+#include "gateway/gateway_worker.h"
+#include "journal/journal.h"
+#include "main/serve_internal.h"
+#include "net/net_tls.h"
+
+#define PROBLEMS_BYTES_MAX (128u << 10)
+
+struct settings *serve_settings_read(const char *path)
+{
+    struct buf problems;
+    struct settings *settings = NULL;
+    buf_init(&problems, PROBLEMS_BYTES_MAX);
+    enum err e = settings_open(path, &problems, &settings);
+    if (e != ERR_OK) {
+        struct span lines = buf_span(&problems);
+        while (lines.len > 0) {
+            size_t end = span_find(lines, '\n', 0);
+            log_error("config", "%.*s", SPAN_ARGS(span_cut(lines, 0, end)));
+            lines = span_cut(lines, end + 1, lines.len);
+        }
+    }
+    buf_fini(&problems);
+    return settings;
+}
+
+enum err serve_tls_open(const struct settings *settings, struct net_tls *out[SERVE_LISTENERS_MAX])
+{
+    for (size_t i = 0; i < settings->server.listens_count; i++) {
+        const struct server_listen *listen = &settings->server.listens[i];
+        char reason[NET_TLS_REASON_BYTES];
+        struct net_tls_pair pairs[1 + SETTINGS_SNI_MAX] = {
+            {listen->tls_certificate, listen->tls_key}};
+        if (listen->tls_certificate == NULL) {
+            continue;
+        }
+        for (size_t p = 0; p < listen->tls_sni_keys.count; p++) {
+            pairs[1 + p].certificate = listen->tls_sni_certificates.at[p];
+            pairs[1 + p].key = listen->tls_sni_keys.at[p];
+        }
+        enum err e = net_tls_open_server(pairs, 1 + listen->tls_sni_keys.count, reason, &out[i]);
+        if (e != ERR_OK) {
+            log_error("tls", "%s: %s", listen->address, reason);
+            return e;
+        }
+    }
+    return ERR_OK;
+}
+
+void serve_tls_close(struct net_tls *tls[SERVE_LISTENERS_MAX])
+{
+    for (size_t i = 0; i < SERVE_LISTENERS_MAX; i++) {
+        net_tls_unref(&tls[i]);
+    }
+}
+
+enum err serve_policy_open(const struct settings *settings, const struct policy *previous,
+                           struct policy **out)
+{
+    char reason[DEPLOYMENT_REASON_BYTES];
+    enum err e =
+        policy_open(&settings->gateway, &settings->upstream, previous, clock_wall(), reason, out);
+    if (e != ERR_OK) {
+        log_error("policy", "%s%s%s", err_sentence(e), reason[0] == '\0' ? "" : ": ", reason);
+    }
+    return e;
+}
+
+/* ---- reload ---- */
+
+static bool same_listeners(const struct settings *a, const struct settings *b)
+{
+    if (a->server.listens_count != b->server.listens_count ||
+        strcmp(a->admin.address, b->admin.address) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < a->server.listens_count; i++) {
+        if (strcmp(a->server.listens[i].address, b->server.listens[i].address) != 0 ||
+            (a->server.listens[i].tls_key == NULL) != (b->server.listens[i].tls_key == NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum err apply_reload(struct serve_gateway *g, struct settings *next, struct net_tls **tls)
+{
+    struct policy *policy = NULL;
+    enum err e = serve_tls_open(next, tls);
+    if (e == ERR_OK) {
+        e = serve_policy_open(next, g->policy, &policy);
+    }
+    for (int i = 0; e == ERR_OK && i < g->in.workers; i++) {
+        e = gateway_worker_post_reload(g->workers[i].worker, policy_ref(policy), &next->server, tls,
+                                       (size_t)g->in.listeners);
+        if (e != ERR_OK) { /* the worker keeps the old one; its reference was not taken */
+            struct policy *extra = policy;
+            policy_unref(&extra);
+        }
+    }
+    if (e == ERR_OK) {
+        policy_unref(&g->policy);
+        g->policy = policy;
+        journal_reload(g->journal, &next->journal);
+    } else if (policy != NULL) {
+        policy_unref(&policy);
+    }
+    return e;
+}
+
+/* Settings that a reload cannot change: the rest of the new ones is in force all the same. */
+static void warn_of_restart(const struct settings *in_force, const struct settings *next)
+{
+    struct buf paths;
+    buf_init(&paths, 2048);
+    settings_restart_needed(in_force, next, &paths);
+    if (buf_span(&paths).len > 0) {
+        log_warn("restart_needed", "%.*s changed, which takes effect with the next start",
+                 SPAN_ARGS(buf_span(&paths)));
+    }
+    buf_fini(&paths);
+}
+
+enum err serve_reload(struct serve_gateway *g)
+{
+    struct net_tls *tls[SERVE_LISTENERS_MAX] = {0};
+    struct settings *next = serve_settings_read(g->config_path);
+    if (next == NULL) {
+        log_error("reload_refused", "%s is not valid; the settings in force stay", g->config_path);
+        return ERR_CONFIG;
+    }
+    if (!same_listeners(g->settings, next) || strcmp(g->settings->data, next->data) != 0) {
+        log_error("reload_refused",
+                  "listen, admin and data change with a restart only; the settings "
+                  "in force stay");
+        settings_close(&next);
+        return ERR_CONFIG;
+    }
+    enum err e = apply_reload(g, next, tls);
+    serve_tls_close(tls);
+    if (e != ERR_OK) {
+        log_error("reload_refused", "%s; the settings in force stay", err_sentence(e));
+        settings_close(&next);
+        return e;
+    }
+    log_setup(next->log.level, next->log.format == SETTINGS_LOG_JSON);
+    memory_set_allowance((uint64_t)next->gateway.buffered_bytes_max);
+    warn_of_restart(g->settings, next);
+    settings_close(&g->settings);
+    g->settings = next;
+    log_info("reloaded", "%s is in force", g->config_path);
+    return ERR_OK;
+}
