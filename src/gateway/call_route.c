@@ -115,7 +115,12 @@ static bool is_too_long(const struct call *call)
 
 enum call_state call_step_route(struct call *call)
 {
-    if (!policy_find(call->policy, call->request.model, &call->match)) {
+    /* A pattern's match shows the caller's name, and the completion is written without the body. */
+    struct span name = arena_copy(&call->arena, call->request.model);
+    if (name.at == NULL) {
+        return call_fail(call, ERR_NO_MEMORY);
+    }
+    if (!policy_find(call->policy, name, &call->match)) {
         return fail_unknown_model(call);
     }
     const struct policy_model *model = call->match.model;
