@@ -13,6 +13,7 @@
 struct slot {
     struct slot *next;
     _Atomic int64_t counts[COUNTER_COUNT];
+    _Atomic int64_t cells[COUNTER_CELLS];
 };
 
 static _Atomic(struct slot *) slots;
@@ -46,12 +47,17 @@ void counter_thread_start(void)
     }
 }
 
+static void add(_Atomic int64_t *count, int64_t n)
+{
+    int64_t now = atomic_load_explicit(count, memory_order_relaxed);
+    atomic_store_explicit(count, now + n, memory_order_relaxed);
+}
+
 void counter_add(enum counter c, int64_t n)
 {
     CHECK(c < COUNTER_COUNT);
     if (mine != NULL) {
-        int64_t now = atomic_load_explicit(&mine->counts[c], memory_order_relaxed);
-        atomic_store_explicit(&mine->counts[c], now + n, memory_order_relaxed);
+        add(&mine->counts[c], n);
     }
 }
 
@@ -61,6 +67,24 @@ int64_t counter_sum(enum counter c)
     int64_t sum = 0;
     for (struct slot *s = atomic_load(&slots); s != NULL; s = s->next) {
         sum += atomic_load_explicit(&s->counts[c], memory_order_relaxed);
+    }
+    return sum;
+}
+
+void counter_cell_add(unsigned cell, int64_t n)
+{
+    CHECK(cell < COUNTER_CELLS);
+    if (mine != NULL) {
+        add(&mine->cells[cell], n);
+    }
+}
+
+int64_t counter_cell_sum(unsigned cell)
+{
+    CHECK(cell < COUNTER_CELLS);
+    int64_t sum = 0;
+    for (struct slot *s = atomic_load(&slots); s != NULL; s = s->next) {
+        sum += atomic_load_explicit(&s->cells[cell], memory_order_relaxed);
     }
     return sum;
 }

@@ -5,7 +5,7 @@
  * The rows are histogram.def. All have the same buckets, from 100 µs to 82 s, so one sum over
  * models or endpoints means something.
  *
- * Ownership  a thread that counts calls histogram_thread_start() once; its slot lives for ever.
+ * Ownership  counts are in the slots of counter.h: a thread calls counter_thread_start() once.
  * Threads    each thread writes its own slot without a lock; histogram_read() may run anywhere.
  * Sources    bucket bounds: OpenTelemetry GenAI semantic conventions
  * (gen_ai.server.request.duration and gen_ai.server.time_to_first_token), joined.
@@ -39,9 +39,6 @@ const struct histogram_row *histogram_row(enum histogram h);
 
 /* The upper bound of bucket `b` in microseconds; INT64_MAX for the last. */
 int64_t histogram_bound_us(unsigned b);
-
-/* Gives the calling thread a slot; without memory for it, nothing is counted. */
-void histogram_thread_start(void);
 
 /* Counts one that took `us`. */
 void histogram_add(enum histogram h, int64_t us);

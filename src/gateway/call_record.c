@@ -89,12 +89,15 @@ static enum err write_intent(struct call *call)
     call->intent_ticket = ports->journal.publish(call->shared->lane, intent);
 
     struct journal_record *end = ports->journal.record(call->completion);
+    if (call->attempts > 1) { /* it is armed: valid at every moment, should the process die */
+        end->attempt_ms = call->attempt_wall.us / 1000;
+        end->attempt++;
+        return ERR_OK;
+    }
     call_fill_record(call, end);
     end->kind = JOURNAL_COMPLETION;
     end->outcome = JOURNAL_OUTCOME_INTERRUPTED;
-    if (call->attempts == 1) { /* later attempts only change what the armed record says */
-        ports->journal.arm(call->completion, call->intent_ticket);
-    }
+    ports->journal.arm(call->completion, call->intent_ticket);
     return ERR_OK;
 }
 

@@ -8,7 +8,6 @@
 #include <pthread.h>
 
 #include "base/counter.h"
-#include "base/histogram.h"
 #include "base/memory.h"
 #include "gateway/call.h"
 #include "gateway/gateway_replies.h"
@@ -139,7 +138,6 @@ struct server *gateway_worker_server(struct gateway_worker *w)
 void gateway_worker_run(struct gateway_worker *w)
 {
     counter_thread_start();
-    histogram_thread_start();
     net_loop_run(w->loop);
     call_stop_all(&w->shared);
 }

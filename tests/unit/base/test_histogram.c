@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/counter.h"
 #include "base/histogram.h"
 
 static void each_duration_is_in_its_bucket(void **state)
@@ -11,7 +12,7 @@ static void each_duration_is_in_its_bucket(void **state)
     (void)state;
     struct histogram_sum before, after;
     histogram_add(HISTOGRAM_CALL, 1); /* without a slot: not counted */
-    histogram_thread_start();
+    counter_thread_start();
     histogram_read(HISTOGRAM_CALL, &before);
     static const struct {
         int64_t us;
@@ -31,7 +32,7 @@ static void each_duration_is_in_its_bucket(void **state)
 
 static void *count_a_thousand(void *arg)
 {
-    histogram_thread_start();
+    counter_thread_start();
     for (int i = 0; i < 1000; i++) {
         histogram_add(HISTOGRAM_OVERHEAD, 10);
     }
