@@ -17,6 +17,10 @@
 #include "net/net_listen.h"
 #include "net/net_transport.h"
 
+/* The kernel would take up to 4 MiB for a peer that reads nothing, and its memory for all of TCP is
+ * small: it takes this much, the rest is ours to count. */
+#define UNSENT_BYTES (128 * 1024)
+
 static void on_poll(uv_poll_t *handle, int status, int events);
 
 static int flags_wanted(const struct net_socket *s)
@@ -88,8 +92,9 @@ enum err net_socket_open(struct net_loop *loop, int fd, net_on_ready *on_ready, 
         memory_free(s);
         return ERR_NET;
     }
-    int on = 1;
+    int on = 1, unsent = UNSENT_BYTES;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* no such thing on Unix */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)); /* as above */
     s->loop = loop;
     s->fd = fd;
     s->on_ready = on_ready;

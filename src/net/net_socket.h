@@ -10,6 +10,7 @@
  *
  * Ownership  net_socket_open() takes the descriptor; net_socket_close() ends both. After it no
  *            handler is called.
+ * Limits     128 KiB that the peer has no room for are held by the kernel; then NET_AGAIN.
  * Threads    the loop's own.
  * Sources    OpenSSL 3 SSL_read(3), SSL_write(3); libuv uv_poll_t.
  */
