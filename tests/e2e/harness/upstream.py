@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model server that does what a test says, byte by byte."""
 import collections
+import contextlib
 import json
 import socket
 import ssl
@@ -111,9 +112,7 @@ def stream(*events, end=True, head="", cut=False):
             connection.send(b"%x\r\n%s\r\n" % (len(piece), piece))
         if cut:
             return CLOSE
-        if end:
-            connection.send(b"e\r\ndata: [DONE]\n\n\r\n")
-        connection.send(b"0\r\n\r\n")
+        connection.send((b"e\r\ndata: [DONE]\n\n\r\n" if end else b"") + b"0\r\n\r\n")
         return None
     return script
 
@@ -137,13 +136,13 @@ def usual(connection, request):
 class Upstream:
     """Listens at once. `script()` says what the next requests get, one each; then `usual` again."""
 
-    def __init__(self, tls=None):
+    def __init__(self, tls=None, port=0):
         self.tls = tls  # (certificate, key)
         self.requests = []
         self.connections = 0
         self.open = set()
         self.scripts = collections.deque()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=512)
         self.port = self.listener.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://{'localhost' if tls else '127.0.0.1'}:{self.port}/v1"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -168,6 +167,8 @@ class Upstream:
             raw.shutdown(socket.SHUT_RDWR)
 
     def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for it
         self.listener.close()
         for raw in list(self.open):
             raw.close()
