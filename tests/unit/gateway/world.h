@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * world.h — everything around a call, pretended: one client, model servers that follow a script,
+ * keys, a journal of a few slots, and a clock that stands still until it is moved.
+ *
+ *     world_open(&w);  w.… = …;  world_request(&w, …);  world_…(&w);  world_close(&w);
+ *
+ * world_close() says what holds after every call, however it went: intents are attempts, each
+ * recorded call has one completion, which was written before the client saw the end; the exchange
+ * was ended once; no attempt is open, no slot is held, no buffered memory is taken.
+ *
+ * In texts ' stands for ".
+ */
+#ifndef TESTS_GATEWAY_WORLD_H
+#define TESTS_GATEWAY_WORLD_H
+
+#include "unit.h"
+
+#include "base/memory.h"
+#include "gateway/call.h"
+#include "http/http_request.h"
+#include "http/http_response.h"
+#include "upstream/deployment.h"
+
+#define WORLD_ATTEMPTS 4
+#define WORLD_SLOTS    8
+#define WORLD_PIECE    4096 /* most that one pull gives */
+#define ALL_OF_IT      SIZE_MAX
+
+enum world_end { STILL_OPEN, FINISHED, CANCELLED, REFUSED };
+
+/* What a model server does with one attempt. */
+struct script {
+    enum err start;    /* attempt.start()'s result */
+    enum err fail;     /* before any answer: the attempt fails so */
+    enum err broken;   /* behind the body's last byte; ERR_OK: it is complete */
+    int status;        /* 0: 200 */
+    const char *lines; /* more header lines */
+    const char *type;  /* NULL: application/json, or text/event-stream for a stream */
+    const char *body;
+};
+
+struct world;
+
+struct attempt {
+    struct world *world;
+    struct script script;
+    enum attempt_state state;
+    attempt_on_event *on_event;
+    void *ctx;
+    struct http_response head;
+    struct http_field rows[32];
+    struct span head_text, body;
+    size_t arrived, pulled; /* of the body */
+    char *sent, *fields;    /* the request */
+    bool fresh, is_open;
+};
+
+struct journal_slot {
+    struct journal_record record;
+    bool is_taken, is_armed;
+};
+
+struct exchange {
+    exchange_on_event *on_event;
+    void *ctx;
+    struct http_request head;
+    struct http_field rows[64];
+    struct span head_text, body;
+    size_t arrived, pulled;
+    bool is_chunked;
+    enum err body_error; /* behind what arrived */
+    unsigned pulls, continued;
+    bool is_gone, is_slow;
+    size_t waiting;
+
+    /* The reply. */
+    enum world_end end;
+    int status;
+    uint64_t length;
+    struct buf fields, reply;
+    enum err error;
+    struct buf message, param;
+};
+
+struct world {
+    struct arena arena;
+    struct call_shared shared;
+    struct policy *policy;
+    _Atomic int64_t calls_open;
+    int64_t now_us;
+
+    struct exchange client;
+    struct script scripts[WORLD_ATTEMPTS];
+    struct attempt attempts[WORLD_ATTEMPTS];
+    unsigned started, attempts_open;
+
+    enum err key_error, recheck_error;
+    uint32_t scopes;
+    bool key_known;
+
+    struct journal_slot slots[WORLD_SLOTS];
+    unsigned slots_max, slots_held;
+    enum err journal_error; /* of take(), from the slot `slots_max` on */
+    uint64_t ticket, durable;
+    unsigned intents, completions, arms, refused_starts;
+    struct journal_record intent, completion;
+};
+
+static struct world *world_now; /* the one that the ports talk to */
+
+/* A copy with " for '. */
+static inline struct span world_text(struct world *w, const char *text)
+{
+    struct span copy = arena_copy(&w->arena, span_of(text));
+    assert_non_null(copy.at);
+    for (char *at = (char *)(uintptr_t)copy.at; *at != '\0'; at++) {
+        if (*at == '\'') {
+            *at = '"';
+        }
+    }
+    return copy;
+}
+
+static inline void world_expect(const char *why, struct span found, const char *wanted)
+{
+    struct span text = world_text(world_now, wanted);
+    if (!span_equal(found, text)) {
+        fail_msg("%s:\n  is   %.*s\n  not  %.*s", why, SPAN_ARGS(found), SPAN_ARGS(text));
+    }
+}
+
+static inline bool world_holds(struct span text, const char *part)
+{
+    return memmem(text.at == NULL ? (const void *)"" : text.at, text.len, part, strlen(part)) !=
+           NULL;
+}
+
+/* ---- time and keys ---- */
+
+static inline mono_us world_mono(void)
+{
+    return (mono_us){world_now->now_us};
+}
+
+static inline wall_us world_wall(void)
+{
+    return (wall_us){1790000000000000 + world_now->now_us};
+}
+
+static inline void world_call_id(wall_us now, struct crypto_call_id *out)
+{
+    (void)now;
+    memset(out->bytes, 7, sizeof(out->bytes));
+    memcpy(out->text, "01ABCDEFGHJKMNPQRSTVWXYZ00", sizeof(out->text));
+}
+
+static inline enum err world_key_check(const struct keys *k, struct span token, enum key_use use,
+                                       wall_us now, struct key_handle *out)
+{
+    (void)k;
+    (void)now;
+    assert_int_equal(use, KEY_USE_INFERENCE);
+    if (world_now->key_error != ERR_OK) {
+        return world_now->key_error;
+    }
+    world_expect("the token", token, "k1");
+    *out = (struct key_handle){.scopes = world_now->scopes, .id = "key000000001"};
+    world_now->key_known = true;
+    return ERR_OK;
+}
+
+static inline enum err world_key_recheck(const struct keys *k, const struct key_handle *handle,
+                                         wall_us now)
+{
+    (void)k;
+    (void)now;
+    assert_string_equal(handle->id, "key000000001");
+    return world_now->recheck_error;
+}
+
+/* ---- the client ---- */
+
+static inline void client_attach(struct exchange *x, exchange_on_event *on_event, void *ctx)
+{
+    x->on_event = on_event;
+    x->ctx = ctx;
+}
+
+static inline const struct http_request *client_head(const struct exchange *x)
+{
+    assert_int_equal(x->end, STILL_OPEN);
+    return &x->head;
+}
+
+static inline uint64_t client_body_length(const struct exchange *x)
+{
+    return x->is_chunked ? UINT64_MAX : x->body.len;
+}
+
+static inline const char *client_peer(struct exchange *x)
+{
+    (void)x;
+    return "192.0.2.7";
+}
+
+static inline void client_continue(struct exchange *x)
+{
+    assert_int_equal(x->pulls, 0);
+    x->continued++;
+}
+
+static inline enum exchange_pulled client_pull(struct exchange *x, void *to, size_t size,
+                                               size_t *got)
+{
+    assert_int_equal(x->end, STILL_OPEN);
+    assert_true(size > 0);
+    size_t some = x->arrived - x->pulled;
+    some = some < size ? some : size;
+    some = some < WORLD_PIECE ? some : WORLD_PIECE;
+    x->pulls++;
+    *got = some;
+    if (some > 0) {
+        memcpy(to, x->body.at + x->pulled, some);
+        x->pulled += some;
+        return x->pulled == x->body.len ? EXCHANGE_END : EXCHANGE_SOME;
+    }
+    if (x->body_error != ERR_OK) {
+        return EXCHANGE_FAILED;
+    }
+    return x->pulled == x->body.len ? EXCHANGE_END : EXCHANGE_LATER;
+}
+
+static inline enum err client_error(const struct exchange *x)
+{
+    return x->body_error;
+}
+
+static inline void client_put_head(struct exchange *x, int status, struct span fields,
+                                   uint64_t length)
+{
+    assert_true(x->end == STILL_OPEN && x->status == 0);
+    x->status = status;
+    x->length = length;
+    buf_put(&x->fields, fields);
+}
+
+static inline void client_put(struct exchange *x, const struct iovec *pieces, int count)
+{
+    assert_true(x->end == STILL_OPEN && x->status != 0);
+    for (int i = 0; i < count; i++) {
+        buf_put(&x->reply, span_make(pieces[i].iov_base, pieces[i].iov_len));
+        x->waiting += x->is_slow ? pieces[i].iov_len : 0;
+    }
+}
+
+static inline size_t client_waiting(const struct exchange *x)
+{
+    return x->waiting;
+}
+
+static inline bool client_is_gone(const struct exchange *x)
+{
+    return x->is_gone;
+}
+
+static inline uint64_t client_sent(const struct exchange *x)
+{
+    return buf_span(&x->reply).len - x->waiting;
+}
+
+/* The end of the exchange: whoever is known has its completion by then. */
+static inline void client_end(struct exchange *x, enum world_end end)
+{
+    assert_int_equal(x->end, STILL_OPEN);
+    x->end = end;
+    if (world_now->key_known && world_now->journal_error == ERR_OK) {
+        assert_int_equal(world_now->completions, 1);
+    }
+}
+
+static inline void client_finish(struct exchange *x)
+{
+    assert_true(x->status != 0);
+    if (x->length != UINT64_MAX) {
+        assert_int_equal(x->length, buf_span(&x->reply).len);
+    }
+    client_end(x, FINISHED);
+}
+
+static inline void client_cancel(struct exchange *x)
+{
+    client_end(x, CANCELLED);
+}
+
+static inline void client_refuse(struct exchange *x, enum err e, struct span message,
+                                 struct span param, struct span more_fields)
+{
+    assert_int_equal(x->status, 0);
+    x->status = err_row(e)->status;
+    x->error = e;
+    buf_put(&x->message, message);
+    buf_put(&x->param, param);
+    buf_put(&x->fields, more_fields);
+    client_end(x, REFUSED);
+}
+
+/* ---- model servers ---- */
+
+static inline enum err attempt_begin(struct upstream_pool *pool, struct deployment *deployment,
+                                     const struct attempt_request *request,
+                                     attempt_on_event *on_event, void *ctx, struct attempt **out)
+{
+    (void)pool;
+    struct world *w = world_now;
+    assert_true(deployment != NULL && w->started < WORLD_ATTEMPTS);
+    assert_int_equal(w->intents, w->started + 1 + w->refused_starts);
+    if (w->scripts[w->started].start != ERR_OK) {
+        w->refused_starts++;
+        return w->scripts[w->started].start;
+    }
+    struct attempt *a = &w->attempts[w->started];
+    struct buf text;
+    *a = (struct attempt){.world = w,
+                          .script = w->scripts[w->started],
+                          .on_event = on_event,
+                          .ctx = ctx,
+                          .fresh = request->fresh,
+                          .is_open = true};
+    assert_true(request->post);
+    buf_init(&text, 64 << 20);
+    buf_put(&text, request->path);
+    buf_put_byte(&text, '\n');
+    for (int i = 0; i < request->piece_count; i++) {
+        buf_put(&text, span_make(request->pieces[i].iov_base, request->pieces[i].iov_len));
+    }
+    assert_false(buf_failed(&text));
+    a->sent = (char *)(uintptr_t)arena_copy(&w->arena, buf_span(&text)).at;
+    a->fields = (char *)(uintptr_t)arena_copy(&w->arena, request->fields).at;
+    buf_fini(&text);
+    w->started++;
+    w->attempts_open++;
+    *out = a;
+    return ERR_OK;
+}
+
+static inline enum attempt_state attempt_state_now(const struct attempt *a)
+{
+    return a->state;
+}
+
+static inline enum err attempt_error_now(const struct attempt *a)
+{
+    return a->script.fail != ERR_OK ? a->script.fail : a->script.broken;
+}
+
+static inline const struct http_response *attempt_head_now(const struct attempt *a)
+{
+    assert_true(a->state >= ATTEMPT_HEAD && a->is_open);
+    return &a->head;
+}
+
+static inline enum attempt_pulled attempt_pull_now(struct attempt *a, void *to, size_t size,
+                                                   size_t *got)
+{
+    assert_true(a->state >= ATTEMPT_HEAD && a->state < ATTEMPT_END && a->is_open);
+    size_t some = a->arrived - a->pulled;
+    some = some < size ? some : size;
+    some = some < WORLD_PIECE ? some : WORLD_PIECE;
+    memcpy(to, a->body.at + a->pulled, some);
+    a->pulled += some;
+    *got = some;
+    a->state = ATTEMPT_BODY;
+    if (a->pulled == a->body.len && a->script.broken == ERR_OK) {
+        a->state = ATTEMPT_END;
+        return ATTEMPT_DONE;
+    }
+    if (some > 0) {
+        return ATTEMPT_SOME;
+    }
+    if (a->pulled == a->body.len) {
+        a->state = ATTEMPT_FAILED;
+        return ATTEMPT_BROKEN;
+    }
+    return ATTEMPT_LATER;
+}
+
+static inline mono_us attempt_first_byte_now(const struct attempt *a)
+{
+    return (mono_us){a->world->now_us};
+}
+
+static inline const char *attempt_peer_now(const struct attempt *a)
+{
+    (void)a;
+    return "203.0.113.5:8000";
+}
+
+static inline void attempt_end(struct attempt **a)
+{
+    if (*a != NULL) {
+        assert_true((*a)->is_open);
+        (*a)->is_open = false;
+        world_now->attempts_open--;
+        *a = NULL;
+    }
+}
+
+/* ---- the journal ---- */
+
+static inline enum err slot_take(struct journal_lane *lane, struct journal_slot **out)
+{
+    (void)lane;
+    struct world *w = world_now;
+    if (w->slots_held >= w->slots_max) {
+        return w->journal_error == ERR_OK ? ERR_JOURNAL_FULL : w->journal_error;
+    }
+    for (size_t i = 0; i < WORLD_SLOTS; i++) {
+        if (!w->slots[i].is_taken) {
+            w->slots[i] = (struct journal_slot){.is_taken = true};
+            w->slots_held++;
+            *out = &w->slots[i];
+            return ERR_OK;
+        }
+    }
+    fail_msg("a call takes more slots than there are");
+    return ERR_JOURNAL_FULL;
+}
+
+static inline struct journal_record *slot_record(struct journal_slot *slot)
+{
+    assert_true(slot->is_taken);
+    return &slot->record;
+}
+
+static inline void slot_arm(struct journal_slot *slot, uint64_t intent)
+{
+    assert_true(slot->is_taken && !slot->is_armed && intent == world_now->ticket);
+    assert_true(slot->record.outcome == JOURNAL_OUTCOME_INTERRUPTED &&
+                journal_record_is_valid(&slot->record));
+    slot->is_armed = true;
+    world_now->arms++;
+}
+
+static inline uint64_t slot_publish(struct journal_lane *lane, struct journal_slot *slot)
+{
+    (void)lane;
+    struct world *w = world_now;
+    assert_true(slot->is_taken && journal_record_is_valid(&slot->record));
+    if (slot->record.kind == JOURNAL_INTENT) {
+        assert_false(slot->is_armed);
+        w->intents++;
+        w->intent = slot->record;
+    } else {
+        assert_int_equal(slot->record.kind, JOURNAL_COMPLETION);
+        w->completions++;
+        w->completion = slot->record;
+    }
+    slot->is_taken = false;
+    w->slots_held--;
+    return ++w->ticket;
+}
+
+static inline void slot_give_back(struct journal_lane *lane, struct journal_slot *slot)
+{
+    (void)lane;
+    assert_true(slot->is_taken && !slot->is_armed);
+    slot->is_taken = false;
+    world_now->slots_held--;
+}
+
+static inline bool slot_await(struct journal_lane *lane, uint64_t ticket)
+{
+    (void)lane;
+    return ticket <= world_now->durable;
+}
+
+#endif
