@@ -159,7 +159,8 @@ static enum err one_event(struct call *call, const struct sse_event *event)
     struct json_edits edits;
     enum openai_verdict verdict = OPENAI_DROP;
     if (!event->has_data) { /* a comment that keeps the connection alive, and nothing else */
-        buf_put(&shared->out, call->head_put ? SPAN(": keep-alive\n\n") : SPAN(""));
+        bool is_begun = call->head_put || buf_span(&shared->out).len > 0;
+        buf_put(&shared->out, is_begun ? SPAN(": keep-alive\n\n") : SPAN(""));
         return ERR_OK;
     }
     enum err e = openai_stream_event(&call->stream, event->data, &shared->index, &shared->turn,
@@ -203,13 +204,14 @@ static enum err forward(struct call *call, struct span bytes)
 /* The model server's connection says that the answer is over. */
 static enum call_state stream_ended(struct call *call)
 {
-    if (call->reply_done) {
-        return CALL_SETTLE;
+    struct sse_event event = {0};
+    enum err e = call->reply_done ? ERR_OK : sse_parser_finish(&call->events, &event);
+    if (e == ERR_OK && event.raw.len > 0) {
+        e = one_event(call, &event);
     }
-    if (!openai_stream_is_complete(&call->stream)) {
-        return call_fail(call, ERR_UPSTREAM_CLOSED);
+    if (e == ERR_OK && !call->reply_done) {
+        e = openai_stream_is_complete(&call->stream) ? gather_end(call) : ERR_UPSTREAM_CLOSED;
     }
-    enum err e = gather_end(call);
     flush(call);
     arena_fini(&call->shared->turn);
     return e == ERR_OK ? CALL_SETTLE : call_fail(call, e);
