@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bench's figures as a table and as a picture."""
+
+
+def cell(value, digits=1):
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+class Table:
+    """A markdown table: a row a figure, a column a system."""
+
+    def __init__(self, names):
+        self.names = names
+        self.lines = ["| figure | " + " | ".join(names) + " |",
+                      "| --- |" + " ---: |" * len(names)]
+
+    def add(self, what, figures, key, digits=1, scale=1.0):
+        values = [figures.get(name, {}).get(key) for name in self.names]
+        self.lines.append(f"| {what} | " + " | ".join(
+            cell(None if v is None or (name == "direct" and key in ("cpu_us", "rss_each", "busy"))
+                 else v * scale, digits) for name, v in zip(self.names, values)) + " |")
+
+    def text(self):
+        return "\n".join(self.lines) + "\n"
+
+
+def names_of(result):
+    for case in ("calls", "rates", "streams"):
+        if case in result:
+            return list(next(iter(result[case].values())))
+    if "crowd" in result:
+        return list(result["crowd"]["systems"])
+    return list(result.get("idle", next(iter(result.get("instructions", {}).values()), {})))
+
+
+def verdicts(result):
+    """Each row of the design's numbers that applies: what was reached."""
+    out = []
+
+    def say(what, value, reach, unit, digits=1):
+        met = "yes" if value <= reach else f"no, by {(value / reach - 1) * 100:.0f} %"
+        out.append(f"| {what} | {value:.{digits}f} {unit} | ≤ {reach:.{digits}f} {unit} | {met} |")
+
+    calls = result.get("calls", {})
+    if calls and {"nginx", "atlas"} <= set(calls["1.7 kB"]):
+        small, large = calls["1.7 kB"], calls["100 kB"]
+        say("CPU a call, 1.7 kB", small["atlas"]["cpu_us"], 1.25 * small["nginx"]["cpu_us"], "µs")
+        say("CPU of a 100 kB body beyond a 1.7 kB one",
+            large["atlas"]["cpu_us"] - small["atlas"]["cpu_us"], 150, "µs")
+    rates = result.get("rates", {}).get("1.7 kB at 3000/s", {})
+    if {"nginx", "atlas"} <= set(rates):
+        say("p50 beyond nginx's at 3,000 calls/s",
+            rates["atlas"]["p50_us"] - rates["nginx"]["p50_us"], 100, "µs", 0)
+        say("p99 beyond nginx's at 3,000 calls/s",
+            rates["atlas"]["p99_us"] - rates["nginx"]["p99_us"], 1000, "µs", 0)
+    for name, row in result.get("streams", {}).items():
+        if {"nginx", "atlas"} <= set(row):
+            say(f"CPU an event, {name}", row["atlas"]["cpu_us"], 1.25 * row["nginx"]["cpu_us"], "µs")
+    crowd = result.get("crowd", {})
+    if "atlas" in crowd.get("systems", {}):
+        row = crowd["systems"]["atlas"]
+        say(f"RSS a stream, {crowd['streams']:,} streams", row["rss_each"] / 1024, 24, "KiB")
+        say(f"lateness p99, {crowd['streams']:,} streams", row["p99_us"] / 1000, 10, "ms")
+    idle = result.get("idle", {})
+    if "atlas" in idle:
+        say("idle RSS", idle["atlas"]["rss"] / 1048576, 20, "MiB")
+        say("start to ready", idle["atlas"]["start_ms"], 200, "ms", 0)
+    if not out:
+        return ""
+    return ("\n| row of the reach | measured | reach | met |\n| --- | ---: | ---: | --- |\n"
+            + "\n".join(out) + "\n")
+
+
+def markdown(result):
+    m = result["machine"]
+    text = (f"{m['cpu']}, {m['cores']} cores{' of a virtual machine' if m['virtual'] else ''}, "
+            f"{m['memory_gib']} GiB, {m['system']}, Linux {m['kernel']}, at most {m['open_files']:,} "
+            f"open files; atlas {m['atlas']}, nginx {m['nginx']}, haproxy {m['haproxy']}, "
+            f"wrk {m['wrk']}. Medians of {result['rounds']} rounds of {result['seconds']} s each, "
+            f"systems in turn; the whole run took {result.get('took_s', 0)} s.\n\n")
+    table = Table(names_of(result))
+    for name, row in result.get("calls", {}).items():
+        table.add(f"CPU a call, {name}, µs", row, "cpu_us")
+        table.add("… least of the rounds", row, "cpu_us_least")
+        table.add(f"calls/s, {name}", row, "calls_s", 0)
+        table.add("… cores that the gateway had", row, "busy", 2)
+    for name, row in result.get("rates", {}).items():
+        table.add(f"p50, {name}, µs", row, "p50_us", 0)
+        table.add(f"p99, {name}, µs", row, "p99_us", 0)
+        table.add(f"CPU a call, {name}, µs", row, "cpu_us")
+    for name, row in result.get("streams", {}).items():
+        table.add(f"CPU an event, {name}, µs", row, "cpu_us")
+        table.add("… least of the rounds", row, "cpu_us_least")
+        table.add(f"event late p50, {name}, µs", row, "p50_us", 0)
+        table.add(f"event late p99, {name}, µs", row, "p99_us", 0)
+    if "crowd" in result:
+        count, row = result["crowd"]["streams"], result["crowd"]["systems"]
+        table.add(f"RSS a stream, {count:,} streams, KiB", row, "rss_each", 1, 1 / 1024)
+        table.add(f"CPU an event, {count:,} streams, µs", row, "cpu_us")
+        table.add(f"event late p50, {count:,} streams, µs", row, "p50_us", 0)
+        table.add(f"event late p99, {count:,} streams, µs", row, "p99_us", 0)
+    if "idle" in result:
+        table.add("idle RSS, MiB", result["idle"], "rss", 1, 1 / 1048576)
+        table.add("start to ready, ms", result["idle"], "start_ms", 0)
+    for name, row in result.get("instructions", {}).items():
+        row = {system: {"count": value} for system, value in row.items()}
+        table.add(f"instructions a call (user space), {name}", row, "count", 0)
+    return text + table.text() + verdicts(result)
+
+
+# ---- the picture ----
+
+COLOURS = {"direct": "#9aa0a6", "haproxy": "#5b8def", "nginx": "#3aa675", "nginx+log": "#8fd0b3",
+           "atlas": "#d9822b"}
+BAR, GAP, LEFT, WIDE, PANEL = 16, 4, 80, 230, 380
+
+
+def panels(result):
+    """(title, {system: value}) of each small chart."""
+    out = []
+    for name, row in result.get("calls", {}).items():
+        out.append((f"CPU a call, {name} (µs)", {s: f["cpu_us"] for s, f in row.items()
+                                                 if s != "direct"}))
+    for name, row in result.get("streams", {}).items():
+        out.append((f"CPU an event, {name} (µs)", {s: f["cpu_us"] for s, f in row.items()
+                                                   if s != "direct"}))
+    for name, row in result.get("rates", {}).items():
+        if name.startswith("1.7"):
+            out.append((f"p99, {name} (µs)", {s: f["p99_us"] for s, f in row.items()}))
+    if "crowd" in result:
+        row = result["crowd"]["systems"]
+        out.append((f"RSS a stream, {result['crowd']['streams']:,} (KiB)",
+                    {s: f["rss_each"] / 1024 for s, f in row.items() if s != "direct"}))
+        out.append((f"event late p99, {result['crowd']['streams']:,} streams (ms)",
+                    {s: f["p99_us"] / 1000 for s, f in row.items()}))
+    return out
+
+
+def panel(title, values, x, y):
+    most = max(values.values()) or 1
+    lines = [f'<text x="{x}" y="{y + 14}" class="title">{title}</text>']
+    for at, (name, value) in enumerate(values.items()):
+        top = y + 26 + at * (BAR + GAP)
+        width = max(1, value / most * WIDE)
+        lines += [f'<text x="{x + LEFT - 8}" y="{top + 12}" class="name">{name}</text>',
+                  f'<rect x="{x + LEFT}" y="{top}" width="{width:.1f}" height="{BAR}" '
+                  f'fill="{COLOURS.get(name, "#888")}"/>',
+                  f'<text x="{x + LEFT + width + 5:.1f}" y="{top + 12}" class="value">'
+                  f'{value:,.1f}</text>']
+    return lines
+
+
+def svg(result):
+    charts = panels(result)
+    height_each = 26 + 5 * (BAR + GAP) + 18
+    rows = (len(charts) + 1) // 2
+    width, height = 2 * PANEL + 20, rows * height_each + 40
+    m = result["machine"]
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+             f'width="{width}" height="{height}" role="img" aria-label="Atlas beside nginx and haproxy">',
+             "<style>text{font:12px sans-serif;fill:#333}.title{font-weight:bold}"
+             ".name{text-anchor:end}.foot{font-size:10px;fill:#666}</style>",
+             f'<rect width="{width}" height="{height}" fill="#fff"/>']
+    for at, (title, values) in enumerate(charts):
+        lines += panel(title, values, 10 + at % 2 * PANEL, 8 + at // 2 * height_each)
+    lines += [f'<text x="10" y="{height - 10}" class="foot">{m["cpu"]}, {m["cores"]} cores, '
+              f'Linux {m["kernel"]}; one worker each; shorter is better</text>', "</svg>"]
+    return "\n".join(lines) + "\n"
