@@ -79,6 +79,7 @@ struct server_connection {
     struct net_timer timer;
     int turns;       /* still to wait before the act */
     bool deaf, over; /* over: the client has closed */
+    size_t said;     /* of the act's text; more than none: the client has yet to make room */
     size_t len;
     char *request; /* all that came since the last whole request was seen */
 };
@@ -173,15 +174,20 @@ static inline void on_server_timer(struct net_timer *timer)
 static inline void server_say(struct server_connection *c)
 {
     size_t len = c->act->len == 0 ? strlen(c->act->text) : c->act->len;
-    struct iovec piece = {(void *)(uintptr_t)c->act->text, len};
-    while (piece.iov_len > 0) {
+    while (c->said < len) {
+        struct iovec piece = {(void *)(uintptr_t)(c->act->text + c->said), len - c->said};
         size_t sent = 0;
-        if (net_writev(c->socket, &piece, 1, &sent) != NET_OK) {
-            break; /* scripts say little */
+        enum net_result r = net_writev(c->socket, &piece, 1, &sent);
+        if (r == NET_AGAIN) {
+            net_want(c->socket, !c->deaf, true);
+            return;
         }
-        piece.iov_base = (char *)piece.iov_base + sent;
-        piece.iov_len -= sent;
+        if (r != NET_OK) {
+            break; /* the client is gone, and the next read will say so */
+        }
+        c->said += sent;
     }
+    c->said = 0;
     server_next_act(c);
 }
 
@@ -238,7 +244,10 @@ static inline void on_server_ready(void *ctx, unsigned events)
     struct server_connection *c = ctx;
     for (;;) {
         size_t got;
-        if (c->deaf || net_handshake(c->socket) == NET_AGAIN) {
+        if (c->deaf) {
+            break;
+        }
+        if (net_handshake(c->socket) == NET_AGAIN) {
             return;
         }
         enum net_result r = net_read(c->socket, c->request + c->len, BODY_MAX * 2 - c->len, &got);
@@ -254,7 +263,7 @@ static inline void on_server_ready(void *ctx, unsigned events)
         }
         c->len += got;
     }
-    if (c->act->kind == ACT_REQUEST || c->act->kind == ACT_STAY) {
+    if (c->act->kind == ACT_REQUEST || c->act->kind == ACT_STAY || c->said > 0) {
         server_play(c);
     }
 }
