@@ -38,6 +38,8 @@ struct call_shared {
     struct policy *policy;       /* the one that new calls begin with */
     _Atomic int64_t *calls_open; /* of the whole process */
     int64_t body_bytes_max;
+    int64_t
+        output_bytes_max;    /* waiting for one client before its model server is read no further */
     struct list open;        /* every call that is not DONE */
     struct list undurable;   /* those that wait for their intent to be on the disk */
     struct json_index index; /* reused by every step that looks into JSON */

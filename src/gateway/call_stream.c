@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The answer on its way to the client. Events are forwarded in the turn of the loop in which they
- * came, all that one read brought in one write. While the client has not taken what was put, the
- * model server is not read: that is the whole of back-pressure.
+ * came, all that one read brought in one write. While the client leaves too much of what was put,
+ * the model server is not read: that is the whole of back-pressure.
  *
  * The client's head is held until the first event is understood: a model server that says 200 and
  * then an error as its first event still becomes a real status.
@@ -232,7 +232,7 @@ enum call_state call_step_stream(struct call *call)
         if (call_is_lost(call)) {
             return CALL_SETTLE;
         }
-        if (ports->client.waiting(call->client) > 0) {
+        if (ports->client.waiting(call->client) > (size_t)shared->output_bytes_max) {
             return CALL_STREAM;
         }
         enum err e = ports->keys.recheck(shared->keys, &call->key, ports->wall());

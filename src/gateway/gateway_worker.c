@@ -116,6 +116,7 @@ enum err gateway_worker_open(const struct gateway_worker_options *options,
     w->shared.policy = policy_ref(options->policy);
     w->shared.calls_open = options->calls_open;
     w->shared.body_bytes_max = options->server->body_bytes_max;
+    w->shared.output_bytes_max = options->server->output_bytes_max;
     net_task_init(&w->commit, on_commit);
     net_task_init(&w->drain, on_drain);
     enum err e = call_shared_init(&w->shared);
@@ -160,6 +161,7 @@ static void on_reload(struct net_task *task)
     policy_unref(&w->shared.policy);
     w->shared.policy = r->policy;
     w->shared.body_bytes_max = r->server.body_bytes_max;
+    w->shared.output_bytes_max = r->server.output_bytes_max;
     server_set_settings(w->server, &r->server);
     for (size_t i = 0; i < r->tls_count; i++) {
         if (r->tls[i] != NULL) {

@@ -195,12 +195,8 @@ static void put_some(struct server_connection *c, struct span before, const stru
     server_output_put(c, slots, used);
 }
 
-/* A client that leaves more than it may untaken, while we go on, is given up. */
-static bool is_put_in_vain(struct server_connection *c, size_t more)
+static bool is_put_in_vain(const struct server_connection *c)
 {
-    if (more > 0 && server_output_waiting(c) > (uint64_t)c->server->settings.output_bytes_max) {
-        c->broken = true;
-    }
     return c->broken || c->exchange.gone;
 }
 
@@ -233,7 +229,7 @@ static void put(struct exchange *x, const struct iovec *pieces, int count, bool 
     CHECK(x->head_put);
     size_t total = count_put(x, pieces, count);
     count = total > 0 ? count : 0;
-    if (is_put_in_vain(c, total)) {
+    if (is_put_in_vain(c)) {
         return;
     }
     char line[HTTP_CHUNK_SIZE_BYTES];
@@ -313,7 +309,7 @@ void exchange_put_raw(struct exchange *x, struct span bytes)
 {
     struct server_connection *c = of(x);
     c->keep = false;
-    if (!is_put_in_vain(c, bytes.len)) {
+    if (!is_put_in_vain(c)) {
         put_some(c, bytes, NULL, 0, (struct span){NULL, 0});
     }
     after_put(c);

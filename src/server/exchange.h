@@ -15,8 +15,8 @@
  *
  * Ownership  the server's; the handler has it from server_on_request until it ends it. The head and
  *            its spans live as long as the exchange. Spans put are written or copied before return.
- * Limits     output that the client does not take is bounded by server_settings.output_bytes_max
- *            beyond the piece being put; the waiting output counts as buffered memory (memory.h).
+ * Limits     output that the client does not take waits here and counts as buffered memory
+ *            (memory.h); its bound is the one who writes: see exchange_waiting().
  * Threads    the worker's own.
  * Sources    RFC 9110, RFC 9112.
  */
@@ -85,8 +85,8 @@ void exchange_put_head(struct exchange *x, int status, struct span fields, uint6
  * length is a mistake of the caller's (CHECK). */
 void exchange_put(struct exchange *x, const struct iovec *pieces, int count);
 
-/* Bytes put that the client has not taken. While more than zero, do not put more: an event comes
- * when it is zero again. */
+/* Bytes put that the client has not taken. While that is more than you would hold for it, do not
+ * put more: an event comes when it is zero again. */
 size_t exchange_waiting(const struct exchange *x);
 
 /* Whether the client went away (FIN or reset) or took nothing for too long: cancel then. */
