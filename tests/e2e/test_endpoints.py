@@ -7,6 +7,7 @@ import pytest
 
 from harness.processes import get
 from harness.raw import Raw
+from harness.waiting import until
 
 MODELS = {
     "m": {"upstream": "near", "aliases": ["m-alias"], "context": 4096},
@@ -183,13 +184,15 @@ def test_the_operator_reads_metrics_in_prometheus_form(gateway):
     assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
     before = gateway.metrics()
     gateway.chat("m")
+    until(lambda: gateway.metrics()["atlas_calls_open"] == 0)
     after = gateway.metrics()
     ok = 'atlas_calls_total{outcome="ok"}'
     assert after[ok] - before[ok] == 1
     assert after["atlas_attempts_total"] - before["atlas_attempts_total"] == 1
     assert after['atlas_tokens_total{direction="output"}'] - before['atlas_tokens_total{direction="output"}'] == 3
-    names = {line.split()[2] for line in page.text.splitlines() if line.startswith("# TYPE")}
-    assert {name.split("{")[0] for name in after} == names
+    kinds = dict(line.split()[2:4] for line in page.text.splitlines() if line.startswith("# TYPE"))
+    assert {re.sub("_(bucket|sum|count)$", "", name) if kinds.get(name) is None else name
+            for name in (name.split("{")[0] for name in after)} == set(kinds)
 
 
 def test_the_admin_listener_does_not_manage_keys_over_tcp(gateway):

@@ -146,6 +146,7 @@ def test_beyond_its_connections_calls_to_a_model_server_wait_for_their_turn(gate
     clients = [Raw(gateway.port, gateway.key) for _ in range(3)]
     for raw in clients:
         raw.request("POST", "/v1/chat/completions", {"model": "single", "messages": HI})
+    upstream.wait_requests(1)
     until(lambda: gateway.metrics()["atlas_calls_open"] == 3)
     assert len(upstream.requests) == 1
     clients.pop().close()  # one that has the connection, or one that waits

@@ -164,7 +164,8 @@ class Upstream:
     def close_idle(self):
         """Ends every connection, as a server does whose keep-alive is over."""
         for raw in list(self.open):
-            raw.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # it may just have gone
+                raw.shutdown(socket.SHUT_RDWR)
 
     def close(self):
         with contextlib.suppress(OSError):
