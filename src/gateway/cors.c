@@ -30,9 +30,14 @@ static bool is_allowed(const struct policy *p, struct span origin)
     return false;
 }
 
+static bool is_any(const struct policy *p)
+{
+    return p->cors_origin_count == 1 && span_is(SPAN("*"), p->cors_origins[0]);
+}
+
 static void write_origin(const struct policy *p, struct span origin, struct buf *b)
 {
-    bool any = p->cors_origin_count == 1 && span_is(SPAN("*"), p->cors_origins[0]);
+    bool any = is_any(p);
     buf_put_text(b, "Access-Control-Allow-Origin: ");
     buf_put(b, any ? SPAN("*") : origin);
     buf_put_text(b, any ? "\r\n" : "\r\nVary: Origin\r\n");
@@ -53,7 +58,7 @@ struct span cors_fields(const struct policy *p, const struct http_request *head,
     }
     struct span origin = http_fields_find(&head->fields, HTTP_NAME_ORIGIN);
     if (!is_allowed(p, origin)) {
-        return SPAN("");
+        return is_any(p) ? SPAN("") : SPAN("Vary: Origin\r\n"); /* others see more */
     }
     struct buf b;
     buf_init(&b, LINES_MAX);

@@ -12,8 +12,8 @@
 #include "gateway/policy.h"
 #include "http/http_request.h"
 
-/* The header lines that a reply to this request has; empty when it has no Origin, or one that is
- * not configured, or without memory. */
+/* The header lines that a reply to this request has: none, or only Vary, when it has no Origin or
+ * one that is not configured. Empty without memory. */
 struct span cors_fields(const struct policy *p, const struct http_request *head,
                         struct arena *arena);
 

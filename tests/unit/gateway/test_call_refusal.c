@@ -55,8 +55,11 @@ static void a_media_type_of_json_will_do(void **state)
 {
     (void)state;
     static const char *const lines[] = {
-        KEY, KEY "Content-Type: Application/JSON; charset=utf-8\r\n",
-        KEY "Content-Type: application/vnd.x+json\r\n", "Authorization: bearer  k1 \r\n" JSON};
+        KEY,
+        KEY "Content-Type: Application/JSON; charset=utf-8\r\n",
+        KEY "Content-Type: application/vnd.x+json\r\n",
+        "Authorization: bearer  k1 \r\nContent-Type: application/json\r\n",
+    };
     for (size_t i = 0; i < ROWS(lines); i++) {
         world_open(&w);
         w.scripts[0].body = CHAT_REPLY;

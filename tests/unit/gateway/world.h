@@ -97,7 +97,7 @@ struct world {
 
     enum err key_error, recheck_error;
     uint32_t scopes;
-    bool key_known;
+    bool key_known, is_call;
 
     struct journal_slot slots[WORLD_SLOTS];
     unsigned slots_max, slots_held;
@@ -274,7 +274,7 @@ static inline void client_end(struct exchange *x, enum world_end end)
 {
     assert_int_equal(x->end, STILL_OPEN);
     x->end = end;
-    if (world_now->key_known && world_now->journal_error == ERR_OK) {
+    if (world_now->is_call && world_now->key_known && world_now->journal_error == ERR_OK) {
         assert_int_equal(world_now->completions, 1);
     }
 }

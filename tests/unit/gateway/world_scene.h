@@ -5,6 +5,8 @@
 #ifndef TESTS_GATEWAY_WORLD_SCENE_H
 #define TESTS_GATEWAY_WORLD_SCENE_H
 
+#include <stdio.h>
+
 #include "world.h"
 
 #define CHAT_BODY(more) "{'model':'m','messages':[{'role':'user','content':'hi'}]" more "}"
@@ -57,6 +59,11 @@ static const struct call_ports world_ports = {
                 .await = slot_await},
 };
 
+#define PRICE                       \
+    {                               \
+        1000000, 3000000, 10, "USD" \
+    }
+
 /* Two model servers: "near" in the home region, "far" outside it; and what they serve. */
 static inline struct policy *world_policy(void)
 {
@@ -75,24 +82,23 @@ static inline struct policy *world_policy(void)
          .region = "eu",
          .reply_bytes_max = 600000},
     };
-    static const struct gateway_price price = {1000000, 3000000, 10, "USD"};
     static const struct gateway_model models[] = {
         {.name = "m",
          .upstream_index = 0,
          .upstream_name = "real",
-         .price = price,
+         .price = PRICE,
          .aliases = {aliases, 1},
          .endpoints = GATEWAY_CHAT | GATEWAY_COMPLETIONS,
          .context_tokens = 4,
          .token_arrays = true},
         {.name = "away",
          .upstream_index = 1,
-         .price = price,
+         .price = PRICE,
          .endpoints = GATEWAY_CHAT,
          .token_arrays = true},
         {.name = "vectors",
          .upstream_index = 0,
-         .price = price,
+         .price = PRICE,
          .endpoints = GATEWAY_EMBEDDINGS,
          .token_arrays = false},
     };
@@ -131,7 +137,8 @@ static inline void world_open(struct world *w)
     buf_init(&w->client.param, 1 << 20);
 }
 
-static inline struct exchange *world_client(struct world *w, const char *path, const char *lines,
+/* The client with a request: `target` is "POST /path", `lines` are header lines. */
+static inline struct exchange *world_client(struct world *w, const char *target, const char *lines,
                                             const char *body)
 {
     static const struct http_limits limits = {65536, 8192};
@@ -140,7 +147,7 @@ static inline struct exchange *world_client(struct world *w, const char *path, c
     size_t used;
     x->body = body == NULL ? SPAN("") : world_text(w, body);
     buf_init(&text, 65536);
-    buf_printf(&text, "POST %s HTTP/1.1\r\nHost: x\r\n%s", path, lines);
+    buf_printf(&text, "%s HTTP/1.1\r\nHost: x\r\n%s", target, lines);
     if (x->is_chunked) {
         buf_put_text(&text, "Transfer-Encoding: chunked\r\n\r\n");
     } else {
@@ -161,9 +168,12 @@ static inline void world_request_lines(struct world *w, const char *path, const 
 {
     const struct route *route;
     struct span rest, allow;
-    struct exchange *x = world_client(w, path, lines, body);
+    char target[128];
+    (void)snprintf(target, sizeof(target), "POST %s", path);
+    struct exchange *x = world_client(w, target, lines, body);
     x->arrived = arrived < x->body.len ? arrived : x->body.len;
     assert_int_equal(route_find(HTTP_POST, span_of(path), &route, &rest, &allow), ERR_OK);
+    w->is_call = true;
     call_start(&w->shared, x, route);
 }
 
