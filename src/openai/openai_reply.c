@@ -10,8 +10,10 @@ uint32_t openai_member(const struct json_index *x, uint32_t object, struct span 
 
 bool openai_is_error(const struct json_index *x, struct json_edits *edits)
 {
-    uint32_t key = json_find_key(x, 0, SPAN("error"));
-    if (key != JSON_NONE) {
+    for (uint32_t key = json_first(x, 0); key != JSON_NONE; key = json_next(x, key)) {
+        if (!json_text_is(x, key, SPAN("error"))) {
+            continue;
+        }
         if (json_kind(x, json_value(x, key)) != JSON_NULL) {
             return true;
         }

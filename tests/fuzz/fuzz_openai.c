@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fuzz_openai.c — whatever is asked or answered, what is passed on is JSON, says the same, and
+ * would be passed on again as it is.
+ *
+ * An input's first byte says what it is: a request, a reply, or a stream whose events' data stand
+ * on a line each. The second says which endpoint, and what the model server or the caller needs.
+ */
+#include "fuzz.h"
+
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "openai/openai_reply.h"
+#include "openai/openai_request.h"
+#include "json/json_value.h"
+
+#define ROWS_MAX  100000
+#define DEPTH_MAX 64
+
+/* The text with all edits, in the arena, and its index. */
+static struct span edited(const struct json_edits *edits, struct arena *arena,
+                          struct json_index *out)
+{
+    size_t len = (size_t)json_edits_total(edits);
+    uint8_t *text = arena_alloc(arena, len + 1);
+    CHECK(text != NULL);
+    json_edits_copy(edits, text);
+    json_index_init(out, UINT32_MAX, DEPTH_MAX + 1);
+    CHECK(json_index_parse_borrow(out, span_make(text, len)) == ERR_OK);
+    CHECK(json_kind(out, 0) == JSON_OBJECT);
+    return span_make(text, len);
+}
+
+/* Whether a key may hold half a surrogate pair: such keys are told apart by some readers only. */
+static bool may_hold_halves(struct span text)
+{
+    for (size_t i = 0; i + 2 < text.len; i++) {
+        if (text.at[i] == '\\' && text.at[i + 1] == 'u' && (text.at[i + 2] | 0x20) == 'd') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void compare_facts(const struct openai_request *a, const struct openai_request *b,
+                          const struct openai_target *target)
+{
+    CHECK(span_equal(b->model, target->model));
+    CHECK(a->stream == b->stream && a->inputs == b->inputs);
+    CHECK(a->has_token_arrays == b->has_token_arrays && a->input_tokens == b->input_tokens);
+    CHECK(a->output_tokens_max == b->output_tokens_max);
+    CHECK(b->wants_usage || !b->stream);
+    CHECK(b->wants_base64 == (a->wants_base64 && !target->lacks_base64));
+}
+
+static void try_request(struct span text, uint8_t how)
+{
+    struct json_index x, y;
+    struct arena arena;
+    struct openai_request request, again;
+    struct span param, message;
+    struct json_edits edits;
+    struct openai_target target = {.model = SPAN("real"),
+                                   .lacks_max_completion_tokens = (how & 4) != 0,
+                                   .refuses_both_max_tokens = (how & 8) != 0,
+                                   .lacks_developer_role = (how & 16) != 0,
+                                   .lacks_stop_text = (how & 32) != 0,
+                                   .lacks_base64 = (how & 64) != 0,
+                                   .keeps_extra_body = (how & 128) != 0};
+    enum openai_endpoint endpoint = (enum openai_endpoint)((how & 3) % 3);
+    arena_init(&arena, SIZE_MAX / 2);
+    json_index_init(&x, ROWS_MAX, DEPTH_MAX);
+    if (json_index_parse_borrow(&x, text) == ERR_OK &&
+        openai_request_read(&x, endpoint, &arena, &request, &param, &message) == ERR_OK) {
+        CHECK(openai_request_edit(&x, &request, &target, &arena, &edits) == ERR_OK);
+        struct span once = edited(&edits, &arena, &y);
+        enum err e = openai_request_read(&y, endpoint, &arena, &again, &param, &message);
+        CHECK(e == ERR_OK || (e == ERR_JSON_DUPLICATE && may_hold_halves(text)));
+        if (e == ERR_OK) {
+            struct json_index z;
+            compare_facts(&request, &again, &target);
+            CHECK(json_find(&y, 0, SPAN("routing")) == JSON_NONE);
+            CHECK(json_find(&y, 0, SPAN("routing_preference")) == JSON_NONE);
+            CHECK(openai_request_edit(&y, &again, &target, &arena, &edits) == ERR_OK);
+            CHECK(span_equal(edited(&edits, &arena, &z), once));
+            json_index_fini(&z);
+        }
+        json_index_fini(&y);
+    }
+    json_index_fini(&x);
+    arena_fini(&arena);
+}
+
+static struct openai_plan plan_of(uint8_t how)
+{
+    return (struct openai_plan){.endpoint = (enum openai_endpoint)((how & 3) % 3),
+                                .quoted_model = SPAN("\"shown\""),
+                                .call_id = SPAN("01ABC"),
+                                .wants_usage = (how & 4) != 0,
+                                .wants_continuous_usage = (how & 12) == 12,
+                                .wants_base64 = (how & 16) != 0,
+                                .inputs = 1 + (how >> 5)};
+}
+
+static void try_reply(struct span text, uint8_t how)
+{
+    struct json_index x, y, z;
+    struct arena arena;
+    struct json_edits edits;
+    struct openai_plan plan = plan_of(how);
+    struct openai_usage usage;
+    uint64_t bytes;
+    arena_init(&arena, SIZE_MAX / 2);
+    json_index_init(&x, ROWS_MAX, DEPTH_MAX);
+    if (json_index_parse_borrow(&x, text) == ERR_OK &&
+        openai_reply_edit(&x, &plan, &arena, &edits, &usage, &bytes) == ERR_OK) {
+        struct span once = edited(&edits, &arena, &y);
+        CHECK(json_find(&y, 0, SPAN("error")) == JSON_NONE);
+        CHECK(openai_reply_edit(&y, &plan, &arena, &edits, &usage, &bytes) == ERR_OK);
+        CHECK(span_equal(edited(&edits, &arena, &z), once));
+        json_index_fini(&y);
+        json_index_fini(&z);
+    }
+    json_index_fini(&x);
+    arena_fini(&arena);
+}
+
+/* What a client gets of the stream's end: events of JSON, and [DONE] last. */
+static void check_end(struct openai_stream *s)
+{
+    struct arena arena;
+    struct span events;
+    arena_init(&arena, SIZE_MAX / 2);
+    CHECK(openai_stream_finish(s, &arena, 1, &events) == ERR_OK);
+    while (!span_is(events, "data: [DONE]\n\n")) {
+        struct json_index x;
+        CHECK(span_starts(events, SPAN("data: ")));
+        struct span line = span_cut(events, 6, span_find(events, '\n', 0) - 6);
+        json_index_init(&x, 1000, 8);
+        CHECK(json_index_parse_borrow(&x, line) == ERR_OK);
+        json_index_fini(&x);
+        events = span_cut(events, 6 + line.len + 2, events.len);
+    }
+    CHECK(s->choices_open == 0);
+    arena_fini(&arena);
+}
+
+static void try_stream(struct span text, uint8_t how)
+{
+    struct openai_plan plan = plan_of(how);
+    struct openai_stream s;
+    struct json_index x;
+    enum err e = ERR_OK;
+    enum openai_verdict verdict = OPENAI_DROP;
+    json_index_init(&x, ROWS_MAX, DEPTH_MAX);
+    openai_stream_init(&s, &plan);
+    while (text.len > 0 && e == ERR_OK && verdict < OPENAI_END) {
+        struct arena arena;
+        struct json_edits edits;
+        struct json_index y;
+        struct span data = span_cut(text, 0, span_find(text, '\n', 0));
+        arena_init(&arena, SIZE_MAX / 2);
+        e = openai_stream_event(&s, data, &x, &arena, &edits, &verdict);
+        if (e == ERR_OK && verdict == OPENAI_SEND) {
+            (void)edited(&edits, &arena, &y); /* its index is what is asked about */
+            CHECK(json_find(&y, 0, SPAN("error")) == JSON_NONE);
+            uint32_t choices = json_find(&y, 0, SPAN("choices"));
+            CHECK(choices != JSON_NONE);
+            json_index_fini(&y);
+        }
+        arena_fini(&arena);
+        text = span_cut(text, data.len + 1, text.len);
+    }
+    if (e == ERR_OK && verdict == OPENAI_END) {
+        check_end(&s);
+    }
+    json_index_fini(&x);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct span text = span_cut(span_make(data, size), 2, size);
+    if (size < 2) {
+        return 0;
+    }
+    if (data[0] == 'q') {
+        try_request(text, data[1]);
+    } else if (data[0] == 'r') {
+        try_reply(text, data[1]);
+    } else if (data[0] == 's') {
+        try_stream(text, data[1]);
+    }
+    return 0;
+}
