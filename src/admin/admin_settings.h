@@ -2,7 +2,7 @@
 /*
  * admin_settings.h — where the operator's side of the gateway answers.
  *
- * Filled by main from the settings table (src/main/settings.def), where each field's default,
+ * Filled by main from the settings table (src/settings/settings.def), where each field's default,
  * range and explanation stand.
  *
  * Ownership  borrowed: the string lives as long as the struct settings it is part of.

@@ -2,7 +2,7 @@
 /*
  * gateway_settings.h — the models that callers may ask for, and the bounds on all calls together.
  *
- * Filled by main from the settings table (src/main/settings.def), where each field's default,
+ * Filled by main from the settings table (src/settings/settings.def), where each field's default,
  * range and explanation stand. Main has checked: every model's upstream exists; names and aliases
  * are unique; none is `auto` or `auto-router`; `*` stands at the end of a name only, and a pattern
  * has no aliases.

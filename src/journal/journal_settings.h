@@ -2,7 +2,7 @@
 /*
  * journal_settings.h — what the operator may decide about the record of calls.
  *
- * Filled by main from the settings table (src/main/settings.def), where each field's default,
+ * Filled by main from the settings table (src/settings/settings.def), where each field's default,
  * range and explanation stand.
  *
  * Threads  any; read only.

@@ -9,7 +9,7 @@
 #include "main/admin_client.h"
 #include "main/data_folder.h"
 #include "main/options.h"
-#include "main/settings.h"
+#include "settings/settings.h"
 #include "store/store.h"
 #include "json/json_value.h"
 

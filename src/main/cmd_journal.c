@@ -9,7 +9,7 @@
 #include "main/commands.h"
 #include "main/data_folder.h"
 #include "main/options.h"
-#include "main/settings.h"
+#include "settings/settings.h"
 #include "json/json_index.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)

@@ -9,8 +9,8 @@
 #include "main/ask.h"
 #include "main/commands.h"
 #include "main/options.h"
-#include "main/settings_value.h"
 #include "main/table.h"
+#include "settings/settings_value.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
 

@@ -24,7 +24,7 @@
 #include "main/commands.h"
 #include "main/data_folder.h"
 #include "main/options.h"
-#include "main/serve.h"
+#include "serve/serve.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 #define QUICK_DEATHS_MAX   10 /* within QUICK_MS: then it waits, too */

@@ -5,8 +5,8 @@
 
 #include "main/commands.h"
 #include "main/options.h"
-#include "main/settings.h"
-#include "main/settings_write.h"
+#include "settings/settings.h"
+#include "settings/settings_write.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 #define PAGE_BYTES_MAX     (256u << 10)

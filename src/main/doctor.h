@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
-#include "main/settings.h"
+#include "settings/settings.h"
 
 enum doctor_finding { DOCTOR_OK, DOCTOR_WARN, DOCTOR_FAIL };
 

@@ -9,8 +9,8 @@
 #include "main/commands.h"
 #include "main/data_folder.h"
 #include "main/options.h"
-#include "main/settings.h"
-#include "main/settings_write.h"
+#include "settings/settings.h"
+#include "settings/settings_write.h"
 
 #define PAGE_BYTES_MAX (256u << 10)
 

@@ -2,7 +2,7 @@
 /*
  * server_settings.h — what the operator may decide about clients and their connections.
  *
- * Filled by main from the settings table (src/main/settings.def), where each field's default,
+ * Filled by main from the settings table (src/settings/settings.def), where each field's default,
  * range and explanation stand. Timeouts are milliseconds, never 0.
  *
  * Ownership  borrowed: all of it, strings too, lives as long as the struct settings it is part of.

@@ -233,7 +233,7 @@ models:
 
     def start_counted(self, valgrind):
         """The child alone: it is executed as /proc/self/exe, which would be valgrind. What it
-        inherits is told as in src/main/serve.h."""
+        inherits is told as in src/serve/serve.h."""
         listeners = [socket.create_server(("127.0.0.1", self.port + at)) for at in (0, 1)]
         listeners.append(socket.socket(socket.AF_UNIX))
         (self.folder / "data/admin.sock").unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_doctor.c — what the doctor finds, and how it says so. */
-#include "main/settings_file.h"
+#include "settings/settings_file.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>

@@ -14,7 +14,7 @@
 
 #include "base/buf.h"
 #include "base/memory.h"
-#include "main/settings.h"
+#include "settings/settings.h"
 
 /* A folder with files; settings_file_end() removes them. */
 struct settings_file {

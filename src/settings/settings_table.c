@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "main/settings_table.h"
+#include "settings/settings_table.h"
 
 #include <string.h>
 
-#include "main/settings.h"
+#include "settings/settings.h"
 
 /* settings.def is read three times, each time for one of its three kinds of row. */
 
@@ -13,7 +13,7 @@
     {path, SETTINGS_##kind, offsetof(struct type, field), fallback, least, most, SETTINGS_##takes, \
      help},
 const struct settings_row settings_rows[] = {
-#include "main/settings.def"
+#include "settings/settings.def"
 };
 #undef SETTING
 #undef COLLECTION
@@ -29,7 +29,7 @@ const struct settings_row settings_rows[] = {
      example,                                                    \
      help},
 static const struct settings_collection collections[] = {
-#include "main/settings.def"
+#include "settings/settings.def"
 };
 #undef COLLECTION
 #undef SECTION
@@ -37,7 +37,7 @@ static const struct settings_collection collections[] = {
 #define COLLECTION(path, type, array, name, most, example, help)
 #define SECTION(path, help) {path, help},
 static const struct settings_section sections[] = {
-#include "main/settings.def"
+#include "settings/settings.def"
 };
 
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "main/serve.h"
 #include "net/net_listen.h"
+#include "serve/serve.h"
 
 #define DESCRIPTION_BYTES (SERVE_LISTENERS_MAX * 64 * 8)
 

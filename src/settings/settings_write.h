@@ -4,8 +4,8 @@
  *
  * Threads  any; no state.
  */
-#ifndef MAIN_SETTINGS_WRITE_H
-#define MAIN_SETTINGS_WRITE_H
+#ifndef SETTINGS_SETTINGS_WRITE_H
+#define SETTINGS_SETTINGS_WRITE_H
 
 #include "base/buf.h"
 

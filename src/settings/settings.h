@@ -12,8 +12,8 @@
  * Limits     a file of 1 MiB, 100,000 values, 64 listeners, 4,096 upstreams, 65,536 models.
  * Threads    any; read only.
  */
-#ifndef MAIN_SETTINGS_H
-#define MAIN_SETTINGS_H
+#ifndef SETTINGS_SETTINGS_H
+#define SETTINGS_SETTINGS_H
 
 #include "admin/admin_settings.h"
 #include "base/buf.h"

@@ -4,7 +4,7 @@
  * that what belongs together comes together. Items of a collection and the children of its YAML
  * node stand in the same order.
  */
-#include "main/settings_internal.h"
+#include "settings/settings_internal.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,12 +6,12 @@
  * Limits     SETTINGS_PROBLEMS_MAX problems are kept; the rest is counted.
  * Threads    one.
  */
-#ifndef MAIN_SETTINGS_INTERNAL_H
-#define MAIN_SETTINGS_INTERNAL_H
+#ifndef SETTINGS_SETTINGS_INTERNAL_H
+#define SETTINGS_SETTINGS_INTERNAL_H
 
 #include "base/arena.h"
-#include "main/settings.h"
-#include "main/settings_table.h"
+#include "settings/settings.h"
+#include "settings/settings_table.h"
 #include "yaml/yaml_tree.h"
 
 #define SETTINGS_PROBLEMS_MAX 50

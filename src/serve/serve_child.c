@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 #include "base/counter.h"
-#include "main/options.h"
-#include "main/serve_internal.h"
+#include "serve/serve_internal.h"
 
 /* Prompts and keys lie in this process's memory: it leaves no core file. */
 static void forbid_core(void)
@@ -48,23 +47,23 @@ int serve_child(const char *config_path)
     (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for this signal */
     if (serve_import(&in) != ERR_OK) {
         fprintf(stderr, "atlas: %s is for atlas itself; unset it\n", SERVE_INHERITED_ENV);
-        return MAIN_MISUSED;
+        return SERVE_MISUSED;
     }
     (void)unsetenv(SERVE_INHERITED_ENV); /* no other thread runs */
     struct settings *settings = serve_settings_read(config_path);
     if (settings == NULL || open_log(settings) != ERR_OK) {
         settings_close(&settings);
         serve_close_listeners(&in);
-        return MAIN_FAILED;
+        return SERVE_FAILED;
     }
     counter_thread_start();
     if (serve_gateway_open(config_path, &settings, &in, &g) != ERR_OK) {
-        return MAIN_FAILED;
+        return SERVE_FAILED;
     }
     say_ready(in.ready_fd);
     if (serve_gateway_run(g) == ERR_DISK) {
-        _exit(MAIN_FAILED); /* as it is: what is in the lanes is read by the next one */
+        _exit(SERVE_FAILED); /* as it is: what is in the lanes is read by the next one */
     }
     serve_gateway_close(&g);
-    return MAIN_DONE;
+    return SERVE_DONE;
 }

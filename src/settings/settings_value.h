@@ -5,13 +5,13 @@
  * Ownership  texts that a field points to are copied into the arena passed.
  * Threads    any; no state.
  */
-#ifndef MAIN_SETTINGS_VALUE_H
-#define MAIN_SETTINGS_VALUE_H
+#ifndef SETTINGS_SETTINGS_VALUE_H
+#define SETTINGS_SETTINGS_VALUE_H
 
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/span.h"
-#include "main/settings_table.h"
+#include "settings/settings_table.h"
 
 /*
  * Reads `text` as the row's kind, checks its range and writes the field at `field`. Lists

@@ -3,12 +3,12 @@
  * In the sample "# words" is an explanation and "#name: value" a setting; the # stands where the
  * name will, so that taking it away leaves the right indentation.
  */
-#include "main/settings_write.h"
+#include "settings/settings_write.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "main/settings_table.h"
+#include "settings/settings_table.h"
 
 #define LINE_COLUMNS 96
 #define PARTS_MAX    4 /* of a path */
@@ -209,7 +209,7 @@ void settings_write_reference(struct buf *out)
     buf_put_text(
         out,
         "# Settings\n\n"
-        "Written by `atlas config reference` from src/main/settings.def; do not edit.\n\n"
+        "Written by `atlas config reference` from src/settings/settings.def; do not edit.\n\n"
         "The configuration is one YAML file. `a.b` is the key `b` in the section `a`; `a[].b` "
         "stands "
         "in each item of the\nlist `a`; `a.*.b` in each entry of the mapping `a`, whose keys you "

@@ -4,7 +4,7 @@
  * knows two names of where it is: the pattern that settings.def is asked with ("upstreams.*"), and
  * what the operator wrote ("upstreams.falcon"), which problems show.
  */
-#include "main/settings_internal.h"
+#include "settings/settings_internal.h"
 
 #include <stdio.h>
 

@@ -5,8 +5,8 @@
  * Ownership  all of it is constant.
  * Threads    any.
  */
-#ifndef MAIN_SETTINGS_TABLE_H
-#define MAIN_SETTINGS_TABLE_H
+#ifndef SETTINGS_SETTINGS_TABLE_H
+#define SETTINGS_SETTINGS_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "main/settings.h"
-#include "main/settings_table.h"
+#include "settings/settings.h"
+#include "settings/settings_table.h"
 
 /* Whether the texts at two `const char *` fields differ. */
 static bool texts_differ(const void *a, const void *b)

@@ -4,7 +4,7 @@
  * contents, and relative paths absolute ones. What a problem shows is what stands in the file,
  * never what came from the environment, and nothing at all of a secret.
  */
-#include "main/settings_internal.h"
+#include "settings/settings_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "main/settings_value.h"
+#include "settings/settings_value.h"
 
 #define NAME_BYTES_MAX  128 /* of an environment variable's name */
 #define VALUE_BYTES_MAX (64u << 10)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_settings_table.c — settings.def agrees with itself and with the pages written from it. */
-#include "main/settings_file.h"
+#include "settings/settings_file.h"
 
-#include "main/settings_table.h"
-#include "main/settings_value.h"
-#include "main/settings_write.h"
+#include "settings/settings_table.h"
+#include "settings/settings_value.h"
+#include "settings/settings_write.h"
 
 static void numbers_are_read_in_their_units(void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "main/settings_value.h"
+#include "settings/settings_value.h"
 
 #include "base/value.h"
 #include "http/http_url.h"

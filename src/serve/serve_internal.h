@@ -6,15 +6,15 @@
  * Threads    one, the housekeeping loop's, opens, runs, reloads and closes it. The threads of the
  *            workers, the journal and the store are its own.
  */
-#ifndef MAIN_SERVE_INTERNAL_H
-#define MAIN_SERVE_INTERNAL_H
+#ifndef SERVE_SERVE_INTERNAL_H
+#define SERVE_SERVE_INTERNAL_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "main/serve.h"
 #include "net/net_loop.h"
 #include "net/net_timer.h"
+#include "serve/serve.h"
 
 #define SERVE_SIGNALS 5
 

@@ -8,11 +8,14 @@
  * Ownership  descriptors are the parent's for as long as it lives; the child's copies are its own.
  * Threads    the parent has one; the child's main thread is the housekeeping loop.
  */
-#ifndef MAIN_SERVE_H
-#define MAIN_SERVE_H
+#ifndef SERVE_SERVE_H
+#define SERVE_SERVE_H
 
 #include "base/err.h"
-#include "main/settings.h"
+#include "settings/settings.h"
+
+/* Exit statuses, those of every subcommand (main/options.h). */
+enum serve_exit { SERVE_DONE, SERVE_FAILED, SERVE_MISUSED };
 
 #define SERVE_INHERITED_ENV "ATLAS_INHERITED"
 #define SERVE_LISTENERS_MAX 256

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_settings_check.c — what is wrong with a configuration, where it stands and how to mend it.
  */
-#include "main/settings_file.h"
+#include "settings/settings_file.h"
 
 #define UP "upstreams: {u: {url: 'http://h'}}\n"
 

@@ -8,8 +8,8 @@
 #include "base/memory.h"
 #include "gateway/gateway_worker.h"
 #include "journal/journal.h"
-#include "main/serve_internal.h"
 #include "net/net_tls.h"
+#include "serve/serve_internal.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 

@@ -3,7 +3,7 @@
  * A struct settings and the arena that holds all it points to are one allocation. The YAML tree and
  * the texts of problems live in a second arena, which ends with settings_open().
  */
-#include "main/settings.h"
+#include "settings/settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "main/settings_internal.h"
+#include "settings/settings_internal.h"
 
 #define ARENA_BYTES_MAX (256u << 20)
 

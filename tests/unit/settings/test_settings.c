@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_settings.c — from a file to struct settings: what is read, and what stands for the rest. */
-#include "main/settings_file.h"
+#include "settings/settings_file.h"
 
 static struct settings *open_valid(struct settings_file *f, const char *text)
 {
