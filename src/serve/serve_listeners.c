@@ -38,6 +38,18 @@ static void refuse_address(const char *address)
     }
 }
 
+/* Sockets that share an address would share it with another Atlas, too, and each get half of the
+ * connections: one that does not share finds out whether it is free. */
+static enum err try_alone(const struct net_address *address)
+{
+    int fd;
+    enum err e = net_listen_fd(address, false, &fd);
+    if (e == ERR_OK) {
+        (void)close(fd); /* nothing was written */
+    }
+    return e;
+}
+
 static enum err bind_first(const char *address, bool shared, struct net_address *bound, int *out)
 {
     errno = 0;
@@ -45,7 +57,10 @@ static enum err bind_first(const char *address, bool shared, struct net_address 
         log_error("address_invalid", "%s is not an address to listen on", address);
         return ERR_ADDRESS;
     }
-    enum err e = net_listen_fd(bound, shared, out);
+    enum err e = shared ? try_alone(bound) : ERR_OK;
+    if (e == ERR_OK) {
+        e = net_listen_fd(bound, shared, out);
+    }
     if (e != ERR_OK) {
         refuse_address(address);
         return e;
