@@ -41,12 +41,13 @@ def run(*arguments, env=None, timeout=60, **more):
 class Gateway:
     """A data folder, a configuration, and the parent process that serves with them."""
 
-    def __init__(self, folder, config, env=None, key=True):
+    def __init__(self, folder, config, env=None, key=True, log_file=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config_path = self.folder / "atlas.yaml"
         self.data = self.folder / "data"
-        self.log_path = self.folder / "log"
+        self.said_path = self.folder / "said"  # standard output and error
+        self.log_path = log_file or self.said_path
         self.env = env or {}
         self.process = None
         self.announced = []
@@ -87,7 +88,7 @@ class Gateway:
 
     def start(self, ready=True):
         self.log_from = self.log_path.stat().st_size if self.log_path.exists() else 0
-        with open(self.log_path, "ab") as log:
+        with open(self.said_path, "ab") as log:
             self.process = subprocess.Popen([ATLAS, "serve", "--config", str(self.config_path)], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env={**os.environ, **self.env})
         if ready:
@@ -134,6 +135,8 @@ class Gateway:
     # ---- the log ----
 
     def log(self, since=0):
+        if not self.log_path.exists():
+            return ""
         with open(self.log_path, "rb") as f:
             f.seek(since)
             return f.read().decode(errors="replace")

@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parent and child: what dies, what comes back, what is said, and what is finished first."""
+import os
+import pathlib
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from harness.processes import SLOWER, Gateway, run
+from harness.raw import Raw, events
+from harness.waiting import stays, until
+
+HI = [{"role": "user", "content": "hi"}]
+ASK = {"model": "m", "messages": HI}
+PATH = "/v1/chat/completions"
+
+
+def config(sim, **more):
+    return {"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}, **more}
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway, sim):
+    return make_gateway(config(sim))
+
+
+@pytest.fixture
+def own(tmp_path, sim, watch):
+    """A gateway that the test may end as it likes."""
+    made = Gateway(tmp_path / "own", config(sim))
+    yield made
+    if made.process.poll() is None:
+        made.stop()
+
+
+def is_alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def kill_child(gateway):
+    gateway.announce("gateway_died")
+    [child] = until(gateway.children)
+    os.kill(child, signal.SIGKILL)
+    return child
+
+
+def test_a_killed_child_is_back_and_calls_made_meanwhile_are_served(gateway):
+    for _ in range(3):
+        ready = gateway.count_log("ready")
+        old = kill_child(gateway)
+        begun = time.monotonic()
+        replies = []
+        clients = [Raw(gateway.port, gateway.key, timeout=20 * SLOWER) for _ in range(20)]
+        for i, raw in enumerate(clients):
+            raw.request("POST", PATH, {**ASK, "stream": i % 2 == 0})
+            replies.append(raw)
+        statuses = []
+        for raw in replies:
+            try:
+                statuses.append(raw.read_reply().status)
+            except (ConnectionError, AttributeError):
+                statuses.append("cut")  # accepted by the one that died
+            raw.close()
+        took = time.monotonic() - begun
+        assert statuses.count(200) >= 1
+        assert gateway.count_log("ready") == ready + 1
+        assert gateway.children() != [old]
+        assert took < 2 * SLOWER
+        assert gateway.chat("m").status_code == 200
+
+
+def test_connections_made_while_there_is_no_child_wait_and_are_served(gateway):
+    [child] = gateway.children()
+    os.kill(gateway.process.pid, signal.SIGSTOP)  # nobody starts a new one
+    try:
+        os.kill(child, signal.SIGKILL)
+        until(lambda: not is_alive(child))
+        gateway.announce("gateway_died")
+        waiting = [Raw(gateway.port, gateway.key, timeout=20 * SLOWER) for _ in range(50)]
+        for raw in waiting:
+            raw.request("POST", PATH, ASK)
+    finally:
+        begun = time.monotonic()
+        os.kill(gateway.process.pid, signal.SIGCONT)
+    first = None
+    for raw in waiting:
+        assert raw.read_reply().status == 200
+        first = first or time.monotonic()
+        raw.close()
+    assert first - begun < (0.5 if SLOWER == 1 else 10), "the child came back too late"
+
+
+def test_a_killed_child_is_back_within_100_ms(gateway):
+    """The best of five: what the machine does beside is not the gateway's."""
+    best = 60
+    for _ in range(5):
+        ready = gateway.count_log("ready")
+        kill_child(gateway)
+        begun = time.monotonic()
+        until(lambda: gateway.count_log("ready") > ready, 10 * SLOWER)
+        best = min(best, time.monotonic() - begun)
+        gateway.announced.clear()
+        gateway.announce("gateway_died")
+    assert best < 0.1 * SLOWER
+
+
+def test_a_child_that_keeps_dying_is_started_with_pauses_and_the_log_says_so(own):
+    own.announce("gateway_died")
+    killed = []
+
+    def kill_another():
+        pids = own.children()
+        if pids and pids[0] not in killed:
+            killed.append(pids[0])
+            os.kill(pids[0], signal.SIGKILL)
+        return own.log().count("after a pause, for it dies again and again") >= 3
+    until(kill_another, 20)
+    own.announced.clear()
+    until(lambda: own.count_log("ready") > 0 and own.children() and own.children()[0] not in killed, 5)
+    assert len(killed) <= 11
+    until(lambda: own.chat("m").status_code == 200, 5 * SLOWER)
+
+
+def test_a_child_that_cannot_start_is_tried_again_with_pauses(own):
+    own.announce("gateway_died", "pepper", "keys", "start")
+    pepper = own.data / "pepper"
+    kept = pepper.read_bytes()
+    pepper.write_bytes(b"nonsense\n")
+    [child] = own.children()
+    os.kill(child, signal.SIGKILL)
+    until(lambda: own.count_log("gateway_died") >= 3, 10 * SLOWER)
+    assert "before it served" in own.log()
+    assert own.process.poll() is None
+    pepper.write_bytes(kept)
+    until(lambda: own.count_log("ready") == 2, 20 * SLOWER)
+    assert own.chat("m").status_code == 200
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_killed_parent_takes_the_child_along(own, how):
+    [child] = own.children()
+    own.process.send_signal(how)
+    own.process.wait()
+    until(lambda: not is_alive(child), 2)
+
+    def refuses():  # its last thread may close the sockets after the first was gone
+        try:
+            socket.create_connection(("127.0.0.1", own.port)).close()
+        except ConnectionError:
+            return True
+        return False
+    until(refuses, 2)
+
+
+def test_after_a_killed_parent_the_next_start_is_a_usual_one(own):
+    for _ in range(3):
+        assert own.chat("m").status_code == 200
+        own.kill()
+        own.start()
+    assert own.chat("m").status_code == 200
+    assert own.request("GET", "/v1/models").status_code == 200
+
+
+def test_sigterm_lets_streams_finish_and_takes_no_new_ones(own):
+    with Raw(own.port, own.key) as raw, Raw(own.port, own.key) as idle:
+        idle.request("GET", "/healthz")
+        assert idle.read_reply().status == 200
+        raw.request("POST", PATH, {**ASK, "stream": True, "sim": {"tokens": 40, "tokens_per_second": 40}})
+        assert raw.read_head().status == 200
+        assert raw.read_chunk()
+        own.process.send_signal(signal.SIGTERM)
+        assert idle.is_closed()
+        until(lambda: own.count_log("stopping"))
+
+        def is_refused():
+            try:
+                with socket.create_connection(("127.0.0.1", own.port), timeout=1) as one:
+                    one.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+                    return one.recv(1) == b""
+            except OSError:
+                return True
+        until(is_refused, 3)
+        rest = b""
+        while (piece := raw.read_chunk()):
+            rest += piece
+        assert piece == b""
+        assert rest.endswith(b"data: [DONE]\n\n")
+        assert events(rest)[-2]["choices"][0]["finish_reason"] == "stop"
+    assert own.process.wait(10 * SLOWER) == 0
+    assert own.unannounced() == []
+
+
+def test_a_drain_ends_at_its_limit_with_an_error_event(own):
+    own.reload({**config_of(own), "drain_timeout": "300ms"})
+    with Raw(own.port, own.key) as raw:
+        raw.request("POST", PATH, {**ASK, "stream": True, "sim": {"fault": "endless", "tokens_per_second": 20}})
+        assert raw.read_head().status == 200
+        begun = time.monotonic()
+        own.announce("call_failed")
+        own.process.send_signal(signal.SIGTERM)
+        rest = b""
+        while (piece := raw.read_chunk()):
+            rest += piece
+        assert events(rest)[-2]["error"]["code"] == "overloaded"
+        assert events(rest)[-1] == "[DONE]"
+    assert own.process.wait(10 * SLOWER) == 0
+    assert 0.2 < time.monotonic() - begun < 4 * SLOWER
+
+
+def config_of(gateway):
+    return {name: value for name, value in gateway.config.items()}
+
+
+def test_a_second_sigterm_ends_at_once(own):
+    raw = Raw(own.port, own.key)
+    raw.request("POST", PATH, {**ASK, "stream": True, "sim": {"fault": "endless", "tokens_per_second": 20}})
+    assert raw.read_head().status == 200
+    own.process.send_signal(signal.SIGTERM)
+    until(lambda: own.count_log("stopping"))
+    own.process.send_signal(signal.SIGTERM)
+    assert own.process.wait(5) == 0
+    raw.close()
+
+
+def test_sigint_stops_like_sigterm(own):
+    own.process.send_signal(signal.SIGINT)
+    assert own.process.wait(5 * SLOWER) == 0
+
+
+def test_a_second_gateway_on_the_same_data_is_refused(own):
+    own.announce("data_locked")
+    second = own.command("serve")
+    assert second.returncode != 0
+    assert "another Atlas uses" in second.stderr
+    assert own.chat("m").status_code == 200
+
+
+def test_an_address_in_use_is_named(own, tmp_path, sim):
+    text = f"127.0.0.1:{own.port}"
+    config_path = tmp_path / "second.yaml"
+    config_path.write_text(f"data: {tmp_path}/second\nlisten:\n  - address: {text}\nadmin: {{address: '127.0.0.1:0'}}\n")
+    assert run("init", "--config", config_path).returncode == 0
+    second = run("serve", "--config", config_path)
+    assert second.returncode != 0
+    assert text in second.stderr
+    assert "in use" in second.stderr
+
+
+def test_the_pid_file_names_the_parent_and_goes_with_it(own):
+    pid = own.data / "atlas.pid"
+    assert int(pid.read_text()) == own.process.pid
+    own.stop()
+    assert not pid.exists()
+
+
+def test_an_orderly_stop_leaves_nothing_to_recover(own):
+    with Raw(own.port, own.key) as raw:
+        raw.request("POST", PATH, ASK)
+        assert raw.read_reply().status == 200
+    own.stop()
+    assert own.command("journal", "check").returncode == 0
+    assert own.command("key", "list").returncode == 0
+    assert "recovered" not in own.log()
+    own.start()
+    assert "recovered" not in own.log()
+
+
+# ---- reload ----
+
+def test_sighup_takes_new_models_and_calls_go_on(gateway, sim):
+    kept = config_of(gateway)
+    stop, failed = threading.Event(), []
+
+    def load():
+        with Raw(gateway.port, gateway.key) as raw:
+            while not stop.is_set():
+                raw.request("POST", PATH, ASK)
+                reply = raw.read_reply()
+                if reply is None or reply.status != 200:
+                    failed.append(reply)
+                    return
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for i in range(10):
+        gateway.reload({**kept, "models": {"m": {"upstream": "u"}, f"new-{i}": {"upstream": "u"}}})
+        until(lambda: gateway.chat(f"new-{i}").status_code == 200, 2 * SLOWER)
+    gateway.reload(kept)
+    until(lambda: gateway.chat("new-9").status_code == 404, 2 * SLOWER)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_a_stream_outlives_the_model_that_a_reload_took_away(gateway, sim):
+    kept = config_of(gateway)
+    gateway.reload({**kept, "upstreams": {"u": {"url": sim.base}, "v": {"url": sim.base, "region": "qa"}},
+                    "models": {"m": {"upstream": "u"}, "passing": {"upstream": "v"}}})
+    with Raw(gateway.port, gateway.key) as raw:
+        raw.request("POST", PATH, {**ASK, "model": "passing", "stream": True, "sim": {"tokens": 30, "tokens_per_second": 60}})
+        assert raw.read_head().header("x-data-residency") == "qa"
+        gateway.reload(kept)
+        rest = b""
+        while (piece := raw.read_chunk()):
+            rest += piece
+        assert rest.endswith(b"data: [DONE]\n\n")
+    assert gateway.chat("passing").status_code == 404
+
+
+BAD = [
+    ("models:\n  m:\n    upstream: u\n    contxt: 5\n", ":4:5:", "context"),
+    ("upstreams:\n  u:\n    url: 'ftp://x'\n", ":3:10:", "url"),
+    ("zone: a\nzone: b\n", ":2:1:", "zone"),
+    ("zone: [a\n", ":", ""),
+    ("models:\n  m: {upstream: nowhere}\n", ":2:", "nowhere"),
+    ("client:\n  body_max: lots\n", ":2:13:", "size"),
+    ("\tzone: a\n", ":1:", ""),
+]
+
+
+@pytest.mark.parametrize("text,place,word", BAD)
+def test_a_bad_configuration_is_refused_with_its_place_and_the_old_one_stays(gateway, text, place, word):
+    kept = config_of(gateway)
+    gateway.announce("config", "reload_refused")
+    since = gateway.log_path.stat().st_size
+    gateway.reload(text, expect="reload_refused")
+    said = [line for line in gateway.log(since).splitlines() if "config  " in line]
+    assert any(f"{gateway.config_path}{place}" in line and word in line for line in said), said
+    assert gateway.chat("m").status_code == 200
+    gateway.reload(kept)
+
+
+def test_a_bad_configuration_keeps_a_dead_child_away_until_it_is_mended(own):
+    kept = config_of(own)
+    own.write("zone: [\n")
+    own.announce("config", "gateway_died")
+    [child] = own.children()
+    os.kill(child, signal.SIGKILL)
+    until(lambda: own.count_log("gateway_died") >= 2, 5 * SLOWER)
+    own.write(kept)
+    until(lambda: own.count_log("ready") == 2, 20 * SLOWER)
+    assert own.chat("m").status_code == 200
+
+
+def test_settings_that_need_a_restart_are_named_and_not_taken(gateway):
+    kept = config_of(gateway)
+    gateway.announce("reload_refused", "reload")
+    gateway.reload({**kept, "listen": [{"address": "127.0.0.1:1"}]}, expect="reload_refused")
+    assert gateway.chat("m").status_code == 200
+    gateway.reload(kept)
+
+
+def test_limits_change_with_a_reload(gateway):
+    kept = config_of(gateway)
+    gateway.reload({**kept, "client": {"body_max": "1KiB"}})
+    until(lambda: gateway.chat("m", content="x" * 3000).status_code == 413, 2 * SLOWER)
+    gateway.reload(kept)
+    until(lambda: gateway.chat("m", content="x" * 3000).status_code == 200, 2 * SLOWER)
+
+
+# ---- logs ----
+
+def test_sigusr1_opens_the_logs_anew(make_gateway, sim, tmp_path):
+    gateway = make_gateway(config(sim, log={"access": str(tmp_path / "access.log"), "file": str(tmp_path / "atlas.log")}),
+                           log_file=tmp_path / "atlas.log")
+    assert gateway.chat("m").status_code == 200
+    until(lambda: (tmp_path / "access.log").stat().st_size > 0)
+    for name in ("access.log", "atlas.log"):
+        (tmp_path / name).rename(tmp_path / f"{name}.1")
+    gateway.process.send_signal(signal.SIGUSR1)
+    until(lambda: (tmp_path / "atlas.log").exists())
+    old = (tmp_path / "access.log.1").stat().st_size
+
+    def is_new():
+        gateway.chat("m")
+        path = tmp_path / "access.log"
+        return path.exists() and path.stat().st_size > 0
+    until(is_new, 5 * SLOWER)
+    stays(lambda: (tmp_path / "access.log.1").stat().st_size - old < 2000, 0.1)
+    gateway.reload()
+    assert gateway.count_log("reloaded") == 1  # in the new file
+    (tmp_path / "atlas.log").write_text((tmp_path / "atlas.log.1").read_text() + (tmp_path / "atlas.log").read_text())
