@@ -181,16 +181,27 @@ enum err json_text(const struct json_index *x, uint32_t row, struct arena *arena
     return ERR_OK;
 }
 
+static bool key_is(const struct json_index *x, const struct json_row *key, struct span name)
+{
+    const uint8_t *inside = x->text.at + key->offset + 1;
+    if ((key->flags & JSON_ESCAPED) != 0) {
+        return escaped_is(span_make(inside, key->len - 2), name);
+    }
+    return key->len == name.len + 2 && (name.len == 0 || memcmp(inside, name.at, name.len) == 0);
+}
+
 uint32_t json_find_key(const struct json_index *x, uint32_t object, struct span name)
 {
     if (json_kind(x, object) != JSON_OBJECT) {
         return JSON_NONE;
     }
-    uint32_t key = json_first(x, object);
-    while (key != JSON_NONE && !json_text_is(x, key, name)) {
-        key = json_next(x, key);
+    uint32_t end = x->rows[object].next;
+    for (uint32_t key = object + 1; key < end; key = x->rows[key + 1].next) {
+        if (key_is(x, &x->rows[key], name)) {
+            return key;
+        }
     }
-    return key;
+    return JSON_NONE;
 }
 
 uint32_t json_find(const struct json_index *x, uint32_t object, struct span name)
