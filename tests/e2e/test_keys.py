@@ -1,217 +1,207 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`atlas key` and `atlas usage`, beside a running gateway and without one."""
+"""Keys: made, listed and revoked, with a gateway running and without, and what a revocation ends."""
 import json
 import re
-import sqlite3
-import threading
 import time
 
 import pytest
 
-from harness import processes
-from harness.processes import SLOWER
+from harness.processes import SLOWER, Gateway, run
+from harness.raw import Raw, events
 from harness.waiting import until
 
-KEY = re.compile(r"^mx4_sk_live_[0-9A-Za-z]{50}\n$")
-
-
-@pytest.fixture(scope="module")
-def sim(make_sim):
-    return make_sim("--tokens", 100000, "--tokens-per-second", 50)
+HI = [{"role": "user", "content": "hi"}]
+PATH = "/v1/chat/completions"
+KEY = re.compile(r"mx4_(sk_live|sk_test|ak)_[0-9A-Za-z]{50}")
+WITHIN_S = 1.0 * SLOWER
 
 
 @pytest.fixture(scope="module")
 def gateway(make_gateway, sim):
-    return make_gateway({"upstreams": {"s": {"url": sim.base}}, "models": {"m": {"upstream": "s"}}})
+    return make_gateway({"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
 
 
-@pytest.fixture
-def idle(tmp_path):
-    """A configuration and data folder that no gateway holds: idle("key", "list") runs a command on it."""
-    config = tmp_path / "atlas.yaml"
-
-    def run(*arguments):
-        return processes.run(*arguments, "--config", config)
-
-    assert run("init").returncode == 0
-    return run
-
-
-def may_call(gateway, key):
-    return gateway.request("GET", "/v1/models", key=key).status_code == 200
+@pytest.fixture(params=["running", "stopped"])
+def commands(request, gateway, tmp_path):
+    """atlas key … against a running gateway, and against a data folder alone."""
+    if request.param == "running":
+        return gateway.command
+    path = tmp_path / "atlas.yaml"
+    path.write_text(f"data: {tmp_path}/data\n")
+    assert run("init", "--config", path).returncode == 0
+    return lambda *arguments: run(*arguments, "--config", path)
 
 
-def listed(command):
-    said = command("key", "list", "--json")
-    assert said.returncode == 0, said.stderr
-    return {key["id"]: key for key in json.loads(said.stdout)["data"]}
+def test_key_create_prints_the_key_alone(commands):
+    made = commands("key", "create", "--name", "a name")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert KEY.fullmatch(made.stdout.rstrip("\n"))
+    assert made.stdout.count("\n") == 1
 
 
-def test_a_key_made_beside_a_running_gateway_works_at_once(gateway):
-    made = gateway.command("key", "create", "--name", "beside")
-    assert made.returncode == 0, made.stderr
-    assert KEY.match(made.stdout)
-    assert may_call(gateway, made.stdout.strip())
+def test_key_create_as_json_has_id_and_key(commands):
+    made = commands("key", "create", "--name", "فريق", "--json")
+    key = json.loads(made.stdout)
+    assert key["name"] == "فريق"
+    assert KEY.fullmatch(key["key"])
+    assert key["key"][12:24] == key["id"]
 
 
-def test_a_key_made_without_a_gateway_works_once_one_runs(make_gateway, tmp_path):
-    gateway = make_gateway({})
+def test_key_list_shows_everything_but_the_secret(commands):
+    made = json.loads(commands("key", "create", "--name", "listed", "--json").stdout)
+    ended = json.loads(commands("key", "create", "--name", "ended", "--json").stdout)
+    assert commands("key", "revoke", ended["id"]).returncode == 0
+    table = commands("key", "list").stdout
+    rows = {line.split()[0]: line for line in table.splitlines()[1:]}
+    assert " active " in rows[made["id"]]
+    assert "listed" in rows[made["id"]]
+    assert " revoked " in rows[ended["id"]]
+    assert made["key"] not in table
+    assert made["key"][24:] not in table
+    listed = json.loads(commands("key", "list", "--json").stdout)
+    of = {key["id"]: key for key in (listed["data"] if isinstance(listed, dict) else listed)}
+    assert of[made["id"]]["status"] == "active"
+    assert of[ended["id"]]["revoked"] is not None
+    assert "key" not in of[made["id"]]
+
+
+@pytest.mark.parametrize("arguments,word", [
+    (["create"], "name"), (["create", "--name", ""], "name"), (["create", "--name", "x" * 256], "name"),
+    (["create", "--name", "x", "--kind", "root"], "kind"), (["create", "--name", "x", "--expires", "soon"], "expires"),
+    (["revoke", "nobodysKey00"], ""), (["revoke"], ""), (["frobnicate"], ""), (["list", "--nonsense"], "nonsense"),
+])
+def test_a_wrong_command_says_why_and_fails(commands, arguments, word):
+    said = commands("key", *arguments)
+    assert said.returncode != 0
+    assert said.stdout == ""
+    assert word in said.stderr
+    assert len(said.stderr.strip()) > 10
+
+
+def test_a_key_made_beside_the_gateway_works_at_once(gateway):
+    key = gateway.command("key", "create", "--name", "now").stdout.strip()
+    assert gateway.request("GET", "/v1/models", key=key).status_code == 200
+
+
+def test_keys_outlive_the_gateway(tmp_path, sim):
+    gateway = Gateway(tmp_path / "g", {"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
+    gone = gateway.new_key("gone")
+    gateway.revoke(gone["id"])
     gateway.stop()
-    made = gateway.command("key", "create", "--name", "before")
-    assert made.returncode == 0, made.stderr
+    between = gateway.command("key", "create", "--name", "between").stdout.strip()
+    early = json.loads(gateway.command("key", "create", "--name", "early", "--json").stdout)
+    assert gateway.command("key", "revoke", early["id"]).returncode == 0
     gateway.start()
-    assert may_call(gateway, made.stdout.strip())
+    try:
+        assert gateway.chat("m").status_code == 200
+        assert gateway.request("GET", "/v1/models", key=between).status_code == 200
+        assert gateway.request("GET", "/v1/models", key=gone["key"]).status_code == 401
+        assert gateway.request("GET", "/v1/models", key=early["key"]).status_code == 401
+    finally:
+        gateway.stop()
+    assert gateway.unannounced() == []
 
 
-def test_a_key_is_printed_once_and_kept_nowhere(gateway):
-    key = gateway.command("key", "create", "--name", "secret").stdout.strip()
-    secret = key[24:56].encode()
-    said = gateway.command("key", "list").stdout + gateway.command("key", "list", "--json").stdout
-    assert key[12:24] in said
-    assert secret.decode() not in said
-    may_call(gateway, key)
-    for path in [gateway.log_path, *gateway.data.rglob("*")]:
+@pytest.mark.parametrize("how", ["command", "socket"])
+def test_a_revoked_key_fails_within_a_second_on_a_keep_alive_connection(gateway, how):
+    made = gateway.new_key("to end")
+    with Raw(gateway.port, made["key"]) as raw:
+        raw.request("POST", PATH, {"model": "m", "messages": HI})
+        assert raw.read_reply().status == 200
+        begun = time.monotonic()
+        if how == "command":
+            assert gateway.command("key", "revoke", made["id"]).returncode == 0
+        else:
+            gateway.revoke(made["id"])
+
+        def is_refused():
+            raw.request("POST", PATH, {"model": "m", "messages": HI})
+            return raw.read_reply().status == 401
+        until(is_refused, 5)
+        assert time.monotonic() - begun < WITHIN_S
+        raw.request("GET", "/v1/models")
+        assert raw.read_reply().json["error"]["code"] == "invalid_api_key"
+
+
+@pytest.mark.parametrize("speed", [1, 50], ids=["idle", "flowing"])
+def test_a_revoked_keys_streams_end_within_a_second_with_an_error_event(gateway, sim, speed):
+    gateway.announce("call_failed")
+    made = gateway.new_key("to end")
+    streams = [Raw(gateway.port, made["key"]) for _ in range(4)]
+    others = Raw(gateway.port, gateway.key)
+    for raw in [*streams, others]:
+        raw.request("POST", PATH, {"model": "m", "stream": True, "messages": HI,
+                                   "sim": {"fault": "endless", "tokens_per_second": speed}})
+        assert raw.read_head().status == 200
+        raw.read_chunk()
+    aborted = sim.counters()["aborted"]
+    begun = time.monotonic()
+    gateway.revoke(made["id"])
+    for raw in streams:
+        rest = b""
+        while (piece := raw.read_chunk()):
+            rest += piece
+        said = events(rest)
+        assert said[-1] == "[DONE]"
+        assert said[-2]["error"]["code"] == "invalid_api_key"
+        assert said[-2]["error"]["type"] == "invalid_request_error"
+    assert time.monotonic() - begun < WITHIN_S
+    until(lambda: sim.counters()["aborted"] == aborted + 4)
+    assert others.read_chunk()  # nobody else is disturbed
+    for raw in [*streams, others]:
+        raw.close()
+
+
+def test_a_revoked_keys_waiting_calls_end_within_a_second(gateway, sim):
+    gateway.announce("call_failed")
+    made = gateway.new_key("to end")
+    with Raw(gateway.port, made["key"]) as raw:
+        raw.request("POST", PATH, {"model": "m", "messages": HI, "sim": {"first_token_ms": 60000}})
+        until(lambda: sim.counters()["running"] > 0)
+        begun = time.monotonic()
+        gateway.revoke(made["id"])
+        got = raw.read_reply()
+        assert (got.status, got.json["error"]["code"]) == (401, "invalid_api_key")
+        assert time.monotonic() - begun < WITHIN_S
+
+
+def test_a_key_that_expires_ends_its_streams_too(gateway):
+    gateway.announce("call_failed")
+    expires = time.time() + 0.7
+    made = gateway.new_key("brief", expires_ms=int(expires * 1000))
+    with Raw(gateway.port, made["key"]) as raw:
+        raw.request("POST", PATH, {"model": "m", "stream": True, "messages": HI,
+                                   "sim": {"fault": "endless", "tokens_per_second": 1}})
+        assert raw.read_head().status == 200
+        rest = b""
+        while (piece := raw.read_chunk()):
+            rest += piece
+        assert events(rest)[-2]["error"]["code"] == "expired_api_key"
+    assert time.time() < expires + WITHIN_S
+
+
+@pytest.mark.parametrize("scopes,allowed", [(["chat"], "chat"), (["embeddings", "models"], "embeddings")])
+def test_a_key_is_good_for_its_scopes_only(gateway, scopes, allowed):
+    key = gateway.new_key("narrow", scopes=scopes)["key"]
+    statuses = {
+        "chat": gateway.request("POST", PATH, key=key, json={"model": "m", "messages": HI}).status_code,
+        "completions": gateway.request("POST", "/v1/completions", key=key, json={"model": "m", "prompt": "x"}).status_code,
+        "embeddings": gateway.request("POST", "/v1/embeddings", key=key, json={"model": "m", "input": "x"}).status_code,
+        "models": gateway.request("GET", "/v1/models", key=key).status_code,
+    }
+    assert statuses == {scope: 200 if scope in scopes else 403 for scope in statuses}
+    refused = gateway.request("POST", "/v1/completions", key=key, json={"model": "m", "prompt": "x"})
+    assert refused.json()["error"]["code"] == "scope_denied"
+
+
+def test_only_the_owner_may_open_the_socket_and_the_secrets(gateway):
+    for name in ("admin.sock", "pepper", "atlas.db"):
+        assert (gateway.data / name).stat().st_mode & 0o077 == 0, name
+    assert gateway.data.stat().st_mode & 0o077 == 0
+
+
+def test_the_store_does_not_hold_the_key(gateway):
+    secret = gateway.key[24:56].encode()
+    for path in gateway.data.rglob("*"):
         if path.is_file():
             assert secret not in path.read_bytes(), path
-
-
-def test_json_holds_id_and_key(idle):
-    made = json.loads(idle("key", "create", "--name", "ci", "--test", "--expires", "30d", "--json").stdout)
-    assert made["key"].startswith("mx4_sk_test_" + made["id"])
-    assert listed(idle)[made["id"]] == {name: value for name, value in made.items() if name != "key"}
-    assert made["kind"] == "test"
-    assert made["expires"] is not None
-
-
-def test_a_key_revoked_by_command_is_refused_within_a_second(gateway):
-    key = gateway.command("key", "create", "--name", "gone").stdout.strip()
-    assert may_call(gateway, key)
-    said = gateway.command("key", "revoke", key[12:24])
-    assert (said.returncode, said.stdout) == (0, f"revoked {key[12:24]}\n")
-    until(lambda: not may_call(gateway, key), 1.0 * SLOWER)
-    assert listed(gateway.command)[key[12:24]]["status"] == "revoked"
-
-
-def test_a_revocation_ends_an_open_stream_within_a_second(gateway):
-    gateway.announce("call_failed")
-    made = gateway.new_key("streaming")
-    client = gateway.client(made["key"])
-    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
-    revoked_at = []
-
-    def revoke():
-        gateway.command("key", "revoke", made["id"])
-        revoked_at.append(time.monotonic())
-
-    with client.stream("POST", "/v1/chat/completions", json=body) as reply:
-        lines = reply.iter_lines()
-        assert next(lines).startswith("data: ")
-        thread = threading.Thread(target=revoke)
-        thread.start()
-        events = [line.strip() for line in lines if line.startswith("data: ")]
-        ended_at = time.monotonic()
-        thread.join()
-    assert ended_at - revoked_at[0] < 1.0 * SLOWER
-    assert "error" in json.loads(events[-2].removeprefix("data: "))
-    assert events[-1] == "data: [DONE]"
-
-
-def test_revoking_survives_a_restart(make_gateway):
-    gateway = make_gateway({})
-    made = gateway.new_key("gone")
-    gateway.revoke(made["id"])
-    gateway.stop()
-    gateway.start()
-    assert not may_call(gateway, made["key"])
-    assert may_call(gateway, gateway.key)
-
-
-@pytest.mark.parametrize("arguments, status, says", [
-    (("create",), 2, "--name is missing"),
-    (("create", "--name", "n", "--expires", "soon"), 2, "such as 12h or 30d"),
-    (("create", "--name", "n", "--test", "--admin"), 2, "do not go together"),
-    (("create", "--name", "two\nlines"), 1, "'name' must be"),
-    (("create", "--name", "n", "--scopes", "chat,root"), 1, "'scopes' must be"),
-    (("revoke", "short"), 2, "not a key's id"),
-    (("revoke", "AAAAAAAAAAAA"), 1, "there is no key of this id"),
-    (("creat",), 2, "did you mean 'create'"),
-    ((), 2, "usage: atlas key"),
-])
-def test_what_cannot_be_done_is_said(idle, gateway, arguments, status, says):
-    """The same with a gateway and without."""
-    for command in (idle, gateway.command):
-        said = command("key", *arguments)
-        assert says in said.stderr
-        assert (said.returncode, said.stdout) == (status, "")
-    assert listed(idle) == {}
-
-
-def test_lists_are_tables_for_people(idle):
-    assert "there are no keys" in idle("key", "list").stderr
-    idle("key", "create", "--name", "فريق")
-    head, row = idle("key", "list").stdout.splitlines()
-    assert head.split() == ["ID", "KIND", "STATUS", "CREATED", "EXPIRES", "NAME"]
-    assert row.split()[1:3] == ["live", "active"]
-    assert row.split()[4:] == ["never", "فريق"]
-
-
-def test_without_its_pepper_no_key_is_made(make_gateway):
-    gateway = make_gateway({})
-    gateway.stop()
-    pepper = gateway.data / "pepper"
-    pepper.rename(gateway.data / "elsewhere")
-    said = gateway.command("key", "create", "--name", "n")
-    assert said.returncode == 1
-    assert "pepper" in said.stderr
-    assert gateway.command("key", "list").returncode == 0
-    (gateway.data / "elsewhere").rename(pepper)
-
-
-def test_a_store_of_a_newer_atlas_is_left_alone(make_gateway):
-    gateway = make_gateway({})
-    gateway.stop()
-    with sqlite3.connect(gateway.data / "atlas.db") as db:
-        db.execute("INSERT INTO migration VALUES (1000000, 'later', 0)")
-    db.close()
-    said = gateway.command("key", "list")
-    assert said.returncode == 1
-    assert "newer Atlas" in said.stderr
-
-
-def test_a_gateway_that_starts_waits_for_a_command_at_work(make_gateway):
-    """Commands come and go while it starts; it must not take them for another gateway."""
-    gateway = make_gateway({})
-    gateway.stop()
-    done = threading.Event()
-
-    def keep_listing():
-        while not done.is_set():
-            gateway.command("key", "list")
-
-    thread = threading.Thread(target=keep_listing)
-    thread.start()
-    try:
-        gateway.start()
-    finally:
-        done.set()
-        thread.join()
-    assert may_call(gateway, gateway.key)
-
-
-def test_usage_without_calls_says_so(idle):
-    assert "no calls are on record" in idle("usage").stderr
-    assert json.loads(idle("usage", "--json").stdout) == {"object": "list", "data": []}
-    assert "such as 2026-11-24" in idle("usage", "--from", "yesterday").stderr
-
-
-def test_usage_sums_calls_by_key_model_and_day(gateway):
-    made = gateway.new_key("counted")
-    for _ in range(3):
-        assert gateway.request("POST", "/v1/embeddings", key=made["key"], json={"model": "m", "input": "a"}).status_code == 200
-    rows = until(lambda: [row for row in json.loads(gateway.command("usage", "--key", made["id"], "--json").stdout)["data"]
-                          if row["calls"] == 3], 5 * SLOWER, "three calls in the sums")
-    assert len(rows) == 1
-    assert (rows[0]["key_name"], rows[0]["model"]) == ("counted", "m")
-    assert rows[0]["tokens_in"] > 0
-    table = gateway.command("usage", "--key", made["id"]).stdout.splitlines()
-    assert table[1].split()[:5] == [rows[0]["day"], made["id"], "counted", "m", "3"]

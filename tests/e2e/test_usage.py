@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`atlas usage`, the journal and the access log say what was called, no more and no less."""
+import collections
+import json
+import time
+
+import pytest
+
+from harness.processes import SLOWER
+from harness.raw import Raw
+from harness.waiting import until
+
+HI = [{"role": "user", "content": "hi"}]
+PATH = "/v1/chat/completions"
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway, sim):
+    return make_gateway({
+        "upstreams": {"u": {"url": sim.base, "region": "sa", "zone": "z1"}},
+        "models": {"one": {"upstream": "u", "price": {"input": 2, "output": 10, "per": 1000}, "aliases": ["uno"]},
+                   "two": {"upstream": "u"}}})
+
+
+def today():
+    return time.strftime("%Y-%m-%d", time.gmtime())
+
+
+def usage(gateway, *arguments):
+    said = gateway.command("usage", "--json", *arguments)
+    assert said.returncode == 0, said.stderr
+    return json.loads(said.stdout)["data"]
+
+
+def rows_of(gateway, key, calls):
+    """The rows of a key, once they hold that many calls."""
+    def there():
+        rows = usage(gateway, "--key", key["id"])
+        return rows if sum(row["calls"] for row in rows) >= calls else None
+    return until(there, 10 * SLOWER, f"{calls} calls in the usage")
+
+
+def journal(gateway, *arguments):
+    said = gateway.command("journal", "print", *arguments)
+    assert said.returncode == 0, said.stderr
+    return [json.loads(line) for line in said.stdout.splitlines()]
+
+
+def call(gateway, key, model="one", **members):
+    with Raw(gateway.port, key["key"]) as raw:
+        raw.request("POST", PATH, {"model": model, "messages": HI, **members})
+        return raw.read_reply()
+
+
+def test_usage_is_what_was_called_per_key_model_and_day(gateway):
+    keys = [gateway.new_key(f"team {i}") for i in range(2)]
+    expected = collections.defaultdict(lambda: [0, 0, 0])
+    for i in range(30):
+        key, model, stream = keys[i % 2], ["one", "two", "uno"][i % 3], i % 5 == 0
+        got = call(gateway, key, model, stream=stream, stream_options={"include_usage": True} if stream else None,
+                   sim={"tokens": i + 1})
+        assert got.status == 200
+        if stream:
+            said = json.loads(got.body.decode().split("\n\n")[-3][6:])["usage"]
+        else:
+            said = got.json["usage"]
+        row = expected[key["id"], "one" if model == "uno" else model]
+        row[0] += 1
+        row[1] += said["prompt_tokens"]
+        row[2] += said["completion_tokens"]
+    for key in keys:
+        rows = rows_of(gateway, key, 15)
+        assert {(row["key_id"], row["model"]): [row["calls"], row["tokens_in"], row["tokens_out"]] for row in rows} == \
+            {k: v for k, v in expected.items() if k[0] == key["id"]}
+        for row in rows:
+            assert row["key_name"] == key["name"]
+            assert row["day"] == today()
+            assert (row["failed"], row["interrupted"], row["estimated"]) == (0, 0, 0)
+            assert row["bytes_in"] > 0 < row["bytes_out"]
+            price = (2000 * row["tokens_in"] + 10000 * row["tokens_out"]) if row["model"] == "one" else 0
+            assert abs(row["cost_micro"] - price) <= row["calls"]
+
+
+def test_the_table_shows_the_same_numbers(gateway):
+    key = gateway.new_key("for the table")
+    for _ in range(3):
+        call(gateway, key)
+    [row] = rows_of(gateway, key, 3)
+    table = gateway.command("usage", "--key", key["id"]).stdout
+    [line] = [line for line in table.splitlines() if "for the table" in line]
+    for value in (row["day"], "one", str(row["calls"]), str(row["tokens_in"]), str(row["tokens_out"])):
+        assert value in line
+
+
+def test_days_keys_and_models_choose_rows(gateway):
+    key = gateway.new_key("chooser")
+    call(gateway, key, "one")
+    call(gateway, key, "two")
+    rows_of(gateway, key, 2)
+    assert {row["model"] for row in usage(gateway, "--key", key["id"], "--model", "two")} == {"two"}
+    assert usage(gateway, "--key", key["id"], "--from", "2001-01-01", "--to", "2001-12-31") == []
+    assert len(usage(gateway, "--key", key["id"], "--from", today(), "--to", today())) == 2
+    wrong = gateway.command("usage", "--from", "yesterday")
+    assert wrong.returncode != 0
+    assert "yesterday" in wrong.stderr or "from" in wrong.stderr
+
+
+def test_a_call_that_the_client_left_counts_as_interrupted_with_an_estimate(gateway, sim):
+    key = gateway.new_key("leaver")
+    raw = Raw(gateway.port, key["key"])
+    raw.request("POST", PATH, {"model": "one", "stream": True, "messages": HI,
+                               "sim": {"fault": "endless", "tokens_per_second": 200}})
+    assert raw.read_head().status == 200
+    for _ in range(5):
+        raw.read_chunk()
+    raw.close()
+    [row] = rows_of(gateway, key, 1)
+    assert (row["calls"], row["interrupted"], row["estimated"]) == (1, 1, 1)
+    assert row["tokens_in"] > 0
+    assert row["tokens_out"] > 0
+    [_, end] = [r for r in journal(gateway) if r.get("key") == key["id"]]
+    assert (end["outcome"], end["error"]) == ("client_gone", "CLIENT_GONE")
+    assert end["tokens_out_estimated"] is True
+
+
+def test_where_the_model_server_counts_nothing_it_is_estimated_and_marked(gateway):
+    key = gateway.new_key("estimated")
+    for stream in (False, True):
+        assert call(gateway, key, stream=stream, sim={"usage": 0, "tokens": 50}).status == 200
+    [row] = rows_of(gateway, key, 2)
+    assert row["estimated"] == 2
+    assert 2 <= row["tokens_in"] <= 200
+    assert 50 <= row["tokens_out"] <= 400  # 100 in truth
+    ends = [r for r in journal(gateway) if r.get("key") == key["id"] and r["kind"] == "completion"]
+    assert all(end["tokens_in_estimated"] and end["tokens_out_estimated"] for end in ends)
+
+
+def test_failures_and_refusals_are_counted_and_cost_nothing(gateway):
+    gateway.announce("call_failed")
+    key = gateway.new_key("unlucky")
+    assert call(gateway, key, sim={"fault": "status", "status": 500}).status == 502
+    assert call(gateway, key, sim={"fault": "refuse"}).status == 502
+    assert call(gateway, key, model="none").status == 404
+    rows = rows_of(gateway, key, 3)
+    assert sum(row["failed"] for row in rows) == 3
+    assert sum(row["tokens_in"] + row["tokens_out"] + row["cost_micro"] for row in rows) == 0
+
+
+def test_each_attempt_has_its_intent_and_each_call_its_completion(gateway, sim):
+    key = gateway.new_key("recorded")
+    replies = [call(gateway, key, stream=i % 2 == 0) for i in range(6)]
+    rows_of(gateway, key, 6)
+    mine = [r for r in journal(gateway) if r.get("key") == key["id"]]
+    for reply in replies:
+        call_id = reply.header("x-request-id")
+        intent, end = [r for r in mine if r["call"] == call_id]
+        assert (intent["kind"], end["kind"]) == ("intent", "completion")
+        assert intent["seq"] < end["seq"]
+        for r in (intent, end):
+            assert (r["model"], r["upstream"], r["upstream_model"], r["endpoint"], r["region"], r["zone"], r["policy"]) == \
+                ("one", "u", "one", "chat", "sa", "z1", "direct")
+            assert r["attempt"] == 1
+            assert r["home_region"] == "sa"
+        assert (end["outcome"], end["status"], end["error"]) == ("ok", 200, "")
+        assert end["started_ms"] <= end["first_byte_ms"] <= end["ended_ms"]
+        assert end["peer"].startswith("127.0.0.1")
+        assert sim.calls()[call_id] == (1, 1, 0)
+
+
+def test_records_are_numbered_without_a_gap_and_check_finds_nothing(gateway):
+    numbers = [r["seq"] for r in journal(gateway)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert journal(gateway, "--from", numbers[-1])[0]["seq"] == numbers[-1]
+    checked = gateway.command("journal", "check")
+    assert checked.returncode == 0
+    assert str(numbers[-1]) in checked.stdout
+
+
+def test_the_access_log_has_a_line_a_call_with_the_same_fields(gateway):
+    key = gateway.new_key("in the access log")
+    ids = [call(gateway, key, stream=i == 1).header("x-request-id") for i in range(3)]
+    path = gateway.data / "access.log"
+
+    def lines():
+        found = [json.loads(line) for line in path.read_text().splitlines()]
+        mine = {line["call"]: line for line in found if line["key"] == key["id"]}
+        return mine if len(mine) == 3 else None
+    mine = until(lines, 5 * SLOWER)
+    ends = {r["call"]: r for r in journal(gateway) if r["kind"] == "completion"}
+    for call_id in ids:
+        shared = set(mine[call_id]) & set(ends[call_id])
+        assert {"call", "key", "model", "upstream", "status", "tokens_in", "tokens_out", "bytes_in", "bytes_out"} <= shared
+        for name in shared - {"seq", "schema"}:
+            assert mine[call_id][name] == ends[call_id][name], name
+    assert path.stat().st_mode & 0o007 == 0
+
+
+def test_usage_works_without_a_running_gateway(make_gateway, sim):
+    gateway = make_gateway({"upstreams": {"u": {"url": sim.base}}, "models": {"one": {"upstream": "u"}}})
+    key = gateway.new_key("k")
+    for _ in range(5):
+        call(gateway, key)
+    gateway.stop()
+    [row] = usage(gateway)
+    assert row["calls"] == 5
+    gateway.start()
+    call(gateway, key)
+    [row] = rows_of(gateway, key, 6)
+    assert row["calls"] == 6
