@@ -28,7 +28,6 @@
 
 #define LISTENERS_MAX 4
 #define FULL_WAIT_MS  250
-#define HURRY_AT      64 /* as in journal_slots.c: so many wait, so no doze */
 #define RESERVE_NAME  "reserve"
 #define RESERVE_BYTES (1024 * 1024)
 
@@ -136,7 +135,7 @@ static bool is_urgent(const struct journal *j)
     for (size_t i = 0; i < j->lane_count; i++) {
         const struct journal_lane *lane = &j->lanes[i];
         uint64_t waiting = atomic_load(&lane->published) - j->writer.commit.lane[i].ticket;
-        urgent |= waiting >= HURRY_AT || (waiting > 0 && atomic_load(&lane->wanted) != 0);
+        urgent |= waiting >= lane->hurry_at || (waiting > 0 && atomic_load(&lane->wanted) != 0);
     }
     return urgent;
 }

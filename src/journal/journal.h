@@ -4,7 +4,7 @@
  *
  * Workers publish records in lanes (journal_slots.h). The journal thread takes what is ready from
  * all of them, writes it as one group to the newest segment, waits for the disk, tells who listens,
- * and frees the slots. A group closes after `commit_interval_ms`, or sooner when 64 records of a
+ * and frees the slots. A group closes after `commit_interval_ms`, or sooner when 512 records of a
  * lane wait or a worker waits for one (journal_await()).
  *
  * Opening leaves a journal without open ends: a torn last group is cut off and recorded, slots that

@@ -61,6 +61,7 @@ struct journal_lane {
     struct journal_slot *slots;     /* in the same mapping */
     struct journal_bell *bell;
     uint32_t count, mask; /* slots; size of `ring`, less one */
+    uint32_t hurry_at;    /* so many wait for the thread, so it does not doze; a power of two */
     uint32_t *ring;       /* published slots by ticket: filled by the worker, read by the thread */
     uint32_t *next;       /* links of `returned`, by slot */
 

@@ -22,7 +22,9 @@
 #include "crypto/random.h"
 #include "journal/journal_internal.h"
 
-#define HURRY_AT 64 /* records of a lane that wait while the thread dozes */
+/* Each commit costs about 0.2 ms of CPU whatever its size: few and large ones are cheap. A lane of
+ * few slots cannot wait for so many. */
+#define HURRY_MOST 512
 
 void journal_ring(struct journal_bell *bell, bool hurry)
 {
@@ -98,8 +100,9 @@ uint64_t journal_publish(struct journal_lane *lane, struct journal_slot *slot)
     atomic_store_explicit(&slot->state, JOURNAL_READY, memory_order_release);
     lane->ring[ticket & lane->mask] = (uint32_t)(slot - lane->slots);
     atomic_store(&lane->published, ticket);
-    bool many = ticket % HURRY_AT == 0 &&
-                ticket - atomic_load_explicit(&lane->collected, memory_order_relaxed) >= HURRY_AT;
+    bool many =
+        ticket % lane->hurry_at == 0 &&
+        ticket - atomic_load_explicit(&lane->collected, memory_order_relaxed) >= lane->hurry_at;
     journal_ring(lane->bell, many);
     return ticket;
 }
@@ -260,6 +263,10 @@ enum err journal_lane_open(int folder_fd, const char *name, size_t slots, struct
     memset(out, 0, sizeof(*out));
     out->bell = bell;
     out->count = (uint32_t)slots;
+    out->hurry_at = HURRY_MOST;
+    while (out->hurry_at > 1 && out->hurry_at > slots / 4) {
+        out->hurry_at /= 2;
+    }
     e = make_lists(out);
     if (e == ERR_OK) {
         e = map_file(out, fd, bytes);
