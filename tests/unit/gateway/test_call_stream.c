@@ -290,6 +290,22 @@ static void large_events_and_long_streams_pass(void **state)
     buf_fini(&out);
 }
 
+static void a_name_that_a_pattern_matched_outlives_the_body(void **state)
+{
+    (void)state;
+    world_open(&w);
+    w.scripts[0].body = STOP("other") DONE;
+    world_chat(&w, "{'model':'any/x','messages':[{}],'stream':true}");
+    server_answers(&w, 0);
+    assert_int_equal(memory_taken(), 0); /* the body is gone */
+    server_sends(&w, ALL_OF_IT);
+    expect_end("a pattern", &w, FINISHED, ERR_OK, JOURNAL_OUTCOME_OK);
+    world_expect("a pattern", world_reply(&w), STOP("any/x") DONE);
+    assert_string_equal(w.completion.model, "any/x");
+    assert_string_equal(w.completion.upstream_model, "any/x");
+    world_close(&w);
+}
+
 static void a_server_that_does_not_stream_is_read_whole(void **state)
 {
     (void)state;
@@ -314,6 +330,7 @@ int main(void)
         cmocka_unit_test(a_slow_client_stops_the_reading_of_the_model_server),
         cmocka_unit_test(a_call_waiting_for_a_slow_client_can_still_end),
         cmocka_unit_test(large_events_and_long_streams_pass),
+        cmocka_unit_test(a_name_that_a_pattern_matched_outlives_the_body),
         cmocka_unit_test(a_server_that_does_not_stream_is_read_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
