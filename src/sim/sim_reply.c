@@ -381,7 +381,7 @@ void sim_event_write(const struct sim_question *q, const struct sim_plan *plan, 
                      struct buf *out)
 {
     bool at = (int64_t)n == plan->at;
-    if (plan->fault == SIM_BAD_SSE && at) {
+    if (plan->fault == SIM_BAD_SSE && (int64_t)n >= plan->at) {
         buf_put_text(out, "<html>this is no event stream</html>\r\n\r\n\r\n");
         return;
     }
