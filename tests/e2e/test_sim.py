@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`atlas sim`: what it can be asked, and what it says that it saw."""
+import json
+import time
+
+import httpx
+import pytest
+
+from harness.processes import PLAIN, get
+from harness.raw import Raw, content, events
+from harness.waiting import until
+
+HI = [{"role": "user", "content": "hi"}]
+
+
+def port(sim):
+    return int(sim.url.rsplit(":", 1)[1])
+
+
+def ask(server, path="/v1/chat/completions", headers=None, **body):
+    return httpx.post(server.url + path, json={"model": "x", "messages": HI, **body}, headers=headers or {}, verify=PLAIN, timeout=10)
+
+
+def test_it_answers_in_openais_shape(sim):
+    got = ask(sim, sim={"tokens": 3})
+    assert got.json()["choices"][0]["message"]["content"] == "The quick falcon "
+    assert got.json()["usage"]["completion_tokens"] == 3
+    assert ask(sim, "/v1/completions", prompt="x").json()["object"] == "text_completion"
+    assert len(ask(sim, "/v1/embeddings", input=["a", "b"], sim={"dimensions": 5}).json()["data"][1]["embedding"]) == 5
+    assert get(sim.base + "/models").json()["data"][0]["object"] == "model"
+
+
+def test_headers_and_members_set_the_same_plan(sim):
+    assert ask(sim, headers={"X-Sim-Tokens": "2"}).json()["usage"]["completion_tokens"] == 2
+    assert ask(sim, sim={"tokens": 2}).json()["usage"]["completion_tokens"] == 2
+    assert "usage" not in ask(sim, headers={"X-Sim-Usage": "off"}).json()
+
+
+def test_a_stream_has_role_pieces_finish_usage_and_done(sim):
+    got = events(ask(sim, stream=True, stream_options={"include_usage": True}, sim={"tokens": 4}).text)
+    assert got[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert content(got) == "The quick falcon crosses "
+    assert got[-3]["choices"][0]["finish_reason"] == "stop"
+    assert got[-2]["usage"]["completion_tokens"] == 4
+    assert got[-1] == "[DONE]"
+
+
+def test_tools_are_called_once_and_their_result_is_answered(sim):
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
+    got = ask(sim, tools=tools).json()["choices"][0]
+    assert got["finish_reason"] == "tool_calls"
+    assert got["message"]["tool_calls"][0]["function"]["name"] == "weather"
+    got = ask(sim, tools=tools, messages=[*HI, got["message"], {"role": "tool", "tool_call_id": "call_sim", "content": "40"}])
+    assert got.json()["choices"][0]["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("fault,stream,seen", [
+    ("refuse", False, "cut"), ("reset", False, "cut"), ("close", False, "cut"), ("half_chunk", False, "cut"),
+    ("half_chunk", True, "cut"), ("bad_head", False, "cut"), ("bad_json", False, "bad json"), ("bad_json", True, "bad json"),
+    ("bad_sse", True, "no done"), ("no_done", True, "no done"), ("no_finish", True, "no finish"),
+    ("error_event", True, "error"), ("status", False, 418), ("status", True, 418),
+])
+def test_every_fault_is_done(sim, fault, stream, seen):
+    try:
+        got = ask(sim, stream=stream, sim={"fault": fault, "status": 418, "at": 1})
+    except httpx.TransportError:
+        assert seen == "cut"
+        return
+    if isinstance(seen, int):
+        assert got.status_code == seen
+        assert got.json()["error"]["message"]
+        return
+    assert got.status_code == 200
+    if seen == "bad json":
+        with pytest.raises(ValueError):
+            events(got.text) if stream else json.loads(got.text)
+    elif seen == "no done":
+        assert "[DONE]" not in got.text
+        assert ("html" in got.text) == (fault == "bad_sse")
+    elif seen == "no finish":
+        assert '"stop"' not in got.text
+    else:
+        assert any("error" in event for event in events(got.text) if event != "[DONE]")
+
+
+def test_a_fault_can_be_set_for_all_answers_at_start(make_sim):
+    made = make_sim("--fault", "status", "--status", "503", "--retry-after", "7")
+    got = ask(made)
+    assert (got.status_code, got.headers["retry-after"]) == (503, "7")
+
+
+def test_latency_and_speed_are_kept(make_sim):
+    made = make_sim("--first-token-ms", "200", "--tokens-per-second", "100", "--tokens", "30")
+    begun = time.monotonic()
+    ask(made, stream=True)
+    assert 0.45 < time.monotonic() - begun < 5
+
+
+def test_it_counts_what_it_saw(sim):
+    before = sim.counters()
+    ask(sim, headers={"X-Request-Id": "one"})
+    ask(sim, headers={"X-Request-Id": "one"})
+    with Raw(port(sim)) as raw:
+        raw.request("POST", "/v1/chat/completions", {"model": "x", "stream": True, "messages": HI,
+                                                     "sim": {"fault": "endless", "tokens_per_second": 5}},
+                    headers=[("X-Request-Id", "left")])
+        raw.read_head()
+        assert sim.counters()["running"] == 1
+    until(lambda: sim.counters()["aborted"] == before["aborted"] + 1)
+    after = sim.counters()
+    assert after["calls"] - before["calls"] == 3
+    assert after["finished"] - before["finished"] == 2
+    assert sim.calls()["one"] == (2, 2, 0)
+    assert sim.calls()["left"] == (1, 0, 1)
+
+
+def test_its_metrics_have_vllms_names(sim):
+    page = get(sim.url + "/metrics").text
+    for name in ("vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:prompt_tokens_total",
+                 "vllm:generation_tokens_total"):
+        assert name in page
