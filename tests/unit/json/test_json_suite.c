@@ -60,17 +60,34 @@ static bool read_head(FILE *suite, char *line, int size, uint64_t *len)
     return true;
 }
 
+/* What json_suite.py prints; opened before cmocka runs, whose own word for a skipped test Meson
+ * takes for a failure. */
+static FILE *suite;
+
+/* False: the suite cannot be had here (the script has said why). */
+static bool open_suite(void)
+{
+    char command[4096];
+    const char *source = secure_getenv("ATLAS_SOURCE"); /* the tree's root, from meson.build */
+    CHECK(source != NULL);
+    (void)snprintf(command, sizeof(command), "/usr/bin/python3 '%s/tests/unit/json/json_suite.py'",
+                   source);
+    suite = popen(command, "r");
+    CHECK(suite != NULL);
+    int first = fgetc(suite);
+    if (first != EOF) {
+        return ungetc(first, suite) == first;
+    }
+    int status = pclose(suite);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 77);
+    return false;
+}
+
 static void every_case_of_the_suite_is_judged_rightly(void **state)
 {
     (void)state;
-    char name[200], command[4096];
+    char name[200];
     uint64_t len, cases = 0;
-    const char *source = secure_getenv("ATLAS_SOURCE");
-    assert_non_null(source); /* the tree's root, from meson.build */
-    (void)snprintf(command, sizeof(command), "/usr/bin/python3 '%s/tests/unit/json/json_suite.py'",
-                   source);
-    FILE *suite = popen(command, "r");
-    assert_non_null(suite);
     while (read_head(suite, name, sizeof(name), &len)) {
         uint8_t *text = memory_raw(len + 1);
         assert_non_null(text);
@@ -79,11 +96,7 @@ static void every_case_of_the_suite_is_judged_rightly(void **state)
         memory_free(text);
         cases++;
     }
-    int status = pclose(suite);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-        skip();
-    }
-    assert_int_equal(status, 0);
+    assert_int_equal(pclose(suite), 0);
     assert_true(cases >= CASES_LEAST);
 }
 
@@ -92,5 +105,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_case_of_the_suite_is_judged_rightly),
     };
+    if (!open_suite()) {
+        puts("1..0 # SKIP the suite cannot be had");
+        return 0;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
