@@ -37,6 +37,20 @@ static void on_no_wait(uv_idle_t *handle)
     (void)handle; /* its being there is all */
 }
 
+/* The front of what this turn runs. It counts as queued until here: a task posted again meanwhile
+ * is about to run anyway, and must not be linked twice. */
+static struct net_task *take_posted(struct net_loop *loop, struct list *now)
+{
+    CHECK(pthread_mutex_lock(&loop->shared.lock) == 0);
+    struct list *link = list_pop_front(now);
+    struct net_task *task = link == NULL ? NULL : LIST_OF(link, struct net_task, link);
+    if (task != NULL) {
+        task->queued = false;
+    }
+    CHECK(pthread_mutex_unlock(&loop->shared.lock) == 0);
+    return task;
+}
+
 static void on_wake(uv_async_t *handle)
 {
     struct net_loop *loop = handle->data;
@@ -45,13 +59,12 @@ static void on_wake(uv_async_t *handle)
     CHECK(pthread_mutex_lock(&loop->shared.lock) == 0);
     struct list *link;
     while ((link = list_pop_front(&loop->shared.posted)) != NULL) {
-        LIST_OF(link, struct net_task, link)->queued = false;
         list_push_back(&now, link);
     }
     bool stopping = loop->shared.stopping;
     CHECK(pthread_mutex_unlock(&loop->shared.lock) == 0);
-    while ((link = list_pop_front(&now)) != NULL) {
-        struct net_task *task = LIST_OF(link, struct net_task, link);
+    struct net_task *task;
+    while ((task = take_posted(loop, &now)) != NULL) {
         task->run(task);
     }
     if (stopping) {

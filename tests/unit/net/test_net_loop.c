@@ -14,6 +14,7 @@ struct job {
     int runs;
     int again; /* how often it queues itself once more */
     struct job *undefers;
+    struct job *posts;
 };
 
 static void on_job(struct net_task *task)
@@ -22,6 +23,9 @@ static void on_job(struct net_task *task)
     j->runs++;
     if (j->undefers != NULL) {
         net_loop_undefer(&j->undefers->task);
+    }
+    if (j->posts != NULL) {
+        net_loop_post(j->loop, &j->posts->task);
     }
     if (j->again > 0) {
         j->again--;
@@ -53,6 +57,26 @@ static void what_is_deferred_runs_once_at_the_end_of_the_turn(void **state)
     assert_int_equal(jobs[0].runs, 1);
     assert_int_equal(jobs[1].runs, 1);
     assert_int_equal(jobs[2].runs, 0);
+    net_loop_close(&loop);
+}
+
+static void a_task_posted_again_before_its_turn_runs_once_and_keeps_those_behind_it(void **state)
+{
+    (void)state;
+    struct net_loop *loop = turn_open();
+    struct job jobs[3];
+    for (size_t i = 0; i < ROWS(jobs); i++) {
+        job_init(&jobs[i], loop);
+        net_loop_post(loop, &jobs[i].task);
+    }
+    jobs[0].posts = &jobs[1]; /* which waits for its turn already */
+    turn_settle(loop);
+    assert_int_equal(jobs[0].runs, 1);
+    assert_int_equal(jobs[1].runs, 1);
+    assert_int_equal(jobs[2].runs, 1);
+    net_loop_post(loop, &jobs[1].task); /* and may be posted anew */
+    turn_settle(loop);
+    assert_int_equal(jobs[1].runs, 2);
     net_loop_close(&loop);
 }
 
@@ -144,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_deferred_runs_once_at_the_end_of_the_turn),
+        cmocka_unit_test(a_task_posted_again_before_its_turn_runs_once_and_keeps_those_behind_it),
         cmocka_unit_test(a_task_that_defers_itself_does_not_hold_the_loop),
         cmocka_unit_test(every_post_of_every_thread_runs_once_on_the_loops),
         cmocka_unit_test(a_loop_that_waits_can_be_stopped_from_another_thread),
