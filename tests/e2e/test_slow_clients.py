@@ -52,8 +52,8 @@ def test_normal_calls_complete_beside_2000_clients_that_stop_reading(gateway, si
                     assert got.body.endswith(b"data: [DONE]\n\n")
                 if i % 30 == 0:
                     most = max(most, gateway.metrics()["atlas_buffered_bytes"])
+        until(lambda: gateway.metrics()["atlas_calls_open"] == SLOW)  # the last reply is read before its call is counted
         now = gateway.metrics()
-        assert now["atlas_calls_open"] == SLOW
         assert most <= SLOW * 2 * OUTPUT_MAX
         assert most <= BUFFERED_MAX
         if not SANITIZED:
