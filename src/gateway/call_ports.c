@@ -33,6 +33,7 @@ static const struct call_ports real = {
             .first_byte = attempt_first_byte,
             .peer = attempt_peer,
             .close = attempt_close,
+            .finish = attempt_finish,
         },
     .keys =
         {

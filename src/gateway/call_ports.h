@@ -54,6 +54,7 @@ struct call_ports {
         mono_us (*first_byte)(const struct attempt *a);
         const char *(*peer)(const struct attempt *a);
         void (*close)(struct attempt **a);
+        void (*finish)(struct attempt **a);
     } attempt;
 
     struct {

@@ -183,7 +183,11 @@ enum call_state call_step_settle(struct call *call)
     }
     record(call);
     count(call);
-    call->shared->ports->attempt.close(&call->attempt);
+    if (call->reply_done && call->error == ERR_OK) {
+        call->shared->ports->attempt.finish(&call->attempt);
+    } else {
+        call->shared->ports->attempt.close(&call->attempt);
+    }
     call_release_body(call);
     tell_client(call);
     return CALL_DONE;

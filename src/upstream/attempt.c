@@ -17,6 +17,7 @@
 #endif
 
 #define RETIRE_LOOK_MS 50
+#define FINAL_CHUNK_MS 1000
 
 static void on_task(struct net_task *task)
 {
@@ -195,6 +196,35 @@ void attempt_close(struct attempt **attempt)
     struct upstream_pool *pool = a->site->pool;
     leave(a);
     attempt_free(pool, a);
+}
+
+/* Nothing but the end is welcome. Ends the attempt, if it is not to wait. */
+static void on_final_chunk(void *ctx)
+{
+    struct attempt *a = ctx;
+    uint8_t byte;
+    size_t got;
+    if (attempt_pull(a, &byte, sizeof(byte), &got) != ATTEMPT_LATER) {
+        attempt_close(&a);
+    }
+}
+
+void attempt_finish(struct attempt **attempt)
+{
+    struct attempt *a = *attempt;
+    if (a == NULL || a->step != STEP_BODY || !a->may_keep ||
+        a->response.body.kind != HTTP_BODY_CHUNKED) {
+        attempt_close(attempt);
+        return;
+    }
+    *attempt = NULL;
+    net_loop_undefer(&a->task);
+    a->must_tell = false;
+    a->on_event = on_final_chunk;
+    a->ctx = a;
+    a->total_at = clock_after_ms(clock_mono(), FINAL_CHUNK_MS);
+    list_push_back(&a->site->pool->ending, &a->link);
+    on_final_chunk(a);
 }
 
 enum err attempt_error(const struct attempt *a)

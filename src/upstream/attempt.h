@@ -92,4 +92,8 @@ bool attempt_has_sent(const struct attempt *a);
 /* Ends `*a` and sets it to NULL; nothing if it is NULL. */
 void attempt_close(struct attempt **a);
 
+/* Ends it likewise when the caller has all that it wants of the body. If no more than the final
+ * chunk is due, which servers send apart, that is waited for here and the connection kept. */
+void attempt_finish(struct attempt **a);
+
 #endif

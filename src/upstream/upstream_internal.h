@@ -38,6 +38,7 @@ struct upstream_pool {
     struct net_loop *loop;
     struct list sites;  /* the one used last first */
     struct list unused; /* attempts that may be used again */
+    struct list ending; /* attempts that nobody holds: they wait for a final chunk */
     struct net_timer tick;
     int waiting_count, unused_count;
 };
@@ -96,7 +97,7 @@ struct attempt {
     uint32_t magic;
     struct net_timer timer; /* these three stay from one use to the next */
     struct net_task task;
-    struct list link; /* in site->waiting, site->resolving or pool->unused */
+    struct list link; /* in site->waiting, site->resolving, pool->unused, pool->ending */
 
     uint8_t step;       /* enum attempt_step; only attempt_enter() sets it */
     bool fresh;         /* of the request */

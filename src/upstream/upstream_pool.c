@@ -30,6 +30,7 @@ enum err upstream_pool_open(struct net_loop *loop, struct upstream_pool **out)
     pool->loop = loop;
     list_init(&pool->sites);
     list_init(&pool->unused);
+    list_init(&pool->ending);
     net_timer_init(&pool->tick, loop, on_tick);
     enum err e = net_timer_set(&pool->tick, clock_after_ms(clock_mono(), REST_MS));
     if (e != ERR_OK) {
@@ -71,6 +72,10 @@ void upstream_pool_close(struct upstream_pool **pool)
         return;
     }
     *pool = NULL;
+    while (!list_is_empty(&p->ending)) {
+        struct attempt *a = LIST_OF(p->ending.next, struct attempt, link);
+        attempt_close(&a);
+    }
     while (!list_is_empty(&p->sites)) {
         upstream_site_free(LIST_OF(p->sites.next, struct upstream_site, link));
     }

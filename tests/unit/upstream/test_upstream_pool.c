@@ -378,6 +378,64 @@ static void a_retired_deployment_loses_its_connections(void **state)
     scene_close(&scene);
 }
 
+#define ALL_BUT_THE_END "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n"
+
+static void a_final_chunk_that_comes_late_is_waited_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why, *then;
+        int64_t kept; /* connections */
+    } rows[] = {
+        {"it comes", "0\r\n\r\n", 1},
+        {"with a trailer", "0\r\nX: 1\r\n\r\n", 1},
+        {"more of the body comes", "1\r\nx\r\n0\r\n\r\n", 0},
+        {"surplus comes", "0\r\n\r\nx", 0},
+        {"what is no chunk comes", "zz\r\n", 0},
+    };
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        const struct act script[] = {
+            REQUEST, SAY(ALL_BUT_THE_END), PAUSE(20), {ACT_SAY, rows[r].then, 0, 0}, STAY};
+        const struct act *scripts[] = {script};
+        struct scene scene;
+        scene_open(&scene, scripts, 1);
+        scene_ready(&scene);
+        start(&scene, 0, false);
+        while (callers[0].len < 2) {
+            run_turns(&scene, 2);
+        }
+        attempt_finish(&callers[0].attempt);
+        assert_null(callers[0].attempt);
+        assert_int_equal(connections(&scene), 1); /* held, by nobody */
+        assert_int_equal(net_timer_set_ms(&scene.guard, PATIENCE_MS), ERR_OK);
+        while (!scene.late && scene.server.connections[0].act->kind != ACT_STAY) {
+            run_turns(&scene, 2);
+        }
+        run_turns(&scene, 8);
+        assert_false(scene.late);
+        if (connections(&scene) != rows[r].kept || scene.server.open != rows[r].kept) {
+            fail_msg("%s: %lld connections", rows[r].why, (long long)connections(&scene));
+        }
+        scene_close(&scene);
+    }
+}
+
+static void a_final_chunk_that_is_still_due_does_not_outlive_the_pool(void **state)
+{
+    (void)state;
+    static const struct act script[] = {REQUEST, SAY(ALL_BUT_THE_END), STAY};
+    const struct act *scripts[] = {script};
+    struct scene scene;
+    scene_open(&scene, scripts, 1);
+    scene_ready(&scene);
+    start(&scene, 0, false);
+    while (callers[0].len < 2) {
+        run_turns(&scene, 2);
+    }
+    attempt_finish(&callers[0].attempt);
+    scene_close(&scene);
+}
+
 static void what_is_cancelled_is_closed_at_once(void **state)
 {
     (void)state;
@@ -418,6 +476,8 @@ int main(void)
         cmocka_unit_test(no_worker_keeps_all_connections_from_another),
         cmocka_unit_test(surplus_behind_a_full_read_is_seen),
         cmocka_unit_test(a_retired_deployment_loses_its_connections),
+        cmocka_unit_test(a_final_chunk_that_comes_late_is_waited_for),
+        cmocka_unit_test(a_final_chunk_that_is_still_due_does_not_outlive_the_pool),
         cmocka_unit_test(what_is_cancelled_is_closed_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
