@@ -37,6 +37,41 @@ def test_calls_share_a_connection(gateway, upstream):
     assert upstream.connections == 1
 
 
+def ends_late(wait):
+    """A script: a stream whose final chunk comes apart, if at all."""
+    def script(connection, request):
+        stream(chunk({}, "stop"), b"data: [DONE]\n\n", cut=True)(connection, request)
+        return wait(connection)
+    return script
+
+
+def test_a_stream_whose_final_chunk_comes_late_gives_its_connection_back(gateway, upstream):
+    go_on = threading.Event()
+    upstream.script(ends_late(lambda connection: go_on.wait(10) and connection.send("0\r\n\r\n")))
+    assert gateway.chat("u", stream=True).text.endswith("data: [DONE]\n\n")
+    assert gateway.chat("u").status_code == 200  # on another: that one is not ready
+    assert upstream.connections == 2
+    go_on.set()
+
+    def both_are_idle():
+        with Raw(gateway.port, gateway.key) as one, Raw(gateway.port, gateway.key) as two:
+            for raw in (one, two):
+                raw.request("POST", "/v1/chat/completions", {"model": "u", "messages": HI})
+            assert [one.read_reply().status, two.read_reply().status] == [200, 200]
+        return True
+    both_are_idle()
+    assert upstream.connections == 2
+
+
+def test_one_whose_final_chunk_does_not_come_is_closed(gateway, upstream):
+    gone = []
+    upstream.script(ends_late(lambda connection: gone.append(connection.wait_gone()) or CLOSE))
+    assert gateway.chat("u", stream=True).text.endswith("data: [DONE]\n\n")
+    assert gateway.chat("u").status_code == 200
+    assert upstream.connections == 2
+    assert until(lambda: gone, 3 * SLOWER) == [True]
+
+
 def test_errors_of_the_model_server_keep_the_connection(gateway, upstream):
     gateway.announce("call_failed")
     for status in (400, 500, 503):

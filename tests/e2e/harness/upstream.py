@@ -112,7 +112,9 @@ def stream(*events, end=True, head="", cut=False):
             connection.send(b"%x\r\n%s\r\n" % (len(piece), piece))
         if cut:
             return CLOSE
-        connection.send((b"e\r\ndata: [DONE]\n\n\r\n" if end else b"") + b"0\r\n\r\n")
+        if end:
+            connection.send(b"e\r\ndata: [DONE]\n\n\r\n")
+        connection.send(b"0\r\n\r\n")  # servers do send it apart
         return None
     return script
 
