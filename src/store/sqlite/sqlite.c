@@ -85,7 +85,7 @@ enum err store_sqlite_number(struct sqlite_store *q, const char *sql, int64_t *o
     return e;
 }
 
-enum err store_sqlite_use(struct sqlite_store *q, enum sqlite_statement which, sqlite3_stmt **out)
+static enum err prepare(struct sqlite_store *q, enum sqlite_statement which, sqlite3_stmt **out)
 {
     if (q->statement[which] == NULL) {
         int code = sqlite3_prepare_v3(q->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT,
@@ -96,6 +96,28 @@ enum err store_sqlite_use(struct sqlite_store *q, enum sqlite_statement which, s
     }
     *out = q->statement[which];
     return ERR_OK;
+}
+
+/* Runs one of BEGIN, COMMIT and ROLLBACK. */
+static enum err run_kept(struct sqlite_store *q, enum sqlite_statement which)
+{
+    sqlite3_stmt *st = NULL;
+    enum err e = prepare(q, which, &st);
+    return e == ERR_OK ? store_sqlite_step(q, st) : e;
+}
+
+/* Undoes what a batch has done, unless SQLite has by itself. */
+static enum err undo(struct sqlite_store *q)
+{
+    enum err e = sqlite3_get_autocommit(q->db) != 0 ? ERR_OK : run_kept(q, SQL_ROLLBACK);
+    q->undo = e != ERR_OK;
+    return e;
+}
+
+enum err store_sqlite_use(struct sqlite_store *q, enum sqlite_statement which, sqlite3_stmt **out)
+{
+    enum err e = q->undo ? undo(q) : ERR_OK;
+    return e == ERR_OK ? prepare(q, which, out) : e;
 }
 
 enum err store_sqlite_done(struct sqlite_store *q, sqlite3_stmt *st, int code)
@@ -198,33 +220,22 @@ static enum err sqlite_open(const struct store_settings *settings, struct store 
     return ERR_OK;
 }
 
-static enum err run_kept(struct sqlite_store *q, enum sqlite_statement which)
-{
-    sqlite3_stmt *st = NULL;
-    enum err e = store_sqlite_use(q, which, &st);
-    return e == ERR_OK ? store_sqlite_step(q, st) : e;
-}
-
 static enum err sqlite_begin(struct store *s, enum store_sync sync)
 {
     struct sqlite_store *q = store_sqlite_of(s);
-    if (q->sync != sync) {
-        enum err e = store_sqlite_run(q, sync == STORE_SYNC_NOW ? "PRAGMA synchronous = FULL"
-                                                                : "PRAGMA synchronous = NORMAL");
-        if (e != ERR_OK) {
-            return e;
-        }
-        q->sync = sync;
+    enum err e = q->undo ? undo(q) : ERR_OK;
+    if (e == ERR_OK && q->sync != sync) {
+        e = store_sqlite_run(q, sync == STORE_SYNC_NOW ? "PRAGMA synchronous = FULL"
+                                                       : "PRAGMA synchronous = NORMAL");
+        q->sync = e == ERR_OK ? sync : q->sync;
     }
-    return run_kept(q, SQL_BEGIN);
+    return e == ERR_OK ? run_kept(q, SQL_BEGIN) : e;
 }
 
 static void sqlite_rollback(struct store *s)
 {
-    struct sqlite_store *q = store_sqlite_of(s);
-    if (sqlite3_get_autocommit(q->db) == 0) { /* some failures have rolled back by themselves */
-        (void)run_kept(q, SQL_ROLLBACK);      /* what it cannot undo now, the next opening undoes */
-    }
+    enum err e = undo(store_sqlite_of(s));
+    (void)e; /* what cannot be undone now is before the next statement */
 }
 
 static enum err sqlite_commit(struct store *s)

@@ -27,6 +27,7 @@ struct sqlite_store {
     sqlite3 *db;
     sqlite3_stmt *statement[SQL_COUNT];
     enum store_sync sync; /* what the database is set to */
+    bool undo;            /* a rollback failed: it comes before anything else */
     struct {
         uint8_t id[STORE_KEY_ID_CHARS];
         char text[3][STORE_TEXT_MAX];
@@ -47,7 +48,8 @@ MUST_USE enum err store_sqlite_run(struct sqlite_store *q, const char *sql);
 /* Runs a statement and reads the number in its first row's first column; 0 if there is no row. */
 MUST_USE enum err store_sqlite_number(struct sqlite_store *q, const char *sql, int64_t *out);
 
-/* The statement, ready for binding. */
+/* The statement, ready for binding. What a failed batch has left is undone first, so that no
+ * statement ever sees it. */
 MUST_USE enum err store_sqlite_use(struct sqlite_store *q, enum sqlite_statement which,
                                    sqlite3_stmt **out);
 
