@@ -48,6 +48,7 @@ static const struct call_ports real = {
             .publish = journal_publish,
             .give_back = journal_give_back,
             .await = journal_await,
+            .trouble = journal_trouble,
         },
 };
 

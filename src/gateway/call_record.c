@@ -116,6 +116,10 @@ enum call_state call_step_record(struct call *call)
     }
     if (call->match.model->is_abroad &&
         !shared->ports->journal.await(shared->lane, call->intent_ticket)) {
+        enum err trouble = shared->ports->journal.trouble(shared->lane);
+        if (trouble != ERR_OK) { /* it would wait for as long as the disk is full */
+            return call_fail(call, trouble);
+        }
         list_push_back(&call->shared->undurable, &call->undurable);
         return CALL_RECORD;
     }

@@ -169,10 +169,25 @@ static void wake_settlers(struct journal *j)
     CHECK(pthread_mutex_unlock(&j->lock) == 0);
 }
 
+/* Nothing becomes durable for now, or ever: who waits for it must hear of it. */
+static void wake_waiters(struct journal *j)
+{
+    for (size_t i = 0; i < j->lane_count; i++) {
+        struct journal_lane *lane = &j->lanes[i];
+        if (lane->on_durable != NULL) {
+            lane->on_durable(lane->on_durable_ctx);
+        }
+    }
+}
+
 static void set_trouble(struct journal *j, enum err trouble)
 {
-    if (atomic_exchange(&j->bell.trouble, (uint32_t)trouble) != (uint32_t)trouble) {
-        wake_settlers(j);
+    if (atomic_exchange(&j->bell.trouble, (uint32_t)trouble) == (uint32_t)trouble) {
+        return;
+    }
+    wake_settlers(j);
+    if (trouble != ERR_OK) {
+        wake_waiters(j);
     }
 }
 
@@ -215,17 +230,6 @@ static void end_group(struct journal *j)
     wake_settlers(j);
 }
 
-/* Nothing will be durable any more: who waits must hear it. */
-static void stop_for_good(struct journal *j)
-{
-    for (size_t i = 0; i < j->lane_count; i++) {
-        struct journal_lane *lane = &j->lanes[i];
-        if (lane->on_durable != NULL) {
-            lane->on_durable(lane->on_durable_ctx);
-        }
-    }
-}
-
 static void *run(void *ctx)
 {
     struct journal *j = ctx;
@@ -236,7 +240,6 @@ static void *run(void *ctx)
         bool more = collect(j);
         if (j->writer.commit.records > 0) {
             if (write_group(j) != ERR_OK) {
-                stop_for_good(j);
                 return NULL;
             }
             end_group(j);

@@ -57,7 +57,8 @@ struct journal_listener {
     void *ctx;
 };
 
-/* Told that a ticket which journal_await() asked for is durable, or that the journal stopped. */
+/* Told that a ticket which journal_await() asked for is durable, or that the journal is in trouble.
+ */
 typedef void journal_on_durable(void *ctx);
 
 /*

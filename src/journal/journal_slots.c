@@ -52,9 +52,14 @@ static void take_returned(struct journal_lane *lane)
     }
 }
 
+enum err journal_trouble(const struct journal_lane *lane)
+{
+    return (enum err)atomic_load_explicit(&lane->bell->trouble, memory_order_relaxed);
+}
+
 enum err journal_take(struct journal_lane *lane, struct journal_slot **out)
 {
-    enum err trouble = (enum err)atomic_load_explicit(&lane->bell->trouble, memory_order_relaxed);
+    enum err trouble = journal_trouble(lane);
     if (UNLIKELY(trouble != ERR_OK)) {
         return trouble;
     }

@@ -63,10 +63,13 @@ bool journal_is_durable(const struct journal_lane *lane, uint64_t ticket);
 
 /*
  * Asks whether `ticket` is durable, and hurries the commit if it is not. False: the lane's callback
- * (journal_on_commit()) follows when more of the lane is durable, or the journal has stopped: ask
- * again then.
+ * (journal_on_commit()) follows when more of the lane is durable, or the journal is in trouble:
+ * ask again then, and journal_trouble().
  */
 MUST_USE bool journal_await(struct journal_lane *lane, uint64_t ticket);
+
+/* Why nothing becomes durable at present: ERR_DISK_FULL or ERR_DISK; ERR_OK if all is well. */
+MUST_USE enum err journal_trouble(const struct journal_lane *lane);
 
 /* Slots that can be taken now, at most; for a metric. */
 size_t journal_slots_free(const struct journal_lane *lane);

@@ -165,6 +165,15 @@ static void nothing_leaves_the_home_region_before_its_intent_is_on_the_disk(void
     world_close(&w);
 }
 
+static void a_call_does_not_wait_for_a_disk_that_is_full(void **state)
+{
+    (void)state;
+    go_to(IN_RECORD);
+    w.trouble = ERR_DISK_FULL;
+    call_wake_durable(&w.shared);
+    expect_stopped(IN_RECORD, ERR_DISK_FULL);
+}
+
 static void a_second_attempt_abroad_waits_for_its_own_intent(void **state)
 {
     (void)state;
@@ -222,6 +231,7 @@ int main(void)
         cmocka_unit_test(a_gateway_that_stops_ends_its_calls),
         cmocka_unit_test(a_call_may_end_while_the_gateway_drains),
         cmocka_unit_test(nothing_leaves_the_home_region_before_its_intent_is_on_the_disk),
+        cmocka_unit_test(a_call_does_not_wait_for_a_disk_that_is_full),
         cmocka_unit_test(a_second_attempt_abroad_waits_for_its_own_intent),
         cmocka_unit_test(what_a_dying_process_would_leave_is_true),
         cmocka_unit_test(a_new_policy_leaves_calls_with_theirs),

@@ -103,6 +103,7 @@ struct world {
     unsigned slots_max, slots_held;
     enum err journal_error; /* of take(), from the slot `slots_max` on */
     uint64_t ticket, durable;
+    enum err trouble; /* the journal's */
     unsigned intents, completions, arms, refused_starts;
     struct journal_record intent, completion;
 };
@@ -473,6 +474,12 @@ static inline bool slot_await(struct journal_lane *lane, uint64_t ticket)
 {
     (void)lane;
     return ticket <= world_now->durable;
+}
+
+static inline enum err slot_trouble(const struct journal_lane *lane)
+{
+    (void)lane;
+    return world_now->trouble;
 }
 
 #endif

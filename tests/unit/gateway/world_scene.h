@@ -57,7 +57,8 @@ static const struct call_ports world_ports = {
                 .arm = slot_arm,
                 .publish = slot_publish,
                 .give_back = slot_give_back,
-                .await = slot_await},
+                .await = slot_await,
+                .trouble = slot_trouble},
 };
 
 #define PRICE                       \
