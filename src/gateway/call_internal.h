@@ -125,7 +125,8 @@ MUST_USE enum err call_start_attempt(struct call *call);
 /* Fills the members of a record that intent and completion share. */
 void call_fill_record(const struct call *call, struct journal_record *r);
 
-/* The reply's header lines that every answer of a routed call has. In the call's arena. */
+/* The reply's header lines that every answer of a routed call has. In the call's arena; NULL where
+ * there is no memory. */
 struct span call_reply_fields(struct call *call, struct span more);
 
 /* Sends a JSON reply that was read whole, edited. */

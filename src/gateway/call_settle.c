@@ -104,20 +104,23 @@ static void record(struct call *call)
     write_completion(call);
 }
 
-/* The error as an event, for a client that has its 200 already. */
-static void put_error_event(struct call *call)
+/* The error as an event, for a client that has its 200 already. False: there is no memory for it.
+ */
+static bool put_error_event(struct call *call)
 {
     struct buf out;
     buf_init(&out, EVENT_BYTES_MAX);
     buf_put(&out, SPAN("data: "));
     enum err e = server_error_write(call->error, call->message, SPAN(""), &out);
     buf_put(&out, SPAN("\n\ndata: [DONE]\n\n"));
-    if (e == ERR_OK && !buf_failed(&out)) {
+    bool is_made = e == ERR_OK && !buf_failed(&out);
+    if (is_made) {
         struct span bytes = buf_span(&out);
         struct iovec piece = {(void *)(uintptr_t)bytes.at, bytes.len};
         call->shared->ports->client.put(call->client, &piece, 1);
     }
     buf_fini(&out);
+    return is_made;
 }
 
 static struct span retry_field(const struct call *call, char text[40])
@@ -142,9 +145,10 @@ static void tell_client(struct call *call)
     } else if (!call->head_put) {
         struct span fields = call_reply_fields(call, retry_field(call, retry));
         ports->client.refuse(client, call->error, call->message, call->param, fields);
-    } else {
-        put_error_event(call);
+    } else if (put_error_event(call)) {
         ports->client.finish(client);
+    } else {
+        ports->client.cancel(client); /* one that just ended would look whole */
     }
     call->client = NULL;
 }

@@ -33,7 +33,7 @@ struct span call_reply_fields(struct call *call, struct span more)
     }
     uint8_t *to = arena_alloc(&call->arena, len);
     if (to == NULL) {
-        return SPAN("");
+        return (struct span){NULL, 0};
     }
     size_t at = 0;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -77,12 +77,16 @@ enum call_state call_put_whole(struct call *call, struct span reply)
         arena_fini(&shared->turn);
         return call_fail(call, e == ERR_OK ? ERR_NO_MEMORY : e);
     }
+    struct span fields = call_reply_fields(call, SPAN(JSON_FIELDS));
+    if (fields.at == NULL) {
+        arena_fini(&shared->turn);
+        return call_fail(call, ERR_NO_MEMORY);
+    }
     if (!call->usage.is_known) {
         call_estimate_input(call);
     }
     call_release_body(call);
-    shared->ports->client.put_head(call->client, 200, call_reply_fields(call, SPAN(JSON_FIELDS)),
-                                   json_edits_total(&edits));
+    shared->ports->client.put_head(call->client, 200, fields, json_edits_total(&edits));
     call->head_put = true;
     call->client_bytes = json_edits_total(&edits);
     put_edited(call, &edits, pieces);
@@ -93,20 +97,28 @@ enum call_state call_put_whole(struct call *call, struct span reply)
 
 /* ---- events ---- */
 
-/* Sends what was gathered of this read. */
+/* Puts the head of a stream before the first event. */
+static bool put_stream_head(struct call *call)
+{
+    struct span fields = call_reply_fields(call, SPAN(STREAM_FIELDS));
+    if (fields.at == NULL) {
+        (void)call_fail(call, ERR_NO_MEMORY); /* the caller's caller leaves the state */
+        return false;
+    }
+    call->shared->ports->client.put_head(call->client, 200, fields, UINT64_MAX);
+    call->head_put = true;
+    return true;
+}
+
+/* Sends what was gathered of this read; a failure is in call->error. */
 static void flush(struct call *call)
 {
     const struct call_ports *ports = call->shared->ports;
     struct buf *out = &call->shared->out;
     struct span bytes = buf_span(out);
-    if (bytes.len == 0) {
+    if (bytes.len == 0 || (!call->head_put && !put_stream_head(call))) {
         buf_clear(out); /* of a failure, too: other calls use it next */
         return;
-    }
-    if (!call->head_put) {
-        ports->client.put_head(call->client, 200, call_reply_fields(call, SPAN(STREAM_FIELDS)),
-                               UINT64_MAX);
-        call->head_put = true;
     }
     struct iovec piece = {(void *)(uintptr_t)bytes.at, bytes.len};
     ports->client.put(call->client, &piece, 1);
@@ -198,7 +210,7 @@ static enum err forward(struct call *call, struct span bytes)
     }
     flush(call);
     arena_fini(&shared->turn);
-    return e;
+    return e == ERR_OK ? call->error : e;
 }
 
 /* The model server's connection says that the answer is over. */
