@@ -201,9 +201,10 @@ class Upstream:
             raw.close()
 
     def _answer(self, raw):
-        reader = raw.makefile("rb")
+        reader, peer = raw.makefile("rb"), raw.getpeername()
         while (request := read_request(reader)):
             script = self.scripts.popleft() if self.scripts else usual
+            request.peer = peer
             self.requests.append(request)
             if script(Connection(raw), request) is CLOSE:
                 reader.close()
