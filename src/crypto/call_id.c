@@ -5,6 +5,8 @@
  */
 #include "crypto/call_id.h"
 
+#include <endian.h>
+
 #include "crypto/random.h"
 
 #define RANDOM_BYTES 10
@@ -30,19 +32,27 @@ void crypto_call_id_make(wall_us now, struct crypto_call_id *out)
     crypto_call_id_write(out->bytes, out->text);
 }
 
+/* The lowest `count` characters of `number`, the last of them before `end`. */
+static void write_low(uint64_t number, int count, char *end)
+{
+    for (int i = 0; i < count; i++) {
+        *--end = alphabet[number & 31];
+        number >>= 5;
+    }
+}
+
+/* In three parts, none of which takes more than 64 bits at a time. */
 void crypto_call_id_write(const uint8_t bytes[CRYPTO_CALL_ID_BYTES],
                           char out[CRYPTO_CALL_ID_CHARS + 1])
 {
-    uint64_t high = 0, low = 0;
-    for (int i = 0; i < 8; i++) {
-        high = high << 8 | bytes[i];
-        low = low << 8 | bytes[8 + i];
-    }
-    for (int i = CRYPTO_CALL_ID_CHARS; i > 0; i--) {
-        out[i - 1] = alphabet[low & 31];
-        low = low >> 5 | high << 59;
-        high >>= 5;
-    }
+    uint64_t high, low;
+    memcpy(&high, bytes, sizeof(high));
+    memcpy(&low, bytes + sizeof(high), sizeof(low));
+    high = be64toh(high);
+    low = be64toh(low);
+    write_low(high >> 56, 2, out + 2);
+    write_low(high << 4 | low >> 60, 12, out + 14);
+    write_low(low, 12, out + 26);
     out[CRYPTO_CALL_ID_CHARS] = '\0';
 }
 

@@ -7,52 +7,36 @@
 #include "base/histogram.h"
 #include "gateway/call_internal.h"
 
-static const char *endpoint_name(const struct call *call)
-{
-    switch (call->route->handler) {
-    case ROUTE_CHAT:
-        return "chat";
-    case ROUTE_COMPLETIONS:
-        return "completions";
-    case ROUTE_EMBEDDINGS:
-        return "embeddings";
-    case ROUTE_MODELS:
-    case ROUTE_MODEL:
-    case ROUTE_HEALTH:
-    case ROUTE_READY:
-        break;
-    }
-    return "";
-}
+/* As long as the record's field, so that it is copied as it stands. */
+typedef char endpoint_text[sizeof(((struct journal_record *)NULL)->endpoint)];
 
-static void set_text(const char *text, char *out, size_t size)
-{
-    journal_copy_text(text == NULL ? SPAN("") : span_of(text), out, size);
-}
+static const endpoint_text endpoints[ROUTE_READY + 1] = {
+    [ROUTE_CHAT] = "chat",
+    [ROUTE_COMPLETIONS] = "completions",
+    [ROUTE_EMBEDDINGS] = "embeddings",
+};
 
+/* What its model's records say alike, and the names that a pattern leaves open. */
 static void fill_destination(const struct call *call, struct journal_record *r)
 {
     const struct policy_model *model = call->match.model;
     if (model == NULL) {
+        *r = call->policy->record;
         return;
     }
-    const struct upstream_definition *to = &model->deployment->definition;
-    journal_set_text(r->model, call->match.shown);
-    journal_set_text(r->upstream_model, call->match.upstream_name);
-    set_text(to->name, r->upstream, sizeof(r->upstream));
-    set_text(to->region, r->region, sizeof(r->region));
-    set_text(to->zone, r->zone, sizeof(r->zone));
-    journal_set_text(r->policy, SPAN("direct"));
+    *r = model->record;
+    if (model->is_pattern) {
+        journal_set_text(r->model, call->match.shown);
+        journal_set_text(r->upstream_model, call->match.upstream_name);
+    }
 }
 
 void call_fill_record(const struct call *call, struct journal_record *r)
 {
-    memset(r, 0, sizeof(*r));
+    fill_destination(call, r);
     memcpy(r->call_id, call->id.bytes, sizeof(r->call_id));
     memcpy(r->key_id, call->key.id, sizeof(call->key.id));
-    set_text(endpoint_name(call), r->endpoint, sizeof(r->endpoint));
-    journal_set_text(r->home_region, call->policy->region);
-    fill_destination(call, r);
+    memcpy(r->endpoint, endpoints[call->route->handler], sizeof(r->endpoint));
     r->started_ms = call->started_wall.us / 1000;
     r->attempt_ms = call->attempt_wall.us / 1000;
     r->attempt = (uint8_t)(call->attempts < UINT8_MAX ? call->attempts : UINT8_MAX);

@@ -72,6 +72,23 @@ static struct span reply_lines(struct policy *p, const struct deployment *d)
     return kept;
 }
 
+/* Texts are checked and cut here, once, and not for each call. */
+static void fill_record(const struct policy *p, struct policy_model *model)
+{
+    const struct upstream_definition *to = &model->deployment->definition;
+    struct journal_record *r = &model->record;
+    *r = p->record;
+    journal_set_text(r->upstream, span_of(to->name));
+    journal_set_text(r->region, span_of(to->region == NULL ? "" : to->region));
+    journal_set_text(r->zone, span_of(to->zone == NULL ? "" : to->zone));
+    journal_set_text(r->policy, SPAN("direct"));
+    if (!model->is_pattern) {
+        journal_set_text(r->model, model->name);
+        journal_set_text(r->upstream_model,
+                         model->upstream_name.len > 0 ? model->upstream_name : model->name);
+    }
+}
+
 static enum err add_names(struct policy *p, const struct gateway_model *settings,
                           struct policy_model *model)
 {
@@ -106,6 +123,7 @@ static enum err add_model(struct policy *p, const struct gateway_model *settings
     if (arena_failed(&p->arena) || model->reply_lines.at == NULL) {
         return ERR_NO_MEMORY;
     }
+    fill_record(p, model);
     return add_names(p, settings, model);
 }
 
@@ -236,6 +254,7 @@ static enum err add_place(struct policy *p, const struct gateway_settings *setti
     p->cors_origin_count = settings->cors.origins.count;
     p->cors_max_age_s = settings->cors.max_age_s;
     p->calls_max = settings->calls_max;
+    journal_set_text(p->record.home_region, p->region);
     return failed || arena_failed(&p->arena) ? ERR_NO_MEMORY : ERR_OK;
 }
 

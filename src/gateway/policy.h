@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "gateway/gateway_settings.h"
+#include "journal/journal_record.h"
 #include "upstream/deployment.h"
 
 struct policy_model {
@@ -33,6 +34,9 @@ struct policy_model {
     struct gateway_price price;
     bool is_pattern, token_arrays;
     bool is_abroad; /* the deployment is not known to be in the home region */
+    /* What all records of its calls say alike. The two model names only where they do not depend
+     * on what was asked for: not for a pattern. */
+    struct journal_record record;
 };
 
 struct policy {
@@ -53,6 +57,7 @@ struct policy {
     int64_t cors_max_age_s;
     int64_t calls_max;
     int64_t created_s;
+    struct journal_record record; /* what records of calls that found no model say alike */
 };
 
 /* A model that was found by a name. */

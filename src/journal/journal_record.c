@@ -2,6 +2,9 @@
 /*
  * Writer and reader walk the same table, journal_record.def. The reader knows the kind only when it
  * comes to "kind", so it collects the members it saw and compares them with the kind's at the end.
+ *
+ * Two records a call are written, so the writer asks for room once and then stores: a member's name
+ * is copied as NAME_BYTES whatever its length, and what follows overwrites the excess.
  */
 #include "journal/journal_record.h"
 
@@ -26,18 +29,22 @@ enum type {
 #define COMPLETION (1u << JOURNAL_COMPLETION)
 #define RECOVERY   (1u << JOURNAL_RECOVERY)
 
+#define NAME_BYTES 32
+
 static const struct member {
-    struct span name; /* with quotes and colon */
-    enum type type;
+    char name[NAME_BYTES]; /* with the comma before it, quotes and colon */
+    uint8_t name_len;
+    uint8_t type; /* enum type */
+    uint16_t offset, size;
     uint32_t kinds;
-    size_t offset, size;
 } members[] = {
-#define MEMBER(name, field, type, kinds)                   \
-    {{(const uint8_t *)"\"" name "\":", sizeof(name) + 2}, \
-     TYPE_##type,                                          \
-     kinds,                                                \
-     offsetof(struct journal_record, field),               \
-     sizeof(((struct journal_record *)NULL)->field)},
+#define MEMBER(name, field, type, kinds)             \
+    {",\"" name "\":",                               \
+     sizeof(name) + 3,                               \
+     TYPE_##type,                                    \
+     offsetof(struct journal_record, field),         \
+     sizeof(((struct journal_record *)NULL)->field), \
+     kinds},
 #include "journal/journal_record.def"
 #undef MEMBER
 };
@@ -172,59 +179,87 @@ static uint64_t number_at(const uint8_t *field, enum type type)
     return *field;
 }
 
-/* A string that needs no escape. */
-static void put_word(struct buf *out, const char *word)
+/* Each of these stores at `to` and returns what is behind it. */
+
+static uint8_t *put_number(uint8_t *to, uint64_t number)
 {
-    buf_put_byte(out, '"');
-    buf_put_text(out, word);
-    buf_put_byte(out, '"');
+    uint8_t digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (uint8_t)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (at < sizeof(digits)) {
+        *to++ = digits[at++];
+    }
+    return to;
 }
 
-static void put_value(struct buf *out, const struct member *m, const struct journal_record *r)
+/* A string that ends in a NUL before `size`; well-formed, as all texts of a record are. */
+static uint8_t *put_text(uint8_t *to, const uint8_t *text, size_t size)
+{
+    *to++ = '"';
+    for (const uint8_t *end = text + size; text < end && *text != '\0'; text++) {
+        if (LIKELY(*text >= 0x20 && *text != '"' && *text != '\\')) {
+            *to++ = *text;
+        } else {
+            to += json_escape(*text, to);
+        }
+    }
+    *to++ = '"';
+    return to;
+}
+
+static uint8_t *put_word(uint8_t *to, const char *word)
+{
+    return put_text(to, (const uint8_t *)word, strlen(word));
+}
+
+static uint8_t *put_value(uint8_t *to, const struct member *m, const struct journal_record *r)
 {
     const uint8_t *field = (const uint8_t *)r + m->offset;
     char id[CRYPTO_CALL_ID_CHARS + 1];
-    switch (m->type) {
+    switch ((enum type)m->type) {
     case TYPE_TEXT:
-        json_put_string(out, span_make(field, strnlen((const char *)field, m->size)));
-        break;
+        return put_text(to, field, m->size);
     case TYPE_BOOL:
-        buf_put(out, *field != 0 ? SPAN("true") : SPAN("false"));
-        break;
+        memcpy(to, *field != 0 ? "true" : "false", 5); /* the first one's NUL is overwritten */
+        return to + (*field != 0 ? 4 : 5);
     case TYPE_ID:
         crypto_call_id_write(field, id);
-        put_word(out, id);
-        break;
+        return put_word(to, id);
     case TYPE_KIND:
-        put_word(out, kind_names[*field]); /* the caller has checked it */
-        break;
+        return put_word(to, kind_names[*field]); /* the caller has checked it */
     case TYPE_OUTCOME:
-        put_word(out, journal_outcome_name(*field));
-        break;
+        return put_word(to, journal_outcome_name(*field));
     case TYPE_SCHEMA:
-        buf_put_u64(out, JOURNAL_SCHEMA);
-        break;
+        return put_number(to, JOURNAL_SCHEMA);
     case TYPE_I64:
     case TYPE_U16:
     case TYPE_U8:
-        buf_put_u64(out, number_at(field, m->type));
-        break;
+        return put_number(to, number_at(field, (enum type)m->type));
     }
+    NEVER("a type without a writer");
 }
 
 void journal_record_write(const struct journal_record *r, struct buf *out)
 {
     CHECK(r->kind >= JOURNAL_INTENT && r->kind < JOURNAL_KIND_COUNT);
-    uint8_t before = '{';
+    uint8_t *from = buf_reserve(out, JOURNAL_LINE_MAX);
+    if (from == NULL) {
+        return;
+    }
+    uint8_t *to = from;
     for (size_t i = 0; i < MEMBERS; i++) {
         if (members[i].kinds & 1u << r->kind) {
-            buf_put_byte(out, before);
-            buf_put(out, members[i].name);
-            put_value(out, &members[i], r);
-            before = ',';
+            memcpy(to, members[i].name, NAME_BYTES);
+            to = put_value(to + members[i].name_len, &members[i], r);
         }
     }
-    buf_put_byte(out, '}');
+    *from = '{'; /* for the first comma */
+    *to++ = '}';
+    CHECK((size_t)(to - from) <= JOURNAL_LINE_MAX - NAME_BYTES); /* whatever the texts hold */
+    buf_added(out, (size_t)(to - from));
 }
 
 /* ---- reading ---- */
@@ -279,7 +314,7 @@ static bool read_value(const struct json_index *x, uint32_t row, const struct me
 {
     uint8_t *field = (uint8_t *)out + m->offset;
     int64_t schema;
-    switch (m->type) {
+    switch ((enum type)m->type) {
     case TYPE_TEXT:
         return read_text(x, row, m->size - 1, field);
     case TYPE_BOOL:
@@ -306,7 +341,7 @@ static bool read_members(const struct json_index *x, struct journal_record *out)
 {
     uint32_t key = json_first(x, 0);
     for (size_t i = 0; i < MEMBERS && key != JSON_NONE; i++) {
-        struct span name = span_cut(members[i].name, 0, members[i].name.len - 1);
+        struct span name = span_make(members[i].name + 1, members[i].name_len - 2u);
         if (span_equal(json_source(x, key), name)) {
             if (!read_value(x, json_value(x, key), &members[i], out)) {
                 return false;

@@ -103,7 +103,8 @@ void journal_copy_text(struct span text, char *out, size_t size);
  * a file that another process left. */
 MUST_USE bool journal_record_is_valid(const struct journal_record *r);
 
-/* Appends `r`, which is valid, as one line of JSON without a line feed. Sticky, as `out` is. */
+/* Appends `r`, which is valid, as one line of JSON without a line feed. Sticky, as `out` is, which
+ * must have room for JOURNAL_LINE_MAX bytes. */
 void journal_record_write(const struct journal_record *r, struct buf *out);
 
 /*

@@ -78,18 +78,21 @@ void json_write_key(struct json_writer *w, const char *key)
     json_write_key_span(w, span_of(key));
 }
 
-/* A byte that a string may not hold as it is: its escape. */
-static void put_escape(struct buf *out, uint8_t byte)
+size_t json_escape(uint8_t byte, uint8_t out[6])
 {
-    static const char letters[256] = {['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
-                                      ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't'};
-    static const char digits[] = "0123456789abcdef";
+    static const uint8_t letters[256] = {['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+                                         ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't'};
+    static const uint8_t digits[] = "0123456789abcdef";
+    out[0] = '\\';
     if (letters[byte] != 0) {
-        buf_put(out, span_make((const char[]){'\\', letters[byte]}, 2));
-    } else {
-        const char code[] = {'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15]};
-        buf_put(out, span_make(code, sizeof(code)));
+        out[1] = letters[byte];
+        return 2;
     }
+    out[1] = 'u';
+    out[2] = out[3] = '0';
+    out[4] = digits[byte >> 4];
+    out[5] = digits[byte & 15];
+    return 6;
 }
 
 /* Puts well-formed UTF-8, escaping what must be. */
@@ -101,7 +104,8 @@ static void put_well_formed(struct buf *out, struct span text)
         const uint8_t *special = json_scan_special(at, end);
         buf_put(out, span_make(at, (size_t)(special - at)));
         if (special < end) {
-            put_escape(out, *special++);
+            uint8_t escape[6];
+            buf_put(out, span_make(escape, json_escape(*special++, escape)));
         }
         at = special;
     }

@@ -71,6 +71,9 @@ void json_write_raw(struct json_writer *w, struct span json);
 /* Checks that all containers were ended. ERR_NO_MEMORY: the buffer was full or found no memory. */
 MUST_USE enum err json_write_finish(struct json_writer *w);
 
+/* Writes the escape of a byte below 0x20, a quote or a backslash; returns its length, 2 or 6. */
+size_t json_escape(uint8_t byte, uint8_t out[6]);
+
 /* Only the string, quotes included, straight onto a buffer. */
 void json_put_string(struct buf *out, struct span text);
 
