@@ -11,8 +11,8 @@
 #include "base/map.h"
 #include "base/memory.h"
 
-#define FEW_KEYS     16  /* up to so many, all pairs are compared … */
-#define SHORT_KEY    64  /* … if no key is longer than this or has escapes */
+#define FEW_KEYS     16  /* up to so many keys are compared with one another … */
+#define SHORT_KEY    64  /* … if none is longer than this or has escapes */
 #define NUMBER_BYTES 400 /* the longest number that is converted */
 
 static bool is_text(const struct json_index *x, uint32_t row)
@@ -122,16 +122,22 @@ static bool escaped_is(struct span inside, struct span text)
     return text.len == 0;
 }
 
+/* Whether a key or string reads `text`. Its length and first byte tell nearly all words apart. */
+static inline __attribute__((always_inline)) bool
+reads(const struct json_index *x, const struct json_row *row, struct span text)
+{
+    const uint8_t *inside = x->text.at + row->offset + 1;
+    if (LIKELY((row->flags & JSON_ESCAPED) == 0)) {
+        return row->len == text.len + 2 &&
+               (text.len == 0 ||
+                (inside[0] == text.at[0] && memcmp(inside, text.at, text.len) == 0));
+    }
+    return escaped_is(span_make(inside, row->len - 2), text);
+}
+
 bool json_text_is(const struct json_index *x, uint32_t row, struct span text)
 {
-    if (!is_text(x, row)) {
-        return false;
-    }
-    struct span inside = json_inside(x, row);
-    if ((json_row(x, row)->flags & JSON_ESCAPED) == 0) {
-        return span_equal(inside, text);
-    }
-    return escaped_is(inside, text);
+    return is_text(x, row) && reads(x, &x->rows[row], text);
 }
 
 /* Undoes all of `inside`; `*halves` counts what has no meaning. */
@@ -181,15 +187,6 @@ enum err json_text(const struct json_index *x, uint32_t row, struct arena *arena
     return ERR_OK;
 }
 
-static bool key_is(const struct json_index *x, const struct json_row *key, struct span name)
-{
-    const uint8_t *inside = x->text.at + key->offset + 1;
-    if ((key->flags & JSON_ESCAPED) != 0) {
-        return escaped_is(span_make(inside, key->len - 2), name);
-    }
-    return key->len == name.len + 2 && (name.len == 0 || memcmp(inside, name.at, name.len) == 0);
-}
-
 uint32_t json_find_key(const struct json_index *x, uint32_t object, struct span name)
 {
     if (json_kind(x, object) != JSON_OBJECT) {
@@ -197,7 +194,7 @@ uint32_t json_find_key(const struct json_index *x, uint32_t object, struct span 
     }
     uint32_t end = x->rows[object].next;
     for (uint32_t key = object + 1; key < end; key = x->rows[key + 1].next) {
-        if (key_is(x, &x->rows[key], name)) {
+        if (reads(x, &x->rows[key], name)) {
             return key;
         }
     }
@@ -219,41 +216,64 @@ uint32_t json_count(const struct json_index *x, uint32_t row)
     return count;
 }
 
-/* How the keys of an object are best compared. */
+/* A bit for a key: keys whose bits differ are different. */
+static uint64_t sign_of(const struct json_index *x, const struct json_row *key)
+{
+    const uint8_t *source = x->text.at + key->offset;
+    uint32_t mixed = key->len * 7 + source[1] + source[key->len - 2] * 3u;
+    return UINT64_C(1) << (mixed & 63);
+}
+
+/* Whether one of the keys in `seen` has the bytes of `key`. */
+static bool is_among(const struct json_index *x, const uint32_t *seen, uint32_t count, uint32_t key)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (span_equal(json_source(x, seen[i]), json_source(x, key))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Looks for a key that repeats an earlier one among a few short ones, which is what nearly all
+ * objects have. False: they are many, or long, or have escapes. */
+static bool look_at_few(const struct json_index *x, uint32_t object, uint32_t *duplicate)
+{
+    uint32_t seen[FEW_KEYS];
+    uint32_t count = 0, end = x->rows[object].next;
+    uint64_t signs = 0;
+    *duplicate = JSON_NONE;
+    for (uint32_t key = object + 1; key < end; key = x->rows[key + 1].next) {
+        const struct json_row *r = &x->rows[key];
+        if (count == FEW_KEYS || r->len > SHORT_KEY || (r->flags & JSON_ESCAPED) != 0) {
+            return false;
+        }
+        uint64_t sign = sign_of(x, r);
+        if ((signs & sign) != 0 && is_among(x, seen, count, key)) {
+            *duplicate = key;
+            return true;
+        }
+        signs |= sign;
+        seen[count++] = key;
+    }
+    return true;
+}
+
+/* What a table of all keys of an object takes. */
 struct keys {
     uint32_t count;
-    size_t escaped_bytes; /* room that undoing the escapes of all of them takes */
-    bool all_short;
+    size_t escaped_bytes; /* room that undoing their escapes takes */
 };
 
 static struct keys measure_keys(const struct json_index *x, uint32_t object)
 {
-    struct keys keys = {0, 0, true};
+    struct keys keys = {0, 0};
     for (uint32_t key = json_first(x, object); key != JSON_NONE; key = json_next(x, key)) {
         const struct json_row *r = json_row(x, key);
-        bool escaped = (r->flags & JSON_ESCAPED) != 0;
         keys.count++;
-        keys.escaped_bytes += escaped ? r->len : 0;
-        keys.all_short = keys.all_short && !escaped && r->len <= SHORT_KEY;
+        keys.escaped_bytes += (r->flags & JSON_ESCAPED) != 0 ? r->len : 0;
     }
     return keys;
-}
-
-/* The first of a few short keys that repeats an earlier one. */
-static uint32_t duplicate_of_few(const struct json_index *x, uint32_t object)
-{
-    struct span seen[FEW_KEYS];
-    uint32_t count = 0;
-    for (uint32_t key = json_first(x, object); key != JSON_NONE; key = json_next(x, key)) {
-        struct span name = json_source(x, key);
-        for (uint32_t i = 0; i < count; i++) {
-            if (span_equal(seen[i], name)) {
-                return key;
-            }
-        }
-        seen[count++] = name;
-    }
-    return JSON_NONE;
 }
 
 /* A key in the table of keys seen. */
@@ -302,11 +322,10 @@ enum err json_first_duplicate(const struct json_index *x, uint32_t object, uint3
         *key = JSON_NONE;
         return ERR_OK;
     }
-    struct keys keys = measure_keys(x, object);
-    if (keys.count <= FEW_KEYS && keys.all_short) {
-        *key = duplicate_of_few(x, object);
+    if (look_at_few(x, object, key)) {
         return ERR_OK;
     }
+    struct keys keys = measure_keys(x, object);
     size_t slots = FEW_KEYS;
     while (slots < (size_t)keys.count * 2) {
         slots *= 2;

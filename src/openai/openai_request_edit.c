@@ -35,8 +35,28 @@ static const char *const judged[] = {
     "max_tokens", "encoding_format",
 };
 
+/* Whether it stands in JSON as it is: ASCII without a byte that must be escaped. */
+static bool is_plain(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] < 0x20 || text.at[i] >= 0x80 || text.at[i] == '"' || text.at[i] == '\\') {
+            return false;
+        }
+    }
+    return true;
+}
+
 struct span openai_quote(struct arena *arena, struct span text)
 {
+    if (is_plain(text)) {
+        uint8_t *to = arena_alloc(arena, text.len + 2);
+        if (to == NULL) {
+            return (struct span){NULL, 0};
+        }
+        to[0] = to[text.len + 1] = '"';
+        memcpy(to + 1, text.at, text.len);
+        return span_make(to, text.len + 2);
+    }
     struct buf b;
     buf_init(&b, text.len * 6 + 2);
     json_put_string(&b, text);
