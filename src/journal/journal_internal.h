@@ -117,8 +117,9 @@ void journal_lane_free_to(struct journal_lane *lane, uint64_t last);
 /* Name of the lane's file: "lane-000". `out` has room for 16 bytes. */
 void journal_lane_name(size_t lane, char out[16]);
 
-/* The machine's present life, as struct journal_lane_file keeps it. */
-void journal_boot(char out[40]);
+/* The machine's present life, as struct journal_lane_file keeps it; all zeros where the system does
+ * not tell. ERR_DISK: it could not be read now. */
+MUST_USE enum err journal_boot(char out[40]);
 
 /* ERR_DISK_FULL or ERR_DISK for an errno. */
 enum err journal_disk_error(int number);

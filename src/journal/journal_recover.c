@@ -118,14 +118,12 @@ static enum err drain(struct journal_lane_file *file, struct journal_writer *w,
 }
 
 /* Whether the file is one of ours, whole, and of this life of the machine. */
-static bool is_trusted(const struct journal_lane_file *file, size_t bytes)
+static bool is_trusted(const struct journal_lane_file *file, size_t bytes, const char boot[40])
 {
-    char boot[40];
-    journal_boot(boot);
     return memcmp(file->magic, JOURNAL_LANE_MAGIC, sizeof(file->magic)) == 0 &&
            file->layout == JOURNAL_LANE_LAYOUT && file->slot_bytes == JOURNAL_SLOT_BYTES &&
            bytes == JOURNAL_LANE_PAGE + (size_t)file->slots * JOURNAL_SLOT_BYTES &&
-           boot[0] != '\0' && memcmp(file->boot, boot, sizeof(boot)) == 0;
+           boot[0] != '\0' && memcmp(file->boot, boot, sizeof(file->boot)) == 0;
 }
 
 static enum err recover_file(int folder_fd, const char *name, struct journal_writer *w,
@@ -139,14 +137,15 @@ static enum err recover_file(int folder_fd, const char *name, struct journal_wri
         }
         return ERR_DISK;
     }
-    enum err e = ERR_OK;
+    char boot[40];
+    enum err e = journal_boot(boot);
     size_t bytes = (size_t)info.st_size;
-    if (bytes >= JOURNAL_LANE_PAGE) {
+    if (e == ERR_OK && bytes >= JOURNAL_LANE_PAGE) {
         void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (at == MAP_FAILED) {
             e = ERR_NO_MEMORY;
         } else {
-            e = is_trusted(at, bytes) ? drain(at, w, report) : ERR_OK;
+            e = is_trusted(at, bytes, boot) ? drain(at, w, report) : ERR_OK;
             (void)munmap(at, bytes);
         }
     }

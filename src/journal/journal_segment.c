@@ -108,6 +108,23 @@ enum err journal_segment_list(int folder_fd, uint64_t **out, size_t *count)
     return ERR_OK;
 }
 
+/* Reads `size` bytes at `offset`, or to the end of the file; the count, or -1. */
+static ssize_t read_all(int fd, uint8_t *to, size_t size, uint64_t offset)
+{
+    size_t held = 0;
+    while (held < size) {
+        ssize_t got = pread(fd, to + held, size - held, (off_t)(offset + held));
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            return got < 0 ? -1 : (ssize_t)held;
+        }
+        held += (size_t)got;
+    }
+    return (ssize_t)held;
+}
+
 enum err journal_segment_look(int folder_fd, uint64_t first_sequence, int *out_fd)
 {
     char name[JOURNAL_SEGMENT_NAME_BYTES];
@@ -118,7 +135,7 @@ enum err journal_segment_look(int folder_fd, uint64_t first_sequence, int *out_f
     if (fd < 0) {
         return errno == ENOENT ? ERR_NOT_FOUND_ROW : ERR_DISK;
     }
-    ssize_t got = pread(fd, bytes, sizeof(bytes), 0);
+    ssize_t got = read_all(fd, bytes, sizeof(bytes), 0);
     enum err e = got < 0 ? ERR_DISK : ERR_OK;
     if (e == ERR_OK && (!journal_header_parse(span_make(bytes, (size_t)got), &header) ||
                         header.first_sequence != first_sequence)) {
@@ -304,7 +321,7 @@ static enum err renew(const struct journal_segment *s, size_t size)
         return ERR_NO_MEMORY;
     }
     enum err e = ERR_DISK;
-    if (pread(s->fd, bytes, size, (off_t)(s->end - size)) == (ssize_t)size) {
+    if (read_all(s->fd, bytes, size, s->end - size) == (ssize_t)size) {
         e = write_all(s->fd, span_make(bytes, size), s->end - size);
     }
     memory_free(bytes);

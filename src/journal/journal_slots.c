@@ -195,14 +195,17 @@ void journal_lane_name(size_t lane, char out[16])
     (void)snprintf(out, 16, "lane-%03u", (unsigned)lane); /* fits: the check above */
 }
 
-void journal_boot(char out[40])
+enum err journal_boot(char out[40])
 {
     memset(out, 0, 40);
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)!read(fd, out, 36); /* what is missing stays zero, and is then never trusted */
-        (void)close(fd);
+    if (fd < 0) {
+        return errno == ENOENT ? ERR_OK : ERR_DISK;
     }
+    /* The kernel gives it whole or not at all. */
+    enum err e = read(fd, out, 36) == 36 ? ERR_OK : ERR_DISK;
+    (void)close(fd); /* it was only read */
+    return e;
 }
 
 /* Takes the file's disk space now, so that no store into the mapping can find none (SIGBUS). */
@@ -235,9 +238,11 @@ static enum err map_file(struct journal_lane *lane, int fd, size_t bytes)
     lane->file->slot_bytes = JOURNAL_SLOT_BYTES;
     lane->file->slots = lane->count;
     crypto_random(&lane->file->id, sizeof(lane->file->id));
-    journal_boot(lane->file->boot);
-    memcpy(lane->file->magic, JOURNAL_LANE_MAGIC, sizeof(lane->file->magic));
-    return ERR_OK;
+    enum err e = journal_boot(lane->file->boot);
+    if (e == ERR_OK) { /* without it the file is nobody's */
+        memcpy(lane->file->magic, JOURNAL_LANE_MAGIC, sizeof(lane->file->magic));
+    }
+    return e;
 }
 
 static enum err make_lists(struct journal_lane *lane)
