@@ -126,26 +126,48 @@ static enum err file_parse(struct span file, struct key_peppers *out)
 }
 
 /* Whether nobody but its owner can read or write it, who is this user unless we are root. */
-static bool is_private(int fd)
+static enum err check_private(int fd)
 {
     struct stat st;
-    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) == 0 &&
-           (st.st_uid == geteuid() || geteuid() == 0);
+    if (fstat(fd, &st) != 0) {
+        return ERR_FILE;
+    }
+    bool is_private = S_ISREG(st.st_mode) && (st.st_mode & 077) == 0 &&
+                      (st.st_uid == geteuid() || geteuid() == 0);
+    return is_private ? ERR_OK : ERR_PEPPER;
+}
+
+/* Reads the file to its end, or until `text` is full. */
+static enum err read_all(int fd, char text[FILE_MAX + 1], size_t *len)
+{
+    ssize_t got = 1;
+    *len = 0;
+    while (got != 0 && *len < FILE_MAX + 1) {
+        got = read(fd, text + *len, FILE_MAX + 1 - *len);
+        if (got < 0 && errno != EINTR) {
+            return ERR_DISK;
+        }
+        *len += got > 0 ? (size_t)got : 0;
+    }
+    return ERR_OK;
 }
 
 enum err key_peppers_read(const char *path, struct key_peppers *out)
 {
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) {
-        return ERR_PEPPER;
-    }
     char text[FILE_MAX + 1];
-    ssize_t len = is_private(fd) ? read(fd, text, sizeof(text)) : -1;
-    (void)close(fd); /* it was only read */
+    size_t len = 0;
     struct key_peppers peppers = {0};
-    enum err e = ERR_PEPPER;
-    if (len >= 0 && len <= FILE_MAX) {
-        e = file_parse(span_make(text, (size_t)len), &peppers);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) { /* only what is not there, or not a file, is worth a search for its backup */
+        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? ERR_PEPPER : ERR_FILE;
+    }
+    enum err e = check_private(fd);
+    if (e == ERR_OK) {
+        e = read_all(fd, text, &len);
+    }
+    (void)close(fd); /* it was only read */
+    if (e == ERR_OK) {
+        e = len <= FILE_MAX ? file_parse(span_make(text, len), &peppers) : ERR_PEPPER;
     }
     if (e == ERR_OK) {
         *out = peppers;
