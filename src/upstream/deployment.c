@@ -14,6 +14,8 @@
 #include "net/net_tls.h"
 
 #define FIELDS_MOST (64 * 1024)
+#define FIELDS_ROOM 256 /* for all but the host and the key */
+#define KEY_FAULT   "the key is too long or holds a byte that no header may hold"
 
 _Static_assert(DEPLOYMENT_REASON_BYTES >= NET_TLS_REASON_BYTES, "a reason of net's fits");
 
@@ -72,31 +74,37 @@ static MUST_USE enum err say(char *reason, const char *why)
     return ERR_CONFIG;
 }
 
+/* All memory is taken first: a buffer that fails after that holds a byte that no header may hold. */
 static MUST_USE enum err write_fields(struct deployment *d, struct span authority, char *reason)
 {
     const char *key = d->definition.api_key.text;
-    struct buf b;
+    size_t key_len = key == NULL ? 0 : strlen(key);
+    struct buf b, value;
+    if (key_len > FIELDS_MOST - FIELDS_ROOM) {
+        return say(reason, KEY_FAULT);
+    }
     buf_init(&b, FIELDS_MOST);
+    buf_init(&value, FIELDS_MOST);
+    if (buf_reserve(&b, FIELDS_ROOM + authority.len + key_len) == NULL ||
+        buf_reserve(&value, FIELDS_ROOM + key_len) == NULL) {
+        buf_fini(&b);
+        buf_fini(&value);
+        return ERR_NO_MEMORY;
+    }
     http_write_field(&b, SPAN("Host"), authority);
     http_write_field(&b, SPAN("Via"), SPAN("1.1 atlas"));
     http_write_field(&b, SPAN("User-Agent"), SPAN("atlas/" ATLAS_VERSION));
     http_write_field(&b, SPAN("Accept-Encoding"), SPAN("identity"));
-    if (buf_failed(&b)) {
-        buf_fini(&b);
-        return ERR_NO_MEMORY;
-    }
     if (key != NULL) {
-        struct buf value;
-        buf_init(&value, FIELDS_MOST);
         buf_put(&value, SPAN("Bearer "));
         buf_put_text(&value, key);
         http_write_field(&b, SPAN("Authorization"), buf_span(&value));
-        explicit_bzero(value.at, value.len);
-        buf_fini(&value);
     }
+    explicit_bzero(value.at, value.cap);
+    buf_fini(&value);
     if (buf_failed(&b)) {
         buf_fini(&b);
-        return say(reason, "the key is too long or holds a byte that no header may hold");
+        return say(reason, KEY_FAULT);
     }
     d->fixed_fields = buf_span(&b); /* the deployment owns these bytes from here on */
     return ERR_OK;
