@@ -225,6 +225,8 @@ enum err admin_open(const struct admin_options *options, struct admin **out)
 {
     struct admin *a = memory_new(sizeof(*a));
     if (a == NULL) {
+        (void)close(options->listen_fd); /* listening sockets hold no data */
+        (void)close(options->socket_fd);
         return ERR_NO_MEMORY;
     }
     a->options = *options;

@@ -35,6 +35,7 @@ struct admin_options {
     int listen_fd, socket_fd;
 };
 
+/* Takes both descriptors, also when it fails. */
 MUST_USE enum err admin_open(const struct admin_options *options, struct admin **out);
 
 /* Closes the listeners and connections, sets `*a` to NULL; nothing if it is NULL. The store thread

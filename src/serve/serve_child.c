@@ -45,13 +45,18 @@ int serve_child(const char *config_path)
     struct serve_gateway *g;
     forbid_core();
     (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for this signal */
-    if (serve_import(&in) != ERR_OK) {
+    enum err e = serve_import(&in);
+    if (e == ERR_USAGE) {
         fprintf(stderr, "atlas: %s is for atlas itself; unset it\n", SERVE_INHERITED_ENV);
         return SERVE_MISUSED;
     }
+    if (e != ERR_OK) {
+        log_error("start", "the gateway cannot start: %s", err_sentence(e));
+        return SERVE_FAILED;
+    }
     (void)unsetenv(SERVE_INHERITED_ENV); /* no other thread runs */
-    struct settings *settings = serve_settings_read(config_path);
-    if (settings == NULL || open_log(settings) != ERR_OK) {
+    struct settings *settings = NULL;
+    if (serve_settings_read(config_path, &settings) != ERR_OK || open_log(settings) != ERR_OK) {
         settings_close(&settings);
         serve_close_listeners(&in);
         return SERVE_FAILED;

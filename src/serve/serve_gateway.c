@@ -328,6 +328,7 @@ enum err serve_gateway_open(const char *config_path, struct settings **settings,
     struct serve_inherited listeners = *in;
     struct serve_gateway *g = memory_new(sizeof(*g));
     if (g == NULL) {
+        log_error("start", "the gateway cannot start: %s", err_sentence(ERR_NO_MEMORY));
         serve_close_listeners(&listeners);
         settings_close(settings);
         return ERR_NO_MEMORY;

@@ -82,8 +82,8 @@ void serve_gateway_close(struct serve_gateway **g);
  * that was in force stays. */
 MUST_USE enum err serve_reload(struct serve_gateway *g);
 
-/* Reads a configuration; NULL after the log was told what is wrong with it. */
-struct settings *serve_settings_read(const char *path);
+/* Reads a configuration; ERR_CONFIG or ERR_NO_MEMORY after the log was told what is wrong. */
+MUST_USE enum err serve_settings_read(const char *path, struct settings **out);
 
 /* Opens the TLS contexts of the listeners, NULL for plain ones; what was opened stays in `out`
  * after a failure, too. */

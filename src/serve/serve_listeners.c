@@ -116,6 +116,7 @@ enum err serve_open_listeners(const struct settings *settings, struct serve_inhe
     size_t count = (size_t)out->listeners * (size_t)out->workers;
     out->fds = memory_new_array(count, sizeof(int));
     if (out->fds == NULL) {
+        log_error("listen", "%s", err_sentence(ERR_NO_MEMORY));
         return ERR_NO_MEMORY;
     }
     memset(out->fds, 0xff, count * sizeof(int)); /* -1 each */

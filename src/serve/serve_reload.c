@@ -13,22 +13,22 @@
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 
-struct settings *serve_settings_read(const char *path)
+enum err serve_settings_read(const char *path, struct settings **out)
 {
     struct buf problems;
-    struct settings *settings = NULL;
     buf_init(&problems, PROBLEMS_BYTES_MAX);
-    enum err e = settings_open(path, &problems, &settings);
-    if (e != ERR_OK) {
-        struct span lines = buf_span(&problems);
-        while (lines.len > 0) {
-            size_t end = span_find(lines, '\n', 0);
-            log_error("config", "%.*s", SPAN_ARGS(span_cut(lines, 0, end)));
-            lines = span_cut(lines, end + 1, lines.len);
-        }
+    enum err e = settings_open(path, &problems, out);
+    struct span lines = e == ERR_OK ? SPAN("") : buf_span(&problems);
+    while (lines.len > 0) {
+        size_t end = span_find(lines, '\n', 0);
+        log_error("config", "%.*s", SPAN_ARGS(span_cut(lines, 0, end)));
+        lines = span_cut(lines, end + 1, lines.len);
+    }
+    if (e != ERR_OK && (e != ERR_CONFIG || buf_failed(&problems))) { /* or not all was said */
+        log_error("config", "%s: %s", path, err_sentence(e));
     }
     buf_fini(&problems);
-    return settings;
+    return e;
 }
 
 enum err serve_tls_open(const struct settings *settings, struct net_tls *out[SERVE_LISTENERS_MAX])
@@ -47,7 +47,8 @@ enum err serve_tls_open(const struct settings *settings, struct net_tls *out[SER
         }
         enum err e = net_tls_open_server(pairs, 1 + listen->tls_sni_keys.count, reason, &out[i]);
         if (e != ERR_OK) {
-            log_error("tls", "%s: %s", listen->address, reason);
+            log_error("tls", "%s: %s", listen->address,
+                      reason[0] == '\0' ? err_sentence(e) : reason);
             return e;
         }
     }
@@ -131,10 +132,12 @@ static void warn_of_restart(const struct settings *in_force, const struct settin
 enum err serve_reload(struct serve_gateway *g)
 {
     struct net_tls *tls[SERVE_LISTENERS_MAX] = {0};
-    struct settings *next = serve_settings_read(g->config_path);
-    if (next == NULL) {
-        log_error("reload_refused", "%s is not valid; the settings in force stay", g->config_path);
-        return ERR_CONFIG;
+    struct settings *next = NULL;
+    enum err e = serve_settings_read(g->config_path, &next);
+    if (e != ERR_OK) {
+        log_error("reload_refused", "%s: %s; the settings in force stay", g->config_path,
+                  err_sentence(e));
+        return e;
     }
     if (!same_listeners(g->settings, next) || strcmp(g->settings->data, next->data) != 0) {
         log_error("reload_refused",
@@ -143,7 +146,7 @@ enum err serve_reload(struct serve_gateway *g)
         settings_close(&next);
         return ERR_CONFIG;
     }
-    enum err e = apply_reload(g, next, tls);
+    e = apply_reload(g, next, tls);
     serve_tls_close(tls);
     if (e != ERR_OK) {
         log_error("reload_refused", "%s; the settings in force stay", err_sentence(e));

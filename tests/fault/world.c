@@ -159,11 +159,12 @@ static uint16_t port_of(int fd)
 enum err world_open(struct world *w)
 {
     struct serve_inherited in;
-    struct settings *settings = serve_settings_read(w->config);
-    if (settings == NULL) {
-        return ERR_CONFIG;
+    struct settings *settings = NULL;
+    enum err e = serve_settings_read(w->config, &settings);
+    if (e != ERR_OK) {
+        return e;
     }
-    enum err e = serve_open_listeners(settings, &in);
+    e = serve_open_listeners(settings, &in);
     if (e != ERR_OK) {
         settings_close(&settings);
         return e;
