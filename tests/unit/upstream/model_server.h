@@ -3,6 +3,10 @@
  * model_server.h — a model server that plays a script, and a caller that notes what it got; both on
  * the loop of the test, so nothing races and nothing sleeps.
  *
+ * Nothing depends on how fast the machine is: a test that hangs is ended after so many ticks, not
+ * at a time, for a process that was not run for a while has waited no longer; and no timeout of an
+ * attempt is so short that this could set it off.
+ *
  * Each connection plays the script of its number (the last one if there are more). Between two acts
  * the loop turns twice: what was said before has been read.
  */
@@ -30,7 +34,9 @@
 #include "http/http_response.h"
 
 #define SERVER_CONNECTIONS_MAX 64
-#define PATIENCE_MS            5000
+#define PATIENCE_MS            600000 /* a timeout that is not to happen */
+#define GUARD_TICK_MS          100
+#define GUARD_TICKS            50
 #define BODY_MAX               (1 << 20)
 
 enum act_kind {
@@ -324,6 +330,7 @@ struct scene {
     struct upstream_definition definition;
     char url[128];
     struct net_timer guard;
+    int ticks; /* left before it is late */
     bool late;
 };
 
@@ -343,8 +350,19 @@ struct caller {
 static inline void on_guard(struct net_timer *timer)
 {
     struct scene *scene = (struct scene *)(void *)((char *)timer - offsetof(struct scene, guard));
+    if (--scene->ticks > 0) {
+        assert_int_equal(net_timer_set_ms(&scene->guard, GUARD_TICK_MS), ERR_OK);
+        return;
+    }
     scene->late = true;
     net_loop_stop(scene->loop);
+}
+
+/* From now on the test may hang no longer than the ticks last. */
+static inline void scene_guard(struct scene *scene)
+{
+    scene->ticks = GUARD_TICKS;
+    assert_int_equal(net_timer_set_ms(&scene->guard, GUARD_TICK_MS), ERR_OK);
 }
 
 /* A loop and a server; `count` scripts. Call scene_ready() when the definition is as it should be.
@@ -465,13 +483,13 @@ static inline enum err caller_start(struct caller *caller, struct scene *scene, 
 /* Runs the loop until `*what` is true. */
 static inline void run_until(struct scene *scene, const bool *what)
 {
-    assert_int_equal(net_timer_set_ms(&scene->guard, PATIENCE_MS), ERR_OK);
+    scene_guard(scene);
     while (!*what && !scene->late) {
         net_loop_run(scene->loop);
     }
     net_timer_stop(&scene->guard);
     if (scene->late) {
-        fail_msg("nothing happened for %d ms", PATIENCE_MS);
+        fail_msg("nothing happened for %d ticks", GUARD_TICKS);
     }
 }
 

@@ -94,7 +94,7 @@ static void time_in_which_nobody_pulls_is_not_the_servers(void **state)
     static char text[] = "{}";
     static struct iovec body = {text, 2};
     assert_int_equal(caller_start(&caller, &scene, &body, false), ERR_OK);
-    assert_int_equal(net_timer_set_ms(&scene.guard, PATIENCE_MS), ERR_OK);
+    scene_guard(&scene);
     while ((scene.server.count == 0 || scene.server.open > 0) && !scene.late) {
         run_turns(&scene, 2); /* the server has said all and gone */
     }

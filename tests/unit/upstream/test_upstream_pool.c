@@ -186,7 +186,7 @@ static void idle_connections_expire_and_are_few(void **state)
         attempt_close(&callers[i].attempt);
     }
     assert_int_equal(connections(&scene), 2);
-    assert_int_equal(net_timer_set_ms(&scene.guard, PATIENCE_MS), ERR_OK);
+    scene_guard(&scene);
     while (connections(&scene) > 0 && !scene.late) {
         run_turns(&scene, 2);
     }
@@ -370,7 +370,7 @@ static void a_retired_deployment_loses_its_connections(void **state)
     run_until(&scene, &callers[1].done); /* what runs goes on */
     assert_int_equal(callers[1].error, ERR_OK);
     attempt_close(&callers[1].attempt);
-    assert_int_equal(net_timer_set_ms(&scene.guard, PATIENCE_MS), ERR_OK);
+    scene_guard(&scene);
     while (scene.server.open > 0 && !scene.late) {
         run_turns(&scene, 2);
     }
@@ -407,7 +407,7 @@ static void a_final_chunk_that_comes_late_is_waited_for(void **state)
         attempt_finish(&callers[0].attempt);
         assert_null(callers[0].attempt);
         assert_int_equal(connections(&scene), 1); /* held, by nobody */
-        assert_int_equal(net_timer_set_ms(&scene.guard, PATIENCE_MS), ERR_OK);
+        scene_guard(&scene);
         while (!scene.late && scene.server.connections[0].act->kind != ACT_STAY) {
             run_turns(&scene, 2);
         }
