@@ -209,6 +209,7 @@ enum call_state call_step_done(struct call *call)
     }
     counter_add(COUNT_CALLS_OPEN, -1);
     sse_parser_fini(&call->events);
+    openai_stream_fini(&call->stream);
     list_remove(&call->link);
     policy_unref(&call->policy);
     arena_fini(&call->arena);

@@ -13,6 +13,36 @@ uint32_t openai_member(const struct json_index *x, uint32_t object, struct span 
  * away. */
 bool openai_is_error(const struct json_index *x, struct json_edits *edits);
 
+/* Adds a member to `object`: `text` is `"key":value`, and copied. */
+void openai_add_member(struct json_edits *edits, uint32_t object, const char *text);
+
+/* Removes the first member `name` of `object`, if there is one. */
+void openai_remove_member(const struct json_index *x, uint32_t object, struct span name,
+                          struct json_edits *edits);
+
+/* Bit `index` of a row of bits. openai_bit_mark() says whether it was set before. */
+static inline bool openai_bit(const uint64_t *bits, int64_t index)
+{
+    return (bits[index / 64] & 1ULL << (index % 64)) != 0;
+}
+
+static inline bool openai_bit_mark(uint64_t *bits, int64_t index)
+{
+    bool was = openai_bit(bits, index);
+    bits[index / 64] |= 1ULL << (index % 64);
+    return was;
+}
+
+static inline void openai_bit_clear(uint64_t *bits, int64_t index)
+{
+    bits[index / 64] &= ~(1ULL << (index % 64));
+}
+
+/* The tool calls of one chunk's choice (0 to OPENAI_CHOICES_MAX - 1): each delta gets what clients
+ * need, and what they may have once only is said once. */
+void openai_edit_tools(struct openai_stream *s, const struct json_index *x, uint32_t choice,
+                       uint32_t delta, struct json_edits *edits);
+
 /* Makes `model` the name that the caller knows. */
 void openai_set_model(const struct json_index *x, const struct openai_plan *plan,
                       struct json_edits *edits);

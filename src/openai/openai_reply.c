@@ -23,6 +23,25 @@ bool openai_is_error(const struct json_index *x, struct json_edits *edits)
     return object != JSON_NONE && json_text_is(x, object, SPAN("error"));
 }
 
+void openai_add_member(struct json_edits *edits, uint32_t object, const char *text)
+{
+    struct span kept = arena_copy(edits->arena, span_of(text));
+    if (kept.at == NULL) {
+        edits->failed = true;
+        return;
+    }
+    json_edits_add_member_borrow(edits, object, JSON_AT_END, kept);
+}
+
+void openai_remove_member(const struct json_index *x, uint32_t object, struct span name,
+                          struct json_edits *edits)
+{
+    uint32_t key = json_find_key(x, object, name);
+    if (key != JSON_NONE) {
+        json_edits_remove_member(edits, object, key);
+    }
+}
+
 /* Adds a member to `object`: `key`, quotes and colon included, and its value. */
 static void add_member(struct json_edits *edits, uint32_t object, struct span key,
                        struct span value)

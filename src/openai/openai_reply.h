@@ -9,7 +9,11 @@
  * last chunk, alone; embeddings are in the form and order that was asked for. All else passes as it
  * is.
  *
- * Ownership  edits and replacements are in the arena given.
+ * Ownership  edits and replacements are in the arena given. openai_stream_fini() frees what a
+ * stream holds. Limits     of a stream, choices 0 to 127 are watched, and of each its tool calls 0
+ * to 127; what lies beyond passes as it came: no index, id or role is added or taken away, and its
+ *            end is not waited for. Tool calls of choices other than the first take 48 bytes a
+ *            choice, 6 KiB at most.
  * Threads    any; pure.
  * Sources    OpenAI's API reference (chat completion object and chunk, embeddings).
  */
@@ -46,20 +50,30 @@ MUST_USE enum err openai_reply_edit(const struct json_index *x, const struct ope
                                     struct arena *arena, struct json_edits *out,
                                     struct openai_usage *usage, uint64_t *text_bytes);
 
-#define OPENAI_ID_BYTES 72
+#define OPENAI_ID_BYTES    72
+#define OPENAI_CHOICES_MAX 128 /* OpenAI's own bound on n; requests for more are refused */
+#define OPENAI_TOOLS_MAX   128 /* of one choice */
+
+/* The tool calls of one choice so far. */
+struct openai_tools {
+    uint64_t seen[OPENAI_TOOLS_MAX / 64];  /* indexes that have begun, */
+    uint64_t named[OPENAI_TOOLS_MAX / 64]; /* and those whose name was sent */
+    uint64_t id;                           /* hash of the last id; 0: the call has none */
+    uint8_t begun, last;                   /* the highest index and one; the last delta's */
+    uint8_t moved_from, moved_to;          /* where the server says the first, it is the second */
+};
 
 /* A stream so far. Small: there is one for each open stream. */
 struct openai_stream {
     const struct openai_plan *plan;
     struct openai_usage usage;
-    uint64_t text_bytes;     /* of content, reasoning and arguments, about */
-    uint64_t tools_seen[2];  /* tool-call indexes 0..127 of choice 0 that have begun, */
-    uint64_t tools_named[2]; /* and those whose name was sent */
-    uint64_t tool_id;        /* hash of the last id */
-    int64_t created_s;       /* the chunks' own; 0: they had none yet */
-    uint32_t choices_begun;  /* of the first 32 */
-    uint32_t choices_open;   /* begun and not finished */
-    uint8_t tools_begun;     /* the highest index and one */
+    uint64_t text_bytes;              /* of content, reasoning and arguments, about */
+    struct openai_tools tools;        /* of choice 0 */
+    struct openai_tools *other_tools; /* of those behind it; NULL until one of them calls */
+    uint32_t other_tools_count;
+    int64_t created_s; /* the chunks' own; 0: they had none yet */
+    uint64_t choices_begun[OPENAI_CHOICES_MAX / 64];
+    uint64_t choices_open[OPENAI_CHOICES_MAX / 64]; /* begun and not finished */
     bool any_begun, any_finished, usage_sent;
     char id[OPENAI_ID_BYTES]; /* the chunks' own, quoted as it came; "" if it is longer */
 };
@@ -72,6 +86,9 @@ enum openai_verdict {
 };
 
 void openai_stream_init(struct openai_stream *s, const struct openai_plan *plan);
+
+/* Frees what is held; nothing, if it is all zero. */
+void openai_stream_fini(struct openai_stream *s);
 
 /*
  * One event's data. `x` is room for an index, reused by the caller; it refers to `data` afterwards.

@@ -6,19 +6,29 @@
 #include <stdio.h>
 
 #include "base/buf.h"
-#include "base/map.h"
+#include "base/memory.h"
 #include "openai/openai_internal.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
 
-#define CHOICES_MAX    32
-#define TOOLS_MAX      128
 #define LAST_BYTES_MAX 16384 /* of the events that we add at the end */
 #define MEMBER_BYTES   64    /* of a member with a number or a call id */
 
 void openai_stream_init(struct openai_stream *s, const struct openai_plan *plan)
 {
     *s = (struct openai_stream){.plan = plan};
+}
+
+void openai_stream_fini(struct openai_stream *s)
+{
+    memory_free(s->other_tools);
+    s->other_tools = NULL;
+    s->other_tools_count = 0;
+}
+
+static bool has_open_choices(const struct openai_stream *s)
+{
+    return (s->choices_open[0] | s->choices_open[1]) != 0;
 }
 
 static void keep_identity(struct openai_stream *s, const struct json_index *x)
@@ -31,136 +41,6 @@ static void keep_identity(struct openai_stream *s, const struct json_index *x)
     if (s->created_s == 0 && created != JSON_NONE &&
         json_int64(x, created, &s->created_s) != ERR_OK) {
         s->created_s = 0;
-    }
-}
-
-static void add_member(struct json_edits *edits, uint32_t object, const char *member)
-{
-    struct span text = arena_copy(edits->arena, span_of(member));
-    if (text.at == NULL) {
-        edits->failed = true;
-        return;
-    }
-    json_edits_add_member_borrow(edits, object, JSON_AT_END, text);
-}
-
-static void remove_if_there(const struct json_index *x, uint32_t object, struct span name,
-                            struct json_edits *edits)
-{
-    uint32_t key = json_find_key(x, object, name);
-    if (key != JSON_NONE) {
-        json_edits_remove_member(edits, object, key);
-    }
-}
-
-/* Marks bit `index`; whether it was marked before. */
-static bool mark(uint64_t bits[2], int64_t index)
-{
-    uint64_t *word = &bits[index / 64], bit = 1ULL << (index % 64);
-    bool was = (*word & bit) != 0;
-    *word |= bit;
-    return was;
-}
-
-static bool is_text(const struct json_index *x, uint32_t row)
-{
-    return row != JSON_NONE && json_kind(x, row) == JSON_STRING && json_inside(x, row).len > 0;
-}
-
-/* ---- tool calls ---- */
-
-/* Which call a delta continues that does not say it: with another id, or a name, one begins. */
-static int64_t guess_index(const struct openai_stream *s, const struct json_index *x, uint32_t id,
-                           uint32_t name)
-{
-    bool begins = s->tools_begun == 0;
-    if (is_text(x, id)) {
-        begins = begins || map_hash(json_inside(x, id)) != s->tool_id;
-    } else {
-        begins = begins || is_text(x, name);
-    }
-    return begins ? s->tools_begun : s->tools_begun - 1;
-}
-
-static void edit_tool_id(struct openai_stream *s, const struct json_index *x, uint32_t tool,
-                         int64_t index, struct json_edits *edits)
-{
-    uint32_t id = openai_member(x, tool, SPAN("id"));
-    if (is_text(x, id)) {
-        s->tool_id = map_hash(json_inside(x, id));
-    }
-    if (mark(s->tools_seen, index)) {
-        remove_if_there(x, tool, SPAN("id"), edits);
-    } else if (!is_text(x, id)) {
-        char member[MEMBER_BYTES];
-        (void)snprintf(member, sizeof(member), "\"id\":\"call_%.*s_%lld\"",
-                       SPAN_ARGS(s->plan->call_id), (long long)index); /* 26 characters */
-        remove_if_there(x, tool, SPAN("id"), edits);
-        add_member(edits, tool, member);
-    }
-}
-
-/* `begun`: an earlier delta of this call was there. The name is sent once, when it comes. */
-static void edit_tool_name(struct openai_stream *s, const struct json_index *x, uint32_t tool,
-                           int64_t index, bool begun, struct json_edits *edits)
-{
-    uint32_t function = openai_member(x, tool, SPAN("function"));
-    if (function == JSON_NONE || json_kind(x, function) != JSON_OBJECT) {
-        remove_if_there(x, tool, SPAN("function"), edits);
-        add_member(edits, tool,
-                   begun ? "\"function\":{}" : "\"function\":{\"name\":\"\",\"arguments\":\"\"}");
-        return;
-    }
-    if (is_text(x, json_find(x, function, SPAN("name")))) {
-        if (mark(s->tools_named, index)) {
-            remove_if_there(x, function, SPAN("name"), edits);
-        }
-    } else {
-        remove_if_there(x, function, SPAN("name"), edits);
-        if (!begun) {
-            add_member(edits, function, "\"name\":\"\"");
-        }
-    }
-}
-
-/* The first delta of a call carries index, id and name; later ones must not repeat id and name, for
- * some clients put the pieces together. */
-static void edit_tool(struct openai_stream *s, const struct json_index *x, uint32_t tool,
-                      struct json_edits *edits)
-{
-    int64_t index;
-    uint32_t row = openai_member(x, tool, SPAN("index"));
-    if (row == JSON_NONE || json_int64(x, row, &index) != ERR_OK) {
-        char member[MEMBER_BYTES];
-        uint32_t function = openai_member(x, tool, SPAN("function"));
-        index = guess_index(s, x, openai_member(x, tool, SPAN("id")),
-                            openai_member(x, function, SPAN("name")));
-        (void)snprintf(member, sizeof(member), "\"index\":%lld", (long long)index); /* fits */
-        remove_if_there(x, tool, SPAN("index"), edits);
-        add_member(edits, tool, member);
-    }
-    if (index < 0 || index >= TOOLS_MAX) {
-        return;
-    }
-    bool begun = (s->tools_seen[index / 64] & 1ULL << (index % 64)) != 0;
-    edit_tool_id(s, x, tool, index, edits);
-    edit_tool_name(s, x, tool, index, begun, edits);
-    if (index >= s->tools_begun) {
-        s->tools_begun = (uint8_t)(index + 1);
-    }
-}
-
-static void edit_tools(struct openai_stream *s, const struct json_index *x, uint32_t delta,
-                       struct json_edits *edits)
-{
-    uint32_t tools = openai_member(x, delta, SPAN("tool_calls"));
-    if (tools == JSON_NONE || json_kind(x, tools) != JSON_ARRAY) {
-        return;
-    }
-    for (uint32_t t = json_first(x, tools); t != JSON_NONE; t = json_next(x, t)) {
-        if (json_kind(x, t) == JSON_OBJECT) {
-            edit_tool(s, x, t, edits);
-        }
     }
 }
 
@@ -177,8 +57,8 @@ static int64_t choice_index(const struct json_index *x, uint32_t choice, int64_t
     }
     char member[MEMBER_BYTES];
     (void)snprintf(member, sizeof(member), "\"index\":%lld", (long long)position); /* fits */
-    remove_if_there(x, choice, SPAN("index"), edits);
-    add_member(edits, choice, member);
+    openai_remove_member(x, choice, SPAN("index"), edits);
+    openai_add_member(edits, choice, member);
     return position;
 }
 
@@ -186,26 +66,28 @@ static void edit_choice(struct openai_stream *s, const struct json_index *x, uin
                         int64_t position, struct json_edits *edits)
 {
     int64_t index = choice_index(x, choice, position, edits);
-    uint32_t bit = index >= 0 && index < CHOICES_MAX ? 1U << index : 0;
+    bool is_watched = index >= 0 && index < OPENAI_CHOICES_MAX;
+    bool begins = is_watched && !openai_bit_mark(s->choices_begun, index);
     uint32_t delta = openai_member(x, choice, SPAN("delta"));
     if (delta != JSON_NONE && json_kind(x, delta) == JSON_OBJECT) {
-        if ((s->choices_begun & bit) != 0) { /* some clients put the roles together too */
-            remove_if_there(x, delta, SPAN("role"), edits);
+        if (is_watched && !begins) { /* some clients put the roles together too */
+            openai_remove_member(x, delta, SPAN("role"), edits);
         }
         openai_edit_message(x, delta, edits, &s->text_bytes);
-        if (index == 0) {
-            edit_tools(s, x, delta, edits);
+        if (is_watched) {
+            openai_edit_tools(s, x, (uint32_t)index, delta, edits);
         }
     }
     s->text_bytes += openai_text_bytes(x, openai_member(x, choice, SPAN("text")));
-    if ((s->choices_begun & bit) == 0) {
-        s->choices_open |= bit;
-    }
-    s->choices_begun |= bit;
     s->any_begun = true;
+    if (begins) {
+        (void)openai_bit_mark(s->choices_open, index); /* it was not: it begins */
+    }
     if (openai_edit_finish(x, choice, edits)) {
-        s->choices_open &= ~bit;
         s->any_finished = true;
+        if (is_watched) {
+            openai_bit_clear(s->choices_open, index);
+        }
     }
 }
 
@@ -231,7 +113,7 @@ static void edit_usage(struct openai_stream *s, const struct json_index *x,
 {
     (void)keep_usage(s, x); /* most chunks have none */
     if (!s->plan->wants_continuous_usage && openai_member(x, 0, SPAN("usage")) != JSON_NONE) {
-        remove_if_there(x, 0, SPAN("usage"), edits);
+        openai_remove_member(x, 0, SPAN("usage"), edits);
     }
 }
 
@@ -241,8 +123,8 @@ static enum openai_verdict edit_choiceless(struct openai_stream *s, const struct
                                            struct json_edits *edits)
 {
     if (openai_member(x, 0, SPAN("choices")) == JSON_NONE) {
-        remove_if_there(x, 0, SPAN("choices"), edits);
-        add_member(edits, 0, "\"choices\":[]");
+        openai_remove_member(x, 0, SPAN("choices"), edits);
+        openai_add_member(edits, 0, "\"choices\":[]");
     }
     if (!keep_usage(s, x)) {
         return OPENAI_SEND;
@@ -314,7 +196,7 @@ enum err openai_stream_event(struct openai_stream *s, struct span data, struct j
 
 bool openai_stream_is_complete(const struct openai_stream *s)
 {
-    return s->any_finished && s->choices_open == 0;
+    return s->any_finished && !has_open_choices(s);
 }
 
 /* ---- the end ---- */
@@ -346,8 +228,8 @@ static void begin_chunk(const struct openai_stream *s, int64_t created_s, struct
 /* Each choice that the server left without a reason, but whose end it declared. */
 static void write_finish(const struct openai_stream *s, struct json_writer *w)
 {
-    for (int64_t index = 0; index < CHOICES_MAX; index++) {
-        if ((s->choices_open & 1U << index) == 0) {
+    for (int64_t index = 0; index < OPENAI_CHOICES_MAX; index++) {
+        if (!openai_bit(s->choices_open, index)) {
             continue;
         }
         json_write_object(w);
@@ -400,13 +282,13 @@ enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, int6
     struct json_writer w;
     enum err e = ERR_OK;
     buf_init(&b, LAST_BYTES_MAX + 2 * s->plan->quoted_model.len);
-    if (s->choices_open != 0) {
+    if (has_open_choices(s)) {
         json_write_init(&w, &b);
         begin_chunk(s, created_s, &w);
         write_finish(s, &w);
         e = json_write_finish(&w);
         buf_put(&b, SPAN("\n\n"));
-        s->choices_open = 0;
+        memset(s->choices_open, 0, sizeof(s->choices_open));
         s->any_finished = true;
     }
     if (e == ERR_OK && s->plan->wants_usage && !s->usage_sent && s->usage.is_known) {

@@ -142,7 +142,7 @@ static void check_end(struct openai_stream *s)
         json_index_fini(&x);
         events = span_cut(events, 6 + line.len + 2, events.len);
     }
-    CHECK(s->choices_open == 0);
+    CHECK(s->choices_open[0] == 0 && s->choices_open[1] == 0);
     arena_fini(&arena);
 }
 
@@ -175,6 +175,7 @@ static void try_stream(struct span text, uint8_t how)
     if (e == ERR_OK && verdict == OPENAI_END) {
         check_end(&s);
     }
+    openai_stream_fini(&s);
     json_index_fini(&x);
 }
 

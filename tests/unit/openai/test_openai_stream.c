@@ -11,13 +11,15 @@
 #include "openai/openai_reply.h"
 #include "quotes.h"
 
-#define HEAD       "{'id':'c1','object':'chat.completion.chunk','created':7,'model':'m',"
-#define SENT       "{'id':'c1','object':'chat.completion.chunk','created':7,'model':'shown',"
-#define DELTA(d)   "'choices':[{'index':0,'delta':{" d "},'finish_reason':null}]}\n"
-#define STOP       "'choices':[{'index':0,'delta':{},'finish_reason':'stop'}]}\n"
-#define NUMBERS    "{'prompt_tokens':9,'completion_tokens':2,'total_tokens':11}"
-#define USAGE      "'choices':[],'usage':" NUMBERS "}\n"
-#define TOOL(t)    DELTA("'tool_calls':[" t "]")
+#define HEAD     "{'id':'c1','object':'chat.completion.chunk','created':7,'model':'m',"
+#define SENT     "{'id':'c1','object':'chat.completion.chunk','created':7,'model':'shown',"
+#define DELTA(d) "'choices':[{'index':0,'delta':{" d "},'finish_reason':null}]}\n"
+#define STOP     "'choices':[{'index':0,'delta':{},'finish_reason':'stop'}]}\n"
+#define NUMBERS  "{'prompt_tokens':9,'completion_tokens':2,'total_tokens':11}"
+#define USAGE    "'choices':[],'usage':" NUMBERS "}\n"
+#define TOOL(t)  DELTA("'tool_calls':[" t "]")
+#define CHOICE(i, t) \
+    "'choices':[{'index':" i ",'delta':{'tool_calls':[" t "]},'finish_reason':null}]}\n"
 #define DONE       "[DONE]\n"
 #define CALL(text) "call_01ABC_" text
 
@@ -143,8 +145,20 @@ static const struct row {
      "{'id':'cmpl-01ABC','object':'text_completion','created':99,'model':'shown','choices':"
      "[{'index':0,'text':'','logprobs':null,'finish_reason':'stop'}]}\n" DONE,
      2, 0, 0},
-    {"choices beyond those we watch pass", 0, HEAD "'choices':[{'index':40,'delta':{}}]}\n",
-     SENT "'choices':[{'index':40,'delta':{}}]}\n", 0, 0, 0},
+    {"the last choice that may be asked for is watched", 0,
+     HEAD "'choices':[{'index':127,'delta':{'role':'assistant'}}]}\n" HEAD
+          "'choices':[{'index':127,'delta':{'role':'assistant'}}]}\n",
+     SENT "'choices':[{'index':127,'delta':{'role':'assistant'}}]}\n" SENT
+          "'choices':[{'index':127,'delta':{}}]}\n",
+     0, 0, 0},
+    {"choices beyond those we watch pass", COMPLETE,
+     HEAD "'choices':[{'index':128,'delta':{'role':'assistant'}},{'index':-1,'delta':{}}]}\n" HEAD
+          "'choices':[{'index':128,'delta':{'role':'assistant','tool_calls':[{}]},"
+          "'finish_reason':'stop'}]}\n",
+     SENT "'choices':[{'index':128,'delta':{'role':'assistant'}},{'index':-1,'delta':{}}]}\n" SENT
+          "'choices':[{'index':128,'delta':{'role':'assistant','tool_calls':[{}]},"
+          "'finish_reason':'stop'}]}\n",
+     0, 0, 0},
 
     {"a tool call", COMPLETE,
      HEAD TOOL("{'index':0,'id':'a','type':'function','function':{'name':'f','arguments':''}}")
@@ -199,6 +213,46 @@ static const struct row {
      SENT TOOL("{'index':0,'id':'a','function':{'arguments':'','name':''}}")
          SENT TOOL("{'index':0,'function':{'name':'f'}}") SENT TOOL("{'index':0,'function':{}}"),
      0, 0, 0},
+    {"a server that says 0 for every call", 0,
+     HEAD TOOL("{'index':0,'id':'a','function':{'name':'f','arguments':'1'}}")
+         HEAD TOOL("{'index':0,'id':'b','function':{'name':'g','arguments':'2'}},"
+                   "{'index':0,'id':'c','function':{'name':'g','arguments':'3'}}")
+             HEAD TOOL("{'index':0,'function':{'arguments':'4'}}"),
+     SENT TOOL("{'index':0,'id':'a','function':{'name':'f','arguments':'1'}}")
+         SENT TOOL("{'id':'b','function':{'name':'g','arguments':'2'},'index':1},"
+                   "{'id':'c','function':{'name':'g','arguments':'3'},'index':2}")
+             SENT TOOL("{'function':{'arguments':'4'},'index':2}"),
+     4, 0, 0},
+    {"a new id for each delta begins nothing", 0,
+     HEAD TOOL("{'index':0,'id':'a','function':{'name':'f','arguments':''}}")
+         HEAD TOOL("{'index':0,'id':'b','function':{'name':null,'arguments':'x'}}")
+             HEAD TOOL("{'index':0,'id':'c','function':{'arguments':'y'}}"),
+     SENT TOOL("{'index':0,'id':'a','function':{'name':'f','arguments':''}}")
+         SENT TOOL("{'index':0,'function':{'arguments':'x'}}")
+             SENT TOOL("{'index':0,'function':{'arguments':'y'}}"),
+     2, 0, 0},
+    {"calls that interleave, each with all that it has", 0,
+     HEAD TOOL("{'index':0,'id':'a','function':{'name':'f'}}")
+         HEAD TOOL("{'index':1,'id':'b','function':{'name':'g'}}")
+             HEAD TOOL("{'index':0,'id':'a','function':{'name':'f'}}"),
+     SENT TOOL("{'index':0,'id':'a','function':{'name':'f'}}") SENT TOOL(
+         "{'index':1,'id':'b','function':{'name':'g'}}") SENT TOOL("{'index':0,'function':{}}"),
+     0, 0, 0},
+    {"the calls of every choice are its own", 0,
+     HEAD CHOICE("1", "{'function':{'name':'f','arguments':'a'}}")
+         HEAD CHOICE("0", "{'id':'x','function':{'name':'f','arguments':'b'}}")
+             HEAD CHOICE("1", "{'index':0,'id':'y','function':{'name':'f','arguments':'c'}}")
+                 HEAD CHOICE("127", "{'index':0,'function':{'name':null,'arguments':'d'}}")
+                     HEAD CHOICE("1", "{'id':'z','function':{'name':'g','arguments':'e'}}")
+                         HEAD CHOICE("0", "{'function':{'arguments':'f'}}"),
+     SENT CHOICE("1", "{'function':{'name':'f','arguments':'a'},'index':0,'id':'" CALL("1_0") "'}")
+         SENT CHOICE("0", "{'id':'x','function':{'name':'f','arguments':'b'},'index':0}")
+             SENT CHOICE("1", "{'index':0,'function':{'arguments':'c'}}") SENT CHOICE(
+                 "127",
+                 "{'index':0,'function':{'arguments':'d','name':''},'id':'" CALL("127_0") "'}")
+                 SENT CHOICE("1", "{'id':'z','function':{'name':'g','arguments':'e'},'index':1}")
+                     SENT CHOICE("0", "{'function':{'arguments':'f'},'index':0}"),
+     6, 0, 0},
     {"an index that is text is no index", 0,
      HEAD TOOL("{'index':'0','id':'a','function':{'name':'f'}}"),
      SENT TOOL("{'id':'a','function':{'name':'f'},'index':0}"), 0, 0, 0},
@@ -301,6 +355,7 @@ static void play(const struct row *row)
                  (unsigned long long)s.text_bytes, (long long)s.usage.input_tokens,
                  (long long)s.usage.output_tokens, openai_stream_is_complete(&s));
     }
+    openai_stream_fini(&s);
     json_index_fini(&x);
     buf_fini(&out);
     arena_fini(&arena);
@@ -330,7 +385,8 @@ static void without_memory_nothing_half_is_sent(void **state)
     arena_init(&texts, 1 << 20);
     json_index_init(&x, 1000, 32);
     struct span event = quoted(&texts, "{'error':null,'choices':[{'delta':{'reasoning':'x',"
-                                       "'tool_calls':[{}]}}],'usage':" NUMBERS "}");
+                                       "'tool_calls':[{}]}},{'delta':{'tool_calls':[{}]}}],"
+                                       "'usage':" NUMBERS "}");
     bool was_enough = false;
     for (size_t most = 0; !was_enough; most += 16) {
         struct openai_stream s;
@@ -346,6 +402,7 @@ static void without_memory_nothing_half_is_sent(void **state)
         }
         was_enough = e == ERR_OK;
         assert_true(was_enough || e == ERR_NO_MEMORY);
+        openai_stream_fini(&s);
         arena_fini(&small);
     }
     json_index_fini(&x);
