@@ -276,13 +276,31 @@ static enum err coding_error(struct span value)
                                                            : ERR_HTTP_FRAMING;
 }
 
+/* Whether the blanks around the value of the one field `id` are spaces: a tab is allowed (RFC 9110
+ * 5.6.3), but parsers in use take it for a part of the value. */
+static bool stands_plain(const struct http_fields *f, enum http_name id)
+{
+    struct span value = http_fields_find(f, id);
+    const uint8_t *at = value.at;
+    while (at[-1] == ' ') {
+        at--;
+    }
+    const uint8_t *end = value.at + value.len;
+    while (*end == ' ') {
+        end++;
+    }
+    return at[-1] != '\t' && *end != '\t';
+}
+
 enum err http_fields_body(const struct http_fields *f, unsigned minor, struct http_body *out)
 {
     bool chunked = http_fields_has(f, HTTP_NAME_TRANSFER_ENCODING);
     bool length = http_fields_has(f, HTTP_NAME_CONTENT_LENGTH);
     if ((f->repeated & (HTTP_NAME_BIT(HTTP_NAME_TRANSFER_ENCODING) |
                         HTTP_NAME_BIT(HTTP_NAME_CONTENT_LENGTH))) != 0 ||
-        (chunked && (length || minor == 0))) {
+        (chunked && (length || minor == 0)) ||
+        (chunked && !stands_plain(f, HTTP_NAME_TRANSFER_ENCODING)) ||
+        (length && !stands_plain(f, HTTP_NAME_CONTENT_LENGTH))) {
         return ERR_HTTP_FRAMING;
     }
     struct http_body body = {HTTP_BODY_NONE, 0};

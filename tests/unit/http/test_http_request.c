@@ -248,6 +248,11 @@ static const struct {
     {LINE HOST "Transfer-Encoding: chunked, gzip\r\n\r\n", ERR_HTTP_FRAMING},
     {LINE HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
      ERR_HTTP_FRAMING},
+    {LINE HOST "Transfer-Encoding: chunked\t\r\n\r\n", ERR_HTTP_FRAMING},
+    {LINE HOST "Transfer-Encoding:\tchunked\r\n\r\n", ERR_HTTP_FRAMING},
+    {LINE HOST "Transfer-Encoding: \t chunked\r\n\r\n", ERR_HTTP_FRAMING},
+    {LINE HOST "Content-Length: 1 \t \r\n\r\n", ERR_HTTP_FRAMING},
+    {LINE HOST "Content-Length:\t1\r\n\r\n", ERR_HTTP_FRAMING},
     {LINE HOST "Transfer-Encoding: gzip, chunked\r\n\r\n", ERR_HTTP_TRANSFER_CODING},
     {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", ERR_HTTP_FRAMING},
     /* the rest */
