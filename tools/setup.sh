@@ -12,13 +12,13 @@ why[build]="the compiler, Meson and the libraries Atlas links with"
 packages[build]="gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev libssl-dev libsqlite3-dev
     libyaml-dev"
 why[test]="the test runners, the fuzzers' compiler and the peers that the suites talk to"
-packages[test]="libcmocka-dev clang-14 libclang-rt-14-dev libsimdjson-dev g++ varnish python3-pytest
-    python3-httpx python3-venv openssl curl sqlite3 git"
+packages[test]="libcmocka-dev clang-14 libclang-rt-14-dev libsimdjson-dev g++ libhttp-parser-dev varnish
+    python3-pytest python3-httpx python3-venv openssl curl sqlite3 git"
 why[run]="the virtual environment that holds the model servers"
 packages[run]="python3 python3-venv curl"
 why[lint]="the formatter, the linters and the counters of complexity"
 packages[lint]="clang-format-14 clang-tidy-14 clang-14 pmccabe cppcheck codespell shellcheck binutils git
-    libcmocka-dev libsimdjson-dev g++"
+    libcmocka-dev libsimdjson-dev g++ libhttp-parser-dev"
 why[bench]="the proxies that Atlas is measured beside, and the load"
 packages[bench]="nginx-light haproxy wrk valgrind libsimdjson-dev g++ python3"
 why[coverage]="the coverage report"
