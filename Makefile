@@ -11,13 +11,19 @@ NICE ?= nice -n 5
 export JUNIT_DIR FUZZ_SECONDS
 export ATLAS ?= $(CURDIR)/build/atlas
 
+# What a target needs beside the build's own: one visit to apt, before anything is compiled.
+run: ALSO = run
+e2e wire: ALSO = test
+clients: ALSO = test run
+bench: ALSO = bench
+
 .DEFAULT_GOAL := build
 .PHONY: build run test check unit e2e wire clients fuzz fault bench asan tsan valgrind coverage lint fmt \
 	docs release debug install-hook clean help
 
 ##: building
 build: ## build/atlas, optimised, with symbols
-	@tools/setup.sh build
+	@tools/setup.sh build $(ALSO)
 	@tools/build.sh build -Db_lto=true -Dtests=disabled
 
 debug: ## build-debug/atlas: no optimisation, slow checks on
@@ -29,7 +35,6 @@ release: build ## build-release/atlas-VERSION.tar.gz: program, licence, pages
 
 ##: running
 run: build ## real models, Atlas in front of them, and curls to paste (GEMMA=0, PORT=, ADMIN_PORT=)
-	@tools/setup.sh run
 	@exec $(PY) tools/run/run.py
 
 ##: testing (TESTS='words' chooses: `make unit TESTS=span`, `make e2e TESTS=stream`)
@@ -46,15 +51,12 @@ unit: ## unit tests, with slow checks (build-unit)
 	@tools/unit.sh build-unit unit $(TESTS)
 
 e2e: build ## pytest against build/atlas
-	@tools/setup.sh test
 	@tools/pytest.sh e2e $(TESTS)
 
 wire: build ## varnishtest scripts: torn chunks, slow heads, half-closes
-	@tools/setup.sh test
 	@tests/wire/run.sh $(TESTS)
 
 clients: build ## the official SDKs, against real models and the simulator
-	@tools/setup.sh test run
 	@tests/clients/run.sh $(TESTS)
 
 fuzz: ## libFuzzer, FUZZ_SECONDS each (10)
@@ -90,7 +92,6 @@ coverage: ## build-coverage/coverage.txt: lines that unit and e2e reach
 	@gcovr -r . -e tests build-coverage --txt build-coverage/coverage.txt --print-summary
 
 bench: build ## direct, nginx, haproxy, Atlas in one run: a table and a plot
-	@tools/setup.sh bench
 	@tests/bench/run.sh
 
 ##: before a commit

@@ -12,6 +12,7 @@ if [ "$(cat "$folder/.options" 2>/dev/null)" != "$options" ]; then
     [ -f "$folder/build.ninja" ] && set -- --wipe "$@"
     meson setup "$folder" "$@" >"$folder.log" 2>&1 || { cat "$folder.log" >&2; exit 1; }
     rm -f "$folder.log"
+    echo "compiling into $folder (a minute or so the first time)"
     printf '%s' "$options" >"$folder/.options"
 fi
 # Meson talks a page when it configures again; only what goes wrong is news.
@@ -22,4 +23,5 @@ targets=()
 for only in fuzzers benches; do
     grep -q "^build $only:" "$folder/build.ninja" && targets=("$only")
 done
-exec nice -n 5 ninja -C "$folder" --quiet "${targets[@]}"
+# Quiet, but for this line that Debian 12's Ninja says all the same.
+nice -n 5 ninja -C "$folder" --quiet "${targets[@]}" | { grep -vx 'ninja: no work to do.' || true; }

@@ -4,7 +4,7 @@
 #
 # Groups: build test run lint bench. As root or with passwordless sudo it installs; otherwise it
 # prints the exact line and ends with 1. Nothing that it installs is started: a policy-rc.d that
-# says no is there for as long as apt runs. On a system without dpkg it names the needs and goes on.
+# says no is there for as long as apt runs, and services are not left to start at boot. On a system without dpkg it names the needs and goes on.
 set -euo pipefail
 
 declare -A why packages
@@ -14,7 +14,7 @@ packages[build]="gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev l
 why[test]="the test runners, the fuzzers' compiler and the peers that the suites talk to"
 packages[test]="libcmocka-dev clang-14 libclang-rt-14-dev libsimdjson-dev g++ libhttp-parser-dev varnish
     python3-pytest python3-httpx python3-venv openssl curl sqlite3 git"
-why[run]="the virtual environment that holds the model servers"
+why[run]="pip in a virtual environment, which fetches the models, and curl"
 packages[run]="python3 python3-venv curl"
 why[lint]="the formatter, the linters and the counters of complexity"
 packages[lint]="clang-format-14 clang-tidy-14 clang-14 pmccabe cppcheck codespell shellcheck binutils git
@@ -33,7 +33,7 @@ for group in "$@"; do
     present=" $(dpkg-query -W -f='${db:Status-Status}:${Package} ' "${wanted[@]}" 2>/dev/null || true)"
     lacking=()
     for package in "${wanted[@]}"; do
-        [[ $present == *" installed:$package "* ]] || lacking+=("$package")
+        [[ "$present ${missing[*]/#/installed:} " == *" installed:$package "* ]] || lacking+=("$package")
     done
     [ ${#lacking[@]} -eq 0 ] && continue
     if ! command -v apt-get >/dev/null; then
@@ -61,8 +61,16 @@ if [ ! -e $policy ]; then
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
     "${as_root[@]}" chmod 755 $policy
 fi
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+echo "setup: installing with apt (a minute or so)"
+apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -qq)
+"${apt[@]}" update </dev/null
+"${apt[@]}" -y \
     -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
     install --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+for package in "${missing[@]}"; do
+    service=${package%-light}.service
+    if [ -e "/lib/systemd/system/$service" ]; then
+        "${as_root[@]}" deb-systemd-helper disable "$service" >/dev/null
+    fi
+done
 echo "setup: installed"
