@@ -39,9 +39,9 @@ MODEL = """\
 WELCOME = """
 Atlas is ready after {took:.1f} s: http://127.0.0.1:{port}/v1, logs in {cache}/logs. Ctrl-C ends it all.
 
-    KEY={key}
+Paste into another terminal, all at once or one by one:
 
-Paste into another terminal (with the line above first):
+KEY={key}
 {curls}
 # what it all used
 {atlas} usage --config {cache}/atlas.yaml

@@ -7,6 +7,7 @@ GEMMA=0 leaves Gemma out; PORT and ADMIN_PORT move Atlas; ATLAS names the progra
 cannot be had, the reason is told and `atlas sim` answers in its place.
 """
 import ctypes
+import fcntl
 import http.client
 import os
 import pathlib
@@ -249,16 +250,40 @@ def serve_atlas(models):
     return process, key
 
 
+def hold_cache():
+    """The folder has one configuration, one data folder, one set of logs: one run at a time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    held = open(CACHE / "run.lock", "a+")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        held.seek(0)
+        raise SystemExit(f"`make run` runs already (process {held.read().strip() or 'not known'}) with {CACHE}: use "
+                         "it, or end it with Ctrl-C there; a second one needs a folder and ports of its own:\n"
+                         "    make run XDG_CACHE_HOME=/tmp/second PORT=9080 ADMIN_PORT=9081") from None
+    held.truncate(0)
+    held.write(f"{os.getpid()}\n")
+    held.flush()
+    return held
+
+
+def check_ports():
+    """Names every port that is taken, and the one line that avoids them all."""
+    chosen = [(PORT, "PORT"), (ADMIN_PORT, "ADMIN_PORT")]
+    taken = [port for port, _ in chosen if not is_free(port)]
+    if taken:
+        wanted = {name: port + 1000 * (port in taken) for port, name in chosen}
+        raise SystemExit("\n".join(f"port {port} is in use{holder_of(port)}" for port in taken) + "\nstop it, or choose "
+                         f"another: make run PORT={wanted['PORT']} ADMIN_PORT={wanted['ADMIN_PORT']}")
+
+
 def main():
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: make or its shell died
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
-    for port, name in ((PORT, "PORT"), (ADMIN_PORT, "ADMIN_PORT")):
-        if not is_free(port):
-            raise SystemExit(f"port {port} is in use{holder_of(port)}; stop it, or choose another: "
-                             f"make run {name}={port + 1000}")
+    held = hold_cache()
+    check_ports()
     started = time.monotonic()
-    CACHE.mkdir(parents=True, exist_ok=True)
     models = [m for m in MODELS if GEMMA not in m.needs or os.environ.get("GEMMA", "1") != "0"]
     try:
         serve_models(models)
@@ -274,6 +299,7 @@ def main():
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         stop_children()
+        held.close()
 
 
 sys.exit(main())
