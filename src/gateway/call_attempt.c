@@ -81,7 +81,7 @@ static struct span endpoint_path(const struct call *call)
     NEVER("every endpoint has its path");
 }
 
-enum err call_start_attempt(struct call *call)
+enum err call_prepare_attempt(struct call *call)
 {
     const struct call_shared *shared = call->shared;
     struct span fields = request_fields(call);
@@ -96,8 +96,18 @@ enum err call_start_attempt(struct call *call)
         .post = true,
         .fresh = call->retry_fresh,
     };
-    return shared->ports->attempt.start(shared->pool, call->match.model->deployment, &request,
-                                        call_on_event, call, &call->attempt);
+    return shared->ports->attempt.prepare(shared->pool, call->match.model->deployment, &request,
+                                          call_on_event, call, &call->attempt);
+}
+
+void call_note_sent(struct call *call)
+{
+    const struct call_ports *ports = call->shared->ports;
+    if (call->attempt != NULL && ports->attempt.has_sent(call->attempt)) {
+        call->sent++;
+        span_copy_text(span_of(ports->attempt.peer(call->attempt)), call->attempt_peer,
+                       sizeof(call->attempt_peer));
+    }
 }
 
 /* A connection that died as it was used answered nothing: once, the request is sent anew. */
@@ -111,6 +121,7 @@ static enum call_state attempt_failed(struct call *call)
     if (call->retry_fresh) {
         return call_fail(call, ERR_UPSTREAM_CLOSED);
     }
+    call_note_sent(call);
     ports->attempt.close(&call->attempt);
     call->retry_fresh = true;
     call->intent_ticket = 0;
@@ -135,8 +146,6 @@ static void note_head(struct call *call)
     const struct http_response *head = ports->attempt.head(call->attempt);
     call->upstream_status = head->status;
     call->first_byte = ports->attempt.first_byte(call->attempt);
-    span_copy_text(span_of(ports->attempt.peer(call->attempt)), call->attempt_peer,
-                   sizeof(call->attempt_peer));
     call->streaming = is_success(call) && call->request.stream && is_event_stream(head);
 }
 

@@ -61,8 +61,10 @@ struct call {
 
     /* The attempt. */
     struct attempt *attempt;
-    unsigned attempts;
-    bool retry_fresh; /* the next attempt may not use a pooled connection */
+    unsigned attempts; /* that have an intent */
+    unsigned begun;    /* of these, started: a call may end while it waits for the disk */
+    unsigned sent;     /* of these, noted as sent: see call_note_sent() */
+    bool retry_fresh;  /* the next attempt may not use a pooled connection */
     uint64_t intent_ticket;
     wall_us attempt_wall;
     mono_us first_byte;
@@ -119,8 +121,11 @@ struct span call_cors_fields(struct call *call);
 /* Frees the request's body and gives its bytes back. Nothing if it is gone. */
 void call_release_body(struct call *call);
 
-/* Starts the attempt that was recorded. */
-MUST_USE enum err call_start_attempt(struct call *call);
+/* Makes the attempt that is going to be recorded, so that nothing is left that could refuse it. */
+MUST_USE enum err call_prepare_attempt(struct call *call);
+
+/* Notes whether the attempt, which is about to be closed, was sent, and to whom. */
+void call_note_sent(struct call *call);
 
 /* Fills the members of a record that intent and completion share. */
 void call_fill_record(const struct call *call, struct journal_record *r);

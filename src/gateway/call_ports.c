@@ -25,11 +25,13 @@ static const struct call_ports real = {
         },
     .attempt =
         {
+            .prepare = attempt_prepare,
             .start = attempt_start,
             .state = attempt_state,
             .error = attempt_error,
             .head = attempt_head,
             .pull = attempt_pull,
+            .has_sent = attempt_has_sent,
             .first_byte = attempt_first_byte,
             .peer = attempt_peer,
             .close = attempt_close,

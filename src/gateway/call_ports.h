@@ -44,13 +44,15 @@ struct call_ports {
     } client;
 
     struct {
-        enum err (*start)(struct upstream_pool *pool, struct deployment *deployment,
-                          const struct attempt_request *request, attempt_on_event *on_event,
-                          void *ctx, struct attempt **out);
+        enum err (*prepare)(struct upstream_pool *pool, struct deployment *deployment,
+                            const struct attempt_request *request, attempt_on_event *on_event,
+                            void *ctx, struct attempt **out);
+        void (*start)(struct attempt *a);
         enum attempt_state (*state)(const struct attempt *a);
         enum err (*error)(const struct attempt *a);
         const struct http_response *(*head)(const struct attempt *a);
         enum attempt_pulled (*pull)(struct attempt *a, void *to, size_t size, size_t *got);
+        bool (*has_sent)(const struct attempt *a);
         mono_us (*first_byte)(const struct attempt *a);
         const char *(*peer)(const struct attempt *a);
         void (*close)(struct attempt **a);

@@ -2,7 +2,9 @@
 /*
  * Intent before egress: no attempt starts before its intent is in the journal's hands, and one that
  * leaves the home region not before the intent is on the disk. The completion's slot is taken
- * first, so that what was begun can always be ended in writing.
+ * first, so that what was begun can always be ended in writing; the attempt is prepared first, so
+ * that only a call that ends while it waits for the disk has an intent and no attempt. The
+ * completion says so: it counts the attempts that were sent.
  */
 #include "base/histogram.h"
 #include "gateway/call_internal.h"
@@ -76,6 +78,7 @@ static enum err write_intent(struct call *call)
     if (call->attempts > 1) { /* it is armed: valid at every moment, should the process die */
         end->attempt_ms = call->attempt_wall.us / 1000;
         end->attempt++;
+        end->attempts_sent = (uint8_t)call->sent;
         return ERR_OK;
     }
     call_fill_record(call, end);
@@ -83,6 +86,19 @@ static enum err write_intent(struct call *call)
     end->outcome = JOURNAL_OUTCOME_INTERRUPTED;
     ports->journal.arm(call->completion, call->intent_ticket);
     return ERR_OK;
+}
+
+/* A process that dies from here on may have sent it. */
+static enum call_state begin(struct call *call)
+{
+    const struct call_ports *ports = call->shared->ports;
+    if (call->begun == 0) {
+        histogram_add(HISTOGRAM_OVERHEAD, clock_since(call->started, ports->mono()));
+    }
+    call->begun++;
+    ports->journal.record(call->completion)->attempts_sent = (uint8_t)(call->sent + 1);
+    ports->attempt.start(call->attempt);
+    return CALL_ATTEMPT;
 }
 
 enum call_state call_step_record(struct call *call)
@@ -93,7 +109,10 @@ enum call_state call_step_record(struct call *call)
         return CALL_SETTLE;
     }
     if (call->intent_ticket == 0) {
-        enum err e = write_intent(call);
+        enum err e = call_prepare_attempt(call);
+        if (e == ERR_OK) {
+            e = write_intent(call);
+        }
         if (e != ERR_OK) {
             return call_fail(call, e);
         }
@@ -107,9 +126,5 @@ enum call_state call_step_record(struct call *call)
         list_push_back(&call->shared->undurable, &call->undurable);
         return CALL_RECORD;
     }
-    if (call->attempts == 1) {
-        histogram_add(HISTOGRAM_OVERHEAD, clock_since(call->started, shared->ports->mono()));
-    }
-    enum err e = call_start_attempt(call);
-    return e == ERR_OK ? CALL_ATTEMPT : call_fail(call, e);
+    return begin(call);
 }

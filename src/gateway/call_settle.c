@@ -39,7 +39,7 @@ static enum journal_outcome outcome_of(const struct call *call)
     if (call->error == ERR_CLIENT_GONE) {
         return JOURNAL_OUTCOME_CLIENT_GONE;
     }
-    return call->attempts == 0 ? JOURNAL_OUTCOME_REFUSED : JOURNAL_OUTCOME_FAILED;
+    return call->begun == 0 ? JOURNAL_OUTCOME_REFUSED : JOURNAL_OUTCOME_FAILED;
 }
 
 /* What was used: as the model server said, or estimated, or nothing when it never answered. */
@@ -81,6 +81,7 @@ static void write_completion(struct call *call)
                            : r->started_ms + clock_since(call->started, call->first_byte) / 1000;
     r->status = (uint16_t)(call->head_put ? 200 : err_row(call->error)->status);
     r->bytes_out = (int64_t)call->client_bytes;
+    r->attempts_sent = (uint8_t)call->sent;
     if (call->error != ERR_OK) {
         journal_set_text(r->error, span_of(err_name(call->error)));
     }
@@ -164,8 +165,8 @@ static void count(const struct call *call)
         [JOURNAL_OUTCOME_REFUSED] = COUNT_CALLS_REFUSED,
     };
     counter_add(by_outcome[outcome_of(call)], 1);
-    counter_add(COUNT_ATTEMPTS, call->attempts);
-    if (call->attempts > 0) {
+    counter_add(COUNT_ATTEMPTS, call->begun);
+    if (call->begun > 0) {
         mono_us now = call->shared->ports->mono();
         histogram_add(HISTOGRAM_CALL, clock_since(call->started, now));
     }
@@ -185,6 +186,7 @@ enum call_state call_step_settle(struct call *call)
     if (call->body != NULL && call->upstream_status != 0 && !call->usage.is_known) {
         call_estimate_input(call);
     }
+    call_note_sent(call);
     record(call);
     count(call);
     if (call->reply_done && call->error == ERR_OK) {

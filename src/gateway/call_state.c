@@ -2,7 +2,7 @@
 /*
  * Which state may follow which, and what holds in each. The picture is in call.h.
  *
- *   - `attempting`: an attempt may be held (it is, from RECORD's end to SETTLE).
+ *   - `attempting`: an attempt may be held (it is, from its intent to SETTLE).
  *   - `recorded`: the completion's slot is held, so whatever happens now can be written down.
  *
  * Only run() assigns the state.
@@ -29,7 +29,7 @@ static const struct {
     ROW(INSPECT, inspect),            TO(ROUTE) | TO(SETTLE),                 false, false},
     ROW(ROUTE, route),                TO(RESERVE) | TO(SETTLE),               false, false},
     ROW(RESERVE, reserve),            TO(RECORD) | TO(SETTLE),                false, false},
-    ROW(RECORD, record),              TO(ATTEMPT) | TO(SETTLE),               false, true},
+    ROW(RECORD, record),              TO(ATTEMPT) | TO(SETTLE),               true, true},
     ROW(ATTEMPT, attempt),            TO(RECORD) | TO(STREAM) | TO(SETTLE),   true, true},
     ROW(STREAM, stream),              TO(SETTLE),                             true, true},
     ROW(SETTLE, settle),              TO(DONE),                               true, true},

@@ -308,6 +308,7 @@ static enum err settle_open_calls(struct journal_apply *a, struct store *store,
         r->kind = JOURNAL_COMPLETION;
         r->outcome = JOURNAL_OUTCOME_INTERRUPTED;
         r->ended_ms = now_ms;
+        r->attempts_sent = r->attempt; /* nobody knows: the most that it can be */
         r->tokens_out = r->tokens_reserved > r->tokens_in ? r->tokens_reserved - r->tokens_in : 0;
         r->tokens_in_estimated = r->tokens_out_estimated = 1;
         journal_set_text(r->error, span_of(err_name(ERR_INTERRUPTED)));

@@ -3,9 +3,10 @@
  * journal_record.h — what is written down of one call: a struct in memory, one line of JSON on
  * disk.
  *
- * An *intent* says that an attempt is about to be sent upstream: intents and attempts are equal in
- * number. A *completion* says how a call ended, once a call. A *recovery* says what the journal cut
- * off when it was opened. No record ever holds a prompt, a reply, a key or a secret.
+ * An *intent* says that an attempt is about to be sent upstream: each attempt has its own. A
+ * *completion* says how a call ended, once a call, and how many attempts were sent. A *recovery*
+ * says what the journal cut off when it was opened. No record ever holds a prompt, a reply, a key
+ * or a secret.
  *
  * The line is strict JCS: members sorted, ASCII names, no space, integers within ±(2^53 - 1). All
  * members of a kind are always there; "" and 0 stand for "not known".
@@ -42,7 +43,7 @@ enum journal_outcome {
     JOURNAL_OUTCOME_FAILED,      /* the upstream or the gateway failed; `error` says how */
     JOURNAL_OUTCOME_CLIENT_GONE, /* the client went away before the end */
     JOURNAL_OUTCOME_INTERRUPTED, /* the process or the machine died during the call */
-    JOURNAL_OUTCOME_REFUSED,     /* nothing was sent upstream */
+    JOURNAL_OUTCOME_REFUSED,     /* no attempt was begun */
     JOURNAL_OUTCOME_COUNT
 };
 
@@ -76,6 +77,7 @@ struct journal_record {
     uint8_t attempt; /* from 1; a completion's: the last one; 0: none was made */
     uint8_t stream;  /* 1: the client asked for a stream */
     uint8_t tokens_in_estimated, tokens_out_estimated; /* 1: counted by us, not by the upstream */
+    uint8_t attempts_sent; /* of which some byte was sent; an interrupted call's: at most so many */
 
     char key_id[16];
     char endpoint[24];        /* "chat" */

@@ -20,7 +20,7 @@ struct pass {
     uint64_t from;
     struct journal_group group;
     struct json_index scratch;
-    uint64_t records, kinds[JOURNAL_KIND_COUNT], outcomes[JOURNAL_OUTCOME_COUNT];
+    uint64_t records, kinds[JOURNAL_KIND_COUNT], outcomes[JOURNAL_OUTCOME_COUNT], sent;
     uint64_t groups, first, last;
 };
 
@@ -31,6 +31,7 @@ static enum err count_record(struct pass *p, struct span line, uint64_t sequence
     if (e == ERR_OK && (uint64_t)record.sequence == sequence) {
         p->kinds[record.kind]++;
         p->outcomes[record.outcome]++;
+        p->sent += record.attempts_sent;
         return ERR_OK;
     }
     fprintf(stderr, "atlas: record %" PRIu64 " is not as Atlas writes it\n", sequence);
@@ -80,8 +81,8 @@ static void print_counts(const struct pass *p, const struct journal_reader *r)
     if (p->records > 0) {
         printf(" (%" PRIu64 " to %" PRIu64 ")", p->first, p->last);
     }
-    printf("\nintents      %" PRIu64 "\ncompletions  %" PRIu64 "\n", p->kinds[JOURNAL_INTENT],
-           p->kinds[JOURNAL_COMPLETION]);
+    printf("\nintents      %" PRIu64 "\n  sent       %" PRIu64 "\ncompletions  %" PRIu64 "\n",
+           p->kinds[JOURNAL_INTENT], p->sent, p->kinds[JOURNAL_COMPLETION]);
     for (unsigned i = JOURNAL_OUTCOME_OK; i < JOURNAL_OUTCOME_COUNT; i++) {
         printf("  %-11s %" PRIu64 "\n", journal_outcome_name((enum journal_outcome)i),
                p->outcomes[i]);

@@ -176,11 +176,12 @@ static void ask(struct doctor *d, const char *what, const struct upstream_defini
                 struct upstream_pool *pool, struct asked *a, struct deployment *deployment)
 {
     const struct attempt_request request = {.path = SPAN("/models")};
-    enum err e = attempt_start(pool, deployment, &request, on_event, a, &a->attempt);
+    enum err e = attempt_prepare(pool, deployment, &request, on_event, a, &a->attempt);
     if (e != ERR_OK) {
         say_failed(d, what, up, e);
         return;
     }
+    attempt_start(a->attempt);
     net_loop_run(a->loop);
     if (attempt_state(a->attempt) == ATTEMPT_FAILED) {
         say_failed(d, what, up, attempt_error(a->attempt));

@@ -129,7 +129,6 @@ static void join(struct attempt *a, struct upstream_site *site)
     a->site = site;
     site->attempt_count++;
     (void)atomic_fetch_add_explicit(&d->in_flight, 1, memory_order_relaxed); /* only counts */
-    (void)atomic_fetch_add_explicit(&d->attempts, 1, memory_order_relaxed);
 }
 
 static void leave(struct attempt *a)
@@ -146,14 +145,17 @@ static void leave(struct attempt *a)
     }
 }
 
-enum err attempt_start(struct upstream_pool *pool, struct deployment *deployment,
-                       const struct attempt_request *request, attempt_on_event *on_event, void *ctx,
-                       struct attempt **out)
+enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployment,
+                         const struct attempt_request *request, attempt_on_event *on_event,
+                         void *ctx, struct attempt **out)
 {
     struct upstream_site *site;
     enum err e = upstream_site_get(pool, deployment, &site);
     if (e != ERR_OK) {
         return e;
+    }
+    if (!list_is_empty(&site->waiting) && pool->waiting_count >= UPSTREAM_WAITING_MAX) {
+        return ERR_OVERLOADED;
     }
     struct attempt *a = attempt_new(pool);
     if (a == NULL) {
@@ -163,26 +165,30 @@ enum err attempt_start(struct upstream_pool *pool, struct deployment *deployment
     a->ctx = ctx;
     a->fresh = request->fresh;
     join(a, site);
-    a->total_at = clock_after_ms(clock_mono(), deployment->definition.total_timeout_ms);
     e = write_head(a, deployment, request);
-    if (e == ERR_OK) {
-        e = net_timer_set(&a->timer, a->total_at);
-    }
-    if (e == ERR_OK) {
-        attempt_run(a);
-        bool was_refused =
-            a->step == STEP_FAILED && (a->error == ERR_OVERLOADED || a->error == ERR_NO_MEMORY);
-        e = was_refused ? a->error : ERR_OK;
-    }
     if (e != ERR_OK) {
         attempt_close(&a);
         return e;
     }
-    if (a->must_tell) {
-        net_loop_defer(pool->loop, &a->task);
-    }
     *out = a;
     return ERR_OK;
+}
+
+void attempt_start(struct attempt *a)
+{
+    struct deployment *d = a->site->deployment;
+    CHECK_OBJ(a, UPSTREAM_ATTEMPT_MAGIC);
+    CHECK(a->total_at.us == NET_NEVER.us); /* it was not started before */
+    (void)atomic_fetch_add_explicit(&d->attempts, 1, memory_order_relaxed); /* only counts */
+    a->total_at = clock_after_ms(clock_mono(), d->definition.total_timeout_ms);
+    if (net_timer_set(&a->timer, a->total_at) == ERR_OK) {
+        attempt_run(a);
+    } else {
+        attempt_enter(a, attempt_fail(a, ERR_NO_MEMORY));
+    }
+    if (a->must_tell) {
+        net_loop_defer(a->site->pool->loop, &a->task);
+    }
 }
 
 void attempt_close(struct attempt **attempt)

@@ -9,7 +9,10 @@
  *     CONNECTING → SENDING → WAITING → HEAD → BODY → END
  *          └──────────┴─────────┴────────┴──────┴──→ FAILED
  *
- * Ownership  attempt_start() gives the attempt to the caller, who ends it with attempt_close(),
+ * Prepared first, then started: what we can refuse is refused before anybody writes down that the
+ * attempt is made. Nothing leaves and no time runs before attempt_start().
+ *
+ * Ownership  attempt_prepare() gives the attempt to the caller, who ends it with attempt_close(),
  *            whatever its state: before END that cancels it and closes the connection at once. At
  *            END the connection has gone back to the pool already, when it may be used again.
  *            The body's pieces, and the array of them, must stay until the state is past SENDING;
@@ -57,12 +60,16 @@ struct attempt_request {
 };
 
 /*
- * Starts. Never calls `on_event` from within. ERR_NO_MEMORY, ERR_OVERLOADED (the deployment is at
- * its most connections and the queue is full).
+ * Makes an attempt that attempt_start() can start. ERR_NO_MEMORY, ERR_OVERLOADED (attempts wait for
+ * this deployment, and the queue is full).
  */
-MUST_USE enum err attempt_start(struct upstream_pool *pool, struct deployment *deployment,
-                                const struct attempt_request *request, attempt_on_event *on_event,
-                                void *ctx, struct attempt **out);
+MUST_USE enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployment,
+                                  const struct attempt_request *request, attempt_on_event *on_event,
+                                  void *ctx, struct attempt **out);
+
+/* Starts it. Never calls `on_event` from within: what goes wrong at once is an event that follows.
+ */
+void attempt_start(struct attempt *a);
 
 enum attempt_state attempt_state(const struct attempt *a);
 

@@ -146,6 +146,16 @@ def test_each_attempt_that_the_model_server_saw_has_its_own_intent(books):
     assert [key for key, count in twice.items() if count > 1] == []
 
 
+def test_each_attempt_that_the_model_server_saw_is_counted_as_sent(books):
+    _, records, _, upstream = books
+    ends = {r["call"]: r for r in of_kind(records, "completion")}
+    intents = collections.Counter(r["call"] for r in of_kind(records, "intent"))
+    assert {call: row[0] for call, row in upstream.items() if row[0] > ends[call]["attempts_sent"]} == {}
+    assert [call for call, r in ends.items() if not r["attempts_sent"] <= r["attempt"] == intents[call]] == []
+    assert [call for call, r in ends.items() if r["outcome"] != "interrupted" and r["attempts_sent"] > upstream.get(call, [0])[0]] == []
+    assert [call for call, r in ends.items() if r["attempts_sent"] == 0 and r["tokens_in"] + r["tokens_out"] + r["cost_micro"] > 0] == []
+
+
 def test_the_intent_stands_before_the_completion(books):
     _, records, _, _ = books
     place = {}

@@ -17,9 +17,9 @@ PATH = "/v1/chat/completions"
 @pytest.fixture(scope="module")
 def gateway(make_gateway, sim):
     return make_gateway({
-        "upstreams": {"u": {"url": sim.base, "region": "sa", "zone": "z1"}},
+        "upstreams": {"u": {"url": sim.base, "region": "sa", "zone": "z1"}, "nobody": {"url": "http://127.0.0.1:1/v1"}},
         "models": {"one": {"upstream": "u", "price": {"input": 2, "output": 10, "per": 1000}, "aliases": ["uno"]},
-                   "two": {"upstream": "u"}}})
+                   "two": {"upstream": "u"}, "nobody": {"upstream": "nobody"}}})
 
 
 def today():
@@ -161,10 +161,26 @@ def test_each_attempt_has_its_intent_and_each_call_its_completion(gateway, sim):
                 ("one", "u", "one", "chat", "sa", "z1", "direct")
             assert r["attempt"] == 1
             assert r["home_region"] == "sa"
-        assert (end["outcome"], end["status"], end["error"]) == ("ok", 200, "")
+        assert (end["outcome"], end["status"], end["error"], end["attempts_sent"]) == ("ok", 200, "", 1)
         assert end["started_ms"] <= end["first_byte_ms"] <= end["ended_ms"]
         assert end["peer"].startswith("127.0.0.1")
         assert sim.calls()[call_id] == (1, 1, 0)
+
+
+def test_an_attempt_that_never_had_a_connection_is_recorded_as_not_sent(gateway, sim):
+    gateway.announce("call_failed")
+    key = gateway.new_key("nobody there")
+    got = call(gateway, key, "nobody")
+    assert got.status == 502
+    rows_of(gateway, key, 1)
+    intent, end = [r for r in journal(gateway) if r.get("call") == got.header("x-request-id")]
+    assert (intent["kind"], intent["attempt"]) == ("intent", 1)
+    assert (end["outcome"], end["attempt"], end["attempts_sent"], end["peer"]) == ("failed", 1, 0, "")
+    assert (end["tokens_in"], end["tokens_out"], end["cost_micro"]) == (0, 0, 0)
+    counts = dict(line.split(None, 1) for line in gateway.command("journal", "check").stdout.splitlines())
+    records = journal(gateway)
+    assert int(counts["intents"]) == sum(r["kind"] == "intent" for r in records)
+    assert int(counts["sent"]) == sum(r.get("attempts_sent", 0) for r in records) < int(counts["intents"])
 
 
 def test_records_are_numbered_without_a_gap_and_check_finds_nothing(gateway):

@@ -18,7 +18,7 @@ static const struct {
     enum journal_outcome failed;
 } stages[STAGES] = {
     [IN_BODY] = {"in the body", 0, false, JOURNAL_OUTCOME_REFUSED},
-    [IN_RECORD] = {"waiting for the disk", 0, false, JOURNAL_OUTCOME_FAILED},
+    [IN_RECORD] = {"waiting for the disk", 0, false, JOURNAL_OUTCOME_REFUSED},
     [CONNECTING] = {"before the answer", 1, false, JOURNAL_OUTCOME_FAILED},
     [HALF_A_REPLY] = {"in a reply", 1, false, JOURNAL_OUTCOME_FAILED},
     [STREAM_HEAD] = {"before the first event", 1, false, JOURNAL_OUTCOME_FAILED},
@@ -75,9 +75,9 @@ static void a_client_that_goes_ends_its_call_at_once(void **state)
         assert_true(stage != IN_STREAM ||
                     (w.completion.tokens_out == 2 && w.completion.tokens_out_estimated &&
                      w.completion.tokens_in > 0 && w.completion.bytes_out > 0));
-        if (stage == IN_RECORD) { /* it was written down that there would be an attempt */
-            w.refused_starts++;
-        }
+        /* Written down that there would be one, and that it never was. */
+        assert_true(stage != IN_RECORD ||
+                    (w.completion.attempt == 1 && w.completion.attempts_sent == 0));
         world_close(&w);
     }
 }
@@ -92,7 +92,6 @@ static void expect_stopped(enum stage stage, enum err error)
         assert_true(world_holds(reply, "data: {\"error\":{\"message\":"));
         assert_true(world_holds(span_cut(reply, reply.len - 14, 14), "data: [DONE]\n\n"));
     }
-    w.refused_starts += stage == IN_RECORD;
     world_close(&w);
 }
 
@@ -184,7 +183,7 @@ static void a_second_attempt_abroad_waits_for_its_own_intent(void **state)
     world_chat(&w, "{'model':'away','messages':[{}]}");
     assert_int_equal(w.started, 1);
     server_answers(&w, 0);
-    assert_true(w.intents == 2 && w.started == 1 && w.attempts_open == 0);
+    assert_true(w.intents == 2 && w.started == 1);
     w.durable = 2;
     call_wake_durable(&w.shared);
     assert_int_equal(w.started, 2);
@@ -193,10 +192,23 @@ static void a_second_attempt_abroad_waits_for_its_own_intent(void **state)
     world_close(&w);
 }
 
-static void what_a_dying_process_would_leave_is_true(void **state)
+static void a_second_attempt_that_never_began_is_not_counted_as_sent(void **state)
 {
     (void)state;
-    go_to(IN_STREAM);
+    world_open(&w);
+    w.durable = 1;
+    w.scripts[0].fail = ERR_UPSTREAM_STALE;
+    world_chat(&w, "{'model':'away','messages':[{}]}");
+    server_answers(&w, 0);
+    client_leaves(&w);
+    expect_end("gone", &w, CANCELLED, ERR_CLIENT_GONE, JOURNAL_OUTCOME_CLIENT_GONE);
+    assert_true(w.intents == 2 && w.completion.attempt == 2 && w.completion.attempts_sent == 1);
+    world_close(&w);
+}
+
+/* The completion that would be journaled if the process died now. */
+static const struct journal_record *held_completion(void)
+{
     const struct journal_slot *held = NULL;
     for (size_t i = 0; i < WORLD_SLOTS; i++) {
         held = w.slots[i].is_armed && w.slots[i].is_taken ? &w.slots[i] : held;
@@ -204,9 +216,32 @@ static void what_a_dying_process_would_leave_is_true(void **state)
     assert_non_null(held);
     assert_true(journal_record_is_valid(&held->record));
     assert_int_equal(held->record.outcome, JOURNAL_OUTCOME_INTERRUPTED);
-    assert_int_equal(held->record.tokens_out, 2); /* six bytes so far */
-    assert_int_equal(held->record.bytes_out, world_reply(&w).len);
-    assert_memory_equal(held->record.call_id, w.intent.call_id, sizeof(w.intent.call_id));
+    return &held->record;
+}
+
+static void what_a_dying_process_would_leave_is_true(void **state)
+{
+    (void)state;
+    go_to(IN_STREAM);
+    const struct journal_record *held = held_completion();
+    assert_int_equal(held->tokens_out, 2); /* six bytes so far */
+    assert_int_equal(held->bytes_out, world_reply(&w).len);
+    assert_int_equal(held->attempts_sent, 1);
+    assert_memory_equal(held->call_id, w.intent.call_id, sizeof(w.intent.call_id));
+    client_leaves(&w);
+    world_close(&w);
+
+    go_to(IN_RECORD);
+    assert_int_equal(held_completion()->attempts_sent, 0);
+    w.durable = 1;
+    w.scripts[0].fail = ERR_UPSTREAM_STALE;
+    call_wake_durable(&w.shared);
+    assert_int_equal(held_completion()->attempts_sent, 1); /* it may have been */
+    server_answers(&w, 0);
+    assert_true(held_completion()->attempt == 2 && held_completion()->attempts_sent == 1);
+    w.durable = 2;
+    call_wake_durable(&w.shared);
+    assert_int_equal(held_completion()->attempts_sent, 2);
     client_leaves(&w);
     world_close(&w);
 }
@@ -233,6 +268,7 @@ int main(void)
         cmocka_unit_test(nothing_leaves_the_home_region_before_its_intent_is_on_the_disk),
         cmocka_unit_test(a_call_does_not_wait_for_a_disk_that_is_full),
         cmocka_unit_test(a_second_attempt_abroad_waits_for_its_own_intent),
+        cmocka_unit_test(a_second_attempt_that_never_began_is_not_counted_as_sent),
         cmocka_unit_test(what_a_dying_process_would_leave_is_true),
         cmocka_unit_test(a_new_policy_leaves_calls_with_theirs),
     };

@@ -316,13 +316,45 @@ static void a_stale_connection_is_tried_anew_once_with_its_own_intent(void **sta
     world_close(&w);
 }
 
-static void an_attempt_that_cannot_start_ends_the_call(void **state)
+static void an_attempt_that_cannot_be_prepared_has_no_intent(void **state)
 {
     (void)state;
     world_open(&w);
-    w.scripts[0].start = ERR_OVERLOADED;
+    w.scripts[0].prepare = ERR_OVERLOADED;
     world_chat(&w, CHAT_BODY(""));
-    expect_end("no room", &w, REFUSED, ERR_OVERLOADED, JOURNAL_OUTCOME_FAILED);
+    expect_end("no room", &w, REFUSED, ERR_OVERLOADED, JOURNAL_OUTCOME_REFUSED);
+    assert_true(w.intents == 0 && w.completion.attempt == 0);
+    world_close(&w);
+
+    world_open(&w);
+    w.scripts[0].fail = ERR_UPSTREAM_STALE;
+    w.scripts[1].prepare = ERR_NO_MEMORY;
+    world_chat(&w, CHAT_BODY(""));
+    server_answers(&w, 0);
+    expect_end("no room for a second", &w, REFUSED, ERR_NO_MEMORY, JOURNAL_OUTCOME_FAILED);
+    assert_true(w.intents == 1 && w.completion.attempt == 1);
+    world_close(&w);
+}
+
+static void an_attempt_that_never_had_a_connection_is_not_counted_as_sent(void **state)
+{
+    (void)state;
+    world_open(&w);
+    w.scripts[0] = (struct script){.fail = ERR_UPSTREAM_CONNECT, .unsent = true};
+    world_chat(&w, CHAT_BODY(""));
+    server_answers(&w, 0);
+    expect_end("no connection", &w, REFUSED, ERR_UPSTREAM_CONNECT, JOURNAL_OUTCOME_FAILED);
+    assert_true(w.completion.attempt == 1 && w.completion.attempts_sent == 0);
+    world_close(&w);
+
+    world_open(&w);
+    w.scripts[0].fail = ERR_UPSTREAM_STALE;
+    w.scripts[1] = (struct script){.fail = ERR_UPSTREAM_CONNECT, .unsent = true};
+    world_chat(&w, CHAT_BODY(""));
+    server_answers(&w, 0);
+    server_answers(&w, 0);
+    expect_end("no second connection", &w, REFUSED, ERR_UPSTREAM_CONNECT, JOURNAL_OUTCOME_FAILED);
+    assert_true(w.completion.attempt == 2 && w.completion.attempts_sent == 1);
     world_close(&w);
 }
 
@@ -337,7 +369,8 @@ int main(void)
         cmocka_unit_test(a_failure_of_the_model_server_is_told_in_our_words),
         cmocka_unit_test(a_reply_past_its_bound_is_refused),
         cmocka_unit_test(a_stale_connection_is_tried_anew_once_with_its_own_intent),
-        cmocka_unit_test(an_attempt_that_cannot_start_ends_the_call),
+        cmocka_unit_test(an_attempt_that_cannot_be_prepared_has_no_intent),
+        cmocka_unit_test(an_attempt_that_never_had_a_connection_is_not_counted_as_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

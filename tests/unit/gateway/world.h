@@ -5,7 +5,8 @@
  *
  *     world_open(&w);  w.… = …;  world_request(&w, …);  world_…(&w);  world_close(&w);
  *
- * world_close() says what holds after every call, however it went: intents are attempts, each
+ * world_close() says what holds after every call, however it went: what was prepared was recorded
+ * before it was started, the completion counts the attempts of which something was sent, each
  * recorded call has one completion, which was written before the client saw the end; the exchange
  * was ended once; no attempt is open, no slot is held, no buffered memory is taken.
  *
@@ -31,7 +32,8 @@ enum world_end { STILL_OPEN, FINISHED, CANCELLED, REFUSED };
 
 /* What a model server does with one attempt. */
 struct script {
-    enum err start;    /* attempt.start()'s result */
+    enum err prepare;  /* attempt.prepare()'s result */
+    bool unsent;       /* it fails before a byte of the request was sent */
     enum err fail;     /* before any answer: the attempt fails so */
     enum err broken;   /* behind the body's last byte; ERR_OK: it is complete */
     int status;        /* 0: 200 */
@@ -53,7 +55,7 @@ struct attempt {
     struct span head_text, body;
     size_t arrived, pulled; /* of the body */
     char *sent, *fields;    /* the request */
-    bool fresh, is_open;
+    bool fresh, is_open, is_started;
 };
 
 struct journal_slot {
@@ -93,7 +95,7 @@ struct world {
     struct exchange client;
     struct script scripts[WORLD_ATTEMPTS];
     struct attempt attempts[WORLD_ATTEMPTS];
-    unsigned started, attempts_open;
+    unsigned prepared, started, sent, attempts_open;
 
     enum err key_error, recheck_error;
     uint32_t scopes;
@@ -104,7 +106,7 @@ struct world {
     enum err journal_error; /* of take(), from the slot `slots_max` on */
     uint64_t ticket, durable;
     enum err trouble; /* the journal's */
-    unsigned intents, completions, arms, refused_starts;
+    unsigned intents, completions, arms;
     struct journal_record intent, completion;
 };
 
@@ -308,22 +310,21 @@ static inline void client_refuse(struct exchange *x, enum err e, struct span mes
 
 /* ---- model servers ---- */
 
-static inline enum err attempt_begin(struct upstream_pool *pool, struct deployment *deployment,
-                                     const struct attempt_request *request,
-                                     attempt_on_event *on_event, void *ctx, struct attempt **out)
+static inline enum err attempt_make(struct upstream_pool *pool, struct deployment *deployment,
+                                    const struct attempt_request *request,
+                                    attempt_on_event *on_event, void *ctx, struct attempt **out)
 {
     (void)pool;
     struct world *w = world_now;
-    assert_true(deployment != NULL && w->started < WORLD_ATTEMPTS);
-    assert_int_equal(w->intents, w->started + 1 + w->refused_starts);
-    if (w->scripts[w->started].start != ERR_OK) {
-        w->refused_starts++;
-        return w->scripts[w->started].start;
+    assert_true(deployment != NULL && w->prepared < WORLD_ATTEMPTS);
+    assert_int_equal(w->intents, w->prepared); /* its own comes when there is no way back */
+    if (w->scripts[w->prepared].prepare != ERR_OK) {
+        return w->scripts[w->prepared].prepare;
     }
-    struct attempt *a = &w->attempts[w->started];
+    struct attempt *a = &w->attempts[w->prepared];
     struct buf text;
     *a = (struct attempt){.world = w,
-                          .script = w->scripts[w->started],
+                          .script = w->scripts[w->prepared],
                           .on_event = on_event,
                           .ctx = ctx,
                           .fresh = request->fresh,
@@ -339,10 +340,27 @@ static inline enum err attempt_begin(struct upstream_pool *pool, struct deployme
     a->sent = (char *)(uintptr_t)arena_copy(&w->arena, buf_span(&text)).at;
     a->fields = (char *)(uintptr_t)arena_copy(&w->arena, request->fields).at;
     buf_fini(&text);
-    w->started++;
+    w->prepared++;
     w->attempts_open++;
     *out = a;
     return ERR_OK;
+}
+
+static inline void attempt_begin(struct attempt *a)
+{
+    struct world *w = a->world;
+    assert_true(a->is_open && !a->is_started && a == &w->attempts[w->prepared - 1]);
+    assert_int_equal(w->intents, w->prepared);
+    a->script = w->scripts[a - w->attempts]; /* as it is by now */
+    a->is_started = true;
+    w->started++;
+    w->sent += !a->script.unsent;
+}
+
+static inline bool attempt_was_sent(const struct attempt *a)
+{
+    assert_true(a->is_open);
+    return a->is_started && !a->script.unsent;
 }
 
 static inline enum attempt_state attempt_state_now(const struct attempt *a)

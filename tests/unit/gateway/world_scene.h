@@ -42,11 +42,13 @@ static const struct call_ports world_ports = {
                .finish = client_finish,
                .cancel = client_cancel,
                .refuse = client_refuse},
-    .attempt = {.start = attempt_begin,
+    .attempt = {.prepare = attempt_make,
+                .start = attempt_begin,
                 .state = attempt_state_now,
                 .error = attempt_error_now,
                 .head = attempt_head_now,
                 .pull = attempt_pull_now,
+                .has_sent = attempt_was_sent,
                 .first_byte = attempt_first_byte_now,
                 .peer = attempt_peer_now,
                 .close = attempt_end,
@@ -316,8 +318,15 @@ static inline void expect_end(const char *why, struct world *w, enum world_end e
 static inline void world_close(struct world *w)
 {
     assert_true(w->client.end != STILL_OPEN);
-    assert_int_equal(w->intents, w->started + w->refused_starts);
+    assert_true(w->started <= w->intents && w->intents <= w->prepared);
     assert_int_equal(w->attempts_open, 0);
+    if (w->completions == 1) {
+        assert_int_equal(w->completion.attempt, w->intents);
+        assert_int_equal(w->completion.attempts_sent, w->sent);
+        assert_int_equal(w->completion.peer[0] != 0, w->sent > 0);
+        assert_true(w->sent > 0 || (w->completion.tokens_in == 0 && w->completion.tokens_out == 0 &&
+                                    w->completion.cost_micro == 0));
+    }
     assert_int_equal(w->slots_held, 0);
     assert_true(w->completions <= 1 && w->arms <= 1 && w->arms <= w->completions);
     assert_true(w->intents == 0 || w->completions == 1);

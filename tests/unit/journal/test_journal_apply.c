@@ -9,8 +9,10 @@
 
 #include "journal/journal_apply.h"
 #include "journal/journal_batch.h"
+#include "journal/journal_reader.h"
 #include "store/store_thread.h"
 #include "store/store_usage.h"
+#include "json/json_index.h"
 
 struct sums {
     size_t rows, open;
@@ -61,6 +63,30 @@ static uint64_t sequence_of(struct store *s)
     uint64_t sequence;
     assert_int_equal(store_sequence(s, &sequence), ERR_OK);
     return sequence;
+}
+
+/* The record of that number, from its segment. */
+static struct journal_record record_at(const struct folder *f, uint64_t sequence)
+{
+    static struct journal_group group;
+    struct journal_place place;
+    struct journal_reader *r;
+    struct journal_record record = {0};
+    struct json_index scratch;
+    uint64_t at;
+    json_index_init(&scratch, JOURNAL_JSON_ROWS, 1);
+    assert_int_equal(journal_reader_open(f->journal, sequence, &place, &r), ERR_OK);
+    while (journal_reader_next(r, &group, &at) == ERR_OK) {
+        for (struct span line; journal_frame_next(&group.frames, &line); at++) {
+            if (at == sequence) {
+                assert_int_equal(journal_record_parse(line, &scratch, &record), ERR_OK);
+            }
+        }
+    }
+    journal_reader_close(&r);
+    json_index_fini(&scratch);
+    assert_int_equal(record.sequence, sequence);
+    return record;
 }
 
 static struct journal_record numbered(enum journal_kind kind, uint64_t call, int64_t sequence)
@@ -250,6 +276,9 @@ static void start_up_replays_what_the_store_has_not_seen_and_settles_open_calls(
     assert_int_equal(sequence_of(s), 6);
     journal_apply_close(&a);
     journal_close(&j);
+    struct journal_record settled = record_at(&f, 6);
+    assert_int_equal(settled.outcome, JOURNAL_OUTCOME_INTERRUPTED);
+    assert_int_equal(settled.attempts_sent, 1); /* at most: the intent may be all there was */
 
     /* Again: nothing is left to do. */
     j = open_journal(&f);

@@ -29,6 +29,7 @@ static struct journal_record completion(void)
         .attempt = 1,
         .stream = 1,
         .tokens_out_estimated = 1,
+        .attempts_sent = 1,
     };
     journal_set_text(r.key_id, SPAN("0123456789ab"));
     journal_set_text(r.endpoint, SPAN("chat"));
@@ -49,7 +50,8 @@ static void a_completion_is_one_sorted_line(void **state)
     buf_put_byte(&out, 0);
     assert_string_equal(
         (const char *)buf_span(&out).at,
-        "{\"attempt\":1,\"attempt_ms\":1790000000002,\"bytes_in\":1700,\"bytes_out\":600,"
+        "{\"attempt\":1,\"attempt_ms\":1790000000002,\"attempts_sent\":1,\"bytes_in\":1700,"
+        "\"bytes_out\":600,"
         "\"call\":\"01janwvvr1041061050r3gg28a\",\"cost_micro\":77,\"ended_ms\":1790000000004,"
         "\"endpoint\":\"chat\",\"error\":\"\",\"first_byte_ms\":1790000000003,"
         "\"home_region\":\"sa\",\"key\":\"0123456789ab\",\"kind\":\"completion\","
@@ -93,6 +95,7 @@ static struct journal_record largest(enum journal_kind kind)
         r.status = UINT16_MAX;
         r.outcome = JOURNAL_OUTCOME_CLIENT_GONE;
         r.tokens_out_estimated = 1;
+        r.attempts_sent = UINT8_MAX;
         r.first_byte_ms = r.ended_ms = r.tokens_out = r.tokens_cached = JOURNAL_NUMBER_MAX;
         r.bytes_out = JOURNAL_NUMBER_MAX;
         journal_set_text(r.peer, text);

@@ -474,8 +474,11 @@ static inline enum err caller_start(struct caller *caller, struct scene *scene, 
                                       .piece_count = body == NULL ? 0 : 1,
                                       .post = body != NULL,
                                       .fresh = fresh};
-    enum err e = attempt_start(scene->pool, scene->deployment, &request, on_caller_event, caller,
-                               &caller->attempt);
+    enum err e = attempt_prepare(scene->pool, scene->deployment, &request, on_caller_event, caller,
+                                 &caller->attempt);
+    if (e == ERR_OK) {
+        attempt_start(caller->attempt);
+    }
     assert_int_equal(caller->events, 0);
     return e;
 }

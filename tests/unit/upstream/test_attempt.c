@@ -219,9 +219,10 @@ static void a_large_request_in_many_pieces_arrives_whole(void **state)
     struct attempt_request request = {
         .path = SPAN("/x"), .pieces = pieces, .piece_count = PIECES, .post = true};
     caller = (struct caller){.scene = &scene};
-    assert_int_equal(attempt_start(scene.pool, scene.deployment, &request, on_caller_event, &caller,
-                                   &caller.attempt),
+    assert_int_equal(attempt_prepare(scene.pool, scene.deployment, &request, on_caller_event,
+                                     &caller, &caller.attempt),
                      ERR_OK);
+    attempt_start(caller.attempt);
     run_until(&scene, &caller.done);
     expect("many pieces", &caller, ERR_OK, 200, "hi");
     const char *body = strstr(scene.server.last, "\r\n\r\n") + 4;

@@ -239,8 +239,9 @@ static void too_many_waiting_attempts_are_refused(void **state)
     struct attempt_request request = {.path = SPAN("/x")};
     int count = 0;
     enum err e;
-    while ((e = attempt_start(scene.pool, scene.deployment, &request, on_caller_event, &callers[0],
-                              &waiting[count])) == ERR_OK) {
+    while ((e = attempt_prepare(scene.pool, scene.deployment, &request, on_caller_event,
+                                &callers[0], &waiting[count])) == ERR_OK) {
+        attempt_start(waiting[count]);
         count++;
         assert_true(count < 2000);
     }
