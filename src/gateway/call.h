@@ -41,7 +41,7 @@ struct call_shared {
     int64_t
         output_bytes_max;    /* waiting for one client before its model server is read no further */
     struct list open;        /* every call that is not DONE */
-    struct list undurable;   /* those that wait for their intent to be on the disk */
+    struct list undurable;   /* those that wait for the journal: for slots, or for the disk */
     struct json_index index; /* reused by every step that looks into JSON */
     struct arena turn;       /* what lives only until a step returns */
     uint8_t *pulled;         /* CALL_PULL_BYTES */
@@ -56,7 +56,8 @@ void call_shared_fini(struct call_shared *shared);
 /* Begins a call for a request whose head is read and whose route was found. */
 void call_start(struct call_shared *shared, struct exchange *client, const struct route *route);
 
-/* Runs the calls that wait for the journal. */
+/* Runs the calls that wait for the journal; to be called when it has moved on, and now and then,
+ * for none waits for ever. */
 void call_wake_durable(struct call_shared *shared);
 
 /* Ends the calls whose key is no longer good. */

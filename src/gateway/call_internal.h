@@ -66,6 +66,7 @@ struct call {
     unsigned sent;     /* of these, noted as sent: see call_note_sent() */
     bool retry_fresh;  /* the next attempt may not use a pooled connection */
     uint64_t intent_ticket;
+    mono_us waits_since; /* for the journal, in RECORD; 0: not yet */
     wall_us attempt_wall;
     mono_us first_byte;
     char attempt_peer[48];

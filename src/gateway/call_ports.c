@@ -50,6 +50,7 @@ static const struct call_ports real = {
             .publish = journal_publish,
             .give_back = journal_give_back,
             .await = journal_await,
+            .await_slots = journal_await_slots,
             .trouble = journal_trouble,
         },
 };

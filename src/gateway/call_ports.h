@@ -72,6 +72,7 @@ struct call_ports {
         uint64_t (*publish)(struct journal_lane *lane, struct journal_slot *slot);
         void (*give_back)(struct journal_lane *lane, struct journal_slot *slot);
         bool (*await)(struct journal_lane *lane, uint64_t ticket);
+        bool (*await_slots)(struct journal_lane *lane);
         enum err (*trouble)(const struct journal_lane *lane);
     } journal;
 };

@@ -9,6 +9,8 @@
 #include "base/histogram.h"
 #include "gateway/call_internal.h"
 
+#define WAIT_MAX_MS 10000 /* for the journal; a client waits longer for most answers */
+
 /* As long as the record's field, so that it is copied as it stands. */
 typedef char endpoint_text[sizeof(((struct journal_record *)NULL)->endpoint)];
 
@@ -51,19 +53,31 @@ void call_fill_record(const struct call *call, struct journal_record *r)
         (call->request.output_tokens_max > 0 ? call->request.output_tokens_max : 0);
 }
 
-/* Takes both slots, writes the intent, and leaves a completion that says "interrupted" should the
- * process die. */
+/* Takes both slots or none: calls that each held one and waited for the other would wait for ever.
+ * A second attempt has the completion's. */
+static enum err take_slots(struct call *call, struct journal_slot **intent)
+{
+    const struct call_ports *ports = call->shared->ports;
+    struct journal_lane *lane = call->shared->lane;
+    bool is_first = call->completion == NULL;
+    enum err e = is_first ? ports->journal.take(lane, &call->completion) : ERR_OK;
+    if (e != ERR_OK) {
+        return e;
+    }
+    e = ports->journal.take(lane, intent);
+    if (e != ERR_OK && is_first) {
+        ports->journal.give_back(lane, call->completion);
+        call->completion = NULL;
+    }
+    return e;
+}
+
+/* Writes the intent, and leaves a completion that says "interrupted" should the process die. */
 static enum err write_intent(struct call *call)
 {
     const struct call_ports *ports = call->shared->ports;
     struct journal_slot *intent;
-    if (call->completion == NULL) {
-        enum err e = ports->journal.take(call->shared->lane, &call->completion);
-        if (e != ERR_OK) {
-            return e;
-        }
-    }
-    enum err e = ports->journal.take(call->shared->lane, &intent);
+    enum err e = take_slots(call, &intent);
     if (e != ERR_OK) {
         return e;
     }
@@ -101,30 +115,51 @@ static enum call_state begin(struct call *call)
     return CALL_ATTEMPT;
 }
 
+/* Waits for the journal: no call ends because the disk was busy for a moment. */
+static enum call_state wait(struct call *call)
+{
+    const struct call_ports *ports = call->shared->ports;
+    enum err trouble = ports->journal.trouble(call->shared->lane);
+    if (trouble != ERR_OK) { /* it would wait for as long as the disk is full */
+        return call_fail(call, trouble);
+    }
+    mono_us now = ports->mono();
+    if (call->waits_since.us == 0) {
+        call->waits_since = now;
+    } else if (clock_since(call->waits_since, now) >= WAIT_MAX_MS * 1000) {
+        return call_fail(call, ERR_JOURNAL_FULL);
+    }
+    list_push_back(&call->shared->undurable, &call->undurable);
+    return CALL_RECORD;
+}
+
+/* What must not fail once the intent is written, and the intent. */
+static enum err prepare(struct call *call)
+{
+    enum err e = call->attempt == NULL ? call_prepare_attempt(call) : ERR_OK;
+    return e == ERR_OK ? write_intent(call) : e;
+}
+
 enum call_state call_step_record(struct call *call)
 {
     const struct call_shared *shared = call->shared;
+    const struct call_ports *ports = shared->ports;
     list_remove(&call->undurable);
     if (call_is_lost(call)) {
         return CALL_SETTLE;
     }
-    if (call->intent_ticket == 0) {
-        enum err e = call_prepare_attempt(call);
-        if (e == ERR_OK) {
-            e = write_intent(call);
+    while (call->intent_ticket == 0) {
+        enum err e = prepare(call);
+        if (e == ERR_JOURNAL_FULL && !ports->journal.await_slots(shared->lane)) {
+            return wait(call);
         }
-        if (e != ERR_OK) {
+        if (e != ERR_OK && e != ERR_JOURNAL_FULL) {
             return call_fail(call, e);
         }
     }
     if (call->match.model->is_abroad &&
-        !shared->ports->journal.await(shared->lane, call->intent_ticket)) {
-        enum err trouble = shared->ports->journal.trouble(shared->lane);
-        if (trouble != ERR_OK) { /* it would wait for as long as the disk is full */
-            return call_fail(call, trouble);
-        }
-        list_push_back(&call->shared->undurable, &call->undurable);
-        return CALL_RECORD;
+        !ports->journal.await(shared->lane, call->intent_ticket)) {
+        return wait(call);
     }
     return begin(call);
 }

@@ -61,6 +61,7 @@ static void on_sweep(struct net_timer *timer)
         call_recheck_keys(&w->shared);
     }
     upstream_pool_sweep(w->shared.pool);
+    call_wake_durable(&w->shared); /* those that have waited for too long end */
     end_drain_when_idle(w);
     CHECK(net_timer_set_ms(&w->sweep, SWEEP_MS) ==
           ERR_OK); /* its place in the heap was just freed */

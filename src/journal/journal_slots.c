@@ -26,6 +26,8 @@
  * few slots cannot wait for so many. */
 #define HURRY_MOST 512
 
+#define SLOTS_A_CALL 2 /* its intent and its completion */
+
 void journal_ring(struct journal_bell *bell, bool hurry)
 {
     uint32_t mood = atomic_load(&bell->mood);
@@ -134,6 +136,18 @@ bool journal_await(struct journal_lane *lane, uint64_t ticket)
     return false;
 }
 
+bool journal_await_slots(struct journal_lane *lane)
+{
+    atomic_store(&lane->wanted, 1);
+    atomic_thread_fence(memory_order_seq_cst); /* wanted, then what was returned: see free_to() */
+    take_returned(lane);
+    if (journal_slots_free(lane) >= SLOTS_A_CALL) {
+        return true;
+    }
+    journal_ring(lane->bell, true);
+    return false;
+}
+
 size_t journal_slots_free(const struct journal_lane *lane)
 {
     return lane->stacked + (lane->count - lane->fresh);
@@ -148,15 +162,21 @@ struct journal_slot *journal_lane_slot(const struct journal_lane *lane, uint64_t
     return slot;
 }
 
+/* Wakes the worker, if it has asked since it was woken last. */
+static void wake(struct journal_lane *lane)
+{
+    if (atomic_exchange(&lane->wanted, 0) != 0 && lane->on_durable != NULL) {
+        lane->on_durable(lane->on_durable_ctx);
+    }
+}
+
 void journal_lane_durable(struct journal_lane *lane, uint64_t last)
 {
     if (atomic_load_explicit(&lane->durable, memory_order_relaxed) == last) {
         return;
     }
     atomic_store(&lane->durable, last);
-    if (atomic_exchange(&lane->wanted, 0) != 0 && lane->on_durable != NULL) {
-        lane->on_durable(lane->on_durable_ctx);
-    }
+    wake(lane);
 }
 
 void journal_lane_free_to(struct journal_lane *lane, uint64_t last)
@@ -180,6 +200,8 @@ void journal_lane_free_to(struct journal_lane *lane, uint64_t last)
     } while (!atomic_compare_exchange_weak_explicit(&lane->returned, &before, head,
                                                     memory_order_release, memory_order_relaxed));
     atomic_store(&lane->freed, last);
+    atomic_thread_fence(memory_order_seq_cst); /* what is returned, then wanted */
+    wake(lane);
 }
 
 /* ---- the file ---- */

@@ -68,6 +68,12 @@ bool journal_is_durable(const struct journal_lane *lane, uint64_t ticket);
  */
 MUST_USE bool journal_await(struct journal_lane *lane, uint64_t ticket);
 
+/*
+ * Asks whether two slots can be taken, which is what a call needs, and hurries the commit if not.
+ * False: the lane's callback follows when slots were freed, or the journal is in trouble.
+ */
+MUST_USE bool journal_await_slots(struct journal_lane *lane);
+
 /* Why nothing becomes durable at present: ERR_DISK_FULL or ERR_DISK; ERR_OK if all is well. */
 MUST_USE enum err journal_trouble(const struct journal_lane *lane);
 

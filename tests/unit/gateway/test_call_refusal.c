@@ -169,10 +169,10 @@ static void a_body_that_breaks_off_is_refused_as_the_server_says(void **state)
     }
 }
 
-static void a_full_journal_admits_nothing(void **state)
+static void a_journal_in_trouble_admits_nothing(void **state)
 {
     (void)state;
-    static const enum err errors[] = {ERR_JOURNAL_FULL, ERR_DISK_FULL, ERR_DISK};
+    static const enum err errors[] = {ERR_DISK_FULL, ERR_DISK};
     for (unsigned slots = 0; slots < 2; slots++) {
         for (size_t i = 0; i < ROWS(errors); i++) {
             world_open(&w);
@@ -187,16 +187,74 @@ static void a_full_journal_admits_nothing(void **state)
     }
 }
 
-static void a_retry_for_which_the_journal_has_no_room_is_not_made(void **state)
+/* A call for which the journal has `slots` slots. */
+static void call_with_slots(unsigned slots)
+{
+    world_open(&w);
+    w.now_us = 1000000;
+    w.slots_max = slots;
+    w.scripts[0].body = "{'choices':[]}";
+    world_chat(&w, CHAT_BODY(""));
+    assert_int_equal(w.client.end, STILL_OPEN);
+}
+
+static void a_call_waits_for_room_in_the_journal(void **state)
+{
+    (void)state;
+    for (unsigned slots = 0; slots < 2; slots++) {
+        call_with_slots(slots);
+        client_event(&w); /* the reason to look is another */
+        call_wake_durable(&w.shared);
+        assert_true(w.started == 0 && w.intents == 0 && w.slots_held == 0);
+        w.slots_max = WORLD_SLOTS;
+        call_wake_durable(&w.shared);
+        assert_int_equal(w.started, 1);
+        server_answers(&w, ALL_OF_IT);
+        expect_end("room", &w, FINISHED, ERR_OK, JOURNAL_OUTCOME_OK);
+        world_close(&w);
+    }
+}
+
+static void a_call_does_not_wait_for_room_for_ever(void **state)
+{
+    (void)state;
+    call_with_slots(1);
+    w.now_us += 9999999;
+    call_wake_durable(&w.shared);
+    assert_int_equal(w.client.end, STILL_OPEN);
+    w.now_us += 1;
+    call_wake_durable(&w.shared);
+    expect_end("no room", &w, REFUSED, ERR_JOURNAL_FULL, JOURNAL_OUTCOME_REFUSED);
+    assert_true(w.client.status == 503 && w.started == 0 && w.intents == 0);
+    world_close(&w);
+}
+
+static void a_client_that_goes_while_its_call_waits_for_room_ends_it(void **state)
+{
+    (void)state;
+    call_with_slots(1);
+    w.client.is_gone = true;
+    client_event(&w);
+    expect_end("gone", &w, CANCELLED, ERR_CLIENT_GONE, JOURNAL_OUTCOME_CLIENT_GONE);
+    assert_int_equal(w.started, 0);
+    world_close(&w);
+}
+
+static void a_retry_waits_for_room_in_the_journal(void **state)
 {
     (void)state;
     world_open(&w);
     w.scripts[0].fail = ERR_UPSTREAM_STALE;
+    w.scripts[1].body = "{'choices':[]}";
     world_chat(&w, CHAT_BODY(""));
     w.slots_max = 1;
     server_answers(&w, 0);
-    expect_end("no room", &w, REFUSED, ERR_JOURNAL_FULL, JOURNAL_OUTCOME_FAILED);
-    assert_int_equal(w.started, 1);
+    assert_true(w.client.end == STILL_OPEN && w.started == 1);
+    w.slots_max = 3;
+    call_wake_durable(&w.shared);
+    assert_int_equal(w.started, 2);
+    server_answers(&w, ALL_OF_IT);
+    expect_end("room", &w, FINISHED, ERR_OK, JOURNAL_OUTCOME_OK);
     world_close(&w);
 }
 
@@ -245,8 +303,11 @@ int main(void)
         cmocka_unit_test(a_body_past_its_bound_is_refused_as_soon_as_that_is_seen),
         cmocka_unit_test(a_body_that_will_not_do_is_refused_with_a_reason),
         cmocka_unit_test(a_body_that_breaks_off_is_refused_as_the_server_says),
-        cmocka_unit_test(a_full_journal_admits_nothing),
-        cmocka_unit_test(a_retry_for_which_the_journal_has_no_room_is_not_made),
+        cmocka_unit_test(a_journal_in_trouble_admits_nothing),
+        cmocka_unit_test(a_call_waits_for_room_in_the_journal),
+        cmocka_unit_test(a_call_does_not_wait_for_room_for_ever),
+        cmocka_unit_test(a_client_that_goes_while_its_call_waits_for_room_ends_it),
+        cmocka_unit_test(a_retry_waits_for_room_in_the_journal),
         cmocka_unit_test(a_call_past_the_allowance_of_all_is_refused),
         cmocka_unit_test(a_gateway_that_stops_takes_no_call),
     };

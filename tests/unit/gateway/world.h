@@ -494,6 +494,12 @@ static inline bool slot_await(struct journal_lane *lane, uint64_t ticket)
     return ticket <= world_now->durable;
 }
 
+static inline bool slot_await_slots(struct journal_lane *lane)
+{
+    (void)lane;
+    return world_now->slots_held + 2 <= world_now->slots_max;
+}
+
 static inline enum err slot_trouble(const struct journal_lane *lane)
 {
     (void)lane;

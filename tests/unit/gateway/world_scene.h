@@ -60,6 +60,7 @@ static const struct call_ports world_ports = {
                 .publish = slot_publish,
                 .give_back = slot_give_back,
                 .await = slot_await,
+                .await_slots = slot_await_slots,
                 .trouble = slot_trouble},
 };
 

@@ -177,6 +177,35 @@ static void one_who_waits_is_told_when_the_record_is_on_the_disk(void **state)
     folder_remove(&f);
 }
 
+static void one_who_waits_for_slots_is_told_when_there_are_some(void **state)
+{
+    (void)state;
+    struct folder f = folder_new();
+    struct journal_report report;
+    struct heard h = heard_new();
+    struct journal *j = open_journal(&f, 1, &report);
+    struct journal_lane *lane = journal_lane(j, 0);
+    journal_on_commit(j, 0, hear_durable, &h);
+    assert_true(journal_await_slots(lane));
+    for (int i = 0; i < 255; i++) {
+        (void)publish(lane, JOURNAL_INTENT, i);
+    }
+    assert_int_equal(journal_slots_free(lane), 1);
+    assert_false(journal_await_slots(lane)); /* a call needs two */
+    assert_int_equal(journal_start(j), ERR_OK);
+    (void)pthread_mutex_lock(&h.lock);
+    for (int told = 0; !journal_await_slots(lane);) {
+        while (h.durable == told) { /* a waiter that is not told hangs here */
+            (void)pthread_cond_wait(&h.more, &h.lock);
+        }
+        told = h.durable;
+    }
+    (void)pthread_mutex_unlock(&h.lock);
+    assert_int_equal(journal_slots_free(lane), 256);
+    journal_close(&j);
+    folder_remove(&f);
+}
+
 static void slots_run_out_and_come_back(void **state)
 {
     (void)state;
@@ -452,6 +481,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_records_arrive_in_order_and_once),
         cmocka_unit_test(one_who_waits_is_told_when_the_record_is_on_the_disk),
+        cmocka_unit_test(one_who_waits_for_slots_is_told_when_there_are_some),
         cmocka_unit_test(slots_run_out_and_come_back),
         cmocka_unit_test(a_killed_process_s_slots_are_moved_and_its_calls_settled),
         cmocka_unit_test(a_committed_record_that_was_not_freed_enters_once),
