@@ -233,6 +233,7 @@ static void end_group(struct journal *j)
 static void *run(void *ctx)
 {
     struct journal *j = ctx;
+    (void)pthread_setname_np(pthread_self(), "atlas-journal"); /* only a name */
     counter_thread_start();
     for (;;) {
         bool stopping = atomic_load(&j->stopping) != 0; /* before collecting: it is the last time */

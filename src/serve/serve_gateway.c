@@ -160,6 +160,7 @@ static void on_worker_ended(struct net_task *task)
 static void *run_worker(void *arg)
 {
     struct serve_worker *t = arg;
+    (void)pthread_setname_np(pthread_self(), "atlas-worker"); /* only a name */
     gateway_worker_run(t->worker);
     (void)atomic_fetch_add(&t->gateway->workers_ended, 1); /* the old count is of no use */
     net_loop_post(t->gateway->loop, &t->gateway->worker_ended);

@@ -259,6 +259,12 @@ def test_the_pid_file_names_the_parent_and_goes_with_it(own):
     assert not pid.exists()
 
 
+def test_the_child_and_its_threads_have_names_to_be_known_by(own):
+    [child] = own.children()
+    names = [p.read_text().strip() for p in pathlib.Path(f"/proc/{child}/task").glob("*/comm")]
+    assert {"atlas-gateway", "atlas-worker", "atlas-journal", "atlas-store"} <= set(names)
+
+
 def test_an_orderly_stop_leaves_nothing_to_recover(own):
     with Raw(own.port, own.key) as raw:
         raw.request("POST", PATH, ASK)
