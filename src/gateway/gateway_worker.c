@@ -146,9 +146,9 @@ void gateway_worker_run(struct gateway_worker *w)
 
 /* ---- what other threads ask ---- */
 
-struct reload {
+struct gateway_reload {
     struct net_task task;
-    struct gateway_worker *worker;
+    struct gateway_worker *worker; /* once it is posted */
     struct policy *policy;
     struct server_settings server;
     size_t tls_count;
@@ -157,40 +157,62 @@ struct reload {
 
 static void on_reload(struct net_task *task)
 {
-    struct reload *r = (struct reload *)(void *)((char *)task - offsetof(struct reload, task));
+    struct gateway_reload *r =
+        (struct gateway_reload *)(void *)((char *)task - offsetof(struct gateway_reload, task));
     struct gateway_worker *w = r->worker;
-    policy_unref(&w->shared.policy);
+    struct policy *old = w->shared.policy;
     w->shared.policy = r->policy;
+    r->policy = old;
     w->shared.body_bytes_max = r->server.body_bytes_max;
     w->shared.output_bytes_max = r->server.output_bytes_max;
     server_set_settings(w->server, &r->server);
     for (size_t i = 0; i < r->tls_count; i++) {
         if (r->tls[i] != NULL) {
             server_set_tls(w->server, (unsigned)i, r->tls[i]);
-            net_tls_unref(&r->tls[i]);
         }
     }
-    memory_free(r);
+    gateway_reload_free(&r);
 }
 
-enum err gateway_worker_post_reload(struct gateway_worker *w, struct policy *policy,
-                                    const struct server_settings *server,
-                                    struct net_tls *const *tls, size_t tls_count)
+enum err gateway_reload_new(struct policy *policy, const struct server_settings *server,
+                            struct net_tls *const *tls, size_t tls_count,
+                            struct gateway_reload **out)
 {
-    struct reload *r = memory_new(sizeof(*r) + tls_count * sizeof(struct net_tls *));
+    struct gateway_reload *r = memory_new(sizeof(*r) + tls_count * sizeof(struct net_tls *));
     if (r == NULL) {
         return ERR_NO_MEMORY;
     }
     net_task_init(&r->task, on_reload);
-    r->worker = w;
-    r->policy = policy;
+    r->policy = policy_ref(policy);
     r->server = *server;
     r->tls_count = tls_count;
     for (size_t i = 0; i < tls_count; i++) {
         r->tls[i] = tls[i] == NULL ? NULL : net_tls_ref(tls[i]);
     }
-    net_loop_post(w->loop, &r->task);
+    *out = r;
     return ERR_OK;
+}
+
+void gateway_reload_free(struct gateway_reload **reload)
+{
+    struct gateway_reload *r = *reload;
+    if (r == NULL) {
+        return;
+    }
+    *reload = NULL;
+    policy_unref(&r->policy);
+    for (size_t i = 0; i < r->tls_count; i++) {
+        net_tls_unref(&r->tls[i]);
+    }
+    memory_free(r);
+}
+
+void gateway_worker_post_reload(struct gateway_worker *w, struct gateway_reload **r)
+{
+    struct gateway_reload *posted = *r;
+    *r = NULL;
+    posted->worker = w;
+    net_loop_post(w->loop, &posted->task);
 }
 
 void gateway_worker_post_commit(struct gateway_worker *w)

@@ -13,6 +13,7 @@
 #include "gateway/policy.h"
 #include "server/server_settings.h"
 
+struct gateway_reload;
 struct gateway_worker;
 struct journal;
 struct journal_lane;
@@ -40,11 +41,20 @@ struct server *gateway_worker_server(struct gateway_worker *w);
  * when it returns, and none writes to the lane any more. */
 void gateway_worker_run(struct gateway_worker *w);
 
-/* New calls begin with `policy` (a reference is handed over), and new connections with these
- * settings and TLS contexts (referenced; one a listener, NULL for plain). Any thread. */
-MUST_USE enum err gateway_worker_post_reload(struct gateway_worker *w, struct policy *policy,
-                                             const struct server_settings *server,
-                                             struct net_tls *const *tls, size_t tls_count);
+/*
+ * A change for one worker: new calls begin with `policy`, and new connections with these settings
+ * (copied) and TLS contexts (one a listener, NULL for plain). Policy and contexts are referenced.
+ * Made apart from its posting, which cannot fail: so all workers change or none does.
+ *
+ *   ERR_NO_MEMORY
+ */
+MUST_USE enum err gateway_reload_new(struct policy *policy, const struct server_settings *server,
+                                     struct net_tls *const *tls, size_t tls_count,
+                                     struct gateway_reload **out);
+void gateway_reload_free(struct gateway_reload **r);
+
+/* Takes `*r`, sets it to NULL; the worker changes soon. Any thread. */
+void gateway_worker_post_reload(struct gateway_worker *w, struct gateway_reload **r);
 
 /* The journal has committed: calls that wait for it may go on. Any thread, at any rate. */
 void gateway_worker_post_commit(struct gateway_worker *w);

@@ -24,7 +24,10 @@ enum err serve_settings_read(const char *path, struct settings **out)
         log_error("config", "%.*s", SPAN_ARGS(span_cut(lines, 0, end)));
         lines = span_cut(lines, end + 1, lines.len);
     }
-    if (e != ERR_OK && (e != ERR_CONFIG || buf_failed(&problems))) { /* or not all was said */
+    if (e == ERR_CONFIG && buf_failed(&problems)) {
+        log_error("config", "%s: more is wrong than can be told; `atlas config check` tells it",
+                  path);
+    } else if (e != ERR_OK && e != ERR_CONFIG) {
         log_error("config", "%s: %s", path, err_sentence(e));
     }
     buf_fini(&problems);
@@ -49,7 +52,7 @@ enum err serve_tls_open(const struct settings *settings, struct net_tls *out[SER
         if (e != ERR_OK) {
             log_error("tls", "%s: %s", listen->address,
                       reason[0] == '\0' ? err_sentence(e) : reason);
-            return e;
+            return e == ERR_NET_TLS ? ERR_CONFIG : e; /* no handshake was made */
         }
     }
     return ERR_OK;
@@ -91,6 +94,25 @@ static bool same_listeners(const struct settings *a, const struct settings *b)
     return true;
 }
 
+/* Hands the change to all workers, or to none. */
+static enum err reload_workers(struct serve_gateway *g, struct policy *policy,
+                               const struct server_settings *server, struct net_tls **tls)
+{
+    struct gateway_reload *reloads[SERVE_WORKERS_MAX] = {NULL};
+    enum err e = ERR_OK;
+    for (int i = 0; e == ERR_OK && i < g->in.workers; i++) {
+        e = gateway_reload_new(policy, server, tls, (size_t)g->in.listeners, &reloads[i]);
+    }
+    for (int i = 0; i < g->in.workers; i++) {
+        if (e == ERR_OK) {
+            gateway_worker_post_reload(g->workers[i].worker, &reloads[i]);
+        } else {
+            gateway_reload_free(&reloads[i]);
+        }
+    }
+    return e;
+}
+
 static enum err apply_reload(struct serve_gateway *g, struct settings *next, struct net_tls **tls)
 {
     struct policy *policy = NULL;
@@ -98,22 +120,17 @@ static enum err apply_reload(struct serve_gateway *g, struct settings *next, str
     if (e == ERR_OK) {
         e = serve_policy_open(next, g->policy, &policy);
     }
-    for (int i = 0; e == ERR_OK && i < g->in.workers; i++) {
-        e = gateway_worker_post_reload(g->workers[i].worker, policy_ref(policy), &next->server, tls,
-                                       (size_t)g->in.listeners);
-        if (e != ERR_OK) { /* the worker keeps the old one; its reference was not taken */
-            struct policy *extra = policy;
-            policy_unref(&extra);
-        }
-    }
     if (e == ERR_OK) {
-        policy_unref(&g->policy);
-        g->policy = policy;
-        journal_reload(g->journal, &next->journal);
-    } else if (policy != NULL) {
-        policy_unref(&policy);
+        e = reload_workers(g, policy, &next->server, tls);
     }
-    return e;
+    if (e != ERR_OK) {
+        policy_unref(&policy);
+        return e;
+    }
+    policy_unref(&g->policy);
+    g->policy = policy;
+    journal_reload(g->journal, &next->journal);
+    return ERR_OK;
 }
 
 /* Settings that a reload cannot change: the rest of the new ones is in force all the same. */
@@ -122,7 +139,9 @@ static void warn_of_restart(const struct settings *in_force, const struct settin
     struct buf paths;
     buf_init(&paths, 2048);
     settings_restart_needed(in_force, next, &paths);
-    if (buf_span(&paths).len > 0) {
+    if (buf_failed(&paths)) { /* too many, or no memory to name them */
+        log_warn("restart_needed", "some of what changed takes effect with the next start");
+    } else if (buf_span(&paths).len > 0) {
         log_warn("restart_needed", "%.*s changed, which takes effect with the next start",
                  SPAN_ARGS(buf_span(&paths)));
     }
