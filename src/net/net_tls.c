@@ -27,8 +27,11 @@ struct net_tls {
 
 static enum err refuse(char *reason, const char *what, const char *file)
 {
+    unsigned long first = ERR_peek_error(); /* the system's own comes before what OpenSSL says */
     unsigned long code = ERR_peek_last_error();
-    const char *why = code == 0 ? NULL : ERR_reason_error_string(code);
+    const char *why = ERR_SYSTEM_ERROR(first) ? strerrordesc_np(ERR_GET_REASON(first))
+                      : code == 0             ? NULL
+                                              : ERR_reason_error_string(code);
     (void)snprintf(reason, NET_TLS_REASON_BYTES, "%s %s: %s", what, file,
                    why == NULL ? "not usable" : why); /* cut if long */
     ERR_clear_error();
