@@ -74,7 +74,8 @@ static MUST_USE enum err say(char *reason, const char *why)
     return ERR_CONFIG;
 }
 
-/* All memory is taken first: a buffer that fails after that holds a byte that no header may hold. */
+/* All memory is taken first: a buffer that fails after that holds a byte that no header may hold.
+ */
 static MUST_USE enum err write_fields(struct deployment *d, struct span authority, char *reason)
 {
     const char *key = d->definition.api_key.text;
