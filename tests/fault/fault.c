@@ -48,6 +48,11 @@ long fault_hits(void)
     return now.hits;
 }
 
+const char *fault_log(void)
+{
+    return world_log(&world, now.log_from);
+}
+
 static void print_log(void)
 {
     char line[1024];
@@ -56,7 +61,7 @@ static void print_log(void)
         return;
     }
     for (int i = 0; i < 20 && fgets(line, sizeof(line), f) != NULL; i++) {
-        (void)fprintf(stderr, "    log: %s", line);
+        (void)fprintf(stderr, "    log: %.*s\n", (int)strcspn(line, "\n"), line);
     }
     (void)fclose(f);
 }
@@ -165,6 +170,7 @@ static void run_once(const struct fault_case *c)
     if (c->prepare != NULL) {
         c->prepare(&world, c);
     }
+    now.log_from = log_size(); /* what was said while it was prepared is not of it */
     inject_arm(now.kind, now.at, now.on);
     c->run(&world, c);
     now.hits = inject_disarm();
@@ -182,6 +188,9 @@ static long run_all(const struct fault_case *c, long only)
             break;
         }
         run_once(c);
+        if (only > 0) {
+            print_place();
+        }
         injected += now.hits > 0;
         if (now.hits == 0 || only > 0) {
             break;
@@ -264,8 +273,8 @@ static int run_scenario(const struct fault_scenario *s, FILE *out, const struct 
 
 int main(int argc, char **argv)
 {
-    static const struct fault_scenario *const scenarios[] = {&fault_chat, &fault_stream,
-                                                             &fault_embeddings};
+    static const struct fault_scenario *const scenarios[] = {
+        &fault_start, &fault_chat, &fault_stream, &fault_embeddings};
     const struct choice choice = {argc > 3 && argv[3][0] != '\0' ? argv[3] : NULL,
                                   argc > 4 && argv[4][0] != '\0' ? argv[4] : NULL,
                                   argc > 5 ? strtol(argv[5], NULL, 10) : 0};

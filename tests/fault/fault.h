@@ -38,6 +38,9 @@ long fault_at(void);
 /* How many calls failed in the run; for `check`. */
 long fault_hits(void);
 
+/* What the log said since the run began; for `check`. */
+const char *fault_log(void);
+
 /* Says that something is wrong: the case has failed. */
 void fault_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

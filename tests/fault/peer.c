@@ -122,10 +122,22 @@ static bool send_json(int fd, const char *status, const char *connection, const 
     return send_text(fd, text);
 }
 
+/* The server below /near wants its key, the others must not see it. */
+static bool is_allowed(const char *head)
+{
+    bool has_key = strcasestr(head, "\r\nauthorization: ") != NULL;
+    bool is_near = strstr(head, " /near/") != NULL;
+    return is_near ? strcasestr(head, "\r\nauthorization: Bearer secret") != NULL : !has_key;
+}
+
 static bool answer(int fd, const char *head, const char *body, bool closes)
 {
     const char *connection = closes ? "Connection: close\r\n" : "";
     note_seen(head);
+    if (!is_allowed(head)) {
+        return send_json(fd, "401 Who are you", connection,
+                         "{\"error\":{\"message\":\"the key is wrong\",\"type\":\"x\"}}");
+    }
     if (strstr(body, "\"broken\"") != NULL) {
         return send_json(fd, "500 Oh no", connection,
                          "{\"error\":{\"message\":\"the model fell over\",\"type\":\"x\"}}");

@@ -8,12 +8,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export ASAN_OPTIONS=detect_leaks=1:handle_abort=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 
 tools/build.sh build-fault -Dfaults=true -Dtests=disabled -Db_sanitize=address,undefined \
     -Db_lundef=false -Doptimization=1 -Dslow_checks=true
 
 names=()
-for name in chat stream embeddings; do
+for name in start chat stream embeddings; do
     chosen=$#
     for word in "$@"; do
         [[ $name == *"$word"* ]] && chosen=0

@@ -51,17 +51,18 @@ void world_configure(const struct world *w, const char *model, const char *more)
                   "listen:\n  - address: 127.0.0.1:0\n"
                   "  - address: 127.0.0.1:0\n"
                   "    tls: { certificate: %s/tls.crt, key: %s/tls.key }\n"
-                  "admin: { address: 127.0.0.1:0 }\n"
+                  "admin: { address: 127.0.0.1:%u }\n"
                   "log: { access: access.log }\n"
                   "journal: { slots: 64, segment_max: 1MiB, commit_interval: 1ms }\n"
                   "calls: { buffered_max: 64MiB }\n",
-                  w->workers, w->folder, w->folder);
-    (void)fprintf(f,
-                  "upstreams:\n"
-                  "  near: { url: \"http://127.0.0.1:%u/v1\", region: home, api_key: secret }\n"
-                  "  named: { url: \"http://localhost:%u/v1\", region: home }\n"
-                  "  far: { url: \"http://127.0.0.1:%u/v1\", region: abroad, kind: vllm }\n",
-                  w->model_port, w->model_port, w->model_port);
+                  w->workers, w->folder, w->folder, w->admin_port);
+    (void)fprintf(
+        f,
+        "upstreams:\n"
+        "  near: { url: \"http://127.0.0.1:%u/near/v1\", region: home, api_key: secret }\n"
+        "  named: { url: \"http://localhost:%u/v1\", region: home }\n"
+        "  far: { url: \"http://127.0.0.1:%u/v1\", region: abroad, kind: vllm }\n",
+        w->model_port, w->model_port, w->model_port);
     (void)fprintf(f, "models:\n"
                      "  keep: { upstream: near, aliases: [kept] }\n"
                      "  close: { upstream: near }\n"
@@ -121,7 +122,7 @@ static void make_certificate(const struct world *w)
 void world_make(struct world *w, int workers)
 {
     struct stat is;
-    *w = (struct world){.workers = workers, .ended = -1, .client = -1};
+    *w = (struct world){.workers = workers, .ended = -1, .client = -1, .lock_fd = -1};
     /* In memory where that can be: the disk's own time says nothing here. */
     (void)snprintf(w->folder, sizeof(w->folder), "%s/atlas-fault-XXXXXX",
                    stat("/dev/shm", &is) == 0 && access("/dev/shm", W_OK) == 0 ? "/dev/shm"
@@ -156,7 +157,8 @@ static uint16_t port_of(int fd)
     return ntohs(at.sin_port);
 }
 
-enum err world_open(struct world *w)
+/* What the parent opens, told to the child as it is told there. */
+static enum err open_parent(struct world *w, struct serve_inherited *out)
 {
     struct serve_inherited in;
     struct settings *settings = NULL;
@@ -164,18 +166,63 @@ enum err world_open(struct world *w)
     if (e != ERR_OK) {
         return e;
     }
-    e = serve_open_listeners(settings, &in);
+    e = main_data_lock(w->data, MAIN_LOCK_ALONE, 0, &w->lock_fd);
     if (e != ERR_OK) {
+        log_error("data_folder", "%s", err_sentence(e)); /* as the parent says */
         settings_close(&settings);
         return e;
     }
-    w->port = port_of(in.fds[0]);
-    return serve_gateway_open(w->config, &settings, &in, &w->g);
+    e = serve_open_listeners(settings, &in);
+    settings_close(&settings);
+    if (e != ERR_OK) {
+        return e;
+    }
+    e = serve_export(&in);
+    if (e == ERR_OK) {
+        e = serve_import(out);
+    }
+    if (e == ERR_OK) {
+        memory_free(in.fds); /* the descriptors are the child's now */
+    } else {
+        log_error("start", "%s", err_sentence(e)); /* as parent or child say */
+        serve_close_listeners(&in);
+    }
+    return e;
+}
+
+static enum err open_child(struct world *w, struct serve_inherited *in)
+{
+    struct settings *settings = NULL;
+    enum err e = serve_settings_read(w->config, &settings);
+    if (e != ERR_OK) {
+        serve_close_listeners(in);
+        return e;
+    }
+    w->port = port_of(in->fds[0]);
+    return serve_gateway_open(w->config, &settings, in, &w->g);
+}
+
+enum err world_open(struct world *w)
+{
+    struct serve_inherited in;
+    w->g = NULL;
+    enum err e = open_parent(w, &in);
+    if (e == ERR_OK) {
+        e = open_child(w, &in);
+    }
+    if (e != ERR_OK) {
+        world_close(w);
+    }
+    return e;
 }
 
 void world_close(struct world *w)
 {
     serve_gateway_close(&w->g);
+    if (w->lock_fd >= 0) {
+        (void)close(w->lock_fd); /* lets go of it */
+        w->lock_fd = -1;
+    }
 }
 
 static void *keep_house(void *arg)
@@ -329,27 +376,38 @@ void world_recover(struct world *w)
     world_settle(w);
 }
 
-int world_fds(void)
+static int count_entries(const char *path)
 {
     int count = 0;
-    DIR *folder = opendir("/proc/self/fd");
+    DIR *folder = opendir(path);
     while (folder != NULL && readdir(folder) != NULL) {
         count++;
     }
     (void)closedir(folder);
-    return count - 3; /* itself, and two names for folders */
+    return count - 2; /* two names for folders */
+}
+
+int world_fds(void)
+{
+    return count_entries("/proc/self/fd") - 1; /* itself */
 }
 
 void world_count_before(struct world *w)
 {
     w->blocks = inject_blocks();
     w->fds = world_fds();
+    w->threads = count_entries("/proc/self/task");
 }
 
 /* The model server's connections end when the gateway's do, in threads of their own. */
 static bool are_fds_closed(struct world *w)
 {
     return world_fds() <= w->fds;
+}
+
+static bool are_threads_ended(struct world *w)
+{
+    return count_entries("/proc/self/task") <= w->threads;
 }
 
 void world_check_counts(struct world *w)
@@ -362,4 +420,23 @@ void world_check_counts(struct world *w)
         fault_wrong("%d descriptors are not closed", world_fds() - w->fds);
         w->fds = world_fds();
     }
+    if (!world_until(are_threads_ended, w)) {
+        fault_wrong("%d threads have not ended", count_entries("/proc/self/task") - w->threads);
+        w->threads = count_entries("/proc/self/task");
+    }
+}
+
+const char *world_log(const struct world *w, long from)
+{
+    static char text[65536];
+    size_t len = 0;
+    FILE *f = fopen(w->log, "r");
+    if (f != NULL && fseek(f, from, SEEK_SET) == 0) {
+        len = fread(text, 1, sizeof(text) - 1, f);
+    }
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    text[len] = '\0';
+    return text;
 }

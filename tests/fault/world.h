@@ -21,15 +21,17 @@ struct world {
     char folder[64], config[WORLD_PATH], data[WORLD_PATH], log[WORLD_PATH], socket[WORLD_PATH];
     int workers;
     uint16_t model_port, port;
+    uint16_t admin_port; /* to be configured; 0: any */
     char key[96];
     struct serve_gateway *g;
     pthread_t housekeeping;
     bool runs;
     _Atomic int ended; /* enum err of serve_gateway_run(), or -1 */
     pthread_mutex_t lock;
-    int client; /* the connection under way, or -1: cut when the gateway's process would end */
+    int client;  /* the connection under way, or -1: cut when the gateway's process would end */
+    int lock_fd; /* of the data folder, or -1 */
     long blocks;
-    int fds;
+    int fds, threads;
 };
 
 /* Makes the folder, the configuration, the data in it and a key. */
@@ -43,7 +45,8 @@ void world_configure(const struct world *w, const char *model, const char *more)
 void world_make_data(struct world *w);
 void world_remove_data(const struct world *w);
 
-/* Opens the gateway as parent and child do; does not run the housekeeping loop. */
+/* Opens the gateway as parent and child do; does not run the housekeeping loop. After a failure
+ * w->g is NULL. */
 MUST_USE enum err world_open(struct world *w);
 void world_close(struct world *w);
 
@@ -70,17 +73,24 @@ void world_settle(struct world *w);
  * would; one whose disk was full goes on. */
 void world_recover(struct world *w);
 
-/* Blocks and descriptors in use must be those of before the gateway was opened. */
+/* Blocks, descriptors and threads in use must be those of before the gateway was opened. */
 void world_count_before(struct world *w);
 void world_check_counts(struct world *w);
 
 /* Descriptors open. */
 int world_fds(void);
 
+/* Text of the log from the byte `from` on; the next call reuses its place. */
+const char *world_log(const struct world *w, long from);
+
 /* Waits up to ten seconds for `is_so`; false if it does not come. */
 bool world_until(bool (*is_so)(struct world *w), struct world *w);
 
-/* The journal and the store agree, with each other and with what the model server saw. */
+/* The journal and the store agree, with each other and with what the model server saw. The gateway
+ * is closed, and nothing that failed was left open. */
+void books_check_closed(struct world *w);
+
+/* The same after one more start, which settles what a failed run left open. */
 void books_check(struct world *w);
 
 #endif
