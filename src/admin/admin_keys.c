@@ -10,6 +10,7 @@
 #define ROWS_MAX       64
 #define DEPTH_MAX      2
 #define TEXT_MAX       4096
+#define KEY_ANSWER_MAX 2048 /* a key as JSON; its name is the only part that is long */
 #define EXPIRES_MAX_MS INT64_C(253402300799999) /* the last of the year 9999 */
 
 static const struct {
@@ -184,17 +185,20 @@ static void write_key(struct json_writer *w, const struct store_key *key, const 
     json_write_end(w);
 }
 
-/* Writes the key of this id as the whole answer. */
-static enum err answer_key(const struct admin_operation *op, struct span id, const char *text)
+/* Makes room for the answer before anything is changed: what was done must not look as if it had
+ * failed, and a key whose text cannot be told is lost. */
+static enum err take_room(const struct admin_operation *op)
 {
-    struct store_key key;
-    enum err e = store_key_find(op->store, id, &key);
-    if (e != ERR_OK) {
-        return e;
-    }
+    return buf_reserve(op->out, KEY_ANSWER_MAX) == NULL ? ERR_NO_MEMORY : ERR_OK;
+}
+
+/* Writes a key as the whole answer. */
+static enum err answer_key(const struct admin_operation *op, const struct store_key *key,
+                           const char *text)
+{
     struct json_writer w;
     json_write_init(&w, op->out);
-    write_key(&w, &key, text, op->now);
+    write_key(&w, key, text, op->now);
     return json_write_finish(&w);
 }
 
@@ -202,11 +206,20 @@ static enum err create(const struct admin_operation *op, const struct key_wish *
 {
     struct key_text text = {{0}};
     char id[KEY_ID_CHARS + 1];
-    enum err e = keys_create(op->keys, op->store, wish, op->now, &text, id);
+    enum err e = take_room(op);
+    if (e == ERR_OK) {
+        e = keys_create(op->keys, op->store, wish, op->now, &text, id);
+    }
     if (e == ERR_VALUE_INVALID) {
         e = admin_refuse(op, e, wish->scopes == 0 ? NAME_FAULT : SCOPE_FAULT);
     } else if (e == ERR_OK) {
-        e = answer_key(op, span_of(id), text.text);
+        const struct store_key made = {.id = span_of(id),
+                                       .name = wish->name,
+                                       .kind = (uint8_t)wish->kind,
+                                       .scopes = keys_scopes(wish),
+                                       .created = op->now,
+                                       .expires = wish->expires};
+        e = answer_key(op, &made, text.text);
     }
     crypto_wipe(&text, sizeof(text));
     return e;
@@ -251,16 +264,40 @@ enum err admin_key_list(const struct admin_operation *op)
     return admin_list_end(&list.w, store_key_list(op->store, on_key, &list));
 }
 
+/* What the store says of the key before it is changed; `name` is where its name is kept. */
+static enum err find_key(const struct admin_operation *op, struct span id,
+                         uint8_t name[STORE_TEXT_MAX], struct store_key *out)
+{
+    enum err e = store_key_find(op->store, id, out);
+    if (e == ERR_OK) {
+        memcpy(name, out->name.at, out->name.len);
+        out->name = span_make(name, out->name.len);
+        out->id = id;
+    }
+    return e;
+}
+
 enum err admin_key_revoke(const struct admin_operation *op)
 {
     uint8_t room[3 * KEY_ID_CHARS]; /* each character may have been escaped */
+    uint8_t name[STORE_TEXT_MAX];
     struct span id;
-    enum err e = ERR_NOT_FOUND_ROW;
-    if (op->name.len <= sizeof(room) && http_target_decode(op->name, room, &id) == ERR_OK) {
+    struct store_key key;
+    enum err e = take_room(op);
+    if (e == ERR_OK) {
+        e = op->name.len <= sizeof(room) && http_target_decode(op->name, room, &id) == ERR_OK
+                ? find_key(op, id, name, &key)
+                : ERR_NOT_FOUND_ROW;
+    }
+    if (e == ERR_OK) {
         e = keys_revoke(op->keys, op->store, id, op->now);
     }
     if (e == ERR_NOT_FOUND_ROW) {
         return admin_refuse(op, e, SPAN("there is no key of this id"));
     }
-    return e == ERR_OK ? answer_key(op, id, NULL) : e;
+    if (e != ERR_OK) {
+        return e;
+    }
+    key.revoked = key.revoked.us == 0 ? op->now : key.revoked;
+    return answer_key(op, &key, NULL);
 }

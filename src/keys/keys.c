@@ -89,8 +89,7 @@ static bool is_name(struct span name)
     return true;
 }
 
-/* The scopes of a wish, or 0 if it asks for some that its kind has not. */
-static uint32_t scopes_of(const struct key_wish *wish)
+uint32_t keys_scopes(const struct key_wish *wish)
 {
     uint32_t all = wish->kind == KEY_ADMIN ? (uint32_t)KEY_SCOPE_ADMIN : KEY_SCOPES_INFERENCE;
     uint32_t wished = wish->scopes == 0 ? all : wish->scopes;
@@ -100,7 +99,7 @@ static uint32_t scopes_of(const struct key_wish *wish)
 enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wish, wall_us now,
                      struct key_text *out, char id[KEY_ID_CHARS + 1])
 {
-    uint32_t scopes = scopes_of(wish);
+    uint32_t scopes = keys_scopes(wish);
     if (!is_name(wish->name) || scopes == 0 ||
         (wish->expires.us != 0 && wish->expires.us <= now.us)) {
         return ERR_VALUE_INVALID;

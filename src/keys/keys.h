@@ -80,6 +80,9 @@ void keys_close(struct keys **k);
  */
 MUST_USE enum err keys_load(struct keys *k, struct store *s);
 
+/* The scopes that a key of this wish has; 0 if it asks for some that its kind has not. */
+uint32_t keys_scopes(const struct key_wish *wish);
+
 /*
  * Makes a key, keeps it in the store and takes it in. `out` is the only copy of its text; `id` is
  * where its id is written. Works without keys_load(), too.
