@@ -12,9 +12,10 @@
 #include "http/http_response.h"
 #include "http/http_write.h"
 
-#define HEAD_BYTES_MAX 16384
-#define READ_BYTES     16384
-#define FIELDS_MAX     64
+#define HEAD_BYTES_MAX   16384
+#define TARGET_BYTES_MAX (HEAD_BYTES_MAX - 512) /* the rest is for the fields */
+#define READ_BYTES       16384
+#define FIELDS_MAX       64
 
 /* An answer while it is read. */
 struct reading {
@@ -96,7 +97,10 @@ static enum err send_request(const struct reading *r, const struct admin_request
         http_write_number(&head, SPAN("Content-Length"), request->body.len);
     }
     http_write_end(&head);
-    enum err e = buf_failed(&head) || buf_failed(&target) ? ERR_ADDRESS : ERR_OK;
+    bool is_long = request->path.len + request->query.len > TARGET_BYTES_MAX;
+    enum err e = is_long                                    ? ERR_ADDRESS
+                 : buf_failed(&head) || buf_failed(&target) ? ERR_NO_MEMORY
+                                                            : ERR_OK;
     if (e == ERR_OK) {
         e = send_all(r, buf_span(&head));
     }
@@ -245,23 +249,27 @@ static enum err read_body(struct reading *r, struct http_body body)
 }
 
 enum err main_admin_call(const char *path, const struct admin_request *request, int64_t timeout_ms,
-                         struct buf *answer, int *status)
+                         struct buf *answer, struct main_admin_reply *reply)
 {
     struct reading r = {.fd = -1, .answer = answer};
     struct http_body body = {HTTP_BODY_NONE, 0};
     r.deadline = clock_after_ms(clock_mono(), timeout_ms);
+    *reply = (struct main_admin_reply){0};
     enum err e = open_socket(path, &r.fd);
     if (e != ERR_OK) {
         return e;
     }
     buf_init(&r.held, HEAD_BYTES_MAX + 2 * (size_t)READ_BYTES);
+    int status = 0;
     e = send_request(&r, request);
+    reply->was_sent = e == ERR_OK;
     if (e == ERR_OK) {
-        e = read_head(&r, &body, status);
+        e = read_head(&r, &body, &status);
     }
     if (e == ERR_OK) {
         e = read_body(&r, body);
     }
+    reply->status = e == ERR_OK ? status : 0;
     if (r.held.at != NULL) {
         crypto_wipe(r.held.at, r.held.cap); /* it may have held a new key */
     }

@@ -14,9 +14,15 @@
 
 #include "admin/admin_operations.h"
 
+/* What an answer's body is not: how it came. */
+struct main_admin_reply {
+    int status;    /* HTTP's */
+    bool was_sent; /* the whole request was: whatever failed, it may have been done */
+};
+
 /*
- * Asks the gateway at the socket `path`. `*status` is the HTTP status of its answer, whose body is
- * put behind what `answer` holds.
+ * Asks the gateway at the socket `path`. The body of its answer is put behind what `answer` holds.
+ * `*reply` is always written; its status is 0 after an error.
  *
  *   ERR_NET_REFUSED  nobody answers on the socket, or there is none
  *   ERR_NET_TIMEOUT, ERR_NET_CLOSED, ERR_NET (the answer is not HTTP)
@@ -24,6 +30,7 @@
  *   ERR_NO_MEMORY    also when the answer is longer than its buffer may be
  */
 MUST_USE enum err main_admin_call(const char *path, const struct admin_request *request,
-                                  int64_t timeout_ms, struct buf *answer, int *status);
+                                  int64_t timeout_ms, struct buf *answer,
+                                  struct main_admin_reply *reply);
 
 #endif

@@ -59,8 +59,17 @@ static int ask_store(const char *command, const struct settings *settings,
     return e == ERR_OK ? MAIN_GO_ON : fail(command, e, fault);
 }
 
+/* What is added where a change may have been made all the same. */
+static const char *doubt(const struct admin_request *request)
+{
+    return request->method == HTTP_GET
+               ? ""
+               : "; whether it was done is not known: `atlas key list` tells";
+}
+
 /* Says what the gateway's error object says. */
-static int fail_as_answered(const char *command, int status, struct span answer)
+static int fail_as_answered(const char *command, const struct admin_request *request, int status,
+                            struct span answer)
 {
     struct json_index x;
     char text[FAULT_BYTES];
@@ -75,7 +84,8 @@ static int fail_as_answered(const char *command, int status, struct span answer)
     }
     json_index_fini(&x);
     if (said.len == 0) {
-        int len = snprintf(text, sizeof(text), "the gateway answered with status %d", status);
+        int len = snprintf(text, sizeof(text), "the gateway answered with status %d%s", status,
+                           doubt(request));
         said = span_make(text, (size_t)len);
     }
     return fail(command, ERR_NET, said);
@@ -85,17 +95,31 @@ static int ask_gateway(const char *command, const struct settings *settings,
                        const struct admin_request *request, struct buf *answer)
 {
     char path[MAIN_PATH_MAX];
-    int status = 0;
+    struct main_admin_reply reply = {0};
     enum err e = main_data_path(settings->data, MAIN_SOCKET_FILE, path);
     if (e == ERR_OK) {
-        e = main_admin_call(path, request, TIMEOUT_MS, answer, &status);
+        e = main_admin_call(path, request, TIMEOUT_MS, answer, &reply);
+    }
+    if (e != ERR_OK && reply.was_sent) {
+        fprintf(stderr, "atlas %s: the gateway was asked, but its answer did not come: %s%s\n",
+                command, err_sentence(e), doubt(request));
+        return MAIN_FAILED;
     }
     if (e != ERR_OK) {
         fprintf(stderr, "atlas %s: a gateway holds %s, but %s cannot be asked: %s\n", command,
                 settings->data, path, err_sentence(e));
         return MAIN_FAILED;
     }
-    return status == 200 ? MAIN_GO_ON : fail_as_answered(command, status, buf_span(answer));
+    return reply.status == 200 ? MAIN_GO_ON
+                               : fail_as_answered(command, request, reply.status, buf_span(answer));
+}
+
+static int fail_to_lock(const char *command, const char *folder)
+{
+    int why = errno;
+    fprintf(stderr, "atlas %s: %s cannot be locked: %s%s\n", command, folder, strerrordesc_np(why),
+            why == EACCES || why == EPERM ? "; is it another user's?" : "");
+    return MAIN_FAILED;
 }
 
 static int ask(const char *command, const struct settings *settings,
@@ -112,7 +136,7 @@ static int ask(const char *command, const struct settings *settings,
         return ask_gateway(command, settings, request, answer);
     }
     if (e != ERR_OK) {
-        return fail(command, e, SPAN("the data folder cannot be locked; is it another user's?"));
+        return fail_to_lock(command, settings->data);
     }
     int status = ask_store(command, settings, request, answer);
     (void)close(lock); /* lets go of it */

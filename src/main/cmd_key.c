@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `atlas key create | list | revoke`. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 
 #define CONFIG_HELP     "The configuration; " MAIN_CONFIG_DEFAULT " if not given"
 #define EXPIRES_MOST_MS (INT64_C(100) * 366 * 86400000) /* a hundred years */
+#define LONG            (ADMIN_BODY_BYTES_MAX / 8)      /* each byte may be escaped, or a scope */
 #define ROWS(table)     (sizeof(table) / sizeof((table)[0]))
 
 /* What `create` was told. */
@@ -25,10 +27,24 @@ struct wish {
     int64_t expires_ms; /* from now; 0: never */
 };
 
-static int print_answer(struct span answer)
+/* A key that was made and is not shown is of no use. */
+#define KEY_IS_LOST "; it was made: find it with `atlas key list`, revoke it, and make another"
+
+/* Whether all that was printed has gone out; says so if not. */
+static int end_output(const char *action, const char *more)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0) {
+        return MAIN_DONE;
+    }
+    fprintf(stderr, "atlas key %s: the output cannot be written: %s%s\n", action,
+            strerrordesc_np(errno), more);
+    return MAIN_FAILED;
+}
+
+static int print_answer(const char *action, struct span answer, const char *more)
 {
     printf("%.*s\n", SPAN_ARGS(answer));
-    return fflush(stdout) == 0 ? MAIN_DONE : MAIN_FAILED;
+    return end_output(action, more);
 }
 
 static void write_scopes(struct json_writer *w, struct span scopes)
@@ -94,9 +110,11 @@ static int print_key(struct span answer)
     uint32_t key = e == ERR_OK ? json_find(&x, 0, SPAN("key")) : JSON_NONE;
     int status = MAIN_FAILED;
     if (key == JSON_NONE) {
-        fprintf(stderr, "atlas key create: the answer holds no key\n");
+        fprintf(stderr, "atlas key create: the key cannot be read from the answer%s%s%s\n",
+                e == ERR_OK ? "" : ": ", e == ERR_OK ? "" : err_sentence(e), KEY_IS_LOST);
     } else {
-        status = print_answer(json_inside(&x, key)); /* Base62 and "_": nothing is escaped */
+        status = print_answer("create", json_inside(&x, key),
+                              KEY_IS_LOST); /* Base62 and "_": nothing is escaped */
     }
     json_index_fini(&x);
     if (status == MAIN_DONE && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO)) {
@@ -132,15 +150,20 @@ static int create_key(int argc, char **argv)
     struct buf body, answer;
     buf_init(&body, ADMIN_BODY_BYTES_MAX);
     buf_init(&answer, MAIN_ANSWER_MAX);
-    if (write_wish(&wish, &body) != ERR_OK) {
+    enum err e = write_wish(&wish, &body);
+    if (e != ERR_OK && strlen(wish.name) + (wish.scopes == NULL ? 0 : strlen(wish.scopes)) > LONG) {
         status = misused("the name or the scopes are too long");
+    } else if (e != ERR_OK) {
+        fprintf(stderr, "atlas key create: %s\n", err_sentence(e));
+        status = MAIN_FAILED;
     } else {
         const struct admin_request request = {
             HTTP_POST, SPAN(ADMIN_KEYS_PATH), {NULL, 0}, buf_span(&body)};
         status = main_ask("key create", config, &request, &answer);
     }
     if (status == MAIN_GO_ON) {
-        status = json ? print_answer(buf_span(&answer)) : print_key(buf_span(&answer));
+        status = json ? print_answer("create", buf_span(&answer), KEY_IS_LOST)
+                      : print_key(buf_span(&answer));
     }
     if (answer.at != NULL) {
         crypto_wipe(answer.at, answer.cap);
@@ -161,14 +184,16 @@ static int print_list(struct span answer)
         {"NAME", "name", "", false},
     };
     size_t lines = 0;
-    if (main_table_print(stdout, answer, columns, ROWS(columns), &lines) != ERR_OK) {
-        fprintf(stderr, "atlas key list: the answer is not a list of keys\n");
+    enum err e = main_table_print(stdout, answer, columns, ROWS(columns), &lines);
+    if (e != ERR_OK) {
+        fprintf(stderr, "atlas key list: %s\n",
+                e == ERR_NO_MEMORY ? err_sentence(e) : "the answer is not a list of keys");
         return MAIN_FAILED;
     }
     if (lines == 0) {
         fprintf(stderr, "there are no keys; make one with: atlas key create --name N\n");
     }
-    return MAIN_DONE;
+    return end_output("list", "");
 }
 
 static int list_keys(int argc, char **argv)
@@ -189,7 +214,7 @@ static int list_keys(int argc, char **argv)
     buf_init(&answer, MAIN_ANSWER_MAX);
     status = main_ask("key list", config, &request, &answer);
     if (status == MAIN_GO_ON) {
-        status = json ? print_answer(buf_span(&answer)) : print_list(buf_span(&answer));
+        status = json ? print_answer("list", buf_span(&answer), "") : print_list(buf_span(&answer));
     }
     buf_fini(&answer);
     return status;
@@ -229,7 +254,7 @@ static int end_key(int argc, char **argv)
     status = main_ask("key revoke", config, &request, &answer);
     if (status == MAIN_GO_ON) {
         printf("revoked %.*s\n", SPAN_ARGS(id));
-        status = MAIN_DONE;
+        status = end_output("revoke", "; the key was revoked");
     }
     buf_fini(&answer);
     return status;

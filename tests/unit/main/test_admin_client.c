@@ -95,7 +95,7 @@ static void answers_of_every_framing_are_read(void **state)
     static const struct {
         const char *why, *answer;
         enum err expect;
-        int status;
+        struct main_admin_reply reply;
         const char *body;
     } rows[] = {
         {"a length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", ERR_OK, 200, "hello"},
@@ -129,17 +129,17 @@ static void answers_of_every_framing_are_read(void **state)
         for (size_t p = 0; p < ROWS(pieces); p++) {
             struct gateway g;
             struct buf answer;
-            int status = 0;
+            struct main_admin_reply reply;
             start(&g, rows[r].answer, pieces[p]);
             answer_one(&g);
             buf_init(&answer, 32);
-            enum err e = main_admin_call(g.path, &list, TIMEOUT_MS, &answer, &status);
+            enum err e = main_admin_call(g.path, &list, TIMEOUT_MS, &answer, &reply);
             stop(&g);
-            if (e != rows[r].expect ||
+            if (e != rows[r].expect || !reply.was_sent ||
                 (e == ERR_OK &&
-                 (status != rows[r].status || !span_is(buf_span(&answer), rows[r].body)))) {
+                 (reply.status != rows[r].status || !span_is(buf_span(&answer), rows[r].body)))) {
                 fail_msg("%s, in pieces of %zu: %s, %d", rows[r].why, pieces[p], err_name(e),
-                         status);
+                         reply.status);
             }
             buf_fini(&answer);
         }
@@ -151,13 +151,13 @@ static void the_request_is_sent_whole(void **state)
     (void)state;
     struct gateway g;
     struct buf answer;
-    int status;
+    struct main_admin_reply reply;
     const struct admin_request request = {HTTP_POST, SPAN("/admin/v1/keys"), SPAN("a=b%20c"),
                                           SPAN("{\"name\":\"n\"}")};
     start(&g, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 100);
     answer_one(&g);
     buf_init(&answer, 32);
-    assert_int_equal(main_admin_call(g.path, &request, TIMEOUT_MS, &answer, &status), ERR_OK);
+    assert_int_equal(main_admin_call(g.path, &request, TIMEOUT_MS, &answer, &reply), ERR_OK);
     stop(&g);
     buf_fini(&answer);
     assert_string_equal(g.heard, "POST /admin/v1/keys?a=b%20c HTTP/1.1\r\nHost: localhost\r\n"
@@ -170,12 +170,12 @@ static void who_does_not_answer_is_given_up(void **state)
     (void)state;
     struct gateway g;
     struct buf answer;
-    int status;
+    struct main_admin_reply reply;
     start(&g, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", 100);
     g.hangs = true;
     answer_one(&g);
     buf_init(&answer, 32);
-    assert_int_equal(main_admin_call(g.path, &list, 50, &answer, &status), ERR_NET_TIMEOUT);
+    assert_int_equal(main_admin_call(g.path, &list, 50, &answer, &reply), ERR_NET_TIMEOUT);
     stop(&g);
     buf_fini(&answer);
 }
@@ -184,14 +184,16 @@ static void a_socket_that_is_not_there_is_refused(void **state)
 {
     (void)state;
     struct buf answer;
-    int status;
+    struct main_admin_reply reply;
     char path[200];
     memset(path, 'x', sizeof(path));
     path[sizeof(path) - 1] = '\0';
     buf_init(&answer, 32);
-    assert_int_equal(main_admin_call("/nonexistent/admin.sock", &list, 50, &answer, &status),
+    assert_int_equal(main_admin_call("/nonexistent/admin.sock", &list, 50, &answer, &reply),
                      ERR_NET_REFUSED);
-    assert_int_equal(main_admin_call(path, &list, 50, &answer, &status), ERR_ADDRESS);
+    assert_false(reply.was_sent);
+    assert_int_equal(main_admin_call(path, &list, 50, &answer, &reply), ERR_ADDRESS);
+    assert_false(reply.was_sent);
     buf_fini(&answer);
 }
 
