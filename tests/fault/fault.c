@@ -274,7 +274,7 @@ static int run_scenario(const struct fault_scenario *s, FILE *out, const struct 
 int main(int argc, char **argv)
 {
     static const struct fault_scenario *const scenarios[] = {
-        &fault_start, &fault_chat, &fault_stream, &fault_embeddings, &fault_reload};
+        &fault_start, &fault_chat, &fault_stream, &fault_embeddings, &fault_reload, &fault_key};
     const struct choice choice = {argc > 3 && argv[3][0] != '\0' ? argv[3] : NULL,
                                   argc > 4 && argv[4][0] != '\0' ? argv[4] : NULL,
                                   argc > 5 ? strtol(argv[5], NULL, 10) : 0};

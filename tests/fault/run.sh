@@ -14,7 +14,7 @@ tools/build.sh build-fault -Dfaults=true -Dtests=disabled -Db_sanitize=address,u
     -Db_lundef=false -Doptimization=1 -Dslow_checks=true
 
 names=()
-for name in start chat stream embeddings reload; do
+for name in start chat stream embeddings reload key; do
     chosen=$#
     for word in "$@"; do
         [[ $name == *"$word"* ]] && chosen=0
