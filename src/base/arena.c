@@ -29,6 +29,11 @@ void arena_init(struct arena *a, size_t max)
     *a = (struct arena){.max = max};
 }
 
+void arena_init_counted(struct arena *a, size_t max)
+{
+    *a = (struct arena){.max = max, .is_counted = true};
+}
+
 static struct arena_block *block_get(size_t size)
 {
 #ifndef ATLAS_SLOW_CHECKS
@@ -66,7 +71,29 @@ void arena_fini(struct arena *a)
         block_put(a->blocks);
         a->blocks = next;
     }
-    arena_init(a, a->max);
+    if (a->taken > 0) {
+        memory_give(a->taken);
+    }
+    *a = (struct arena){.max = a->max, .is_counted = a->is_counted};
+}
+
+/* A block that is counted, where that is due. */
+static struct arena_block *block_take(struct arena *a, size_t space)
+{
+    size_t bytes = sizeof(struct arena_block) + space;
+    bool counts = a->is_counted && a->held + bytes > ARENA_UNCOUNTED;
+    if (counts && !memory_take(bytes)) {
+        a->is_refused = true;
+        return NULL;
+    }
+    struct arena_block *b = block_get(space);
+    if (b == NULL && counts) {
+        memory_give(bytes);
+    } else if (b != NULL) {
+        a->held += bytes;
+        a->taken += counts ? bytes : 0;
+    }
+    return b;
 }
 
 /* Adds a block with room for `size` bytes and gives them out. */
@@ -77,7 +104,7 @@ static void *alloc_from_new_block(struct arena *a, size_t size)
 #else
     size_t space = size > BLOCK_BYTES ? size : BLOCK_BYTES;
 #endif
-    struct arena_block *b = block_get(space);
+    struct arena_block *b = block_take(a, space);
     if (b == NULL) {
         a->failed = true;
         return NULL;

@@ -6,6 +6,9 @@
  * then on), so a caller gets an error, not a crash. In sanitizer builds each allocation is a
  * malloc() of its own, or ASan would see nothing.
  *
+ * A *counted* arena takes its blocks from the allowance of all calls together (base/memory.h),
+ * but for the first few: little work touches no counter that threads share.
+ *
  * Ownership  what arena_alloc() gives belongs to the arena and is never freed singly.
  * Threads    one at a time.
  */
@@ -14,7 +17,10 @@
 
 #include <stdbool.h>
 
+#include "base/err.h"
 #include "base/span.h"
+
+#define ARENA_UNCOUNTED (128 * 1024)
 
 struct arena_block;
 
@@ -22,11 +28,16 @@ struct arena {
     struct arena_block *blocks; /* the newest first */
     uint8_t *at, *end;          /* free space in the newest */
     size_t used, max;           /* bytes given out; the most that may be */
-    bool failed;
+    size_t held, taken;         /* bytes of the blocks; of these, taken from the allowance */
+    bool failed, is_counted;
+    bool is_refused; /* it failed for want of allowance */
 };
 
 /* An empty arena of at most `max` bytes; takes no memory yet. */
 void arena_init(struct arena *a, size_t max);
+
+/* The same, counted from ARENA_UNCOUNTED bytes on. */
+void arena_init_counted(struct arena *a, size_t max);
 
 /* Frees all that was given out. */
 void arena_fini(struct arena *a);
@@ -39,6 +50,12 @@ MUST_USE void *arena_new(struct arena *a, size_t size);
 
 /* A copy of `s` with a NUL behind it (not counted); {NULL, 0} without memory. */
 struct span arena_copy(struct arena *a, struct span s);
+
+/* Why arena_alloc() said NULL: ERR_OVERLOADED for want of allowance, else ERR_NO_MEMORY. */
+static inline enum err arena_error(const struct arena *a)
+{
+    return a->is_refused ? ERR_OVERLOADED : ERR_NO_MEMORY;
+}
 
 static inline bool arena_failed(const struct arena *a)
 {

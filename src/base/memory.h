@@ -3,9 +3,9 @@
  * memory.h — the heap, and the one bound on the bytes that all calls together may buffer.
  *
  * malloc() and its kin are called in base only, so that a test can make the n-th allocation fail.
- * Bodies, replies that are read whole and output that a slow peer has not taken are *buffered*
- * bytes: their owner takes them from one process-wide allowance and gives them back. Past the
- * allowance memory_take() says no, and the call is answered 503.
+ * Bodies, replies that are read whole, what is made of them and output that a slow peer has not
+ * taken are *buffered* bytes: their owner takes them from one process-wide allowance and gives them
+ * back. Past the allowance memory_take() says no, and the call is answered 503.
  *
  * Ownership  the caller frees with memory_free().
  * Threads    any.

@@ -9,7 +9,8 @@
  * is given back, the completion is written and the calls are counted.
  *
  * Ownership  call_start() takes the exchange. The call frees itself at DONE.
- * Limits     one arena a call; body and reply count as buffered memory (base/memory.h).
+ * Limits     one arena a call; body, reply and what is made of it count as buffered memory
+ *            (base/memory.h).
  * Threads    the worker's own.
  */
 #ifndef GATEWAY_CALL_H
@@ -43,7 +44,7 @@ struct call_shared {
     struct list open;        /* every call that is not DONE */
     struct list undurable;   /* those that wait for the journal: for slots, or for the disk */
     struct json_index index; /* reused by every step that looks into JSON */
-    struct arena turn;       /* what lives only until a step returns */
+    struct arena turn;       /* what lives only until a step returns; counted */
     uint8_t *pulled;         /* CALL_PULL_BYTES */
     struct buf out;          /* events on their way, until a step returns */
     bool draining;

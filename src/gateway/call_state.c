@@ -108,7 +108,7 @@ enum err call_shared_init(struct call_shared *shared)
     list_init(&shared->open);
     list_init(&shared->undurable);
     json_index_init(&shared->index, INDEX_ROWS_MAX, INDEX_DEPTH_MAX);
-    arena_init(&shared->turn, TURN_BYTES_MAX);
+    arena_init_counted(&shared->turn, TURN_BYTES_MAX);
     buf_init(&shared->out, OUT_BYTES_MAX);
     shared->pulled = memory_raw(CALL_PULL_BYTES);
     return shared->pulled == NULL ? ERR_NO_MEMORY : ERR_OK;

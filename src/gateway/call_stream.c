@@ -45,6 +45,17 @@ struct span call_reply_fields(struct call *call, struct span more)
     return span_make(to, len);
 }
 
+/* Gives the worker's memory back; what `e` says more exactly: memory that may not be taken is no
+ * memory that is not there. */
+static enum err end_turn(struct call_shared *shared, enum err e)
+{
+    if (e == ERR_NO_MEMORY && arena_failed(&shared->turn)) {
+        e = arena_error(&shared->turn);
+    }
+    arena_fini(&shared->turn);
+    return e;
+}
+
 /* ---- a reply that was read whole ---- */
 
 static void put_edited(struct call *call, const struct json_edits *edits, struct iovec *pieces)
@@ -74,8 +85,7 @@ enum call_state call_put_whole(struct call *call, struct span reply)
         e != ERR_OK ? NULL
                     : arena_alloc(&shared->turn, json_edits_most_pieces(&edits) * sizeof(*pieces));
     if (pieces == NULL) {
-        arena_fini(&shared->turn);
-        return call_fail(call, e == ERR_OK ? ERR_NO_MEMORY : e);
+        return call_fail(call, end_turn(shared, e == ERR_OK ? ERR_NO_MEMORY : e));
     }
     struct span fields = call_reply_fields(call, SPAN(JSON_FIELDS));
     if (fields.at == NULL) {
@@ -209,7 +219,7 @@ static enum err forward(struct call *call, struct span bytes)
         }
     }
     flush(call);
-    arena_fini(&shared->turn);
+    e = end_turn(shared, e);
     return e == ERR_OK ? call->error : e;
 }
 
@@ -225,7 +235,7 @@ static enum call_state stream_ended(struct call *call)
         e = openai_stream_is_complete(&call->stream) ? gather_end(call) : ERR_UPSTREAM_CLOSED;
     }
     flush(call);
-    arena_fini(&call->shared->turn);
+    e = end_turn(call->shared, e);
     return e == ERR_OK ? CALL_SETTLE : call_fail(call, e);
 }
 

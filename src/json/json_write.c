@@ -175,16 +175,25 @@ void json_write_double(struct json_writer *w, double number)
     json_write_raw(w, span_of(text));
 }
 
+size_t json_float_text(float number, char out[JSON_FLOAT_BYTES])
+{
+    CHECK(isfinite(number));
+    int len = 0;
+    for (int digits = 6; digits <= 9; digits++) {
+        len = snprintf(out, JSON_FLOAT_BYTES, "%.*g", digits, (double)number);
+        CHECK(len > 0 && len < JSON_FLOAT_BYTES);
+        if (strtof(out, NULL) == number) {
+            break;
+        }
+    }
+    return (size_t)len;
+}
+
 void json_write_float(struct json_writer *w, float number)
 {
-    char text[32] = "null";
-    int digits = 6;
-    while (isfinite(number) && digits <= 9) {
-        (void)snprintf(text, sizeof(text), "%.*g", digits,
-                       (double)number); /* 9 digits always fit */
-        digits = strtof(text, NULL) == number ? 10 : digits + 1;
-    }
-    json_write_raw(w, span_of(text));
+    char text[JSON_FLOAT_BYTES];
+    bool is_number = isfinite(number);
+    json_write_raw(w, is_number ? span_make(text, json_float_text(number, text)) : SPAN("null"));
 }
 
 void json_write_bool(struct json_writer *w, bool truth)

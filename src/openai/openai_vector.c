@@ -10,13 +10,11 @@
 
 #include <math.h>
 
-#include "base/buf.h"
 #include "crypto/base64.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
 
-#define NUMBER_BYTES_MAX 18   /* of a float written shortest, with its comma */
-#define STEP_FLOATS      1536 /* converted at a time: 6 KiB, and no padding between two steps */
+#define STEP_FLOATS 1536 /* converted at a time: 6 KiB, and no padding between two steps */
 
 static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -119,38 +117,54 @@ enum err openai_vector_to_base64(const struct json_index *x, uint32_t array, str
     return ERR_OK;
 }
 
+/* Writes the floats behind `to`; NULL if one of them is not finite. */
+static char *write_numbers(const uint8_t *floats, size_t count, char *to)
+{
+    for (size_t i = 0; i < count; i++) {
+        float value;
+        memcpy(&value, floats + i * sizeof(value), sizeof(value));
+        if (!isfinite(value)) {
+            return NULL;
+        }
+        to += json_float_text(value, to);
+        *to++ = ',';
+    }
+    return to;
+}
+
 enum err openai_vector_to_numbers(const struct json_index *x, uint32_t string, struct arena *arena,
                                   struct span *out)
 {
+    uint8_t floats[STEP_FLOATS * sizeof(float)];
+    const size_t step = sizeof(floats) / 3 * 4; /* characters */
     struct span text;
     enum err e = json_text(x, string, arena, &text);
     if (e != ERR_OK) {
         return e == ERR_NO_MEMORY ? e : ERR_UPSTREAM_JSON;
     }
-    size_t room = text.len / 4 * 3 + 3, bytes = 0;
-    uint8_t *floats = arena_alloc(arena, room);
-    if (floats == NULL) {
+    size_t most = text.len / 4 * 3 / sizeof(float) * JSON_FLOAT_BYTES;
+    char *numbers = arena_alloc(arena, most + 2);
+    if (numbers == NULL) {
         return ERR_NO_MEMORY;
     }
-    if (crypto_base64_parse(text, floats, room, &bytes) != ERR_OK || bytes % sizeof(float) != 0) {
-        return ERR_UPSTREAM_JSON;
+    char *at = numbers;
+    *at++ = '[';
+    for (struct span rest = text; rest.len > 0; rest = span_cut(rest, step, rest.len)) {
+        size_t bytes = 0;
+        bool is_last = rest.len <= step;
+        if (crypto_base64_parse(span_cut(rest, 0, step), floats, sizeof(floats), &bytes) !=
+                ERR_OK ||
+            bytes % sizeof(float) != 0 || (!is_last && bytes < sizeof(floats))) {
+            return ERR_UPSTREAM_JSON;
+        }
+        at = write_numbers(floats, bytes / sizeof(float), at);
+        if (at == NULL) {
+            return ERR_UPSTREAM_JSON;
+        }
     }
-    struct buf b;
-    struct json_writer w;
-    buf_init(&b, bytes / sizeof(float) * NUMBER_BYTES_MAX + 2);
-    json_write_init(&w, &b);
-    json_write_array(&w);
-    for (size_t at = 0; at < bytes && e == ERR_OK; at += sizeof(float)) {
-        float value;
-        memcpy(&value, floats + at, sizeof(value));
-        e = isfinite(value) ? ERR_OK : ERR_UPSTREAM_JSON;
-        json_write_float(&w, value);
-    }
-    json_write_end(&w);
-    if (json_write_finish(&w) != ERR_OK) {
-        e = ERR_NO_MEMORY;
-    }
-    *out = e == ERR_OK ? arena_copy(arena, buf_span(&b)) : SPAN("");
-    buf_fini(&b);
-    return e == ERR_OK && out->at == NULL ? ERR_NO_MEMORY : e;
+    at -= at[-1] == ',';
+    *at++ = ']';
+    CHECK((size_t)(at - numbers) <= most + 2);
+    *out = span_make(numbers, (size_t)(at - numbers));
+    return ERR_OK;
 }

@@ -3,7 +3,6 @@
  * Clients take positions, not `index`, so vectors that came out of order are put in order: the
  * whole `data` array is then written anew.
  */
-#include "base/buf.h"
 #include "openai/openai_internal.h"
 #include "openai/openai_vector.h"
 #include "json/json_value.h"
@@ -47,32 +46,45 @@ static enum err read_element(const struct json_index *x, const struct openai_pla
     return convert(x, plan, arena, &places[*index]);
 }
 
+static uint8_t *put(uint8_t *to, struct span s)
+{
+    if (s.len > 0) {
+        memcpy(to, s.at, s.len);
+    }
+    return to + s.len;
+}
+
+/* What stands in place of an element's embedding. */
+static struct span embedding(const struct json_index *x, const struct vector *v)
+{
+    return v->text.len > 0 ? v->text : json_source(x, v->value);
+}
+
 static void write_in_order(const struct json_index *x, uint32_t data, const struct vector *places,
                            uint32_t count, struct arena *arena, struct json_edits *edits)
 {
-    struct buf b;
-    size_t most = json_source(x, data).len + 2;
+    size_t len = 1;
     for (uint32_t i = 0; i < count; i++) {
-        most += places[i].text.len + 1;
+        const struct vector *v = &places[i];
+        len += 1 + json_source(x, v->row).len - json_source(x, v->value).len + embedding(x, v).len;
     }
-    buf_init(&b, most);
+    uint8_t *text = arena_alloc(arena, len), *to = text;
+    if (text == NULL) {
+        edits->failed = true;
+        return;
+    }
     for (uint32_t i = 0; i < count; i++) {
         const struct vector *v = &places[i];
         struct span source = json_source(x, v->row);
         uint32_t from = json_row(x, v->row)->offset, at = json_row(x, v->value)->offset - from;
-        buf_put(&b, i == 0 ? SPAN("[") : SPAN(","));
-        buf_put(&b, span_cut(source, 0, at));
-        buf_put(&b, v->text.len > 0 ? v->text : json_source(x, v->value));
-        buf_put(&b, span_cut(source, json_end(x, v->value) - from, source.len));
+        to = put(to, i == 0 ? SPAN("[") : SPAN(","));
+        to = put(to, span_cut(source, 0, at));
+        to = put(to, embedding(x, v));
+        to = put(to, span_cut(source, json_end(x, v->value) - from, source.len));
     }
-    buf_put(&b, SPAN("]"));
-    struct span text = buf_failed(&b) ? (struct span){NULL, 0} : arena_copy(arena, buf_span(&b));
-    buf_fini(&b);
-    if (text.at == NULL) {
-        edits->failed = true;
-    } else {
-        json_edits_set_value_borrow(edits, data, text);
-    }
+    to = put(to, SPAN("]"));
+    CHECK((size_t)(to - text) == len);
+    json_edits_set_value_borrow(edits, data, span_make(text, len));
 }
 
 enum err openai_edit_vectors(const struct json_index *x, const struct openai_plan *plan,

@@ -97,6 +97,20 @@ def test_bodies_beyond_the_memory_of_all_calls_are_503_and_the_gateway_lives(nar
     until(lambda: narrow.metrics()["atlas_buffered_bytes"] == 0)
 
 
+def test_vectors_that_do_not_fit_when_they_are_converted_are_503_and_the_gateway_lives(narrow, upstream):
+    def embed(count, form):
+        zeros = ",".join("0" * count)
+        upstream.script(reply(200, '{"data":[{"index":0,"embedding":[' + zeros + ']}],"model":"served"}'))
+        return narrow.post("/v1/embeddings", {"model": "m", "input": "x", "encoding_format": form})
+    narrow.announce("call_failed")
+    got = embed(2_100_000, "base64")  # 4 MB as they come, and 11 MB more as Base64
+    assert (got.status_code, got.json()["error"]["code"]) == (503, "overloaded")
+    assert "retry-after" in got.headers
+    assert len(embed(2_100_000, "float").json()["data"][0]["embedding"]) == 2_100_000
+    assert embed(300_000, "base64").json()["data"][0]["embedding"] == "A" * 1_600_000
+    until(lambda: narrow.metrics()["atlas_buffered_bytes"] == 0)
+
+
 def test_a_flood_of_bodies_never_passes_the_bound(narrow, upstream):
     seen, stop = [], threading.Event()
 

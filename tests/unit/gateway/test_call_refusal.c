@@ -283,6 +283,62 @@ static void a_call_past_the_allowance_of_all_is_refused(void **state)
     }
 }
 
+/* A reply of `count` floats as the model server sends it: numbers, or Base64. */
+static char *vector_reply(size_t count, bool is_base64)
+{
+    struct buf b;
+    buf_init(&b, 64 << 20);
+    buf_put_text(&b, "{'model':'vectors','data':[{'index':0,'embedding':");
+    buf_put_byte(&b, is_base64 ? '\'' : '[');
+    for (size_t i = 0; i < count; i += 3) {
+        buf_put_text(&b, is_base64 ? "zczMPc3MTD6amZk+" : i == 0 ? "0.1,0.2,0.3" : ",0.1,0.2,0.3");
+    }
+    buf_put_byte(&b, is_base64 ? '\'' : ']');
+    buf_put_text(&b, "}]}");
+    buf_put_byte(&b, 0);
+    assert_false(buf_failed(&b));
+    return (char *)b.at;
+}
+
+/* What is made of a reply counts like the reply: with ever more allowance it is refused, until all
+ * of it fits; and what is then held is no more than was allowed. */
+static void what_is_made_of_a_reply_counts_against_the_allowance_of_all(void **state)
+{
+    (void)state;
+    enum { FLOATS = 40 * 1024 * 3, STEP = 100000 };
+    for (int is_base64 = 0; is_base64 < 2; is_base64++) {
+        char *reply = vector_reply(FLOATS, is_base64 == 1);
+        size_t refused = 0, made = (size_t)FLOATS * (is_base64 == 1 ? 4 : 16 / 3);
+        for (uint64_t allowance = strlen(reply);; allowance += STEP) {
+            world_open(&w);
+            w.policy->deployments[0]->definition.reply_bytes_max = 64 << 20;
+            memory_set_allowance(allowance);
+            w.scripts[0].body = reply;
+            world_request(&w, "/v1/embeddings",
+                          is_base64 == 1
+                              ? "{'model':'vectors','input':'x'}"
+                              : "{'model':'vectors','input':'x','encoding_format':'base64'}");
+            server_answers(&w, ALL_OF_IT);
+            memory_set_allowance(0);
+            bool is_served = w.client.end == FINISHED;
+            if (!is_served) {
+                refused++;
+                expect_end("no room", &w, REFUSED, ERR_OVERLOADED, JOURNAL_OUTCOME_FAILED);
+            } else {
+                assert_true(allowance >= strlen(reply) + made);
+                assert_true(w.client.taken_most <= allowance &&
+                            w.client.taken_most >= strlen(reply) + made);
+            }
+            world_close(&w);
+            if (is_served) {
+                break;
+            }
+        }
+        assert_true(refused > 3);
+        memory_free(reply);
+    }
+}
+
 static void a_gateway_that_stops_takes_no_call(void **state)
 {
     (void)state;
@@ -309,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_client_that_goes_while_its_call_waits_for_room_ends_it),
         cmocka_unit_test(a_retry_waits_for_room_in_the_journal),
         cmocka_unit_test(a_call_past_the_allowance_of_all_is_refused),
+        cmocka_unit_test(what_is_made_of_a_reply_counts_against_the_allowance_of_all),
         cmocka_unit_test(a_gateway_that_stops_takes_no_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

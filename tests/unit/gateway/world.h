@@ -73,6 +73,7 @@ struct exchange {
     bool is_chunked;
     enum err body_error; /* behind what arrived */
     unsigned pulls, continued;
+    uint64_t taken_most; /* of the allowance, when something was put */
     bool is_gone, is_slow;
     size_t waiting;
 
@@ -251,6 +252,7 @@ static inline void client_put_head(struct exchange *x, int status, struct span f
 static inline void client_put(struct exchange *x, const struct iovec *pieces, int count)
 {
     assert_true(x->end == STILL_OPEN && x->status != 0);
+    x->taken_most = memory_taken() > x->taken_most ? memory_taken() : x->taken_most;
     for (int i = 0; i < count; i++) {
         buf_put(&x->reply, span_make(pieces[i].iov_base, pieces[i].iov_len));
         x->waiting += x->is_slow ? pieces[i].iov_len : 0;
