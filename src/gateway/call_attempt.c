@@ -218,6 +218,7 @@ enum call_state call_fail_upstream(struct call *call, int status, struct span bo
         .status = status,
         .content_type = http_fields_find(&head->fields, HTTP_NAME_CONTENT_TYPE),
         .retry_after = http_fields_find(&head->fields, HTTP_NAME_RETRY_AFTER),
+        .now = call->shared->ports->wall(),
         .body = body,
     };
     struct upstream_error error;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "http/http_date.h"
 #include "upstream/upstream_kind.h"
 #include "json/json_value.h"
 
@@ -269,14 +270,27 @@ static bool may_relay(enum err e)
            e == ERR_UPSTREAM_UNPROCESSABLE || e == ERR_CONTEXT_LENGTH;
 }
 
-static int seconds(struct span text)
+/* A time that is over, and less than a second, are one second: none at all would mean that it did
+ * not say. */
+static int within_bounds(int64_t seconds)
 {
-    uint64_t value;
-    text = span_trim(text);
-    if (text.len == 0 || text.len > 18 || !span_to_u64(text, UINT64_MAX, &value)) {
-        return 0; /* a date says what its server's clock says: not used */
+    return seconds < 1                          ? 1
+           : seconds > UPSTREAM_RETRY_AFTER_MAX ? UPSTREAM_RETRY_AFTER_MAX
+                                                : (int)seconds;
+}
+
+static int retry_after(const struct upstream_answer *answer)
+{
+    uint64_t seconds;
+    wall_us at;
+    struct span text = span_trim(answer->retry_after);
+    if (text.len > 0 && text.len <= 18 && span_to_u64(text, UINT64_MAX, &seconds)) {
+        return within_bounds((int64_t)seconds); /* 18 digits fit */
     }
-    return value < 1 ? 1 : value > UPSTREAM_RETRY_AFTER_MAX ? UPSTREAM_RETRY_AFTER_MAX : (int)value;
+    if (http_date_parse(text, answer->now, &at) == ERR_OK) {
+        return within_bounds((at.us - answer->now.us + 999999) / 1000000);
+    }
+    return 0;
 }
 
 void upstream_error_read(const struct upstream_answer *answer, struct arena *arena,
@@ -296,7 +310,7 @@ void upstream_error_read(const struct upstream_answer *answer, struct arena *are
                           is_about_length(said.message))) {
         e = ERR_CONTEXT_LENGTH;
     }
-    *out = (struct upstream_error){.err = e, .retry_after_s = seconds(answer->retry_after)};
+    *out = (struct upstream_error){.err = e, .retry_after_s = retry_after(answer)};
     if (may_relay(e)) {
         out->message = said.message;
         out->param = said.param;

@@ -18,6 +18,7 @@
 #define UPSTREAM_UPSTREAM_ERROR_H
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/span.h"
 #include "upstream/upstream_settings.h"
@@ -30,7 +31,8 @@ struct upstream_answer {
     enum upstream_kind kind;
     int status; /* 0: this is an event of a stream; its body says what the status is */
     struct span content_type; /* value of the field; empty if there is none */
-    struct span retry_after;  /* the same */
+    struct span retry_after;  /* the same: seconds, or a date */
+    wall_us now;              /* a date is counted from here */
     struct span body;
 };
 

@@ -110,7 +110,8 @@ def test_every_kinds_error_becomes_one_shape(gateway, upstream, kind, status, bo
 
 
 @pytest.mark.parametrize("said,told", [("7", "7"), ("0", "1"), ("3600", "60"), ("soon", "1"),
-                                       ("Fri, 31 Dec 2027 23:59:59 GMT", "1")])
+                                       ("Fri, 31 Dec 2077 23:59:59 GMT", "60"), ("Fri, 31 Dec 1999 23:59:59 GMT", "1"),
+                                       ("Friday, 31-Dec-99 23:59:59 GMT", "1"), ("Fri Dec 31 23:59:59 2077", "60")])
 def test_its_retry_after_is_passed_on_within_bounds(gateway, upstream, said, told):
     gateway.announce("call_failed")
     upstream.script(reply(429, vllm(429), {"Retry-After": said}))

@@ -33,12 +33,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct upstream_answer answer = {
         .kind = (enum upstream_kind)(data[0] / STATUSES % (UPSTREAM_OPENAI + 1)),
         .status = statuses[data[0] % STATUSES],
+        .retry_after = span_make(data + 1, size - 1),
+        .now = {1795489200500000},
         .body = span_make(data + 1, size - 1)};
     struct arena arena;
     arena_init(&arena, 1 << 16);
     struct upstream_error error;
     upstream_error_read(&answer, &arena, &error);
-    CHECK(err_row(error.err)->status >= 400 && error.retry_after_s == 0);
+    CHECK(err_row(error.err)->status >= 400);
+    CHECK(error.retry_after_s >= 0 && error.retry_after_s <= UPSTREAM_RETRY_AFTER_MAX);
     CHECK(error.message.len <= UPSTREAM_MESSAGE_MAX && error.param.len <= UPSTREAM_PARAM_MAX);
     CHECK(error.message.len == 0 || err_row(error.err)->status < 500);
     is_well_formed(error.message);
