@@ -136,6 +136,15 @@ static void flush(struct call *call)
     buf_clear(out);
 }
 
+/* JSON has line ends only where it may have any blank, and an event's data line must not have one:
+ * an event of several data lines becomes one of one. */
+static void make_one_line(uint8_t *text, size_t len)
+{
+    for (uint8_t *at = text; (at = memchr(at, '\n', len - (size_t)(at - text))) != NULL; at++) {
+        *at = ' ';
+    }
+}
+
 /* Adds the whole event, or nothing. */
 static enum err gather_edited(struct buf *out, const struct json_edits *edits)
 {
@@ -147,6 +156,7 @@ static enum err gather_edited(struct buf *out, const struct json_edits *edits)
     }
     memcpy(to, before.at, before.len);
     json_edits_copy(edits, to + before.len);
+    make_one_line(to + before.len, len);
     memcpy(to + before.len + len, behind.at, behind.len);
     buf_added(out, before.len + len + behind.len);
     return ERR_OK;

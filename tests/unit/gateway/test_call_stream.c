@@ -55,7 +55,12 @@ static const struct {
     {"line ends of all kinds", ASKED,
      "data:{'choices':[{'index':0,'delta':{},\r\ndata: 'finish_reason':'stop'}]}\r\n\r\n"
      "id: 1\rdata: [DONE]\r\r",
-     "data: {'choices':[{'index':0,'delta':{},\n'finish_reason':'stop'}],'model':'m'}\n\n" DONE},
+     "data: {'choices':[{'index':0,'delta':{}, 'finish_reason':'stop'}],'model':'m'}\n\n" DONE},
+    {"an event of many lines is one of one", ASKED,
+     "data: {\ndata: 'choices':[\ndata:\ndata: {'index':0,'delta':{'content':'\\n'},\n"
+     "data:'finish_reason':'stop'}]\ndata: }\n\n" DONE,
+     "data: { 'choices':[  {'index':0,'delta':{'content':'\\n'}, 'finish_reason':'stop'}],"
+     "'model':'m' }\n\n" DONE},
     {"no [DONE] after a reason", ASKED, WORD("real", "a") STOP("real"),
      WORD("m", "a") STOP("m") DONE},
     {"usage goes last when [DONE] is missing", COUNTED, USAGE("real") STOP("real"),
