@@ -176,7 +176,7 @@ static enum call_state answer_is_whole(struct call *call, struct span reply)
     if (!is_success(call)) {
         return call_fail_upstream(call, call->upstream_status, reply);
     }
-    return call_put_whole(call, reply);
+    return call->request.stream ? call_put_as_events(call, reply) : call_put_whole(call, reply);
 }
 
 static enum call_state read_whole(struct call *call)

@@ -138,6 +138,9 @@ struct span call_reply_fields(struct call *call, struct span more);
 /* Sends a JSON reply that was read whole, edited. */
 enum call_state call_put_whole(struct call *call, struct span reply);
 
+/* Sends the events that say the same as a JSON reply: the caller asked for a stream. */
+enum call_state call_put_as_events(struct call *call, struct span reply);
+
 /* Reads an error answer of the model server and fails the call with it. `status` 0: the body is an
  * event, or a reply of status 200, that says so itself. */
 enum call_state call_fail_upstream(struct call *call, int status, struct span body);

@@ -140,8 +140,12 @@ static void flush(struct call *call)
  * an event of several data lines becomes one of one. */
 static void make_one_line(uint8_t *text, size_t len)
 {
-    for (uint8_t *at = text; (at = memchr(at, '\n', len - (size_t)(at - text))) != NULL; at++) {
-        *at = ' ';
+    static const char ends[] = {'\n', '\r'};
+    for (size_t i = 0; i < sizeof(ends); i++) {
+        uint8_t *at = text;
+        while ((at = memchr(at, ends[i], len - (size_t)(at - text))) != NULL) {
+            *at = ' ';
+        }
     }
 }
 
@@ -211,6 +215,32 @@ static enum err one_event(struct call *call, const struct sse_event *event)
         return error_event(call, event->data);
     }
     NEVER("a verdict is one of these");
+}
+
+enum call_state call_put_as_events(struct call *call, struct span reply)
+{
+    struct call_shared *shared = call->shared;
+    struct sse_event event = {.data = reply, .has_data = true};
+    call->streaming = true;
+    openai_stream_init(&call->stream, &call->plan);
+    enum err e = one_event(call, &event);
+    if (e == ERR_UPSTREAM_STREAM || (e == ERR_OK && !call->stream.any_begun)) {
+        e = ERR_UPSTREAM_JSON; /* it never was a stream */
+    }
+    if (e == ERR_OK && !call->stream.usage.is_known) {
+        call_estimate_input(call);
+    }
+    call_release_body(call);
+    if (e == ERR_OK) {
+        e = gather_end(call);
+    }
+    if (e == ERR_OK) {
+        flush(call);
+        e = call->error;
+    }
+    buf_clear(&shared->out);
+    arena_fini(&shared->turn);
+    return e == ERR_OK ? CALL_STREAM : call_fail(call, e);
 }
 
 /* Forwards the events that are whole in `bytes`. What follows [DONE] is of no interest. */

@@ -91,7 +91,8 @@ void openai_stream_init(struct openai_stream *s, const struct openai_plan *plan)
 void openai_stream_fini(struct openai_stream *s);
 
 /*
- * One event's data. `x` is room for an index, reused by the caller; it refers to `data` afterwards.
+ * One event's data; also a whole reply, of a server that does not stream: its messages become
+ * deltas. `x` is room for an index, reused by the caller; it refers to `data` afterwards.
  * `*out` is good with OPENAI_SEND only.
  *   ERR_UPSTREAM_STREAM  not JSON, not a chunk's form, or [DONE] before any choice
  *   ERR_NO_MEMORY

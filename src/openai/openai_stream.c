@@ -62,14 +62,35 @@ static int64_t choice_index(const struct json_index *x, uint32_t choice, int64_t
     return position;
 }
 
+/* The delta, which clients look into without a question; JSON_NONE if it had to be made. A server
+ * that does not stream says the whole message instead: that is a delta too. */
+static uint32_t edit_delta(const struct json_index *x, uint32_t choice, struct json_edits *edits)
+{
+    uint32_t delta = json_find(x, choice, SPAN("delta"));
+    uint32_t message = json_find_key(x, choice, SPAN("message"));
+    if (delta != JSON_NONE && json_kind(x, delta) == JSON_NULL) {
+        json_edits_set_value_borrow(edits, delta, SPAN("{}"));
+    } else if (delta == JSON_NONE && message != JSON_NONE &&
+               json_kind(x, json_value(x, message)) == JSON_OBJECT) {
+        const struct json_row *key = json_row(x, message);
+        json_edits_replace_borrow(edits, key->offset, key->len, SPAN("\"delta\""));
+        return json_value(x, message);
+    } else if (delta == JSON_NONE) {
+        openai_add_member(edits, choice, "\"delta\":{}");
+    } else if (json_kind(x, delta) == JSON_OBJECT) {
+        return delta;
+    }
+    return JSON_NONE;
+}
+
 static void edit_choice(struct openai_stream *s, const struct json_index *x, uint32_t choice,
                         int64_t position, struct json_edits *edits)
 {
     int64_t index = choice_index(x, choice, position, edits);
     bool is_watched = index >= 0 && index < OPENAI_CHOICES_MAX;
     bool begins = is_watched && !openai_bit_mark(s->choices_begun, index);
-    uint32_t delta = openai_member(x, choice, SPAN("delta"));
-    if (delta != JSON_NONE && json_kind(x, delta) == JSON_OBJECT) {
+    uint32_t delta = s->plan->endpoint == OPENAI_CHAT ? edit_delta(x, choice, edits) : JSON_NONE;
+    if (delta != JSON_NONE) {
         if (is_watched && !begins) { /* some clients put the roles together too */
             openai_remove_member(x, delta, SPAN("role"), edits);
         }
@@ -139,6 +160,17 @@ static enum openai_verdict edit_choiceless(struct openai_stream *s, const struct
 
 /* ---- the whole event ---- */
 
+/* A whole reply is a chunk here. */
+static void edit_object(const struct openai_stream *s, const struct json_index *x,
+                        struct json_edits *edits)
+{
+    uint32_t object = json_find(x, 0, SPAN("object"));
+    if (s->plan->endpoint == OPENAI_CHAT && object != JSON_NONE &&
+        json_text_is(x, object, SPAN("chat.completion"))) {
+        json_edits_set_value_borrow(edits, object, SPAN("\"chat.completion.chunk\""));
+    }
+}
+
 static enum err edit_choices(struct openai_stream *s, const struct json_index *x,
                              struct json_edits *edits, enum openai_verdict *verdict)
 {
@@ -189,6 +221,7 @@ enum err openai_stream_event(struct openai_stream *s, struct span data, struct j
         return ERR_OK;
     }
     keep_identity(s, x);
+    edit_object(s, x, out);
     openai_set_model(x, s->plan, out);
     e = edit_choices(s, x, out, verdict);
     return e == ERR_OK && json_edits_failed(out) ? ERR_NO_MEMORY : e;

@@ -113,6 +113,31 @@ def test_tool_deltas_are_given_what_clients_need_and_only_once(gateway, upstream
     assert second == {"index": 0, "function": {"arguments": "}"}}
 
 
+def test_the_tool_calls_of_each_choice_are_mended(gateway, upstream):
+    def of(index, call, finish=None):
+        return {**chunk({}), "choices": [{"index": index, "delta": {"tool_calls": [call]}, "finish_reason": finish}]}
+    got = ask(gateway, upstream, of(0, {"function": {"name": "f", "arguments": "{"}}),
+              of(1, {"function": {"name": "g", "arguments": "{"}}),
+              of(1, {"id": None, "function": {"name": None, "arguments": "}"}}, "tool_calls"),
+              of(0, {"function": {"arguments": "}"}}, "tool_calls"))
+    calls = [(e["choices"][0]["index"], e["choices"][0]["delta"]["tool_calls"][0]) for e in got[:-1]]
+    ids = [call.get("id") for _, call in calls]
+    assert len({*ids[:2]}) == 2
+    assert all(ids[:2])
+    assert ids[2:] == [None, None]
+    assert [(choice, call["index"], call["function"]) for choice, call in calls] == [
+        (0, 0, {"name": "f", "arguments": "{"}), (1, 0, {"name": "g", "arguments": "{"}), (1, 0, {"arguments": "}"}),
+        (0, 0, {"arguments": "}"})]
+
+
+def test_an_event_of_several_data_lines_is_one_line_to_the_client(gateway, upstream):
+    lines = json.dumps(chunk({"content": "a\nb"}), indent=2).split("\n")
+    got = gateway_text(gateway, upstream, b"".join(b"data: " + line.encode() + b"\r\n" for line in lines) + b"\r\n",
+                       data(chunk({}, "stop")))
+    assert all(line == "" or line.startswith("data: ") for line in got.split("\n"))
+    assert content(events(got)) == "a\nb"
+
+
 def test_reasoning_deltas_have_both_names(gateway, upstream):
     got = ask(gateway, upstream, chunk({"reasoning": "hm"}), chunk({"reasoning_content": "ok"}), chunk({}, "stop"))
     assert got[0]["choices"][0]["delta"] == {"reasoning": "hm", "reasoning_content": "hm"}

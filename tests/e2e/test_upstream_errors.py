@@ -218,12 +218,17 @@ def test_a_200_that_holds_an_error_is_no_success(gateway, upstream):
     assert gateway.chat("vllm").status_code == 502
 
 
-def test_a_json_reply_where_a_stream_was_asked_is_still_a_reply(gateway, upstream):
+def test_a_json_reply_where_a_stream_was_asked_becomes_one(gateway, upstream):
     upstream.script(reply(200, CHAT))
-    got = gateway.chat("openai", stream=True)
+    got = gateway.chat("openai", stream=True, stream_options={"include_usage": True})
     assert got.status_code == 200
-    assert got.headers["content-type"] == "application/json"
-    assert got.json()["choices"][0]["message"]["content"] == "Salam"
+    assert got.headers["content-type"].startswith("text/event-stream")
+    first, usage, end = events(got.text)
+    assert first["object"] == "chat.completion.chunk"
+    assert first["choices"] == [{"index": 0, "delta": {"role": "assistant", "content": "Salam"}, "logprobs": None,
+                                 "finish_reason": "stop"}]
+    assert (usage["choices"], usage["usage"]) == ([], CHAT["usage"])
+    assert end == "[DONE]"
 
 
 @pytest.mark.parametrize("model,status,code", [("nobody", 502, "upstream_error"), ("nameless", 502, "upstream_error")])

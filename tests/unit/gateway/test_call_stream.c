@@ -311,17 +311,62 @@ static void a_name_that_a_pattern_matched_outlives_the_body(void **state)
     world_close(&w);
 }
 
-static void a_server_that_does_not_stream_is_read_whole(void **state)
+/* Answers of a server that was asked for a stream and does not do that. */
+static const struct {
+    const char *why, *path, *request, *answer, *reply;
+    enum err error;
+} whole[] = {
+    {"a chat", "/v1/chat/completions", ASKED, CHAT_REPLY,
+     "data: {'id':'c','model':'m','choices':[{'index':0,'delta':{'role':'assistant','content':"
+     "'yes'},'finish_reason':'stop'}]}\n\n" DONE,
+     ERR_OK},
+    {"with usage", "/v1/chat/completions", COUNTED, CHAT_REPLY,
+     "data: {'id':'c','model':'m','choices':[{'index':0,'delta':{'role':'assistant','content':"
+     "'yes'},'finish_reason':'stop'}]}\n\n"
+     "data: {'id':'c','object':'chat.completion.chunk','created':1790000001,'model':'m',"
+     "'choices':[],'usage':{'prompt_tokens':9,'completion_tokens':2,'total_tokens':11}}\n\n" DONE,
+     ERR_OK},
+    {"on many lines", "/v1/chat/completions", ASKED,
+     "{\r\n\t'choices':[\n{'index':0,'message':{}}]\n}\n",
+     "data: {  \t'choices':[ {'index':0,'delta':{}}],'model':'m' } \n\n"
+     "data: {'id':'chatcmpl-01ABCDEFGHJKMNPQRSTVWXYZ00','object':'chat.completion.chunk',"
+     "'created':1790000001,'model':'m','choices':[{'index':0,'delta':{},'logprobs':null,"
+     "'finish_reason':'stop'}]}\n\n" DONE,
+     ERR_OK},
+    {"a completion", "/v1/completions", "{'model':'m','prompt':'x','stream':true}",
+     "{'choices':[{'text':'x','index':0,'finish_reason':'stop'}],'model':'real'}",
+     "data: {'choices':[{'text':'x','index':0,'finish_reason':'stop'}],'model':'m'}\n\n" DONE,
+     ERR_OK},
+    {"nothing", "/v1/chat/completions", ASKED, "", "", ERR_UPSTREAM_JSON},
+    {"no JSON", "/v1/chat/completions", ASKED, "{'choices", "", ERR_UPSTREAM_JSON},
+    {"an end", "/v1/chat/completions", ASKED, "[DONE]", "", ERR_UPSTREAM_JSON},
+    {"no choices", "/v1/chat/completions", ASKED, "{'model':'m','choices':[]}", "",
+     ERR_UPSTREAM_JSON},
+    {"an error", "/v1/chat/completions", ASKED, "{'error':{'message':'no','code':400}}", "",
+     ERR_UPSTREAM_REQUEST},
+};
+
+static void a_reply_where_a_stream_was_asked_for_becomes_one(void **state)
 {
     (void)state;
-    world_open(&w);
-    w.scripts[0] = (struct script){.type = "application/json", .body = CHAT_REPLY};
-    world_chat(&w, ASKED);
-    server_answers(&w, 5);
-    server_sends(&w, ALL_OF_IT);
-    expect_end("whole", &w, FINISHED, ERR_OK, JOURNAL_OUTCOME_OK);
-    world_expect("whole", world_reply(&w), CHAT_SHOWN);
-    world_close(&w);
+    for (size_t i = 0; i < ROWS(whole); i++) {
+        world_open(&w);
+        w.scripts[0] = (struct script){.type = "application/json", .body = whole[i].answer};
+        world_request(&w, whole[i].path, whole[i].request);
+        server_answers(&w, 5);
+        if (w.client.end == STILL_OPEN) {
+            server_sends(&w, ALL_OF_IT);
+        }
+        if (whole[i].error != ERR_OK) {
+            expect_end(whole[i].why, &w, REFUSED, whole[i].error, JOURNAL_OUTCOME_FAILED);
+        } else {
+            expect_end(whole[i].why, &w, FINISHED, ERR_OK, JOURNAL_OUTCOME_OK);
+            assert_true(world_holds(buf_span(&w.client.fields), "text/event-stream"));
+            assert_true(w.completion.tokens_in > 0);
+        }
+        world_expect(whole[i].why, world_reply(&w), whole[i].reply);
+        world_close(&w);
+    }
 }
 
 int main(void)
@@ -336,7 +381,7 @@ int main(void)
         cmocka_unit_test(a_call_waiting_for_a_slow_client_can_still_end),
         cmocka_unit_test(large_events_and_long_streams_pass),
         cmocka_unit_test(a_name_that_a_pattern_matched_outlives_the_body),
-        cmocka_unit_test(a_server_that_does_not_stream_is_read_whole),
+        cmocka_unit_test(a_reply_where_a_stream_was_asked_for_becomes_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

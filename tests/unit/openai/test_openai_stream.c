@@ -66,8 +66,27 @@ static const struct row {
      SENT DELTA("'reasoning':'hm','reasoning_content':'hm'"), 2, 0, 0},
     {"a null error goes", 0, "{'error':null,'model':'m','choices':[{'index':0,'delta':{}}]}\n",
      "{'model':'shown','choices':[{'index':0,'delta':{}}]}\n", 0, 0, 0},
-    {"a choice gets its number", 0, "{'model':'m','choices':[{'delta':{}},{'index':null}]}\n",
-     "{'model':'shown','choices':[{'delta':{},'index':0},{'index':1}]}\n", 0, 0, 0},
+    {"a choice gets its number", 0,
+     "{'model':'m','choices':[{'delta':{}},{'delta':{},'index':null}]}\n",
+     "{'model':'shown','choices':[{'delta':{},'index':0},{'delta':{},'index':1}]}\n", 0, 0, 0},
+    {"there is always a delta", COMPLETE,
+     HEAD "'choices':[{'index':0,'delta':null,'finish_reason':'stop'},{'index':1}]}\n" DONE,
+     SENT "'choices':[{'index':0,'delta':{},'finish_reason':'stop'},{'index':1,'delta':{}}]}\n" SENT
+          "'choices':[{'index':1,'delta':{},'logprobs':null,'finish_reason':'stop'}]}\n" DONE,
+     0, 0, 0},
+    {"a whole reply is a chunk with all in it", WANTED | COMPLETE,
+     "{'id':'c1','object':'chat.completion','created':7,'model':'m','choices':[{'index':0,"
+     "'message':{'role':'assistant','content':'x','reasoning':'y','tool_calls':[{'id':'a',"
+     "'function':{'name':'f','arguments':'{}'}}]},'finish_reason':'tool_calls'},"
+     "{'index':1,'message':{'role':'assistant','content':'z'}}],'usage':" NUMBERS "}\n" DONE,
+     SENT "'choices':[{'index':0,"
+          "'delta':{'role':'assistant','content':'x','reasoning':'y','tool_calls':[{'id':'a',"
+          "'function':{'name':'f','arguments':'{}'},'index':0}],'reasoning_content':'y'},"
+          "'finish_reason':'tool_calls'},"
+          "{'index':1,'delta':{'role':'assistant','content':'z'}}]}\n" SENT
+          "'choices':[{'index':1,'delta':{},'logprobs':null,'finish_reason':'stop'}]}\n" SENT
+          "" USAGE DONE,
+     5, 9, 2},
     {"text completions", TEXT | COMPLETE,
      "{'id':'c1','object':'text_completion','model':'m','choices':[{'index':0,'text':'ab'}]}\n"
      "{'id':'c1','object':'text_completion','model':'m','choices':[{'index':0,'text':'',"
