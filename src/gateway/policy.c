@@ -317,6 +317,12 @@ static bool matches(const struct policy_model *pattern, struct span name)
            span_starts(name, span_cut(pattern->name, 0, pattern->name.len - 1));
 }
 
+/* Names that ask for routing, which no configuration may give to a model. */
+static bool is_reserved(struct span name)
+{
+    return span_equal_nocase(name, SPAN("auto")) || span_equal_nocase(name, SPAN("auto-router"));
+}
+
 bool policy_find(const struct policy *p, struct span name, struct policy_match *out)
 {
     struct policy_model *model = map_find(&p->names, name);
@@ -326,7 +332,7 @@ bool policy_find(const struct policy *p, struct span name, struct policy_match *
             out->shown = name;
         }
     } else {
-        for (size_t i = 0; model == NULL && i < p->pattern_count; i++) {
+        for (size_t i = 0; model == NULL && !is_reserved(name) && i < p->pattern_count; i++) {
             model = matches(p->patterns[i], name) ? p->patterns[i] : NULL;
         }
         if (model == NULL) {

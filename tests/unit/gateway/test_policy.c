@@ -217,6 +217,29 @@ static void a_bad_upstream_makes_no_policy(void **state)
     assert_true(strlen(reason) > 0);
 }
 
+static void the_names_that_ask_for_routing_match_no_pattern(void **state)
+{
+    (void)state;
+    static const struct gateway_model all = {
+        .name = "*", .is_pattern = true, .endpoints = GATEWAY_CHAT, .price = PRICE};
+    static const struct {
+        const char *name;
+        bool found;
+    } asked[] = {{"auto", false},     {"auto-router", false}, {"Auto-Router", false},
+                 {"automatic", true}, {"auto-router2", true}, {"x/auto", true}};
+    struct gateway_settings every = settings;
+    every.models = &all;
+    every.models_count = 1;
+    struct policy *p = open_policy(&every, NULL);
+    for (size_t i = 0; i < ROWS(asked); i++) {
+        struct policy_match match;
+        if (policy_find(p, span_of(asked[i].name), &match) != asked[i].found) {
+            fail_msg("%s", asked[i].name);
+        }
+    }
+    policy_unref(&p);
+}
+
 static void no_models_are_an_empty_list(void **state)
 {
     (void)state;
@@ -240,6 +263,7 @@ int main(void)
         cmocka_unit_test(a_model_without_a_known_region_is_abroad),
         cmocka_unit_test(a_policy_takes_over_the_deployments_that_did_not_change),
         cmocka_unit_test(a_bad_upstream_makes_no_policy),
+        cmocka_unit_test(the_names_that_ask_for_routing_match_no_pattern),
         cmocka_unit_test(no_models_are_an_empty_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
