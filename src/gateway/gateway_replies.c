@@ -4,6 +4,7 @@
 #include "gateway/cors.h"
 #include "http/http_request.h"
 #include "http/http_target.h"
+#include "json/json_scan.h"
 
 #define FIELDS_MAX   8192
 #define MODEL_ID_MAX 512
@@ -55,7 +56,7 @@ static void answer_model(struct answer *a, struct span rest)
     struct span id;
     struct policy_match match;
     if (rest.len > sizeof(room) || http_target_decode(rest, room, &id) != ERR_OK ||
-        !policy_find(a->shared->policy, id, &match)) {
+        json_scan_utf8(id) != id.len || !policy_find(a->shared->policy, id, &match)) {
         refuse(a, ERR_MODEL_UNKNOWN, SPAN("model"), SPAN(""));
         return;
     }
@@ -119,13 +120,19 @@ static void answer_at_once(struct call_shared *shared, struct exchange *x,
     arena_fini(&a.arena);
 }
 
-static void refuse_route(struct call_shared *shared, struct exchange *x, enum err e,
-                         struct span allow)
+/* No endpoint for this method and path: says so, or which methods there are to who asks just that.
+ */
+static void answer_no_route(struct call_shared *shared, struct exchange *x, enum err e,
+                            struct span allow)
 {
     struct answer a = {.shared = shared, .x = x, .head = shared->ports->client.head(x)};
     arena_init(&a.arena, FIELDS_MAX * 4);
     shared->ports->call_id(shared->ports->wall(), &a.id);
-    refuse(&a, e, SPAN(""), allow);
+    if (e == ERR_METHOD_NOT_ALLOWED && a.head->method == HTTP_OPTIONS) {
+        answer(&a, 204, allow, SPAN(""));
+    } else {
+        refuse(&a, e, SPAN(""), allow);
+    }
     arena_fini(&a.arena);
 }
 
@@ -140,7 +147,7 @@ void gateway_reply(struct call_shared *shared, bool ready, struct exchange *x)
     }
     enum err e = route_find(head->method, http_request_path(head), &route, &rest, &allow);
     if (e != ERR_OK) {
-        refuse_route(shared, x, e, allow);
+        answer_no_route(shared, x, e, allow);
     } else if (route->body == ROUTE_BODY_JSON) {
         call_start(shared, x, route);
     } else {

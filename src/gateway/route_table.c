@@ -48,6 +48,10 @@ enum err route_find(enum http_method method, struct span path, const struct rout
         }
         other = route;
     }
+    if (other == NULL && span_is(path, "*")) { /* RFC 9110 9.3.7: all of the server */
+        *allow = SPAN("Allow: GET, HEAD, POST, OPTIONS\r\n");
+        return ERR_METHOD_NOT_ALLOWED;
+    }
     if (other == NULL) {
         return ERR_ROUTE_UNKNOWN;
     }

@@ -35,7 +35,8 @@ struct route {
  * Finds the row; HEAD finds GET's. `*rest` is what the '*' stood for, as sent.
  *
  *   ERR_ROUTE_UNKNOWN       no row has this path
- *   ERR_METHOD_NOT_ALLOWED  rows have it, with other methods: `*allow` is the complete header line
+ *   ERR_METHOD_NOT_ALLOWED  rows have it, with other methods: `*allow` is the complete header line;
+ *                           so too for OPTIONS, which asks for that line, and its "*"
  */
 MUST_USE enum err route_find(enum http_method method, struct span path, const struct route **out,
                              struct span *rest, struct span *allow);

@@ -171,6 +171,17 @@ def test_a_wrong_method_is_405_and_says_which_are_right(gateway, path, allow):
         assert reply.json()["error"]["code"] == "method_not_allowed"
 
 
+@pytest.mark.parametrize("path,allow", [("/v1/chat/completions", "POST, OPTIONS"), ("/v1/models/m", "GET, HEAD, OPTIONS"),
+                                        ("*", "GET, HEAD, POST, OPTIONS")])
+def test_who_asks_which_methods_there_are_is_told_without_a_key(gateway, path, allow):
+    with Raw(gateway.port) as raw:
+        raw.request("OPTIONS", path)
+        reply = raw.read_reply()
+        assert (reply.status, reply.header("allow"), reply.body) == (204, allow, b"")
+        raw.request("OPTIONS", "/v1/responses")
+        assert raw.read_reply().status == 404
+
+
 def test_health_needs_no_key_on_either_listener(gateway):
     for url in (gateway.url, gateway.admin_url):
         for path in ("/healthz", "/readyz"):

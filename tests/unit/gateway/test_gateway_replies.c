@@ -39,8 +39,15 @@ static const struct row {
      PAGE "Access-Control-Request-Method: POST\r\n", 204, ERR_OK,
      "Access-Control-Allow-Origin: https://app.example\r\n", ""},
     {"a preflight of another page", "OPTIONS /v1/models",
-     "Origin: https://x.example\r\nAccess-Control-Request-Method: GET\r\n", 405,
-     ERR_METHOD_NOT_ALLOWED, "", ""},
+     "Origin: https://x.example\r\nAccess-Control-Request-Method: GET\r\n", 204, ERR_OK,
+     "Allow: GET, HEAD, OPTIONS\r\n", ""},
+    {"which methods there are", "OPTIONS /v1/embeddings", "", 204, ERR_OK,
+     "Allow: POST, OPTIONS\r\n", ""},
+    {"of all endpoints", "OPTIONS *", "", 204, ERR_OK, "Allow: GET, HEAD, POST, OPTIONS\r\n", ""},
+    {"of one that is not there", "OPTIONS /v1/nothing", "", 404, ERR_ROUTE_UNKNOWN, "", ""},
+    {"a name that is no text", "GET /v1/models/any/%E9", KEY, 404, ERR_MODEL_UNKNOWN, "", ""},
+    {"a name that a pattern matches", "GET /v1/models/any/%C3%A9", KEY, 200, ERR_OK, "",
+     "{'id':'any/\xc3\xa9','object':'model','created':0,'owned_by':'atlas'}"},
 };
 
 static void what_needs_no_model_server_is_answered_at_once(void **state)

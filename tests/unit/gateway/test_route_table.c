@@ -27,10 +27,11 @@ static const struct {
     {HTTP_HEAD, "/v1/embeddings", ERR_METHOD_NOT_ALLOWED, 0, 0, "Allow: POST, OPTIONS\r\n"},
     {HTTP_OPTIONS, "/v1/embeddings", ERR_METHOD_NOT_ALLOWED, 0, 0, "Allow: POST, OPTIONS\r\n"},
     {HTTP_POST, "/v1/models", ERR_METHOD_NOT_ALLOWED, 0, 0, "Allow: GET, HEAD, OPTIONS\r\n"},
+    {HTTP_OPTIONS, "*", ERR_METHOD_NOT_ALLOWED, 0, 0, "Allow: GET, HEAD, POST, OPTIONS\r\n"},
     {HTTP_DELETE, "/v1/models/a", ERR_METHOD_NOT_ALLOWED, 0, 0, "Allow: GET, HEAD, OPTIONS\r\n"},
 
     {HTTP_GET, "/", ERR_ROUTE_UNKNOWN, 0, 0, ""},
-    {HTTP_OPTIONS, "*", ERR_ROUTE_UNKNOWN, 0, 0, ""},
+    {HTTP_OPTIONS, "/v1/nothing", ERR_ROUTE_UNKNOWN, 0, 0, ""},
     {HTTP_GET, "/v1/models/", ERR_ROUTE_UNKNOWN, 0, 0, ""},
     {HTTP_POST, "/v1/chat/completions/", ERR_ROUTE_UNKNOWN, 0, 0, ""},
     {HTTP_POST, "/v1/Chat/completions", ERR_ROUTE_UNKNOWN, 0, 0, ""},
