@@ -71,6 +71,9 @@ static MUST_USE enum err finish(struct http_response *r)
     }
     bool claims_body = body.kind == HTTP_BODY_CHUNKED || body.length > 0;
     bool never_has_body = r->status < 200 || r->status == 204;
+    if (r->status < 200 && claims_body) {
+        return ERR_HTTP_FRAMING; /* what comes next is the body, or the head that is waited for */
+    }
     r->keep_alive = http_fields_keep_alive(&r->fields, r->minor);
     r->is_coded = http_fields_coded(&r->fields);
     if (never_has_body || r->status == 304 || r->to_head) {
