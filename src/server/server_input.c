@@ -152,6 +152,7 @@ enum err server_input_head(struct server_connection *c, bool *whole)
     }
     size_t used;
     enum err e = http_request_parse(&h->request, server_input_held(c), &used);
+    c->to_head = h->request.method == HTTP_HEAD;
     *whole = e == ERR_OK && used > 0;
     if (*whole) {
         e = begin_exchange(c, h, used);

@@ -115,6 +115,7 @@ struct server_connection {
     bool broken;       /* the reply's client must not be sent more: close */
     bool served;       /* a request was answered */
     bool refused;      /* open only to be told 503 */
+    bool to_head;      /* the method of the head that was read last is HEAD */
     bool has_peer;
     char peer[48];
     struct exchange exchange;

@@ -105,6 +105,6 @@ void server_refusal_send(struct server_connection *c, enum err e)
     struct span body = buf_span(&r.body);
     server_output_head(c, r.status, buf_span(&r.fields), body.len);
     struct iovec slots[2] = {[1] = {.iov_base = (void *)(uintptr_t)body.at, .iov_len = body.len}};
-    server_output_put(c, slots, 2);
+    server_output_put(c, slots, c->to_head ? 1 : 2); /* RFC 9110 9.3.2 */
     server_refusal_fini(&r);
 }

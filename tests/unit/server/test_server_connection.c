@@ -154,6 +154,25 @@ static void what_is_not_http_is_refused_and_closed(void **state)
     served_close(&w);
 }
 
+static void a_head_request_that_is_refused_gets_no_body(void **state)
+{
+    (void)state;
+    static const char *const says[] = {"HEAD / HTTP/1.1\r\nHost: h g\r\n\r\n", /* parsed whole */
+                                       "HEAD /a#b HTTP/1.1\r\n" /* and not */};
+    struct served w;
+    served_open(&w, &served_settings);
+    for (size_t r = 0; r < ROWS(says); r++) {
+        struct heard heard;
+        ask(&w, says[r], &heard);
+        const char *end = strstr(heard.text, "\r\n\r\n");
+        if (end == NULL || end[4] != '\0' || !heard.ended ||
+            strstr(heard.text, "\r\nContent-Length: ") == NULL) {
+            fail_msg("\"%s\": heard \"%s\"", says[r], heard.text);
+        }
+    }
+    served_close(&w);
+}
+
 static void heads_beyond_their_limits_are_refused(void **state)
 {
     (void)state;
@@ -377,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_request_may_come_byte_by_byte),
         cmocka_unit_test(the_connection_closes_when_the_client_wants_it_or_http_1_0_does_not_ask),
         cmocka_unit_test(what_is_not_http_is_refused_and_closed),
+        cmocka_unit_test(a_head_request_that_is_refused_gets_no_body),
         cmocka_unit_test(heads_beyond_their_limits_are_refused),
         cmocka_unit_test(a_slow_head_is_408_and_a_silent_client_is_closed),
         cmocka_unit_test(one_byte_at_a_time_does_not_stretch_the_time_for_a_head),
