@@ -7,16 +7,18 @@
  *
  * The first byte says which side sends. Differences that are allowed:
  *   lists     in a Connection field it knows only spaces, no tabs, and loses its way at a member
- *             that is empty or the beginning of a word that it knows; we read the list as RFC 9110
- *             5.6.1 and 5.6.3 say. It takes Proxy-Connection for Connection (RFC 9112 C.2.2 names
- *             that a mistake)
+ *             that is empty or the beginning of a word that it knows; we read the list as
+ *             RFC 9110 5.6.1 and 5.6.3 say. It takes Proxy-Connection for Connection
+ *             (RFC 9112 C.2.2 names that a mistake)
  *   hosts     it refuses "~" in the host of a target, which RFC 3986 3.2.2 allows
  *   1.0       with both "close" and "keep-alive" we close (RFC 9112 9.3), it does not
  *   trailers  it reads their Content-Length and Transfer-Encoding, and may refuse them; we pass
- * over trailers whatever they are called (RFC 9110 6.5.1) bodiless  that a 1xx, a 204, a 304 and an
- * answer to HEAD have no body (RFC 9112 6.3) is its caller's affair; if a 1xx or 204 announces one
- * all the same, we close upgrades  it stops at a 101 and where an Upgrade is asked for; we never
- * switch (RFC 9110 7.8)
+ *             over trailers whatever they are called (RFC 9110 6.5.1)
+ *   bodiless  that a 1xx, a 204, a 304 and an answer to HEAD have no body (RFC 9112 6.3) is its
+ *             caller's affair; if a 204 announces one all the same, we close
+ *   names     it takes a name that only begins with Transfer-Encoding for that (its own mistake)
+ *   upgrades  it stops at a 101 and where an Upgrade is asked for; we never switch
+ *             (RFC 9110 7.8)
  *
  * Debian builds it without its strict checks of the bytes of targets and names, and of what follows
  * a CR: those are judged here.
@@ -265,7 +267,7 @@ static size_t compare_response(struct span in, bool to_head)
         CHECK(o.has_head && o.minor == r.minor && o.status == r.status);
         agree_on_fields(&r.fields, &o);
         bool announced = o.chunked || (o.has_length && o.length > 0);
-        if (!announced || (r.status >= 200 && r.status != 204)) {
+        if (!announced || r.status != 204) {
             agree_on_keep_alive(&r.fields, r.keep_alive, &o);
         }
         next = agree_on_body(&r.body, &o, in, used);
