@@ -61,14 +61,29 @@ static int serve(const char *address, const struct sim_plan *plan)
     return e == ERR_OK ? MAIN_DONE : MAIN_FAILED;
 }
 
-/* Below the help: a request asks for them by `X-Sim-Fault: NAME` or "sim":{"fault":"NAME"}. */
-static void print_faults(void)
+/* Below the options. */
+static void teach(void)
 {
-    printf("\nfaults, for --fault, the header X-Sim-Fault, or \"sim\":{\"fault\":…} in a body:\n");
+    printf("\nEach of these but --listen may also be asked for by a request, for itself:\n"
+           "  X-Sim-Tokens: 5     as a header, to the simulator itself\n"
+           "  \"sim\":{\"tokens\":5}  as a member of the body, through a gateway too\n"
+           "What it does not know, or cannot be so, is answered 400 with a sentence.\n"
+           "\nFaults, for --fault, X-Sim-Fault or \"sim\":{\"fault\":…}:\n");
     for (const struct sim_row *row = sim_plan_fault_rows(); row->name != NULL; row++) {
         printf("  %-14s %s\n", row->name, row->help);
     }
-    printf("\npages: /metrics, /sim/counters, /sim/calls, /sim/last\n");
+    printf("\nIt answers POST /v1/chat/completions, /v1/completions, /v1/embeddings, and GET\n"
+           "  /v1/models, /health\n"
+           "  /metrics       Requests and tokens, in vLLM's names\n"
+           "  /sim/counters  What it saw: connections, calls, finished, aborted by the caller\n"
+           "  /sim/calls     A line a call id (X-Request-Id): attempts, finished, aborted\n"
+           "  /sim/last      The last request as it came, head and body\n"
+           "\nTry:\n"
+           "  atlas sim --first-token-ms 200 --tokens-per-second 30 --tokens 100\n"
+           "  curl -sN http://127.0.0.1:18080/v1/chat/completions \\\n"
+           "    -d "
+           "'{\"model\":\"m\",\"stream\":true,\"messages\":[],\"sim\":{\"fault\":\"reset\",\"at\":"
+           "900}}'\n");
 }
 
 static void raise_limits(void)
@@ -78,6 +93,21 @@ static void raise_limits(void)
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files); /* fewer streams then */
     }
+}
+
+/* Sets what an option asks for, or says why that cannot be. */
+static bool set(struct sim_plan *plan, const char *name, const char *value)
+{
+    if (sim_plan_set(plan, span_of(name), span_of(value)) == ERR_OK) {
+        return true;
+    }
+    struct buf why;
+    buf_init(&why, 4096);
+    sim_plan_explain(span_of(name), &why);
+    fprintf(stderr, "atlas sim: '%s' is not valid: %.*s\n", value, (int)buf_span(&why).len,
+            (const char *)buf_span(&why).at);
+    buf_fini(&why);
+    return false;
 }
 
 int main_sim(int argc, char **argv)
@@ -98,26 +128,23 @@ int main_sim(int argc, char **argv)
         for (char *c = names[count]; *c != '\0'; c++) {
             *c = *c == '_' ? '-' : *c;
         }
-        options[count + 2] =
-            (struct main_option){names[count], "N", rows[count].help, .text = &values[count]};
+        options[count + 2] = (struct main_option){names[count], rows[count].takes, rows[count].help,
+                                                  .text = &values[count]};
     }
     int status =
         main_options(argc, argv, "atlas sim [--listen ADDRESS] [options]", options, count + 2);
     if (status != MAIN_GO_ON) {
         if (status == MAIN_DONE) {
-            print_faults();
+            teach();
         }
         return status;
     }
     struct sim_plan plan = sim_plan_default();
-    enum err e = sim_plan_set(&plan, SPAN("fault"), span_of(fault));
-    for (size_t i = 0; e == ERR_OK && i < count; i++) {
-        if (values[i] != NULL) {
-            e = sim_plan_set(&plan, span_of(rows[i].name), span_of(values[i]));
-        }
+    bool taken = set(&plan, "fault", fault);
+    for (size_t i = 0; taken && i < count; i++) {
+        taken = values[i] == NULL || set(&plan, rows[i].name, values[i]);
     }
-    if (e != ERR_OK) {
-        fprintf(stderr, "atlas sim: a value is not valid; see atlas sim --help\n");
+    if (!taken) {
         return MAIN_MISUSED;
     }
     raise_limits();

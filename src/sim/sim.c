@@ -24,20 +24,24 @@ static void answer(struct exchange *x, struct span fields, struct buf *page)
 static void write_metrics(const struct sim *s, struct buf *out)
 {
     const struct {
-        const char *name, *type;
+        const char *name, *type, *label;
         uint64_t value;
     } rows[] = {
-        {"vllm:num_requests_running", "gauge", s->running},
-        {"vllm:num_requests_waiting", "gauge", 0},
-        {"vllm:kv_cache_usage_perc", "gauge", 0},
-        {"vllm:num_preemptions_total", "counter", 0},
-        {"vllm:prompt_tokens_total", "counter", s->prompt_tokens},
-        {"vllm:generation_tokens_total", "counter", s->generated_tokens},
-        {"vllm:request_success_total", "counter", s->finished},
+        {"vllm:num_requests_running", "gauge", "", s->running},
+        {"vllm:num_requests_waiting", "gauge", "", 0},
+        {"vllm:kv_cache_usage_perc", "gauge", "", 0},
+        {"vllm:num_preemptions_total", "counter", "", 0},
+        {"vllm:prompt_tokens_total", "counter", "", s->prompt_tokens},
+        {"vllm:generation_tokens_total", "counter", "", s->generated_tokens},
+        {"vllm:request_success_total", "counter", ",finished_reason=\"stop\"", s->finished},
+        {"vllm:request_success_total", NULL, ",finished_reason=\"abort\"", s->aborted},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        buf_printf(out, "# TYPE %s %s\n%s{model_name=\"sim\",engine=\"0\"} %llu\n", rows[i].name,
-                   rows[i].type, rows[i].name, (unsigned long long)rows[i].value);
+        if (rows[i].type != NULL) {
+            buf_printf(out, "# TYPE %s %s\n", rows[i].name, rows[i].type);
+        }
+        buf_printf(out, "%s{model_name=\"sim\",engine=\"0\"%s} %llu\n", rows[i].name, rows[i].label,
+                   (unsigned long long)rows[i].value);
     }
 }
 

@@ -100,11 +100,15 @@ static void put_raw(struct sim_call *c)
     end(c, true);
 }
 
-static void put_status(struct sim_call *c)
+static void put_status(struct sim_call *c, int status)
 {
     struct buf fields, *out = &c->sim->out;
     buf_clear(out);
-    sim_error_write(c->plan.status, out);
+    if (c->question.refused.at != NULL) {
+        sim_refusal_write(&c->question, out);
+    } else {
+        sim_error_write(status, out);
+    }
     buf_init(&fields, 256);
     buf_put_text(&fields, JSON_FIELDS);
     if (c->plan.retry_after > 0) {
@@ -112,7 +116,7 @@ static void put_status(struct sim_call *c)
     }
     struct span body = buf_span(out);
     struct iovec piece = {(void *)(uintptr_t)body.at, body.len};
-    exchange_put_head(c->x, (int)c->plan.status, buf_span(&fields), body.len);
+    exchange_put_head(c->x, status, buf_span(&fields), body.len);
     exchange_put(c->x, &piece, 1);
     buf_fini(&fields);
     finish(c);
@@ -131,10 +135,13 @@ static void put_whole(struct sim_call *c)
     exchange_put_head(c->x, 200, SPAN(JSON_FIELDS),
                       c->plan.fault == SIM_ENDLESS ? UINT64_MAX : body.len);
     exchange_put(c->x, &piece, 1);
-    c->sim->generated_tokens += (uint64_t)c->plan.tokens;
+    c->sim->generated_tokens +=
+        c->question.endpoint == SIM_EMBEDDINGS ? 0 : (uint64_t)c->plan.tokens;
     c->head_put = true;
     if (c->plan.fault != SIM_ENDLESS) {
         finish(c);
+    } else if (exchange_waiting(c->x) == 0) {
+        wait_until(c, clock_after_ms(clock_mono(), 1));
     }
 }
 
@@ -163,9 +170,9 @@ static void gather(struct sim_call *c, uint64_t count, mono_us now)
         if (c->event < count || (c->plan.fault != SIM_NO_DONE && c->plan.fault != SIM_NO_FINISH)) {
             sim_event_write(&c->question, &c->plan, c->event, out);
         }
+        c->sim->generated_tokens += sim_event_is_token(&c->question, &c->plan, c->event);
         c->event++;
         c->next_at.us += step_us;
-        c->sim->generated_tokens++;
     }
 }
 
@@ -204,6 +211,10 @@ static void put_events(struct sim_call *c)
 
 static void answer(struct sim_call *c)
 {
+    if (c->question.refused.at != NULL) {
+        put_status(c, 400);
+        return;
+    }
     switch (c->plan.fault) {
     case SIM_REFUSE:
         exchange_reset(c->x);
@@ -217,7 +228,7 @@ static void answer(struct sim_call *c)
         put_raw(c);
         return;
     case SIM_STATUS:
-        put_status(c);
+        put_status(c, (int)c->plan.status);
         return;
     case SIM_NONE:
     case SIM_BAD_JSON:
@@ -342,10 +353,12 @@ static void read_headers(struct sim_call *c, const struct http_request *head)
     static const size_t prefix = sizeof("x-sim-") - 1;
     for (uint32_t i = 0; i < head->fields.count; i++) {
         struct span name = http_field_name(&head->fields, i);
-        if (name.len > prefix && span_equal_nocase(span_cut(name, 0, prefix), SPAN("x-sim-")) &&
-            sim_plan_set(&c->plan, span_cut(name, prefix, name.len),
-                         http_field_value(&head->fields, i)) != ERR_OK) {
-            continue; /* what it does not know it does not do */
+        if (name.len <= prefix || !span_equal_nocase(span_cut(name, 0, prefix), SPAN("x-sim-"))) {
+            continue;
+        }
+        name = span_cut(name, prefix, name.len);
+        if (sim_plan_set(&c->plan, name, http_field_value(&head->fields, i)) != ERR_OK) {
+            c->question.refused = name;
         }
     }
 }

@@ -3,13 +3,13 @@
 
 #include <stddef.h>
 
-#define VALUE_MOST 1000000000
-
 static const struct {
     const char *name;
     size_t offset;
+    int64_t least, most;
 } fields[] = {
-#define FIELD(name, fallback, help) {#name, offsetof(struct sim_plan, name)},
+#define FIELD(name, takes, fallback, least, most, help) \
+    {#name, offsetof(struct sim_plan, name), least, most},
 #include "sim/sim_plan.def"
 #undef FIELD
 };
@@ -21,17 +21,17 @@ static const char *const faults[SIM_FAULT_COUNT] = {
 };
 
 static const struct sim_row field_rows[] = {
-#define FIELD(name, fallback, help) {#name, help},
+#define FIELD(name, takes, fallback, least, most, help) {#name, takes, help},
 #include "sim/sim_plan.def"
 #undef FIELD
-    {NULL, NULL},
+    {NULL, NULL, NULL},
 };
 
 static const struct sim_row fault_rows[] = {
-#define FAULT(name, text, help) {text, help},
+#define FAULT(name, text, help) {text, NULL, help},
 #include "sim/sim_plan.def"
 #undef FAULT
-    {NULL, NULL},
+    {NULL, NULL, NULL},
 };
 
 const struct sim_row *sim_plan_field_rows(void)
@@ -47,7 +47,7 @@ const struct sim_row *sim_plan_fault_rows(void)
 struct sim_plan sim_plan_default(void)
 {
     return (struct sim_plan){
-#define FIELD(name, fallback, help) .name = fallback,
+#define FIELD(name, takes, fallback, least, most, help) .name = fallback,
 #include "sim/sim_plan.def"
 #undef FIELD
         .fault = SIM_NONE,
@@ -89,14 +89,45 @@ enum err sim_plan_set(struct sim_plan *plan, struct span name, struct span value
         number = 1;
     } else if (is_name(value, "off") || is_name(value, "false")) {
         number = 0;
-    } else if (!span_to_u64(value, VALUE_MOST, &number)) {
+    } else if (!span_to_u64(value, INT64_MAX, &number)) {
         return ERR_VALUE_INVALID;
     }
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        if (is_name(name, fields[i].name)) {
+        if (is_name(name, fields[i].name) && (int64_t)number >= fields[i].least &&
+            (int64_t)number <= fields[i].most) {
             *(int64_t *)(void *)((char *)plan + fields[i].offset) = (int64_t)number;
             return ERR_OK;
         }
     }
     return ERR_VALUE_INVALID;
+}
+
+static void put_names(struct buf *out, const struct sim_row *rows)
+{
+    for (size_t i = 0; rows[i].name != NULL; i++) {
+        buf_put_text(out, i == 0 ? "" : ", ");
+        buf_put_text(out, rows[i].name);
+    }
+}
+
+void sim_plan_explain(struct span name, struct buf *out)
+{
+    if (is_name(name, "fault")) {
+        buf_put_text(out, "fault takes one of ");
+        put_names(out, fault_rows);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (is_name(name, fields[i].name)) {
+            buf_printf(out,
+                       fields[i].most == 1 ? "%s takes on or off"
+                                           : "%s takes a whole number from %lld to %lld",
+                       fields[i].name, (long long)fields[i].least, (long long)fields[i].most);
+            return;
+        }
+    }
+    buf_put_text(out, "the simulator does not know ");
+    buf_put(out, name);
+    buf_put_text(out, "; it knows fault, ");
+    put_names(out, field_rows);
 }

@@ -12,6 +12,7 @@
 #ifndef SIM_SIM_PLAN_H
 #define SIM_SIM_PLAN_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
 
@@ -23,15 +24,15 @@ enum sim_fault {
 };
 
 struct sim_plan {
-#define FIELD(name, fallback, help) int64_t name;
+#define FIELD(name, takes, fallback, least, most, help) int64_t name;
 #include "sim/sim_plan.def"
 #undef FIELD
     enum sim_fault fault;
 };
 
-/* One name and what it is for, for the help. */
+/* One name, what it takes and what it is for, for the help. Faults take nothing. */
 struct sim_row {
-    const char *name, *help;
+    const char *name, *takes, *help;
 };
 
 /* The plan when nothing is asked for. */
@@ -39,9 +40,12 @@ struct sim_plan sim_plan_default(void);
 
 /*
  * Sets what `name` names; "fault" takes a fault's name, the others a whole number, "on" or "off".
- *   ERR_VALUE_INVALID  there is no such name, or its value is not valid
+ *   ERR_VALUE_INVALID  there is no such name, or its value is not valid: nothing was set
  */
 MUST_USE enum err sim_plan_set(struct sim_plan *plan, struct span name, struct span value);
+
+/* Appends the sentence that says why sim_plan_set() did not take a value for `name`. */
+void sim_plan_explain(struct span name, struct buf *out);
 
 /* The rows for the help, NULL behind the last. */
 const struct sim_row *sim_plan_field_rows(void);

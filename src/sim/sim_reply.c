@@ -19,7 +19,7 @@ static const char *const words[] = {"The ", "quick ",  "falcon ", "crosses ",
 
 /* ---- what is asked ---- */
 
-static void read_plan(const struct json_index *x, struct sim_plan *plan)
+static void read_plan(const struct json_index *x, struct sim_question *q, struct sim_plan *plan)
 {
     uint32_t sim = json_find(x, 0, SPAN("sim"));
     if (sim == JSON_NONE || json_kind(x, sim) != JSON_OBJECT) {
@@ -30,7 +30,7 @@ static void read_plan(const struct json_index *x, struct sim_plan *plan)
         struct span text =
             json_kind(x, value) == JSON_STRING ? json_inside(x, value) : json_source(x, value);
         if (sim_plan_set(plan, json_inside(x, key), text) != ERR_OK) {
-            continue; /* what it does not know it does not do */
+            q->refused = json_inside(x, key);
         }
     }
 }
@@ -92,7 +92,7 @@ enum err sim_question_read(struct span body, struct json_index *x, struct sim_qu
     q->wants_base64 = format != JSON_NONE && json_text_is(x, format, SPAN("base64"));
     q->prompt_tokens = (int64_t)body.len / 4 + 1;
     q->inputs = count_inputs(x);
-    read_plan(x, plan);
+    read_plan(x, q, plan);
     if (q->endpoint == SIM_CHAT) {
         read_tool(x, q);
     }
@@ -301,6 +301,12 @@ uint64_t sim_event_count(const struct sim_question *q, const struct sim_plan *pl
     return role + piece_count(q, plan) + finish_event + (plan->usage != 0 && q->wants_usage);
 }
 
+bool sim_event_is_token(const struct sim_question *q, const struct sim_plan *plan, uint64_t n)
+{
+    uint64_t role = q->endpoint == SIM_CHAT;
+    return n >= role && n - role < piece_count(q, plan);
+}
+
 static void write_tool_delta(struct json_writer *w, const struct sim_question *q, uint64_t piece)
 {
     json_write_key(w, "tool_calls");
@@ -404,4 +410,28 @@ void sim_error_write(int64_t status, struct buf *out)
                "{\"error\":{\"message\":\"the simulator was asked to fail\","
                "\"type\":\"SimulatedError\",\"param\":null,\"code\":%lld}}",
                (long long)status);
+}
+
+void sim_refusal_write(const struct sim_question *q, struct buf *out)
+{
+    struct buf why;
+    struct json_writer w;
+    buf_init(&why, 4096);
+    sim_plan_explain(q->refused, &why);
+    json_write_init(&w, out);
+    json_write_object(&w);
+    json_write_key(&w, "error");
+    json_write_object(&w);
+    json_write_key(&w, "message");
+    json_write_string(&w, buf_span(&why));
+    json_write_key(&w, "type");
+    json_write_text(&w, "invalid_request_error");
+    json_write_key(&w, "param");
+    json_write_text(&w, "sim");
+    json_write_key(&w, "code");
+    json_write_null(&w);
+    json_write_end(&w);
+    json_write_end(&w);
+    finish(&w, out);
+    buf_fini(&why);
 }

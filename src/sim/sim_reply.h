@@ -26,6 +26,7 @@ struct sim_question {
     uint64_t number;            /* of the call */
     char model[SIM_NAME_BYTES]; /* cut */
     char tool[SIM_NAME_BYTES];  /* the function to call; "" for none */
+    struct span refused;        /* what the plan does not take, in the request; .at NULL for none */
 };
 
 /* Reads the body and the plan's changes in it. ERR_BODY_NOT_JSON. */
@@ -39,10 +40,16 @@ void sim_reply_write(const struct sim_question *q, const struct sim_plan *plan, 
 void sim_event_write(const struct sim_question *q, const struct sim_plan *plan, uint64_t n,
                      struct buf *out);
 
+/* Whether event `n` is a piece of the reply, not what stands around it. */
+bool sim_event_is_token(const struct sim_question *q, const struct sim_plan *plan, uint64_t n);
+
 /* How many events there are before [DONE]. */
 uint64_t sim_event_count(const struct sim_question *q, const struct sim_plan *plan);
 
 /* The body of an error. */
 void sim_error_write(int64_t status, struct buf *out);
+
+/* The body of the 400 for `q->refused`. */
+void sim_refusal_write(const struct sim_question *q, struct buf *out);
 
 #endif

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`atlas sim`: what it can be asked, and what it says that it saw."""
 import json
+import re
 import time
 
 import httpx
 import pytest
 
-from harness.processes import PLAIN, get
+from harness.processes import PLAIN, get, run
 from harness.raw import Raw, content, events
 from harness.waiting import until
 
@@ -89,6 +90,62 @@ def test_a_fault_can_be_set_for_all_answers_at_start(make_sim):
     assert (got.status_code, got.headers["retry-after"]) == (503, "7")
 
 
+@pytest.mark.parametrize("fault,at,seen,end", [
+    ("reset", 0, 0, "reset"), ("reset", 1, 1, "reset"), ("reset", 200, 200, "reset"), ("close", 0, 0, "end"), ("close", 200, 200, "end"),
+    ("stall", 0, 0, "silence"), ("stall", 200, 200, "silence"),
+])
+@pytest.mark.parametrize("stream", [False, True])
+def test_reset_close_and_stall_happen_at_the_byte_that_was_asked_for(sim, stream, fault, at, seen, end):
+    with Raw(port(sim), timeout=0.3 if end == "silence" else 10) as raw:
+        raw.request("POST", "/v1/chat/completions", {"model": "x", "messages": HI, "stream": stream},
+                    headers=[("X-Sim-Fault", fault), ("X-Sim-At", str(at))])
+        got, how = b"", "end"
+        try:
+            while (more := raw.socket.recv(65536)):
+                got += more
+        except ConnectionResetError:
+            how = "reset"
+        except TimeoutError:
+            how = "silence"
+    assert (len(got), how) == (seen, end)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_endless_answer_goes_on_for_as_long_as_it_is_read(sim, stream):
+    with Raw(port(sim)) as raw:
+        raw.request("POST", "/v1/chat/completions", {"model": "x", "messages": HI, "stream": stream, "sim": {"fault": "endless"}})
+        assert raw.read_head().status == 200
+        got = 0
+        while got < 3_000_000:
+            got += len(raw.read_chunk())
+
+
+@pytest.mark.parametrize("name,value,said", [
+    ("fault", "nonsense", "fault takes one of none, refuse"), ("status", 5, "status takes a whole number from 400 to 599"),
+    ("usage", 7, "usage takes on or off"), ("tokens", -1, "tokens takes"), ("tokens", 10**12, "tokens takes"),
+    ("dimensions", 0, "dimensions takes"), ("tokenz", 3, "does not know tokenz"),
+])
+def test_what_it_cannot_do_it_refuses_in_a_sentence(sim, name, value, said):
+    for got in (ask(sim, headers={f"X-Sim-{name}": str(value)}), ask(sim, stream=True, sim={name: value}),
+                ask(sim, "/v1/embeddings", input="x", sim={name: value})):
+        assert got.status_code == 400
+        assert said in got.json()["error"]["message"]
+
+
+def test_an_option_that_cannot_be_is_named_with_what_it_takes():
+    for given, said in ((("--status", "5"), "from 400 to 599"), (("--fault", "x"), "one of none, refuse"), (("--usage", "x"), "on or off")):
+        done = run("sim", "--listen", "127.0.0.1:0", *given)
+        assert done.returncode == 2
+        assert f"'{given[1]}'" in done.stderr and said in done.stderr
+
+
+def test_the_help_names_every_ability():
+    said = run("sim", "--help").stdout
+    for word in ("--first-token-ms", "--tokens-per-second", "--tokens", "--usage", "X-Sim-Tokens: 5", '"sim":{"tokens":5}', "refuse", "reset",
+                 "stall", "half_chunk", "bad_json", "bad_sse", "no_done", "status", "endless", "/metrics", "/sim/counters", "/sim/calls", "curl"):
+        assert word in said
+
+
 def test_latency_and_speed_are_kept(make_sim):
     made = make_sim("--first-token-ms", "200", "--tokens-per-second", "100", "--tokens", "30")
     begun = time.monotonic()
@@ -119,3 +176,14 @@ def test_its_metrics_have_vllms_names(sim):
     for name in ("vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:prompt_tokens_total",
                  "vllm:generation_tokens_total"):
         assert name in page
+
+
+def test_tokens_are_counted_as_they_are_generated(make_sim):
+    def generated():
+        return int(re.search(r"^vllm:generation_tokens_total\S* (\d+)$", get(made.url + "/metrics").text, re.M)[1])
+    made = make_sim("--tokens", "7")
+    for path, members, tokens in (("/v1/chat/completions", {}, 7), ("/v1/chat/completions", {"stream": True}, 7),
+                                  ("/v1/completions", {"stream": True}, 7), ("/v1/embeddings", {"input": "x"}, 0)):
+        before = generated()
+        ask(made, path, **members)
+        until(lambda: generated() == before + tokens)
