@@ -7,7 +7,8 @@
  *
  * Whether the thread sleeps is decided as in Dekker's algorithm: the publisher stores `published`
  * and then reads `mood`, the thread stores `mood` and then reads `published`, all sequentially
- * consistent, so at least one of them sees the other.
+ * consistent, so at least one of them sees the other. The same holds for `wanted` and `durable`, and
+ * for `wanted` and `returned`.
  */
 #include "journal/journal_slots.h"
 
@@ -139,8 +140,9 @@ bool journal_await(struct journal_lane *lane, uint64_t ticket)
 bool journal_await_slots(struct journal_lane *lane)
 {
     atomic_store(&lane->wanted, 1);
-    atomic_thread_fence(memory_order_seq_cst); /* wanted, then what was returned: see free_to() */
-    take_returned(lane);
+    if (atomic_load(&lane->returned) != JOURNAL_NO_SLOT) { /* in this order: see free_to() */
+        take_returned(lane);
+    }
     if (journal_slots_free(lane) >= SLOTS_A_CALL) {
         return true;
     }
@@ -197,11 +199,9 @@ void journal_lane_free_to(struct journal_lane *lane, uint64_t last)
     uint32_t before = atomic_load_explicit(&lane->returned, memory_order_relaxed);
     do {
         lane->next[tail] = before;
-    } while (!atomic_compare_exchange_weak_explicit(&lane->returned, &before, head,
-                                                    memory_order_release, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak(&lane->returned, &before, head));
     atomic_store(&lane->freed, last);
-    atomic_thread_fence(memory_order_seq_cst); /* what is returned, then wanted */
-    wake(lane);
+    wake(lane); /* looks at `wanted` after `returned` was stored, journal_await_slots() before */
 }
 
 /* ---- the file ---- */
