@@ -95,7 +95,7 @@ static void answers_of_every_framing_are_read(void **state)
     static const struct {
         const char *why, *answer;
         enum err expect;
-        struct main_admin_reply reply;
+        int status;
         const char *body;
     } rows[] = {
         {"a length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", ERR_OK, 200, "hello"},
