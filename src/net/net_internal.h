@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "net/net_loop.h"
+#include "net/net_socket.h"
 #include "net/net_timer.h"
 
 struct net_timers {
@@ -29,7 +30,12 @@ struct net_loop {
         bool stopping;
     } shared; /* what other threads touch */
     uint8_t *scratch;
+    bool in_handler; /* of a socket */
+    mono_us now;     /* when it was called; 0: nobody has asked yet */
 };
+
+/* Calls a socket's handler. */
+void net_loop_handle(struct net_loop *loop, net_on_ready *on_ready, void *ctx, unsigned told);
 
 void net_timers_start(struct net_loop *loop);
 void net_timers_end(struct net_loop *loop);

@@ -178,6 +178,25 @@ void net_loop_undefer(struct net_task *task)
     task->queued = false;
 }
 
+void net_loop_handle(struct net_loop *loop, net_on_ready *on_ready, void *ctx, unsigned told)
+{
+    loop->in_handler = true;
+    loop->now = (mono_us){0};
+    on_ready(ctx, told);
+    loop->in_handler = false;
+}
+
+mono_us net_loop_now(struct net_loop *loop)
+{
+    if (!loop->in_handler) {
+        return clock_mono();
+    }
+    if (loop->now.us == 0) {
+        loop->now = clock_mono();
+    }
+    return loop->now;
+}
+
 uint8_t *net_loop_scratch(struct net_loop *loop)
 {
     return loop->scratch;

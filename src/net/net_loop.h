@@ -59,6 +59,10 @@ void net_loop_defer(struct net_loop *loop, struct net_task *task);
  * be taken off when the loop runs no more and no thread is left that posts. */
 void net_loop_undefer(struct net_task *task);
 
+/* The time when the socket's handler that runs now was called, for limits and ages: a call asks a
+ * dozen times, and the clock is not free. Outside such a handler it is clock_mono(). Own thread. */
+mono_us net_loop_now(struct net_loop *loop);
+
 /* NET_SCRATCH_BYTES that any handler may use until it returns. */
 uint8_t *net_loop_scratch(struct net_loop *loop);
 

@@ -65,7 +65,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         set_flags(s); /* or the loop would be woken for it again and again */
     }
     if (s->on_ready != NULL) {
-        s->on_ready(s->ctx, told);
+        net_loop_handle(s->loop, s->on_ready, s->ctx, told);
     }
 }
 

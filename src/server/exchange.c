@@ -140,7 +140,7 @@ enum exchange_pulled exchange_pull(struct exchange *x, void *to, size_t size, si
         return EXCHANGE_SOME;
     }
     x->wants_body = true;
-    c->body.waits_since = clock_mono();
+    c->body.waits_since = net_loop_now(c->server->loop);
     changed(c);
     return EXCHANGE_LATER;
 }

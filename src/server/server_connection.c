@@ -173,7 +173,7 @@ static void note_facts(struct server_connection *c)
 {
     struct exchange *x = &c->exchange;
     if (c->due) {
-        mono_us now = clock_mono();
+        mono_us now = net_loop_now(c->server->loop);
         if (body_is_late(c, now)) {
             x->error = ERR_HTTP_BODY_TIMEOUT;
             x->wants_body = false;
@@ -187,7 +187,7 @@ static void note_facts(struct server_connection *c)
         x->event_due = x->event_due || server_output_waiting(c) == 0;
     }
     if (x->wants_body && c->readable) {
-        c->body.waited_us += clock_since(c->body.waits_since, clock_mono());
+        c->body.waited_us += clock_since(c->body.waits_since, net_loop_now(c->server->loop));
         x->wants_body = false;
         x->event_due = true;
     }
@@ -255,7 +255,7 @@ static enum connection_state linger(struct server_connection *c)
 
 static enum connection_state step_send(struct server_connection *c)
 {
-    if (c->due && output_is_stuck(c, clock_mono())) {
+    if (c->due && output_is_stuck(c, net_loop_now(c->server->loop))) {
         c->broken = true;
     }
     if (!c->blocked && server_output_waiting(c) > 0 && !c->broken) {

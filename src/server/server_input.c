@@ -125,8 +125,9 @@ static enum err begin_exchange(struct server_connection *c, const struct server_
     http_request_moved(&head->request, bytes);
     consume(c, used);
     const struct http_request *r = &head->request;
-    c->exchange = (struct exchange){
-        .head = head, .started = clock_mono(), .expects = r->expect_continue && r->minor > 0};
+    c->exchange = (struct exchange){.head = head,
+                                    .started = net_loop_now(c->server->loop),
+                                    .expects = r->expect_continue && r->minor > 0};
     c->body.kind = r->body.kind;
     c->body.left = r->body.length;
     c->body.ended =

@@ -62,7 +62,7 @@ static void keep(struct server_connection *c, const struct iovec *pieces, int co
         return;
     }
     if (buf_span(&c->out).len == 0) {
-        c->write_since = clock_mono();
+        c->write_since = net_loop_now(c->server->loop);
     }
     if (!memory_take(total)) {
         c->broken = true;
@@ -88,7 +88,7 @@ void server_output_flush(struct server_connection *c)
     size_t sent = waits.len - (count > 0 ? piece.iov_len : 0);
     if (sent > 0) {
         buf_consume(&c->out, sent);
-        c->write_since = clock_mono();
+        c->write_since = net_loop_now(c->server->loop);
     }
     release(c);
 }
@@ -105,7 +105,7 @@ void server_output_put(struct server_connection *c, struct iovec *slots, int cou
         write_all(c, &at, &count);
         size_t left = at == slots ? slots[0].iov_len : 0;
         buf_consume(&c->out, waits.len - left);
-        c->write_since = left > 0 ? clock_mono() : c->write_since;
+        c->write_since = left > 0 ? net_loop_now(c->server->loop) : c->write_since;
         at += left > 0 ? 1 : 0;
         count -= left > 0 ? 1 : 0;
     } else if (!c->blocked) {

@@ -141,7 +141,8 @@ static void leave(struct attempt *a)
     (void)atomic_fetch_sub_explicit(&site->deployment->in_flight, 1, memory_order_relaxed);
     site->attempt_count--;
     if (upstream_site_is_retired(site)) {
-        upstream_pool_tick_by(site->pool, clock_after_ms(clock_mono(), RETIRE_LOOK_MS));
+        upstream_pool_tick_by(site->pool,
+                              clock_after_ms(net_loop_now(site->pool->loop), RETIRE_LOOK_MS));
     }
 }
 
@@ -180,7 +181,7 @@ void attempt_start(struct attempt *a)
     CHECK_OBJ(a, UPSTREAM_ATTEMPT_MAGIC);
     CHECK(a->total_at.us == NET_NEVER.us); /* it was not started before */
     (void)atomic_fetch_add_explicit(&d->attempts, 1, memory_order_relaxed); /* only counts */
-    a->total_at = clock_after_ms(clock_mono(), d->definition.total_timeout_ms);
+    a->total_at = clock_after_ms(net_loop_now(a->site->pool->loop), d->definition.total_timeout_ms);
     if (net_timer_set(&a->timer, a->total_at) == ERR_OK) {
         attempt_run(a);
     } else {
@@ -228,7 +229,7 @@ void attempt_finish(struct attempt **attempt)
     a->must_tell = false;
     a->on_event = on_final_chunk;
     a->ctx = a;
-    a->total_at = clock_after_ms(clock_mono(), FINAL_CHUNK_MS);
+    a->total_at = clock_after_ms(net_loop_now(a->site->pool->loop), FINAL_CHUNK_MS);
     list_push_back(&a->site->pool->ending, &a->link);
     on_final_chunk(a);
 }

@@ -110,7 +110,7 @@ static enum attempt_head keep_partial(struct attempt *a, struct span held)
         a->partial = NULL;
         return ATTEMPT_HEAD_MORE;
     }
-    mono_us now = clock_mono();
+    mono_us now = net_loop_now(a->site->pool->loop);
     if (a->first_byte.us == 0) {
         a->first_byte = now;
     }
@@ -146,7 +146,7 @@ static enum attempt_head parse(struct attempt *a, struct span held)
         }
         if (head->status >= 200) {
             if (a->first_byte.us == 0) {
-                a->first_byte = clock_mono();
+                a->first_byte = net_loop_now(a->site->pool->loop);
             }
             return accept_head(a, held, used);
         }
@@ -308,7 +308,7 @@ static enum attempt_pulled later(struct attempt *a)
     attempt_await_bytes(a);
     a->reader_waits = true;
     int64_t idle_ms = a->site->deployment->definition.idle_timeout_ms;
-    attempt_limit(a, clock_after_ms(clock_mono(), idle_ms));
+    attempt_limit(a, clock_after_ms(net_loop_now(a->site->pool->loop), idle_ms));
     return ATTEMPT_LATER;
 }
 

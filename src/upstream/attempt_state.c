@@ -143,7 +143,7 @@ static const struct upstream_definition *definition(const struct attempt *a)
 void attempt_on_due(struct net_timer *timer)
 {
     struct attempt *a = (struct attempt *)(void *)((char *)timer - offsetof(struct attempt, timer));
-    mono_us now = clock_mono();
+    mono_us now = net_loop_now(a->site->pool->loop);
     if (now.us < a->limit_at.us && now.us < a->total_at.us) {
         arm(a);
         return;
@@ -164,7 +164,7 @@ void attempt_on_due(struct net_timer *timer)
 static enum attempt_step use_connection(struct attempt *a, struct upstream_connection *c)
 {
     struct upstream_site *site = a->site;
-    mono_us now = clock_mono();
+    mono_us now = net_loop_now(a->site->pool->loop);
     a->connection = c;
     c->attempt = a;
     if (c->socket != NULL) {
@@ -202,7 +202,8 @@ static enum attempt_step do_queue(struct attempt *a)
         site->waiting_count++;
         (void)atomic_fetch_add(&site->deployment->waiting, 1); /* only counts */
         list_push_back(&site->waiting, &a->link);
-        upstream_pool_tick_by(site->pool, clock_after_ms(clock_mono(), WAITER_LOOK_MS));
+        upstream_pool_tick_by(site->pool,
+                              clock_after_ms(net_loop_now(site->pool->loop), WAITER_LOOK_MS));
     }
     return STEP_QUEUE;
 }
@@ -238,7 +239,7 @@ static enum attempt_step do_dial(struct attempt *a)
         enum err e = net_connect(site->pool->loop, (const struct sockaddr *)&address->storage,
                                  address->len, upstream_connection_on_ready, c, &c->socket);
         if (e == ERR_OK) {
-            int64_t left = clock_since(clock_mono(), a->connect_at);
+            int64_t left = clock_since(net_loop_now(a->site->pool->loop), a->connect_at);
             int64_t share = left / (int64_t)(site->address_count - a->dialled + 1);
             attempt_limit(a, (mono_us){a->connect_at.us - left + share});
             return STEP_CONNECT;
@@ -265,7 +266,8 @@ static enum attempt_step connected(struct attempt *a)
         }
         return STEP_TLS;
     }
-    attempt_limit(a, clock_after_ms(clock_mono(), definition(a)->first_byte_timeout_ms));
+    attempt_limit(
+        a, clock_after_ms(net_loop_now(a->site->pool->loop), definition(a)->first_byte_timeout_ms));
     return STEP_SEND;
 }
 
@@ -294,7 +296,8 @@ static enum attempt_step do_tls(struct attempt *a)
         return attempt_fail(a, refused ? ERR_UPSTREAM_TLS : ERR_UPSTREAM_CONNECT);
     }
     a->connection->readable = false;
-    attempt_limit(a, clock_after_ms(clock_mono(), definition(a)->first_byte_timeout_ms));
+    attempt_limit(
+        a, clock_after_ms(net_loop_now(a->site->pool->loop), definition(a)->first_byte_timeout_ms));
     return STEP_SEND;
 }
 
@@ -356,14 +359,16 @@ static enum attempt_step do_send(struct attempt *a)
     if (r == NET_OK) {
         net_want(c->socket, true, false);
         if (before > 0) { /* it took a while */
-            attempt_limit(a, clock_after_ms(clock_mono(), definition(a)->first_byte_timeout_ms));
+            attempt_limit(a, clock_after_ms(net_loop_now(a->site->pool->loop),
+                                            definition(a)->first_byte_timeout_ms));
         }
         return STEP_WAIT;
     }
     if (r == NET_AGAIN) {
         net_want(c->socket, true, true);
         if (a->sent > before) {
-            attempt_limit(a, clock_after_ms(clock_mono(), definition(a)->first_byte_timeout_ms));
+            attempt_limit(a, clock_after_ms(net_loop_now(a->site->pool->loop),
+                                            definition(a)->first_byte_timeout_ms));
         }
         if (!c->readable) {
             return STEP_SEND;

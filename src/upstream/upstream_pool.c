@@ -120,7 +120,7 @@ static void leave_idle(struct upstream_connection *c)
 static bool must_yield(const struct upstream_site *site)
 {
     return site->yields_until.us != 0 && upstream_site_others_waiting(site) > 0 &&
-           clock_mono().us < site->yields_until.us;
+           net_loop_now(site->pool->loop).us < site->yields_until.us;
 }
 
 enum err upstream_connection_take(struct upstream_site *site, bool fresh,
@@ -195,7 +195,7 @@ void upstream_connection_give_back(struct upstream_connection **connection)
     struct upstream_site *site = c->site;
     const struct upstream_definition *own = &site->deployment->definition;
     if (should_let_go(site)) {
-        site->yields_until = clock_after_ms(clock_mono(), YIELD_MS);
+        site->yields_until = clock_after_ms(net_loop_now(site->pool->loop), YIELD_MS);
         upstream_connection_close(connection);
         return;
     }
@@ -211,7 +211,7 @@ void upstream_connection_give_back(struct upstream_connection **connection)
     }
     c->attempt = NULL;
     c->readable = false;
-    c->idle_since = clock_mono();
+    c->idle_since = net_loop_now(site->pool->loop);
     net_want(c->socket, true, false);
     list_push_front(&site->idle, &c->link);
     site->idle_count++;

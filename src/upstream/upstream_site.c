@@ -144,7 +144,8 @@ mono_us upstream_site_look(struct upstream_site *site, mono_us now)
 bool upstream_site_has_addresses(const struct upstream_site *site)
 {
     return site->address_count > 0 &&
-           (site->addresses_until.us == INT64_MAX || site->addresses_until.us > clock_mono().us);
+           (site->addresses_until.us == INT64_MAX ||
+            site->addresses_until.us > net_loop_now(site->pool->loop).us);
 }
 
 void upstream_site_forget_addresses(struct upstream_site *site)
