@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "json/json_float.h"
 #include "json/json_scan.h"
 
 #define MAX_DEPTH 64
@@ -175,25 +176,11 @@ void json_write_double(struct json_writer *w, double number)
     json_write_raw(w, span_of(text));
 }
 
-size_t json_float_text(float number, char out[JSON_FLOAT_BYTES])
-{
-    CHECK(isfinite(number));
-    int len = 0;
-    for (int digits = 6; digits <= 9; digits++) {
-        len = snprintf(out, JSON_FLOAT_BYTES, "%.*g", digits, (double)number);
-        CHECK(len > 0 && len < JSON_FLOAT_BYTES);
-        if (strtof(out, NULL) == number) {
-            break;
-        }
-    }
-    return (size_t)len;
-}
-
 void json_write_float(struct json_writer *w, float number)
 {
     char text[JSON_FLOAT_BYTES];
     bool is_number = isfinite(number);
-    json_write_raw(w, is_number ? span_make(text, json_float_text(number, text)) : SPAN("null"));
+    json_write_raw(w, is_number ? span_make(text, json_float_write(number, text)) : SPAN("null"));
 }
 
 void json_write_bool(struct json_writer *w, bool truth)

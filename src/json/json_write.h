@@ -62,11 +62,6 @@ void json_write_double(struct json_writer *w, double number);
 /* The same for a float, with 6 to 9 digits. */
 void json_write_float(struct json_writer *w, float number);
 
-#define JSON_FLOAT_BYTES 16 /* "-1.17549435e-38" and a NUL */
-
-/* Only the float, which is finite, as json_write_float() writes it; returns its length. */
-size_t json_float_text(float number, char out[JSON_FLOAT_BYTES]);
-
 void json_write_bool(struct json_writer *w, bool truth);
 void json_write_null(struct json_writer *w);
 
