@@ -44,8 +44,9 @@ def errors():
                             "yes" if retry == "true" else "no", f"`{name}`"))
     return f"""# Errors
 {NOTE}
-Every reply that is not a success is `{{"error":{{"message","type","param","code"}}}}`. *Retry*: the reply
-carries `Retry-After`. *Name* stands in the logs and the journal.
+Every reply that is not a success is `{{"error":{{"message","type","param","code"}}}}`. *Retry*: the same
+call may succeed later. 429 and 503 carry `Retry-After`; 409, 429 and 5xx, which SDKs retry by themselves, carry
+`x-should-retry: false` where that is of no use. *Name* stands in the logs and the journal.
 
 {table(["status", "code", "type", "message", "retry", "name"], sorted(replies, key=lambda r: r[0]))}
 

@@ -28,7 +28,7 @@ struct err_row {
     int status;           /* HTTP status of the reply; 0 for one that never reaches a client */
     const char *type;     /* `error.type` */
     const char *code;     /* `error.code`, or NULL */
-    bool retry;           /* whether the same call may succeed later: Retry-After is sent */
+    bool retry;           /* whether the same call may succeed later; if not, SDKs are told so */
     const char *sentence; /* what happened and, where the caller can mend it, how */
 };
 

@@ -21,8 +21,22 @@ static bool has_line(struct span lines, struct span name)
     return false;
 }
 
-static void put_lines(struct buf *out, int status, struct span more)
+static const struct err_row *row_of(enum err e)
 {
+    const struct err_row *row = err_row(e);
+    return row->type[0] == '\0' ? err_row(ERR_INTERNAL) : row; /* not meant for a client */
+}
+
+/* Whether SDKs send a call again for this status alone. They do for 408 too, and rightly: there the
+ * client's own line was slow. */
+static bool is_retried(int status)
+{
+    return status == 409 || status == 429 || status >= 500;
+}
+
+static void put_lines(struct buf *out, const struct err_row *row, struct span more)
+{
+    int status = row->status;
     buf_put(out, more);
     if (!has_line(more, SPAN("x-request-id:"))) {
         struct crypto_call_id id;
@@ -34,16 +48,13 @@ static void put_lines(struct buf *out, int status, struct span more)
     if ((status == 429 || status == 503) && !has_line(more, SPAN("retry-after:"))) {
         buf_put(out, SPAN("Retry-After: 1\r\n"));
     }
+    if (!row->retry && is_retried(status)) {
+        buf_put(out, SPAN("x-should-retry: false\r\n"));
+    }
     if (status == 401 && !has_line(more, SPAN("www-authenticate:"))) {
         buf_put(out, SPAN("WWW-Authenticate: Bearer\r\n"));
     }
     buf_put(out, SPAN("Content-Type: application/json\r\n"));
-}
-
-static const struct err_row *row_of(enum err e)
-{
-    const struct err_row *row = err_row(e);
-    return row->type[0] == '\0' ? err_row(ERR_INTERNAL) : row; /* not meant for a client */
 }
 
 enum err server_error_write(enum err e, struct span message, struct span param, struct buf *out)
@@ -74,10 +85,11 @@ enum err server_error_write(enum err e, struct span message, struct span param, 
 enum err server_refusal_write(struct server_refusal *r, enum err e, struct span message,
                               struct span param, struct span more_fields)
 {
-    r->status = row_of(e)->status;
+    const struct err_row *row = row_of(e);
+    r->status = row->status;
     buf_init(&r->fields, more_fields.len + LINES_BYTES);
     buf_init(&r->body, (message.len + param.len) * ESCAPED_MOST + BODY_BYTES);
-    put_lines(&r->fields, r->status, more_fields);
+    put_lines(&r->fields, row, more_fields);
     enum err failed = server_error_write(e, message, param, &r->body);
     if (failed != ERR_OK || buf_failed(&r->fields)) {
         server_refusal_fini(r);
