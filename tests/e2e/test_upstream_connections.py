@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections to model servers: kept, found dead, limited, and read no faster than the client reads."""
+import json
 import threading
 
 import pytest
@@ -141,10 +142,21 @@ def test_nothing_is_tried_again_after_a_byte_was_answered(gateway, upstream):
     assert len(upstream.requests) == 2
 
 
-def test_a_connection_with_bytes_left_over_is_not_used_again(gateway, upstream):
-    upstream.script(lambda connection, request: reply(200, CHAT)(connection, request)
-                    or connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"))
-    assert gateway.chat("u").json()["choices"]
+WHOLE = json.dumps(CHAT)
+
+
+@pytest.mark.parametrize("answer", [
+    f"200 OK\r\nContent-Length: {len(WHOLE)}\r\n\r\n{WHOLE}",
+    f"200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{len(WHOLE):x}\r\n{WHOLE}\r\n0\r\n\r\n",
+    "400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    "204 No Content\r\n\r\n",
+    "304 Not Modified\r\nContent-Length: 2\r\n\r\n",
+])
+@pytest.mark.parametrize("behind", ["\r\n", "{}", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"])
+def test_a_connection_with_bytes_left_over_is_not_used_again(gateway, upstream, answer, behind):
+    upstream.script(lambda connection, request: connection.send(f"HTTP/1.1 {answer}{behind}"))
+    assert gateway.chat("u").status_code == {"200": 200, "400": 400}.get(answer[:3], 502)
+    gateway.announce("call_failed")
     assert gateway.chat("u").json()["choices"]
     assert upstream.connections == 2
 
