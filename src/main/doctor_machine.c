@@ -143,8 +143,9 @@ static void check_files(struct doctor *d)
     }
     if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < need) {
         doctor_say(d, DOCTOR_WARN, "open files",
-                   "the limit is %llu; client.connections_max and calls.max together need %llu — "
-                   "raise LimitNOFILE of the service, or lower the two",
+                   "the limit is %llu; client.connections_max and calls.max together need %llu, "
+                   "so fewer clients are let in — raise LimitNOFILE of the service, or lower the "
+                   "two",
                    (unsigned long long)limit.rlim_max, (unsigned long long)need);
         return;
     }

@@ -271,7 +271,7 @@ enum err net_connect(struct net_loop *loop, const struct sockaddr *address, sock
 {
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
-        return ERR_NET;
+        return errno == EMFILE || errno == ENFILE ? ERR_NO_FILES : ERR_NET;
     }
     int r;
     do {

@@ -90,7 +90,10 @@ void net_socket_reset(struct net_socket **s);
 /* The peer's address as text ("192.0.2.1", "2001:db8::1", "" for a Unix socket). */
 void net_peer_text(const struct net_socket *s, char *out, size_t size);
 
-/* Starts connecting to `address`. The socket becomes writable when that is decided. */
+/*
+ * Starts connecting to `address`. The socket becomes writable when that is decided.
+ *   ERR_NO_FILES, ERR_NO_MEMORY, ERR_NET_REFUSED, ERR_NET
+ */
 MUST_USE enum err net_connect(struct net_loop *loop, const struct sockaddr *address,
                               socklen_t address_len, net_on_ready *on_ready, void *ctx,
                               struct net_socket **out);

@@ -339,6 +339,7 @@ enum err serve_gateway_open(const char *config_path, struct settings **settings,
     g->in = listeners;
     *settings = NULL;
     memory_set_allowance((uint64_t)g->settings->gateway.buffered_bytes_max);
+    serve_bound_connections(g->settings, g->in.workers);
     enum err e = open_all(g);
     if (e != ERR_OK) {
         log_error("start", "the gateway cannot start: %s", err_sentence(e));

@@ -85,6 +85,9 @@ MUST_USE enum err serve_reload(struct serve_gateway *g);
 /* Reads a configuration; ERR_CONFIG or ERR_NO_MEMORY after the log was told what is wrong. */
 MUST_USE enum err serve_settings_read(const char *path, struct settings **out);
 
+/* Lowers client.connections_max to what the open-file limit leaves, and says so. */
+void serve_bound_connections(struct settings *settings, int workers);
+
 /* Opens the TLS contexts of the listeners, NULL for plain ones; what was opened stays in `out`
  * after a failure, too. */
 MUST_USE enum err serve_tls_open(const struct settings *settings,

@@ -4,6 +4,7 @@
  * failure leaves the old ones whole.
  */
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/memory.h"
 #include "gateway/gateway_worker.h"
@@ -12,6 +13,8 @@
 #include "serve/serve_internal.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
+#define FILES_OF_PROCESS   256 /* logs, the journal, the store, the admin's clients */
+#define FILES_OF_WORKER    8
 
 enum err serve_settings_read(const char *path, struct settings **out)
 {
@@ -32,6 +35,28 @@ enum err serve_settings_read(const char *path, struct settings **out)
     }
     buf_fini(&problems);
     return e;
+}
+
+/* Every client may hold a call and every call an upstream's connection. What is let in beyond that
+ * takes the descriptors that calls, the journal and the store need: strangers could stop them. */
+void serve_bound_connections(struct settings *settings, int workers)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > INT32_MAX) {
+        return;
+    }
+    int64_t limit = (int64_t)files.rlim_cur;
+    int64_t others = FILES_OF_PROCESS + FILES_OF_WORKER * workers;
+    int64_t left = limit - (others < limit / 2 ? others : limit / 2);
+    int64_t beside_calls = left - settings->gateway.calls_max;
+    int64_t most = beside_calls > left / 2 ? beside_calls : left / 2;
+    if (settings->server.connections_max > most) {
+        log_info("connections_bounded",
+                 "the open-file limit of %lld leaves %lld client connections, not the %lld of "
+                 "client.connections_max",
+                 (long long)limit, (long long)most, (long long)settings->server.connections_max);
+        settings->server.connections_max = most;
+    }
 }
 
 enum err serve_tls_open(const struct settings *settings, struct net_tls *out[SERVE_LISTENERS_MAX])
@@ -165,6 +190,7 @@ enum err serve_reload(struct serve_gateway *g)
         settings_close(&next);
         return ERR_CONFIG;
     }
+    serve_bound_connections(next, g->in.workers);
     e = apply_reload(g, next, tls);
     serve_tls_close(tls);
     if (e != ERR_OK) {

@@ -244,7 +244,7 @@ static enum attempt_step do_dial(struct attempt *a)
             attempt_limit(a, (mono_us){a->connect_at.us - left + share});
             return STEP_CONNECT;
         }
-        a->error = e == ERR_NO_MEMORY ? e : ERR_UPSTREAM_CONNECT;
+        a->error = e == ERR_NO_MEMORY || e == ERR_NO_FILES ? e : ERR_UPSTREAM_CONNECT;
     }
     upstream_site_forget_addresses(site);
     return attempt_fail(a, a->error);
