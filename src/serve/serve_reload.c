@@ -14,7 +14,7 @@
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 #define FILES_OF_PROCESS   256 /* logs, the journal, the store, the admin's clients */
-#define FILES_OF_WORKER    8
+#define FILES_OF_WORKER    72  /* its loop and listeners, and those that are told 503 */
 
 enum err serve_settings_read(const char *path, struct settings **out)
 {
