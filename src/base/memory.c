@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,11 @@ char *memory_text(const char *text)
 void memory_free(void *old)
 {
     free(old);
+}
+
+void memory_trim(void)
+{
+    (void)malloc_trim(0); /* whether it found anything is of no use */
 }
 
 void memory_set_allowance(uint64_t bytes)

@@ -56,17 +56,17 @@ void crypto_call_id_write(const uint8_t bytes[CRYPTO_CALL_ID_BYTES],
     out[CRYPTO_CALL_ID_CHARS] = '\0';
 }
 
+/* What each character is worth, plus one; 0: it is none of ours. */
+static const uint8_t values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['g'] = 17, ['h'] = 18, ['j'] = 19, ['k'] = 20, ['m'] = 21, ['n'] = 22, ['p'] = 23, ['q'] = 24,
+    ['r'] = 25, ['s'] = 26, ['t'] = 27, ['v'] = 28, ['w'] = 29, ['x'] = 30, ['y'] = 31, ['z'] = 32,
+};
+
 static int value_of(uint8_t c)
 {
-    if (c >= 'A' && c <= 'Z') {
-        c = (uint8_t)(c - 'A' + 'a');
-    }
-    for (int i = 0; i < 32; i++) {
-        if (alphabet[i] == (char)c) {
-            return i;
-        }
-    }
-    return -1;
+    return values[c >= 'A' && c <= 'Z' ? c | 0x20 : c] - 1;
 }
 
 enum err crypto_call_id_parse(struct span text, uint8_t out[CRYPTO_CALL_ID_BYTES])

@@ -15,9 +15,9 @@
 #include "journal/journal_reader.h"
 #include "store/store_thread.h"
 #include "store/store_usage.h"
-#include "json/json_index.h"
 
-#define REPLAY_RECORDS 16384 /* a batch of a replay */
+#define BATCH_BYTES  ((size_t)4 << 20)  /* of what waits for the store thread */
+#define REPLAY_BYTES ((size_t)64 << 20) /* the larger, the fewer times a row is written */
 
 struct journal_apply {
     char *folder;
@@ -66,7 +66,6 @@ static void on_record(void *ctx, const struct journal_record *record, struct spa
 struct replay {
     struct store *store;
     struct journal_batch batch;
-    struct json_index scratch;
     uint64_t next; /* the sequence that is applied next */
     uint64_t count;
 };
@@ -81,17 +80,13 @@ static enum err flush(struct replay *p)
 static enum err replay_record(struct replay *p, struct span line)
 {
     struct journal_record record;
-    enum err e = journal_record_parse(line, &p->scratch, &record);
-    if (e != ERR_OK || record.sequence != (int64_t)p->next) {
-        return e == ERR_NO_MEMORY ? e : ERR_JOURNAL_BROKEN;
+    if (journal_record_parse(line, &record) != ERR_OK || record.sequence != (int64_t)p->next) {
+        return ERR_JOURNAL_BROKEN;
     }
     p->next++;
     p->count++;
-    e = journal_batch_add(&p->batch, &record);
-    if (e == ERR_OK && p->count % REPLAY_RECORDS == 0) {
-        e = flush(p);
-    }
-    return e;
+    enum err e = journal_batch_has_room(&p->batch) ? ERR_OK : flush(p);
+    return e == ERR_OK ? journal_batch_add(&p->batch, &record) : e;
 }
 
 static enum err replay_group(struct replay *p, struct span frames, uint64_t first, uint64_t last)
@@ -142,14 +137,13 @@ static enum err replay(const char *folder, struct store *s, uint64_t last,
     if (e != ERR_OK) {
         return e == ERR_NOT_FOUND_ROW ? ERR_JOURNAL_BROKEN : e;
     }
-    journal_batch_init(&p.batch);
-    json_index_init(&p.scratch, JOURNAL_JSON_ROWS, 1);
+    journal_batch_init(&p.batch, REPLAY_BYTES);
     e = replay_to(&p, r, last);
     report->place = journal_reader_place(r);
     report->replayed += p.count;
     journal_reader_close(&r);
     journal_batch_fini(&p.batch);
-    json_index_fini(&p.scratch);
+    memory_trim(); /* of what a million records took */
     return e;
 }
 
@@ -248,8 +242,7 @@ static enum err on_open_call(void *context, const struct store_open_call *call)
 }
 
 /* Fills in the calls from s->calls[at] on whose intents are in the group; returns the next `at`. */
-static size_t take_intents(struct settle *s, size_t at, struct span frames, uint64_t first,
-                           struct json_index *scratch)
+static size_t take_intents(struct settle *s, size_t at, struct span frames, uint64_t first)
 {
     struct span line;
     for (; at < s->count && journal_frame_next(&frames, &line); first++) {
@@ -259,7 +252,7 @@ static size_t take_intents(struct settle *s, size_t at, struct span frames, uint
             continue;
         }
         at++;
-        if (journal_record_parse(line, scratch, &intent) == ERR_OK &&
+        if (journal_record_parse(line, &intent) == ERR_OK &&
             memcmp(intent.call_id, call->call_id, JOURNAL_ID_BYTES) == 0) {
             *call = intent; /* otherwise what the store knows must do */
         }
@@ -271,7 +264,6 @@ static size_t take_intents(struct settle *s, size_t at, struct span frames, uint
 static enum err find_intents(const char *folder, struct settle *s, struct journal_place *place)
 {
     struct journal_reader *r;
-    struct json_index scratch;
     uint64_t first;
     struct journal_group *group = memory_new(sizeof(*group));
     if (group == NULL) {
@@ -282,13 +274,11 @@ static enum err find_intents(const char *folder, struct settle *s, struct journa
         memory_free(group);
         return e;
     }
-    json_index_init(&scratch, JOURNAL_JSON_ROWS, 1);
     for (size_t at = 0; at < s->count && (e = journal_reader_next(r, group, &first)) == ERR_OK;) {
-        at = take_intents(s, at, group->frames, first, &scratch);
+        at = take_intents(s, at, group->frames, first);
     }
     *place = journal_reader_place(r);
     journal_reader_close(&r);
-    json_index_fini(&scratch);
     memory_free(group);
     return e;
 }
@@ -335,8 +325,8 @@ enum err journal_apply_open(struct journal *j, struct store *s, struct journal_a
     a->journal = j;
     a->told = journal_last(j);
     CHECK(pthread_mutex_init(&a->lock, NULL) == 0);
-    journal_batch_init(&a->batches[0]);
-    journal_batch_init(&a->batches[1]);
+    journal_batch_init(&a->batches[0], BATCH_BYTES);
+    journal_batch_init(&a->batches[1], BATCH_BYTES);
     a->folder = memory_text(journal_folder(j));
     enum err e = a->folder == NULL ? ERR_NO_MEMORY : replay(a->folder, s, a->told, report);
     if (e == ERR_OK) {

@@ -11,7 +11,10 @@
  */
 #include "journal/journal_batch.h"
 
+#include <stdlib.h>
+
 #include "base/clock.h"
+#include "base/memory.h"
 #include "store/store_usage.h"
 
 struct usage_row {
@@ -26,10 +29,10 @@ struct call_row {
     bool ended;
 };
 
-void journal_batch_init(struct journal_batch *b)
+void journal_batch_init(struct journal_batch *b, size_t bytes)
 {
     *b = (struct journal_batch){0};
-    arena_init(&b->memory, JOURNAL_BATCH_BYTES);
+    arena_init(&b->memory, bytes);
     map_init(&b->usage);
     map_init(&b->calls);
     list_init(&b->usage_rows);
@@ -41,7 +44,18 @@ void journal_batch_fini(struct journal_batch *b)
     map_fini(&b->usage);
     map_fini(&b->calls);
     arena_fini(&b->memory);
-    journal_batch_init(b);
+    journal_batch_init(b, b->memory.max);
+}
+
+/* Two rows, the texts that name them, and what aligning each of the six pieces may cost. */
+_Static_assert(sizeof(struct usage_row) + sizeof(struct call_row) +
+                       2 * sizeof(struct journal_record) + (size_t)6 * 16 <=
+                   JOURNAL_BATCH_RECORD_MAX,
+               "whatever a record brings");
+
+bool journal_batch_has_room(const struct journal_batch *b)
+{
+    return b->memory.max - b->memory.used >= JOURNAL_BATCH_RECORD_MAX;
 }
 
 static struct span text_of(const char *text, size_t size)
@@ -192,6 +206,43 @@ enum err journal_batch_add(struct journal_batch *b, const struct journal_record 
     return ERR_OK;
 }
 
+/* As SQLite orders texts: by bytes, and a beginning before the whole. */
+static int compare_texts(struct span x, struct span y)
+{
+    int order = memcmp(x.at, y.at, x.len < y.len ? x.len : y.len);
+    return order != 0 ? order : (x.len > y.len) - (x.len < y.len);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct store_usage *x = &(*(const struct usage_row *const *)a)->sums;
+    const struct store_usage *y = &(*(const struct usage_row *const *)b)->sums;
+    int order = (x->day > y->day) - (x->day < y->day);
+    order = order != 0 ? order : compare_texts(x->key_id, y->key_id);
+    order = order != 0 ? order : compare_texts(x->model, y->model);
+    return order != 0 ? order : compare_texts(x->upstream, y->upstream);
+}
+
+/* In the order of the table a page of it is changed once a batch, however many rows there are. */
+static enum err apply_usage(const struct journal_batch *b, struct store *s)
+{
+    enum err e = ERR_OK;
+    size_t count = 0;
+    const struct usage_row **rows = memory_new_array(b->usage.count + 1, sizeof(*rows));
+    if (rows == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    for (struct list *at = b->usage_rows.next; at != &b->usage_rows; at = at->next) {
+        rows[count++] = LIST_OF(at, struct usage_row, node);
+    }
+    qsort(rows, count, sizeof(*rows), compare);
+    for (size_t i = 0; e == ERR_OK && i < count; i++) {
+        e = store_usage_add(s, &rows[i]->sums);
+    }
+    memory_free(rows);
+    return e;
+}
+
 static enum err apply_call(const struct call_row *row, struct store *s)
 {
     struct store_open_call taken;
@@ -214,11 +265,8 @@ enum err journal_batch_apply(struct journal_batch *b, struct store *s)
     if (e != ERR_OK) {
         return e;
     }
-    struct list *at;
-    for (at = b->usage_rows.next; e == ERR_OK && at != &b->usage_rows; at = at->next) {
-        e = store_usage_add(s, &LIST_OF(at, struct usage_row, node)->sums);
-    }
-    for (at = b->call_rows.next; e == ERR_OK && at != &b->call_rows; at = at->next) {
+    e = apply_usage(b, s);
+    for (struct list *at = b->call_rows.next; e == ERR_OK && at != &b->call_rows; at = at->next) {
         e = apply_call(LIST_OF(at, struct call_row, node), s);
     }
     if (e == ERR_OK) {

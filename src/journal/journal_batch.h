@@ -6,7 +6,7 @@
  * one row a call that is still open; calls that began and ended in it leave no row.
  *
  * Ownership  journal_batch_fini() frees what it holds; it may be used again after it.
- * Limits     JOURNAL_BATCH_BYTES of memory, then it is full: the records are in the segments.
+ * Limits     of memory, as given to journal_batch_init(); the maps' comes on top, less than half.
  * Threads    one at a time.
  */
 #ifndef JOURNAL_JOURNAL_BATCH_H
@@ -17,7 +17,8 @@
 #include "base/map.h"
 #include "journal/journal_record.h"
 
-#define JOURNAL_BATCH_BYTES ((size_t)4 << 20)
+/* A record takes no more than this of a batch's memory. */
+#define JOURNAL_BATCH_RECORD_MAX ((size_t)2048)
 
 struct store;
 
@@ -30,8 +31,14 @@ struct journal_batch {
     uint64_t first, last; /* sequences of its records; 0, 0: none */
 };
 
-void journal_batch_init(struct journal_batch *b);
+/* An empty batch of at most `bytes`; takes no memory yet. */
+void journal_batch_init(struct journal_batch *b, size_t bytes);
+
+/* Frees what it holds; it is empty then. */
 void journal_batch_fini(struct journal_batch *b);
+
+/* Whether one more record surely fits. */
+bool journal_batch_has_room(const struct journal_batch *b);
 
 /*
  * Adds the record that follows `b->last`.
@@ -40,7 +47,8 @@ void journal_batch_fini(struct journal_batch *b);
  */
 MUST_USE enum err journal_batch_add(struct journal_batch *b, const struct journal_record *r);
 
-/* Applies the batch to the store, in one transaction; as store_commit(). */
+/* Applies the batch to the store, in one transaction, its rows of usage in the order of their
+ * table; as store_commit(). */
 MUST_USE enum err journal_batch_apply(struct journal_batch *b, struct store *s);
 
 #endif

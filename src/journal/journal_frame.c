@@ -19,7 +19,7 @@
 
 static uint8_t *put(uint8_t *at, uint64_t number, size_t bytes)
 {
-    memcpy(at, &number, bytes); /* little-endian: journal_record.c asserts it */
+    memcpy(at, &number, bytes); /* little-endian: journal_record_parse.c asserts it */
     return at + bytes;
 }
 

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writer and reader walk the same table, journal_record.def. The reader knows the kind only when it
- * comes to "kind", so it collects the members it saw and compares them with the kind's at the end.
- *
  * Two records a call are written, so the writer asks for room once and then stores: a member's name
  * is copied as NAME_BYTES whatever its length, and what follows overwrites the excess.
  */
 #include "journal/journal_record.h"
 
 #include "crypto/call_id.h"
-#include "json/json_index.h"
-#include "json/json_value.h"
 #include "json/json_write.h"
 
 enum type {
@@ -65,6 +60,12 @@ static const char *const outcome_names[JOURNAL_OUTCOME_COUNT] = {
     [JOURNAL_OUTCOME_INTERRUPTED] = "interrupted",
     [JOURNAL_OUTCOME_REFUSED] = "refused",
 };
+
+const char *journal_kind_name(enum journal_kind kind)
+{
+    CHECK(kind >= JOURNAL_INTENT && kind < JOURNAL_KIND_COUNT);
+    return kind_names[kind];
+}
 
 const char *journal_outcome_name(enum journal_outcome outcome)
 {
@@ -260,123 +261,4 @@ void journal_record_write(const struct journal_record *r, struct buf *out)
     *to++ = '}';
     CHECK((size_t)(to - from) <= JOURNAL_LINE_MAX - NAME_BYTES); /* whatever the texts hold */
     buf_added(out, (size_t)(to - from));
-}
-
-/* ---- reading ---- */
-
-static bool read_name(const struct json_index *x, uint32_t row, const char *const *names,
-                      size_t count, uint8_t *out)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (names[i] != NULL && json_text_is(x, row, span_of(names[i]))) {
-            *out = (uint8_t)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool read_text(const struct json_index *x, uint32_t row, size_t most, uint8_t *out)
-{
-    if (json_kind(x, row) != JSON_STRING) {
-        return false;
-    }
-    uint8_t text[JOURNAL_LINE_MAX];
-    size_t len = json_unescape(x, row, text, NULL);
-    if (len > most) {
-        return false;
-    }
-    memcpy(out, text, len);
-    return true;
-}
-
-static bool read_id(const struct json_index *x, uint32_t row, uint8_t *out)
-{
-    return json_kind(x, row) == JSON_STRING &&
-           crypto_call_id_parse(json_inside(x, row), out) == ERR_OK;
-}
-
-static bool read_number(const struct json_index *x, uint32_t row, size_t bytes, uint8_t *out)
-{
-    int64_t most = bytes == sizeof(int64_t) ? JOURNAL_NUMBER_MAX : (INT64_C(1) << bytes * 8) - 1;
-    int64_t number;
-    if (json_int64(x, row, &number) != ERR_OK || number < 0 || number > most) {
-        return false;
-    }
-    memcpy(out, &number, bytes); /* its low bytes: see the assertion below */
-    return true;
-}
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are kept in this order");
-
-static bool read_value(const struct json_index *x, uint32_t row, const struct member *m,
-                       struct journal_record *out)
-{
-    uint8_t *field = (uint8_t *)out + m->offset;
-    int64_t schema;
-    switch ((enum type)m->type) {
-    case TYPE_TEXT:
-        return read_text(x, row, m->size - 1, field);
-    case TYPE_BOOL:
-        *field = json_kind(x, row) == JSON_TRUE;
-        return true; /* the comparison at the end finds what is no boolean */
-    case TYPE_ID:
-        return read_id(x, row, field);
-    case TYPE_KIND:
-        return read_name(x, row, kind_names, JOURNAL_KIND_COUNT, field);
-    case TYPE_OUTCOME:
-        return read_name(x, row, outcome_names, JOURNAL_OUTCOME_COUNT, field);
-    case TYPE_SCHEMA:
-        return json_int64(x, row, &schema) == ERR_OK && schema == JOURNAL_SCHEMA;
-    case TYPE_I64:
-    case TYPE_U16:
-    case TYPE_U8:
-        return read_number(x, row, m->size, field);
-    }
-    NEVER("a type without a reader");
-}
-
-/* Members stand in the order of the table; what is not in it, or twice, is found by comparing. */
-static bool read_members(const struct json_index *x, struct journal_record *out)
-{
-    uint32_t key = json_first(x, 0);
-    for (size_t i = 0; i < MEMBERS && key != JSON_NONE; i++) {
-        struct span name = span_make(members[i].name + 1, members[i].name_len - 2u);
-        if (span_equal(json_source(x, key), name)) {
-            if (!read_value(x, json_value(x, key), &members[i], out)) {
-                return false;
-            }
-            key = json_next(x, key);
-        }
-    }
-    return key == JSON_NONE && out->kind != 0;
-}
-
-enum err journal_record_parse(struct span line, struct json_index *scratch,
-                              struct journal_record *out)
-{
-    struct journal_record r = {0};
-    if (line.len > JOURNAL_LINE_MAX || line.len == 0) {
-        return ERR_VALUE_INVALID;
-    }
-    enum err e = json_index_parse_borrow(scratch, line);
-    if (e != ERR_OK) {
-        return e == ERR_NO_MEMORY ? e : ERR_VALUE_INVALID;
-    }
-    if (json_kind(scratch, 0) != JSON_OBJECT || !read_members(scratch, &r)) {
-        return ERR_VALUE_INVALID;
-    }
-    /* One text a record: what we would not have written so is not ours. */
-    struct buf again;
-    buf_init(&again, JOURNAL_LINE_MAX);
-    journal_record_write(&r, &again);
-    bool same = span_equal(buf_span(&again), line);
-    e = same                                          ? ERR_OK
-        : buf_failed(&again) && again.cap < again.max ? ERR_NO_MEMORY
-                                                      : ERR_VALUE_INVALID;
-    buf_fini(&again);
-    if (e == ERR_OK) {
-        *out = r;
-    }
-    return e;
 }

@@ -27,12 +27,9 @@
 #include "base/err.h"
 #include "base/span.h"
 
-struct json_index;
-
 #define JOURNAL_SCHEMA     1  /* of the line's members */
 #define JOURNAL_ID_BYTES   16 /* crypto/call_id.h */
 #define JOURNAL_LINE_MAX   4608
-#define JOURNAL_JSON_ROWS  128
 #define JOURNAL_NUMBER_MAX 9007199254740991 /* 2^53 - 1 */
 
 enum journal_kind { JOURNAL_INTENT = 1, JOURNAL_COMPLETION, JOURNAL_RECOVERY, JOURNAL_KIND_COUNT };
@@ -110,14 +107,14 @@ MUST_USE bool journal_record_is_valid(const struct journal_record *r);
 void journal_record_write(const struct journal_record *r, struct buf *out);
 
 /*
- * Reads what journal_record_write() wrote, and nothing else. `scratch` is an index for at least
- * JOURNAL_JSON_ROWS rows and depth 1.
+ * Reads what journal_record_write() wrote, and nothing else.
  *
  *   ERR_VALUE_INVALID  not such a line, or of another schema
- *   ERR_NO_MEMORY
  */
-MUST_USE enum err journal_record_parse(struct span line, struct json_index *scratch,
-                                       struct journal_record *out);
+MUST_USE enum err journal_record_parse(struct span line, struct journal_record *out);
+
+/* "intent", "completion", "recovery". */
+const char *journal_kind_name(enum journal_kind kind);
 
 /* "ok", "failed", "client_gone", "interrupted", "refused"; "" for none. */
 const char *journal_outcome_name(enum journal_outcome outcome);

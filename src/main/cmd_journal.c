@@ -10,7 +10,6 @@
 #include "main/data_folder.h"
 #include "main/options.h"
 #include "settings/settings.h"
-#include "json/json_index.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 
@@ -19,7 +18,6 @@ struct pass {
     bool print; /* else every record is read and counted */
     uint64_t from;
     struct journal_group group;
-    struct json_index scratch;
     uint64_t records, kinds[JOURNAL_KIND_COUNT], outcomes[JOURNAL_OUTCOME_COUNT], sent;
     uint64_t groups, first, last;
 };
@@ -27,7 +25,7 @@ struct pass {
 static enum err count_record(struct pass *p, struct span line, uint64_t sequence)
 {
     struct journal_record record;
-    enum err e = journal_record_parse(line, &p->scratch, &record);
+    enum err e = journal_record_parse(line, &record);
     if (e == ERR_OK && (uint64_t)record.sequence == sequence) {
         p->kinds[record.kind]++;
         p->outcomes[record.outcome]++;
@@ -35,7 +33,7 @@ static enum err count_record(struct pass *p, struct span line, uint64_t sequence
         return ERR_OK;
     }
     fprintf(stderr, "atlas: record %" PRIu64 " is not as Atlas writes it\n", sequence);
-    return e == ERR_NO_MEMORY ? e : ERR_JOURNAL_BROKEN;
+    return ERR_JOURNAL_BROKEN;
 }
 
 static enum err print_record(struct span line)
@@ -113,7 +111,6 @@ static int run(struct pass *p, const char *folder)
 {
     struct journal_reader *r = NULL;
     struct journal_place place = {0};
-    json_index_init(&p->scratch, JOURNAL_JSON_ROWS, 1);
     enum err e = journal_reader_open(folder, p->from, &place, &r);
     bool none = e == ERR_FILE;
     if (none) {
@@ -132,7 +129,6 @@ static int run(struct pass *p, const char *folder)
         print_failure(e, folder, &place);
     }
     journal_reader_close(&r);
-    json_index_fini(&p->scratch);
     return e == ERR_OK ? MAIN_DONE : MAIN_FAILED;
 }
 

@@ -14,7 +14,6 @@
 #include "main/data_folder.h"
 #include "store/store.h"
 #include "store/store_usage.h"
-#include "json/json_index.h"
 
 #define RECORDS_MAX 262144
 
@@ -52,7 +51,6 @@ static void read_journal(const struct world *w)
     char folder[2 * WORLD_PATH];
     struct journal_place place;
     struct journal_reader *reader;
-    struct json_index scratch;
     uint64_t first;
     (void)snprintf(folder, sizeof(folder), "%s/journal", w->data);
     enum err e = journal_reader_open(folder, 0, &place, &reader);
@@ -60,12 +58,11 @@ static void read_journal(const struct world *w)
         fault_wrong("the journal cannot be read: %s", err_name(e));
         return;
     }
-    json_index_init(&scratch, JOURNAL_JSON_ROWS, 1);
     while ((e = journal_reader_next(reader, &group, &first)) == ERR_OK) {
         struct span line;
         while (journal_frame_next(&group.frames, &line)) {
             struct journal_record r;
-            if (journal_record_parse(line, &scratch, &r) != ERR_OK) {
+            if (journal_record_parse(line, &r) != ERR_OK) {
                 fault_wrong("a record is not one: %.*s", SPAN_ARGS(line));
             } else if (r.kind == JOURNAL_INTENT || r.kind == JOURNAL_COMPLETION) {
                 note(r.call_id, r.kind == JOURNAL_INTENT, r.kind == JOURNAL_COMPLETION, 0);
@@ -77,7 +74,6 @@ static void read_journal(const struct world *w)
         fault_wrong("the journal ends with %s", err_name(e));
     }
     journal_reader_close(&reader);
-    json_index_fini(&scratch);
 }
 
 static void add_seen(void)

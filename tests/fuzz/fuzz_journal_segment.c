@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "journal/journal_reader.h"
-#include "json/json_index.h"
 
 #define GROUPS     4
 #define GOOD_BYTES 16384
@@ -80,7 +79,7 @@ static void write_segment(struct span bytes)
 }
 
 /* Reads the segment; `*size` is where its whole groups end. */
-static enum err read_segment(struct span bytes, struct json_index *scratch, size_t *size)
+static enum err read_segment(struct span bytes, size_t *size)
 {
     static struct journal_group group;
     struct journal_place place;
@@ -96,7 +95,7 @@ static enum err read_segment(struct span bytes, struct json_index *scratch, size
         *size = (size_t)journal_reader_place(r).offset;
         struct journal_record record;
         for (struct span line; journal_frame_next(&group.frames, &line);) {
-            enum err parsed = journal_record_parse(line, scratch, &record);
+            enum err parsed = journal_record_parse(line, &record);
             CHECK(parsed == ERR_OK || parsed == ERR_VALUE_INVALID);
         }
     }
@@ -109,7 +108,7 @@ static enum err read_segment(struct span bytes, struct json_index *scratch, size
     return e;
 }
 
-static void read_damaged(struct span edits, struct json_index *scratch)
+static void read_damaged(struct span edits)
 {
     static uint8_t bytes[GOOD_BYTES + TAIL_BYTES];
     struct span whole = buf_span(&good);
@@ -127,7 +126,7 @@ static void read_damaged(struct span edits, struct json_index *scratch)
     struct span tail = span_cut(edits, 3, TAIL_BYTES);
     memcpy(bytes + len, tail.at, tail.len);
     len += tail.len;
-    enum err e = read_segment(span_make(bytes, len), scratch, &size);
+    enum err e = read_segment(span_make(bytes, len), &size);
     size_t intact = 0;
     for (size_t g = 0; g < GROUPS && ends[g] <= first; g++) {
         intact = ends[g];
@@ -136,12 +135,12 @@ static void read_damaged(struct span edits, struct json_index *scratch)
     CHECK(first < whole.len || size >= whole.len);
 }
 
-static void read_raw(struct span data, struct json_index *scratch)
+static void read_raw(struct span data)
 {
     struct journal_record record;
     struct buf out;
     size_t size;
-    if (journal_record_parse(data, scratch, &record) == ERR_OK) {
+    if (journal_record_parse(data, &record) == ERR_OK) {
         CHECK(journal_record_is_valid(&record));
         buf_init(&out, JOURNAL_LINE_MAX);
         journal_record_write(&record, &out);
@@ -151,25 +150,22 @@ static void read_raw(struct span data, struct json_index *scratch)
     buf_init(&out, GOOD_BYTES + TAIL_BYTES);
     buf_put(&out, span_cut(buf_span(&good), 0, JOURNAL_HEADER_BYTES));
     buf_put(&out, span_cut(data, 0, TAIL_BYTES));
-    CHECK(read_segment(buf_span(&out), scratch, &size) != ERR_OK);
+    CHECK(read_segment(buf_span(&out), &size) != ERR_OK);
     buf_fini(&out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct json_index scratch;
     if (good.max == 0) {
         set_up();
     }
     if (size == 0) {
         return 0;
     }
-    json_index_init(&scratch, JOURNAL_JSON_ROWS, 1);
     if (data[0] % 2 == 0) {
-        read_raw(span_make(data + 1, size - 1), &scratch);
+        read_raw(span_make(data + 1, size - 1));
     } else {
-        read_damaged(span_make(data + 1, size - 1), &scratch);
+        read_damaged(span_make(data + 1, size - 1));
     }
-    json_index_fini(&scratch);
     return 0;
 }

@@ -10,7 +10,6 @@
 #include "base/memory.h"
 #include "journal/journal_internal.h"
 #include "journal/journal_reader.h"
-#include "json/json_index.h"
 
 /* What a listener heard, or a reader read. */
 struct heard {
@@ -85,24 +84,21 @@ static void read_back(const struct folder *f, struct heard *h)
 {
     struct journal_place where;
     struct journal_reader *r;
-    struct json_index scratch;
     static struct journal_group group;
     uint64_t first;
     enum err e;
-    json_index_init(&scratch, JOURNAL_JSON_ROWS, 1);
     h->count = 0;
     assert_int_equal(journal_reader_open(f->journal, 0, &where, &r), ERR_OK);
     while ((e = journal_reader_next(r, &group, &first)) == ERR_OK) {
         for (struct span line; journal_frame_next(&group.frames, &line);) {
             struct journal_record *record = &h->records[h->count++];
-            assert_int_equal(journal_record_parse(line, &scratch, record), ERR_OK);
+            assert_int_equal(journal_record_parse(line, record), ERR_OK);
             assert_int_equal(record->sequence, h->count);
         }
     }
     assert_int_equal(e, ERR_NOT_FOUND_ROW);
     assert_int_equal(journal_reader_tail(r), 0);
     journal_reader_close(&r);
-    json_index_fini(&scratch);
 }
 
 /* Runs `doing` in a child that then dies without a word. */

@@ -12,7 +12,6 @@
 #include "journal/journal_reader.h"
 #include "store/store_thread.h"
 #include "store/store_usage.h"
-#include "json/json_index.h"
 
 struct sums {
     size_t rows, open;
@@ -72,19 +71,16 @@ static struct journal_record record_at(const struct folder *f, uint64_t sequence
     struct journal_place place;
     struct journal_reader *r;
     struct journal_record record = {0};
-    struct json_index scratch;
     uint64_t at;
-    json_index_init(&scratch, JOURNAL_JSON_ROWS, 1);
     assert_int_equal(journal_reader_open(f->journal, sequence, &place, &r), ERR_OK);
     while (journal_reader_next(r, &group, &at) == ERR_OK) {
         for (struct span line; journal_frame_next(&group.frames, &line); at++) {
             if (at == sequence) {
-                assert_int_equal(journal_record_parse(line, &scratch, &record), ERR_OK);
+                assert_int_equal(journal_record_parse(line, &record), ERR_OK);
             }
         }
     }
     journal_reader_close(&r);
-    json_index_fini(&scratch);
     assert_int_equal(record.sequence, sequence);
     return record;
 }
@@ -112,7 +108,7 @@ static void a_batch_sums_and_keeps_what_is_open(void **state)
     struct store *s = store_new();
     struct journal_batch b;
     struct journal_record r;
-    journal_batch_init(&b);
+    journal_batch_init(&b, 1 << 20);
     add(&b, numbered(JOURNAL_INTENT, 1, 0));
     add(&b, numbered(JOURNAL_INTENT, 2, 0));
     add(&b, numbered(JOURNAL_INTENT, 3, 0));
@@ -158,6 +154,34 @@ static void a_batch_sums_and_keeps_what_is_open(void **state)
     assert_int_equal(sums.open, 0);
     assert_int_equal(sequence_of(s), 8);
     journal_batch_fini(&b);
+    store_close(&s);
+}
+
+/* Each record is of a call, a key and a model of its own, with the longest texts there are. */
+static void a_batch_that_has_room_takes_whatever_comes(void **state)
+{
+    (void)state;
+    struct store *s = store_new();
+    struct journal_batch b;
+    char text[sizeof(((struct journal_record *)NULL)->model)];
+    int64_t added = 0;
+    memset(text, 'x', sizeof(text));
+    journal_batch_init(&b, 1 << 20);
+    for (uint64_t call = 1; journal_batch_has_room(&b); call++) {
+        struct journal_record r =
+            numbered(call % 3 == 0 ? JOURNAL_INTENT : JOURNAL_COMPLETION, call, 0);
+        memcpy(text, &call, 3); /* may hold zeros: then the text is short */
+        memcpy(r.model, text, sizeof(r.model) - 1);
+        memcpy(r.upstream, text, sizeof(r.upstream) - 1);
+        memcpy(r.key_id, text, sizeof(r.key_id) - 1);
+        add(&b, r);
+        added += r.kind == JOURNAL_COMPLETION;
+    }
+    assert_int_equal(journal_batch_apply(&b, s), ERR_OK);
+    assert_int_equal(sums_of(s).calls, added);
+    assert_true(added > 500);
+    journal_batch_fini(&b);
+    assert_true(journal_batch_has_room(&b));
     store_close(&s);
 }
 
@@ -354,6 +378,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_sums_and_keeps_what_is_open),
+        cmocka_unit_test(a_batch_that_has_room_takes_whatever_comes),
         cmocka_unit_test(a_running_journal_is_applied_up_to_the_last_record_published),
         cmocka_unit_test(start_up_replays_what_the_store_has_not_seen_and_settles_open_calls),
         cmocka_unit_test(a_store_that_has_seen_more_than_there_is_says_that_the_journal_is_broken),

@@ -18,7 +18,6 @@
 
 #include "base/memory.h"
 #include "journal/journal_reader.h"
-#include "json/json_index.h"
 
 #define WORKERS 2
 #define LIVES   30
@@ -142,23 +141,20 @@ static void count_all(const struct folder *f, struct seen *seen)
 {
     struct journal_place where;
     struct journal_reader *r;
-    struct json_index scratch;
     struct journal_record record;
     static struct journal_group group;
     uint64_t first;
     enum err e;
-    json_index_init(&scratch, JOURNAL_JSON_ROWS, 1);
     assert_int_equal(journal_reader_open(f->journal, 0, &where, &r), ERR_OK);
     while ((e = journal_reader_next(r, &group, &first)) == ERR_OK) {
         for (struct span line; journal_frame_next(&group.frames, &line); first++) {
-            assert_int_equal(journal_record_parse(line, &scratch, &record), ERR_OK);
+            assert_int_equal(journal_record_parse(line, &record), ERR_OK);
             assert_int_equal(record.sequence, first);
             count_one(&record, seen);
         }
     }
     assert_int_equal(e, ERR_NOT_FOUND_ROW);
     journal_reader_close(&r);
-    json_index_fini(&scratch);
 }
 
 static void check(const struct folder *f, struct told *told, uint64_t lives)
