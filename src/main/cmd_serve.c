@@ -5,7 +5,8 @@
  * connections wait in the listeners' backlog.
  *
  * A child that served is started again at once. One that dies before it serves, or that has died
- * often lately, waits longer each time.
+ * often lately, waits longer each time. Where the very first one says that it cannot serve, there
+ * is nothing to keep alive: the parent ends too, and whoever started it hears of it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +45,9 @@ struct parent {
     pid_t child; /* 0: none runs */
     int ready_read;
     bool child_served;
+    bool ever_served; /* a child did */
     bool stopping;
+    bool failed; /* the first child could not serve */
     mono_us deaths[QUICK_DEATHS_MAX];
     unsigned death_count, wait_count;
     mono_us start_at; /* of the next child */
@@ -154,15 +157,23 @@ static int64_t choose_wait(struct parent *p, mono_us now)
     return wait < WAIT_MOST_MS ? wait : WAIT_MOST_MS;
 }
 
-static void on_child_dead(struct parent *p, int status)
+static void on_ready(struct parent *p)
+{
+    char byte;
+    ssize_t n = read(p->ready_read, &byte, 1);
+    if (n == 1) {
+        p->child_served = p->ever_served = true;
+        p->wait_count = 0;
+    }
+    if (n >= 0) {                   /* said, or closed: nothing more will come */
+        (void)close(p->ready_read); /* read only */
+        p->ready_read = -1;
+    }
+}
+
+static void start_again(struct parent *p, int status)
 {
     mono_us now = clock_mono();
-    p->child = 0;
-    (void)close(p->ready_read); /* read only */
-    p->ready_read = -1;
-    if (p->stopping) {
-        return;
-    }
     int64_t wait = choose_wait(p, now);
     p->start_at = clock_after_ms(now, wait);
     if (WIFSIGNALED(status)) {
@@ -173,6 +184,30 @@ static void on_child_dead(struct parent *p, int status)
                   "the gateway ended with status %d%s; it is started again in %lld ms",
                   WEXITSTATUS(status), p->child_served ? "" : " before it served", (long long)wait);
     }
+}
+
+static void on_child_dead(struct parent *p, int status)
+{
+    p->child = 0;
+    if (p->ready_read >= 0) {
+        on_ready(p); /* it may have served for less than a turn of our loop */
+    }
+    if (p->ready_read >= 0) {
+        (void)close(p->ready_read); /* read only */
+        p->ready_read = -1;
+    }
+    if (p->stopping) {
+        return;
+    }
+    if (!p->ever_served && WIFEXITED(status)) {
+        log_error("start_failed",
+                  "the gateway ended with status %d before it ever served: the "
+                  "lines above say why",
+                  WEXITSTATUS(status));
+        p->stopping = p->failed = true;
+        return;
+    }
+    start_again(p, status);
 }
 
 static void reap(struct parent *p)
@@ -220,20 +255,6 @@ static void on_signals(struct parent *p)
                 (void)kill(p->child, number); /* as above */
             }
         }
-    }
-}
-
-static void on_ready(struct parent *p)
-{
-    char byte;
-    ssize_t n = read(p->ready_read, &byte, 1);
-    if (n == 1) {
-        p->child_served = true;
-        p->wait_count = 0;
-    }
-    if (n >= 0) {                   /* said, or closed: nothing more will come */
-        (void)close(p->ready_read); /* read only */
-        p->ready_read = -1;
     }
 }
 
@@ -331,6 +352,9 @@ static int run_parent(struct parent *p)
         (void)unlink(p->settings->pid_file); /* somebody may have removed it */
     }
     serve_close_listeners(&p->inherited);
+    if (p->failed) {
+        return MAIN_FAILED;
+    }
     log_info("stopped", "good bye");
     return MAIN_DONE;
 }

@@ -142,6 +142,16 @@ def test_a_child_that_cannot_start_is_tried_again_with_pauses(own):
     assert own.chat("m").status_code == 200
 
 
+def test_a_first_start_that_fails_ends_with_status_1_and_says_why(own):
+    own.stop()
+    (own.data / "pepper").write_bytes(b"nonsense\n")
+    said = own.command("serve", timeout=10 * SLOWER)
+    assert said.returncode == 1
+    assert "pepper" in said.stderr
+    assert said.stderr.count("cannot start") == 1
+    assert not (own.data / "atlas.pid").exists()
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_killed_parent_takes_the_child_along(own, how):
     [child] = own.children()
