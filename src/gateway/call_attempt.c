@@ -15,7 +15,8 @@
 #define EVENT_BYTES_MAX   (8 << 20) /* of a stream */
 #define PASSED_VALUE_MAX  512       /* of a client's header that is passed on */
 
-/* The client's headers that a model server may see; all others stay here. */
+/* The client's headers that a model server may see, unless Connection names them (RFC 9110 7.6.1);
+ * all others stay here. */
 static const enum http_name passed_on[] = {HTTP_NAME_TRACEPARENT, HTTP_NAME_TRACESTATE,
                                            HTTP_NAME_OPENAI_BETA};
 
@@ -54,7 +55,9 @@ static struct span request_fields(struct call *call)
     parts[count++] = span_of(call->id.text);
     parts[count++] = SPAN("\r\n");
     for (size_t i = 0; i < PASSED_COUNT; i++) {
-        if (!http_fields_has(&head->fields, passed_on[i])) {
+        if (!http_fields_has(&head->fields, passed_on[i]) ||
+            http_fields_list_has(&head->fields, HTTP_NAME_CONNECTION,
+                                 http_name_text(passed_on[i]))) {
             continue;
         }
         struct span value = http_fields_find(&head->fields, passed_on[i]);

@@ -113,6 +113,19 @@ def test_traces_are_passed_on(gateway, upstream):
     assert upstream.last.header("tracestate") == "a=1"
 
 
+def test_what_the_connection_names_is_not_passed_on(gateway, upstream):
+    with Raw(gateway.port, gateway.key) as raw:
+        raw.request("POST", "/v1/chat/completions", {"model": "value", "messages": HI}, headers=[
+            ("traceparent", "1"), ("tracestate", "2"), ("OpenAI-Beta", "3"),
+            ("Connection", "TraceParent, host"), ("Connection", "content-length,, openai-beta")])
+        assert raw.read_reply().status == 200
+    assert upstream.last.header("traceparent") is None
+    assert upstream.last.header("tracestate") == "2"
+    assert upstream.last.header("openai-beta") is None
+    assert upstream.last.header("host") == f"127.0.0.1:{upstream.port}"
+    assert int(upstream.last.header("content-length")) == len(upstream.last.body)
+
+
 def test_unknown_fields_pass_as_they_are(gateway, upstream):
     extra = {"top_k": 4, "guided_json": {"type": "object", "x": [1, 2.50, None, "é\u0000\n"]}, "min_p": 1e-3,
              "big": 12345678901234567890123, "chat_template_kwargs": {"enable_thinking": False}, "ذكاء": "نعم"}
