@@ -157,8 +157,7 @@ enum call_state call_step_record(struct call *call)
             return call_fail(call, e);
         }
     }
-    if (call->match.model->is_abroad &&
-        !ports->journal.await(shared->lane, call->intent_ticket)) {
+    if (call->match.model->is_abroad && !ports->journal.await(shared->lane, call->intent_ticket)) {
         return wait(call);
     }
     return begin(call);

@@ -7,8 +7,8 @@
  *
  * Whether the thread sleeps is decided as in Dekker's algorithm: the publisher stores `published`
  * and then reads `mood`, the thread stores `mood` and then reads `published`, all sequentially
- * consistent, so at least one of them sees the other. The same holds for `wanted` and `durable`, and
- * for `wanted` and `returned`.
+ * consistent, so at least one of them sees the other. The same holds for `wanted` and `durable`,
+ * and for `wanted` and `returned`.
  */
 #include "journal/journal_slots.h"
 

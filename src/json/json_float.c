@@ -262,7 +262,7 @@ static char *put_zeros(char *to, int count)
 /* As "%.*g" with d->count: the exponent is written when it is below -4 or not below the count. */
 static char *put_digits(const struct digits *d, char *to)
 {
-    char text[MOST_DIGITS];
+    char text[MOST_DIGITS] = {0};
     uint32_t number = (uint32_t)d->number;
     for (int i = d->count; i > 0; i--) {
         text[i - 1] = (char)('0' + number % 10);

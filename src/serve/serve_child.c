@@ -45,7 +45,7 @@ int serve_child(const char *config_path)
     struct serve_gateway *g;
     forbid_core();
     (void)prctl(PR_SET_NAME, "atlas-gateway", 0, 0, 0); /* only a name: else it is "exe" */
-    (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for this signal */
+    (void)signal(SIGPIPE, SIG_IGN);                     /* cannot fail for this signal */
     enum err e = serve_import(&in);
     if (e == ERR_USAGE) {
         fprintf(stderr, "atlas: %s is for atlas itself; unset it\n", SERVE_INHERITED_ENV);

@@ -177,8 +177,8 @@ enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployme
 
 void attempt_start(struct attempt *a)
 {
-    struct deployment *d = a->site->deployment;
     CHECK_OBJ(a, UPSTREAM_ATTEMPT_MAGIC);
+    struct deployment *d = a->site->deployment;
     CHECK(a->total_at.us == NET_NEVER.us); /* it was not started before */
     (void)atomic_fetch_add_explicit(&d->attempts, 1, memory_order_relaxed); /* only counts */
     a->total_at = clock_after_ms(net_loop_now(a->site->pool->loop), d->definition.total_timeout_ms);
