@@ -329,7 +329,7 @@ static enum err open_lanes(struct journal *j, size_t lanes, size_t slots)
 }
 
 static enum err open_all(struct journal *j, const char *folder,
-                         const struct journal_settings *settings, size_t lanes,
+                         const struct journal_settings *settings, size_t lanes, uint64_t seen,
                          struct journal_report *report)
 {
     struct journal_writer *w = &j->writer;
@@ -339,10 +339,11 @@ static enum err open_all(struct journal *j, const char *folder,
         e = buf_reserve(&w->frames, JOURNAL_GROUP_MAX) == NULL ? ERR_NO_MEMORY : ERR_OK;
     }
     if (e == ERR_OK) {
-        e = journal_segment_open(j->folder, j->folder_fd, settings->segment_bytes, report,
-                                 &w->commit, &w->segment);
+        e = journal_segment_open(j->folder, j->folder_fd, settings->segment_bytes, seen, report,
+                                 &w->segment);
     }
     if (e == ERR_OK) {
+        w->commit = *journal_segment_last(w->segment);
         w->commit.records = 0;
         e = record_cut(j, report);
     }
@@ -361,7 +362,7 @@ static enum err open_all(struct journal *j, const char *folder,
 }
 
 enum err journal_open(const char *folder, const struct journal_settings *settings, size_t lanes,
-                      struct journal_report *report, struct journal **out)
+                      uint64_t seen, struct journal_report *report, struct journal **out)
 {
     CHECK(lanes >= 1 && lanes <= JOURNAL_WORKERS_MAX);
     *report = (struct journal_report){0};
@@ -373,7 +374,7 @@ enum err journal_open(const char *folder, const struct journal_settings *setting
     journal_reload(j, settings);
     CHECK(sem_init(&j->bell.wake, 0, 0) == 0);
     CHECK(pthread_mutex_init(&j->lock, NULL) == 0 && pthread_cond_init(&j->ended, NULL) == 0);
-    enum err e = open_all(j, folder, settings, lanes, report);
+    enum err e = open_all(j, folder, settings, lanes, seen, report);
     if (e != ERR_OK) {
         journal_close(&j);
         return e;

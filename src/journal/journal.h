@@ -42,12 +42,13 @@ struct journal_place {
 
 /* What opening found and did. */
 struct journal_report {
-    struct journal_place place; /* of the torn tail, or of the damage with ERR_JOURNAL_BROKEN */
+    struct journal_place place; /* of the torn tail; of the damage with ERR_JOURNAL_BROKEN */
     uint64_t torn_bytes;        /* cut off at `place`; 0: nothing was */
     uint64_t recovered;         /* records that a killed process had published */
     uint64_t interrupted;       /* calls that it left open */
     uint64_t discarded;         /* slots that held no valid record: it went mad before it died */
     uint64_t last_sequence;     /* after all this */
+    bool is_short;              /* with ERR_JOURNAL_BROKEN: it is sound, and ends before `seen` */
 };
 
 /* One who is told of every record once it is on the disk, in order. */
@@ -63,13 +64,15 @@ typedef void journal_on_durable(void *ctx);
 
 /*
  * Opens the journal in `folder`/journal, making it if it is not there, and recovers it. `report` is
- * filled in any case.
+ * filled in any case. `seen` is the last record that was read in it before, by the store: a journal
+ * that ends earlier has lost some.
  *
- *   ERR_JOURNAL_BROKEN  damage before the last commit, at `report->place`; all was left as it is
+ *   ERR_JOURNAL_BROKEN  damage before the last commit, or it is too short; all was left as it is
  *   ERR_DISK, ERR_DISK_FULL, ERR_FILE, ERR_NO_MEMORY
  */
 MUST_USE enum err journal_open(const char *folder, const struct journal_settings *settings,
-                               size_t lanes, struct journal_report *report, struct journal **out);
+                               size_t lanes, uint64_t seen, struct journal_report *report,
+                               struct journal **out);
 
 /* Adds a listener, of at most four. */
 void journal_listen(struct journal *j, const struct journal_listener *listener);

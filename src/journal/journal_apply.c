@@ -130,7 +130,7 @@ static enum err replay(const char *folder, struct store *s, uint64_t last,
         return e;
     }
     if (seen > last) {
-        return ERR_JOURNAL_BROKEN;
+        return ERR_JOURNAL_BROKEN; /* journal_open() was not told of what the store had seen */
     }
     p.next = seen + 1;
     e = journal_reader_open(folder, p.next, &report->place, &r);

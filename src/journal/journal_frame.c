@@ -184,6 +184,24 @@ bool journal_frame_next(struct span *frames, struct span *line)
     return true;
 }
 
+bool journal_commit_at_end(struct span bytes, struct journal_commit *out)
+{
+    for (size_t lanes = 0; lanes <= JOURNAL_LANES_MAX; lanes++) {
+        size_t size = JOURNAL_FRAME_BYTES + COMMIT_BYTES + LANE_BYTES * lanes;
+        struct span frame = span_cut(bytes, bytes.len - size, size);
+        struct span payload;
+        if (size > bytes.len) {
+            break;
+        }
+        if (get(frame, 0, 4) == size - JOURNAL_FRAME_BYTES &&
+            look(frame, &payload) == FRAME_COMMIT) {
+            read_commit(payload, out);
+            return true;
+        }
+    }
+    return false;
+}
+
 bool journal_commit_find(struct span bytes, size_t *at, size_t *end, size_t *group_bytes)
 {
     for (size_t from = JOURNAL_FRAME_BYTES; from < bytes.len; from++) {

@@ -27,6 +27,9 @@
 #define JOURNAL_LANES_MAX    512
 #define JOURNAL_GROUP_MAX    (1024 * 1024) /* bytes, commit frame included */
 
+/* A commit frame with all the lanes it may have. */
+#define JOURNAL_COMMIT_FRAME_MAX (JOURNAL_FRAME_BYTES + 32 + 16 * JOURNAL_LANES_MAX)
+
 struct journal_header {
     uint64_t first_sequence; /* of the segment's first record */
     int64_t made_ms;
@@ -79,5 +82,8 @@ MUST_USE bool journal_frame_next(struct span *frames, struct span *line);
  * `*at` is its offset, `*end` the one behind it, `*group_bytes` what it says of its group.
  */
 MUST_USE bool journal_commit_find(struct span bytes, size_t *at, size_t *end, size_t *group_bytes);
+
+/* Reads the commit frame that `bytes`, the end of a segment, ends with; false if it does not. */
+MUST_USE bool journal_commit_at_end(struct span bytes, struct journal_commit *out);
 
 #endif

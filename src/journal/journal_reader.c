@@ -18,9 +18,6 @@
 #define PIECE_BYTES  (JOURNAL_GROUP_MAX / 2)
 #define SECTOR_BYTES 512
 
-/* A commit frame with all the lanes it may have. */
-#define COMMIT_FRAME_MAX (JOURNAL_FRAME_BYTES + 32 + 16 * JOURNAL_LANES_MAX)
-
 struct journal_reader {
     int folder_fd, fd;
     size_t opened;
@@ -115,7 +112,7 @@ static enum err judge(struct journal_reader *r, uint64_t start, size_t good, uin
     size_t group_bytes = 0;
     enum err e = ERR_OK;
     for (uint64_t from = start + good; e == ERR_OK && !found && from < size;
-         from += PIECE_BYTES - COMMIT_FRAME_MAX) {
+         from += PIECE_BYTES - JOURNAL_COMMIT_FRAME_MAX) {
         uint64_t to = size - from < PIECE_BYTES ? size : from + PIECE_BYTES;
         e = load(r, from, to);
         found = e == ERR_OK && journal_commit_find(buf_span(&r->bytes), &at, &end, &group_bytes);
@@ -239,7 +236,7 @@ enum err journal_reader_open(const char *folder, uint64_t sequence, struct journ
         return ERR_NO_MEMORY;
     }
     r->fd = -1;
-    buf_init(&r->bytes, JOURNAL_GROUP_MAX + COMMIT_FRAME_MAX + 2 * PIECE_BYTES);
+    buf_init(&r->bytes, JOURNAL_GROUP_MAX + JOURNAL_COMMIT_FRAME_MAX + 2 * PIECE_BYTES);
     r->folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     enum err e = r->folder_fd < 0 ? ERR_FILE : open_at(r, sequence);
     if (e == ERR_OK) {

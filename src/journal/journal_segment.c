@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -268,18 +269,44 @@ enum err journal_segment_append(struct journal_segment *s, struct buf *group,
 
 /* ---- opening ---- */
 
+/* Whether the segment ends with the record before `next`; `*size` is where it ends. */
+static enum err look_at_end(int fd, uint64_t next, uint64_t *size)
+{
+    uint8_t bytes[JOURNAL_COMMIT_FRAME_MAX];
+    struct journal_commit last;
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+        return ERR_DISK;
+    }
+    *size = (uint64_t)info.st_size;
+    uint64_t from = *size > sizeof(bytes) ? *size - sizeof(bytes) : 0;
+    ssize_t got = pread(fd, bytes, sizeof(bytes), (off_t)from);
+    if (got < 0) {
+        return ERR_DISK;
+    }
+    return journal_commit_at_end(span_make(bytes, (size_t)got), &last) &&
+                   last.last_sequence + 1 == next
+               ? ERR_OK
+               : ERR_JOURNAL_BROKEN;
+}
+
+/* Looks at where each segment begins and ends: none in between is missing or short. What lies
+ * inside the older ones is checked by who reads it. */
 static enum err look_at_all(int folder_fd, const uint64_t *firsts, size_t count,
                             struct journal_report *report)
 {
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < count; i++) {
         int fd;
+        uint64_t size = 0;
         e = journal_segment_look(folder_fd, firsts[i], &fd);
         if (e == ERR_OK) {
+            e = i + 1 < count ? look_at_end(fd, firsts[i + 1], &size) : ERR_OK;
             (void)close(fd);
-        } else {
+        }
+        if (e != ERR_OK) {
             journal_segment_name(firsts[i], report->place.file);
-            report->place.offset = 0;
+            report->place.offset = size;
         }
     }
     return e;
@@ -329,12 +356,17 @@ static enum err renew(const struct journal_segment *s, size_t size)
 }
 
 static enum err open_newest(struct journal_segment *s, const char *folder, uint64_t first,
-                            struct journal_report *report)
+                            uint64_t seen, struct journal_report *report)
 {
     size_t size;
     enum err e = read_newest(folder, first, report, &s->last, &size);
     if (e != ERR_OK) {
         return e;
+    }
+    report->last_sequence = s->last.last_sequence;
+    report->is_short = s->last.last_sequence < seen;
+    if (report->is_short) {
+        return ERR_JOURNAL_BROKEN; /* what looks like a torn tail may be all that is left */
     }
     s->fd = openat(s->folder_fd, report->place.file, O_RDWR | O_CLOEXEC);
     s->first = first;
@@ -347,8 +379,13 @@ static enum err open_newest(struct journal_segment *s, const char *folder, uint6
     return e == ERR_OK && fdatasync(s->fd) != 0 ? ERR_DISK : e;
 }
 
+const struct journal_commit *journal_segment_last(const struct journal_segment *s)
+{
+    return &s->last;
+}
+
 enum err journal_segment_open(const char *folder, int folder_fd, int64_t segment_bytes,
-                              struct journal_report *report, struct journal_commit *last,
+                              uint64_t seen, struct journal_report *report,
                               struct journal_segment **out)
 {
     uint64_t *firsts = NULL;
@@ -362,16 +399,17 @@ enum err journal_segment_open(const char *folder, int folder_fd, int64_t segment
     s->segment_bytes = (uint64_t)segment_bytes;
     enum err e = journal_segment_list(folder_fd, &firsts, &count);
     e = e == ERR_OK ? look_at_all(folder_fd, firsts, count, report) : e;
-    if (e == ERR_OK) {
-        e = count == 0 ? begin(s) : open_newest(s, folder, firsts[count - 1], report);
+    if (e == ERR_OK && count == 0) {
+        report->is_short = seen > 0;
+        e = report->is_short ? ERR_JOURNAL_BROKEN : begin(s);
+    } else if (e == ERR_OK) {
+        e = open_newest(s, folder, firsts[count - 1], seen, report);
     }
     memory_free(firsts);
     if (e != ERR_OK) {
         journal_segment_close(&s);
         return e;
     }
-    report->last_sequence = s->last.last_sequence;
-    *last = s->last;
     *out = s;
     return ERR_OK;
 }

@@ -37,14 +37,18 @@ MUST_USE enum err journal_segment_look(int folder_fd, uint64_t first_sequence, i
 
 /*
  * Opens the newest segment for appending, making the first one in an empty folder, and cuts a torn
- * tail off; `report`'s place, torn_bytes and last_sequence are filled. `last` is its last commit.
+ * tail off; `report`'s place, torn_bytes and last_sequence are filled. The records up to `seen`
+ * must be there.
  *
- *   ERR_JOURNAL_BROKEN  damage at report->place; nothing was changed
+ *   ERR_JOURNAL_BROKEN  damage at report->place, or report->is_short; nothing was changed
  *   ERR_DISK, ERR_DISK_FULL, ERR_NO_MEMORY
  */
 MUST_USE enum err journal_segment_open(const char *folder, int folder_fd, int64_t segment_bytes,
-                                       struct journal_report *report, struct journal_commit *last,
+                                       uint64_t seen, struct journal_report *report,
                                        struct journal_segment **out);
+
+/* The last commit. */
+const struct journal_commit *journal_segment_last(const struct journal_segment *s);
 
 /*
  * Appends a group and waits for the disk. `group` holds its record frames; the commit frame is

@@ -24,6 +24,7 @@
 #include "server/server.h"
 #include "store/store.h"
 #include "store/store_thread.h"
+#include "store/store_usage.h"
 #include "telemetry/access_log.h"
 
 #define PATH_BYTES     4300
@@ -72,14 +73,36 @@ static void say_report(const struct journal_report *report)
     }
 }
 
+static void say_broken(const char *data, enum err e, uint64_t seen,
+                       const struct journal_report *report)
+{
+    const char *file = report->place.file;
+    if (report->is_short) {
+        log_error("journal",
+                  "%s/journal ends with record %llu%s%s, but the store has seen record %llu: "
+                  "segments were cut or lost, or atlas.db is another folder's; all was left as it "
+                  "is",
+                  data, (unsigned long long)report->last_sequence, file[0] != '\0' ? " in " : "",
+                  file, (unsigned long long)seen);
+    } else if (file[0] != '\0') {
+        log_error("journal", "%s/journal/%s at byte %llu: %s", data, file,
+                  (unsigned long long)report->place.offset, err_sentence(e));
+    } else {
+        log_error("journal", "%s/journal: %s", data, err_sentence(e));
+    }
+}
+
 static enum err open_journal(struct serve_gateway *g)
 {
-    struct journal_report report;
-    enum err e = journal_open(g->settings->data, &g->settings->journal, (size_t)g->in.workers,
-                              &report, &g->journal);
+    struct journal_report report = {0};
+    uint64_t seen = 0;
+    enum err e = store_sequence(g->store, &seen);
+    if (e == ERR_OK) {
+        e = journal_open(g->settings->data, &g->settings->journal, (size_t)g->in.workers, seen,
+                         &report, &g->journal);
+    }
     if (e != ERR_OK) {
-        log_error("journal", "%s (%s at %llu)", err_sentence(e), report.place.file,
-                  (unsigned long long)report.place.offset);
+        say_broken(g->settings->data, e, seen, &report);
         return e;
     }
     say_report(&report);

@@ -151,7 +151,7 @@ static void measure(const char *folder, const char *name, int64_t calls_a_second
     struct journal *j;
     struct journal_apply *a;
     struct store *s = NULL;
-    enum err e = journal_open(folder, &settings, 1, &report, &j);
+    enum err e = journal_open(folder, &settings, 1, 0, &report, &j);
     e = e == ERR_OK ? store_open(&memory, &s) : e;
     if (e != ERR_OK) {
         die("opening", e);

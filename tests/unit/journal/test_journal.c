@@ -58,7 +58,7 @@ static struct journal *open_journal(const struct folder *f, size_t lanes,
                                     struct journal_report *report)
 {
     struct journal *j;
-    assert_int_equal(journal_open(f->path, &journal_quick, lanes, report, &j), ERR_OK);
+    assert_int_equal(journal_open(f->path, &journal_quick, lanes, 0, report, &j), ERR_OK);
     return j;
 }
 
@@ -472,9 +472,44 @@ static void a_failed_sync_stops_the_journal_for_good(void **state)
     folder_remove(&f);
 }
 
+/* Cut at a group's end or in a group's middle: neither may be taken for a torn tail. */
+static void a_journal_that_lost_records_is_left_as_it_is(void **state)
+{
+    (void)state;
+    static const off_t cuts[] = {0, 1, 700};
+    for (size_t i = 0; i < ROWS(cuts); i++) {
+        struct folder f = folder_new();
+        struct journal_report report;
+        struct journal *j = open_journal(&f, 1, &report);
+        struct journal_record records[2] = {record_of(JOURNAL_INTENT, 1),
+                                            record_of(JOURNAL_COMPLETION, 1)};
+        assert_int_equal(journal_append(j, &records[0], 1), ERR_OK);
+        assert_int_equal(journal_append(j, &records[1], 1), ERR_OK);
+        journal_close(&j);
+        char path[128];
+        struct stat before, after;
+        (void)snprintf(path, sizeof(path), "%s/0000000000000001.seg", f.journal);
+        assert_int_equal(stat(path, &before), 0);
+        assert_int_equal(truncate(path, before.st_size - cuts[i]), 0);
+        uint64_t seen = cuts[i] == 0 ? 3 : 2;
+        assert_int_equal(journal_open(f.path, &journal_quick, 1, seen, &report, &j),
+                         ERR_JOURNAL_BROKEN);
+        assert_true(report.is_short);
+        assert_int_equal(stat(path, &after), 0);
+        assert_int_equal(after.st_size, before.st_size - cuts[i]);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(journal_open(f.path, &journal_quick, 1, 1, &report, &j),
+                         ERR_JOURNAL_BROKEN);
+        assert_true(report.is_short);
+        assert_int_equal(stat(path, &after), -1);
+        folder_remove(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_journal_that_lost_records_is_left_as_it_is),
         cmocka_unit_test(published_records_arrive_in_order_and_once),
         cmocka_unit_test(one_who_waits_is_told_when_the_record_is_on_the_disk),
         cmocka_unit_test(one_who_waits_for_slots_is_told_when_there_are_some),

@@ -189,7 +189,7 @@ static struct journal *open_journal(const struct folder *f)
 {
     struct journal *j;
     struct journal_report report;
-    assert_int_equal(journal_open(f->path, &journal_quick, 1, &report, &j), ERR_OK);
+    assert_int_equal(journal_open(f->path, &journal_quick, 1, 0, &report, &j), ERR_OK);
     return j;
 }
 

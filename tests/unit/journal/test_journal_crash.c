@@ -72,7 +72,7 @@ static void live(const struct folder *f, struct told *told)
     struct worker workers[WORKERS];
     struct journal_settings settings = journal_quick;
     settings.segment_bytes = 1 << 20;
-    if (journal_open(f->path, &settings, WORKERS, &report, &j) != ERR_OK ||
+    if (journal_open(f->path, &settings, WORKERS, 0, &report, &j) != ERR_OK ||
         journal_start(j) != ERR_OK) {
         _exit(1);
     }
@@ -90,7 +90,7 @@ static void recover(const struct folder *f, struct told *told)
     (void)told;
     struct journal_report report;
     struct journal *j;
-    _exit(journal_open(f->path, &journal_quick, 1, &report, &j) == ERR_OK ? 0 : 1);
+    _exit(journal_open(f->path, &journal_quick, 1, 0, &report, &j) == ERR_OK ? 0 : 1);
 }
 
 /* Runs `doing` in a child and kills it after some time of up to `most_us`. */
@@ -200,7 +200,7 @@ static void killed_thirty_times_nothing_is_lost_and_nothing_enters_twice(void **
         if (life % 3 == 0) {
             kill_one(recover, &f, told, 3000);
         }
-        assert_int_equal(journal_open(f.path, &journal_quick, 1, &report, &j), ERR_OK);
+        assert_int_equal(journal_open(f.path, &journal_quick, 1, 0, &report, &j), ERR_OK);
         assert_int_equal(report.discarded, 0);
         journal_close(&j);
         if (life % 10 == 0) {

@@ -26,13 +26,11 @@ struct sample {
 static struct journal_segment *open_segment(const struct folder *f, int64_t segment_bytes,
                                             struct journal_report *report, enum err expect)
 {
-    static struct journal_commit last;
     struct journal_segment *s = NULL;
     int fd = open(f->journal, O_RDONLY | O_DIRECTORY);
     assert_true(fd >= 0);
     *report = (struct journal_report){0};
-    assert_int_equal(journal_segment_open(f->journal, fd, segment_bytes, report, &last, &s),
-                     expect);
+    assert_int_equal(journal_segment_open(f->journal, fd, segment_bytes, 0, report, &s), expect);
     if (s == NULL) {
         assert_int_equal(close(fd), 0);
     }
@@ -293,8 +291,15 @@ static void a_full_segment_is_followed_by_the_next(void **state)
     v = read_all(&f);
     assert_int_equal(v.e, ERR_JOURNAL_BROKEN);
     assert_string_equal(v.place.file, name);
+    assert_null(open_segment(&f, 4000, &report, ERR_JOURNAL_BROKEN));
+    assert_string_equal(report.place.file, name);
+    assert_int_equal(report.place.offset, size - 1);
     assert_int_equal(unlinkat(fd, name, 0), 0);
     assert_int_equal(read_all(&f).e, ERR_JOURNAL_BROKEN);
+    assert_null(open_segment(&f, 4000, &report, ERR_JOURNAL_BROKEN));
+    write_file(&f, name, bytes, size);
+    w = open_segment(&f, 4000, &report, ERR_OK);
+    journal_segment_close(&w);
     memory_free(firsts);
     assert_int_equal(close(fd), 0);
     folder_remove(&f);
