@@ -147,6 +147,7 @@ enum call_state call_step_route(struct call *call)
         .wants_continuous_usage = call->request.wants_continuous_usage,
         .wants_base64 = call->request.wants_base64,
         .inputs = call->request.inputs,
+        .choices = call->request.choices,
     };
     return call->plan.quoted_model.at == NULL ? call_fail(call, ERR_NO_MEMORY) : CALL_RESERVE;
 }

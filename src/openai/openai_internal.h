@@ -53,6 +53,17 @@ bool openai_read_usage(const struct json_index *x, struct openai_usage *out);
 /* How long the text of a string is, about; 0 for JSON_NONE and what is no string. */
 uint64_t openai_text_bytes(const struct json_index *x, uint32_t row);
 
+/* The tool calls of a whole reply's message: each has an id and a type. */
+void openai_edit_whole_tools(const struct openai_plan *plan, const struct json_index *x,
+                             uint32_t choice, uint32_t message, struct json_edits *edits);
+
+/* Which choice it is: its index, or `position`, which is then added. */
+int64_t openai_edit_index(const struct json_index *x, uint32_t choice, int64_t position,
+                          struct json_edits *edits);
+
+/* A role that is there and not null becomes "assistant": some clients take no other. */
+void openai_edit_role(const struct json_index *x, uint32_t message, struct json_edits *edits);
+
 /* A message or delta: copies the reasoning where clients look for it; adds up the text's length. */
 void openai_edit_message(const struct json_index *x, uint32_t message, struct json_edits *edits,
                          uint64_t *text_bytes);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
 #include "openai/openai_internal.h"
 #include "json/json_value.h"
 
@@ -6,6 +8,19 @@ uint32_t openai_member(const struct json_index *x, uint32_t object, struct span 
 {
     uint32_t row = object == JSON_NONE ? JSON_NONE : json_find(x, object, name);
     return row == JSON_NONE || json_kind(x, row) == JSON_NULL ? JSON_NONE : row;
+}
+
+/* FastAPI's {"detail":…}, and {"message":…}: no part of an answer has these and nothing else. */
+static bool is_bare_error(const struct json_index *x)
+{
+    static const char *const of_answers[] = {"choices", "data", "usage", "timings"};
+    for (size_t i = 0; i < sizeof(of_answers) / sizeof(of_answers[0]); i++) {
+        if (json_find(x, 0, span_of(of_answers[i])) != JSON_NONE) {
+            return false;
+        }
+    }
+    return openai_member(x, 0, SPAN("detail")) != JSON_NONE ||
+           openai_member(x, 0, SPAN("message")) != JSON_NONE;
 }
 
 bool openai_is_error(const struct json_index *x, struct json_edits *edits)
@@ -20,7 +35,7 @@ bool openai_is_error(const struct json_index *x, struct json_edits *edits)
         json_edits_remove_member(edits, 0, key);
     }
     uint32_t object = json_find(x, 0, SPAN("object"));
-    return object != JSON_NONE && json_text_is(x, object, SPAN("error"));
+    return (object != JSON_NONE && json_text_is(x, object, SPAN("error"))) || is_bare_error(x);
 }
 
 void openai_add_member(struct json_edits *edits, uint32_t object, const char *text)
@@ -141,6 +156,29 @@ static void copy_reasoning(const struct json_index *x, uint32_t message, uint32_
     }
 }
 
+int64_t openai_edit_index(const struct json_index *x, uint32_t choice, int64_t position,
+                          struct json_edits *edits)
+{
+    int64_t index;
+    uint32_t row = openai_member(x, choice, SPAN("index"));
+    if (row != JSON_NONE && json_int64(x, row, &index) == ERR_OK) {
+        return index;
+    }
+    char member[40];
+    (void)snprintf(member, sizeof(member), "\"index\":%lld", (long long)position); /* fits */
+    openai_remove_member(x, choice, SPAN("index"), edits);
+    openai_add_member(edits, choice, member);
+    return position;
+}
+
+void openai_edit_role(const struct json_index *x, uint32_t message, struct json_edits *edits)
+{
+    uint32_t role = openai_member(x, message, SPAN("role"));
+    if (role != JSON_NONE && !json_text_is(x, role, SPAN("assistant"))) {
+        json_edits_set_value_borrow(edits, role, SPAN("\"assistant\""));
+    }
+}
+
 void openai_edit_message(const struct json_index *x, uint32_t message, struct json_edits *edits,
                          uint64_t *text_bytes)
 {
@@ -184,9 +222,10 @@ bool openai_edit_finish(const struct json_index *x, uint32_t choice, struct json
     return true;
 }
 
-static enum err edit_choices(const struct json_index *x, struct json_edits *edits,
-                             uint64_t *text_bytes)
+static enum err edit_choices(const struct json_index *x, const struct openai_plan *plan,
+                             struct json_edits *edits, uint64_t *text_bytes)
 {
+    int64_t position = 0;
     uint32_t choices = openai_member(x, 0, SPAN("choices"));
     if (choices == JSON_NONE || json_kind(x, choices) != JSON_ARRAY) {
         return ERR_UPSTREAM_JSON;
@@ -195,12 +234,16 @@ static enum err edit_choices(const struct json_index *x, struct json_edits *edit
         if (json_kind(x, c) != JSON_OBJECT) {
             return ERR_UPSTREAM_JSON;
         }
+        (void)openai_edit_index(x, c, position, edits); /* nothing depends on which it is */
         (void)openai_edit_finish(x, c, edits); /* a whole reply ends whether it says why or not */
         uint32_t message = openai_member(x, c, SPAN("message"));
         if (message != JSON_NONE && json_kind(x, message) == JSON_OBJECT) {
+            openai_edit_role(x, message, edits);
+            openai_edit_whole_tools(plan, x, (uint32_t)position, message, edits);
             openai_edit_message(x, message, edits, text_bytes);
         }
         *text_bytes += member_bytes(x, c, SPAN("text"));
+        position++;
     }
     return ERR_OK;
 }
@@ -221,6 +264,6 @@ enum err openai_reply_edit(const struct json_index *x, const struct openai_plan 
     openai_set_model(x, plan, out);
     (void)openai_read_usage(x, usage); /* is_known says whether there was any */
     enum err e = plan->endpoint == OPENAI_EMBEDDINGS ? openai_edit_vectors(x, plan, arena, out)
-                                                     : edit_choices(x, out, text_bytes);
+                                                     : edit_choices(x, plan, out, text_bytes);
     return e == ERR_OK && json_edits_failed(out) ? ERR_NO_MEMORY : e;
 }

@@ -4,8 +4,9 @@
  *
  * A whole reply or one event of a stream in, edits out. What is changed: `model` becomes the name
  * the caller knows; a null `error` member goes; `reasoning` is copied to `reasoning_content` where
- * only the first is there; a finish_reason of the server's own becomes "stop"; tool-call deltas get
- * the index, id and name that clients need, once; a role is said once; usage stands only in the
+ * only the first is there; a finish_reason of the server's own becomes "stop", and any role
+ * "assistant"; choices get their index, and tool calls the index, id, type and name that clients
+ * need, once; a role is said once; usage stands only in the
  * last chunk, alone; embeddings are in the form and order that was asked for. All else passes as it
  * is.
  *
@@ -33,7 +34,7 @@ struct openai_plan {
     struct span quoted_model; /* the name the caller is shown, as a JSON string */
     struct span call_id;      /* for ids that the model server left out */
     bool wants_usage, wants_continuous_usage, wants_base64;
-    uint32_t inputs;
+    uint32_t inputs, choices; /* as asked for */
 };
 
 /*

@@ -172,8 +172,9 @@ static enum err read_output_max(struct reader *r)
     if (e == ERR_OK) {
         e = read_count(r, SPAN("max_completion_tokens"), -1, TOKENS_MAX, &each);
     }
+    int64_t prompts = r->out->inputs > 0 ? r->out->inputs : 1;
+    r->out->choices = (uint32_t)(n * prompts); /* at most 128 times what a body can hold */
     if (e == ERR_OK && each >= 0) {
-        int64_t prompts = r->out->inputs > 0 ? r->out->inputs : 1;
         r->out->output_tokens_max = times(times(each, n > best_of ? n : best_of), prompts);
     }
     return e;

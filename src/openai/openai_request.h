@@ -30,6 +30,7 @@ struct openai_request {
     bool wants_base64;           /* embeddings: encoding_format is "base64" */
     bool has_token_arrays;       /* the input or prompt is numbers: input_tokens is exact */
     uint32_t inputs;             /* embeddings: how many vectors come back */
+    uint32_t choices;            /* how many answers were asked for: n, of each prompt */
     int64_t input_tokens;        /* of token arrays; -1: not known */
     int64_t output_tokens_max;   /* max_completion_tokens or max_tokens, for all choices of all
                                     prompts together; -1: not said */

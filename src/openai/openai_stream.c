@@ -12,7 +12,6 @@
 #include "json/json_write.h"
 
 #define LAST_BYTES_MAX 16384 /* of the events that we add at the end */
-#define MEMBER_BYTES   64    /* of a member with a number or a call id */
 
 void openai_stream_init(struct openai_stream *s, const struct openai_plan *plan)
 {
@@ -46,22 +45,6 @@ static void keep_identity(struct openai_stream *s, const struct json_index *x)
 
 /* ---- choices ---- */
 
-/* Which choice it is; clients need to be told, so one that is left out is added. */
-static int64_t choice_index(const struct json_index *x, uint32_t choice, int64_t position,
-                            struct json_edits *edits)
-{
-    int64_t index;
-    uint32_t row = openai_member(x, choice, SPAN("index"));
-    if (row != JSON_NONE && json_int64(x, row, &index) == ERR_OK) {
-        return index;
-    }
-    char member[MEMBER_BYTES];
-    (void)snprintf(member, sizeof(member), "\"index\":%lld", (long long)position); /* fits */
-    openai_remove_member(x, choice, SPAN("index"), edits);
-    openai_add_member(edits, choice, member);
-    return position;
-}
-
 /* The delta, which clients look into without a question; JSON_NONE if it had to be made. A server
  * that does not stream says the whole message instead: that is a delta too. */
 static uint32_t edit_delta(const struct json_index *x, uint32_t choice, struct json_edits *edits)
@@ -86,13 +69,15 @@ static uint32_t edit_delta(const struct json_index *x, uint32_t choice, struct j
 static void edit_choice(struct openai_stream *s, const struct json_index *x, uint32_t choice,
                         int64_t position, struct json_edits *edits)
 {
-    int64_t index = choice_index(x, choice, position, edits);
+    int64_t index = openai_edit_index(x, choice, position, edits);
     bool is_watched = index >= 0 && index < OPENAI_CHOICES_MAX;
     bool begins = is_watched && !openai_bit_mark(s->choices_begun, index);
     uint32_t delta = s->plan->endpoint == OPENAI_CHAT ? edit_delta(x, choice, edits) : JSON_NONE;
     if (delta != JSON_NONE) {
         if (is_watched && !begins) { /* some clients put the roles together too */
             openai_remove_member(x, delta, SPAN("role"), edits);
+        } else {
+            openai_edit_role(x, delta, edits);
         }
         openai_edit_message(x, delta, edits, &s->text_bytes);
         if (is_watched) {
@@ -138,8 +123,21 @@ static void edit_usage(struct openai_stream *s, const struct json_index *x,
     }
 }
 
+/* Whether as many choices have finished as were asked for, or as are watched. */
+static bool are_all_finished(const struct openai_stream *s)
+{
+    int finished = 0;
+    for (size_t i = 0; i < OPENAI_CHOICES_MAX / 64; i++) {
+        finished += __builtin_popcountll(s->choices_begun[i] & ~s->choices_open[i]);
+    }
+    uint32_t wanted = s->plan->choices;
+    return openai_stream_is_complete(s) &&
+           (uint32_t)finished >= (wanted < OPENAI_CHOICES_MAX ? wanted : OPENAI_CHOICES_MAX);
+}
+
 /* A chunk without choices: the usage, or something of the server's own. The usage goes out once,
- * when all choices have finished: clients take it for the last chunk. */
+ * when all choices have finished: clients take it for the last chunk. One that comes too early is
+ * told in a chunk of ours. */
 static enum openai_verdict edit_choiceless(struct openai_stream *s, const struct json_index *x,
                                            struct json_edits *edits)
 {
@@ -150,7 +148,7 @@ static enum openai_verdict edit_choiceless(struct openai_stream *s, const struct
     if (!keep_usage(s, x)) {
         return OPENAI_SEND;
     }
-    if (!s->plan->wants_usage || s->usage_sent || !openai_stream_is_complete(s) ||
+    if (!s->plan->wants_usage || s->usage_sent || !are_all_finished(s) ||
         openai_member(x, 0, SPAN("usage")) == JSON_NONE) {
         return OPENAI_DROP;
     }

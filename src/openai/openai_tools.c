@@ -82,14 +82,14 @@ static int64_t edit_index(struct openai_tools *t, const struct json_index *x, ui
     return index;
 }
 
-static struct span made_id(const struct openai_stream *s, uint32_t choice, int64_t index,
+static struct span made_id(const struct openai_plan *plan, uint32_t choice, int64_t index,
                            char member[MEMBER_BYTES])
 {
     char of_choice[16] = ""; /* the ids of all calls differ */
     if (choice > 0) {
         (void)snprintf(of_choice, sizeof(of_choice), "%u_", choice); /* fits */
     }
-    (void)snprintf(member, MEMBER_BYTES, "\"id\":\"call_%.*s_%s%lld\"", SPAN_ARGS(s->plan->call_id),
+    (void)snprintf(member, MEMBER_BYTES, "\"id\":\"call_%.*s_%s%lld\"", SPAN_ARGS(plan->call_id),
                    of_choice, (long long)index); /* the call's id has 26 characters */
     return span_of(member);
 }
@@ -139,7 +139,7 @@ static void edit_tool(struct openai_stream *s, struct openai_tools *t, const str
     } else if (!is_text(x, id)) {
         char member[MEMBER_BYTES];
         openai_remove_member(x, tool, SPAN("id"), edits);
-        openai_add_member(edits, tool, (const char *)made_id(s, choice, index, member).at);
+        openai_add_member(edits, tool, (const char *)made_id(s->plan, choice, index, member).at);
     }
     edit_name(t, x, tool, index, begun, edits);
     t->last = (uint8_t)index;
@@ -188,5 +188,28 @@ void openai_edit_tools(struct openai_stream *s, const struct json_index *x, uint
         if (json_kind(x, tool) == JSON_OBJECT) {
             edit_tool(s, t, x, choice, tool, edits);
         }
+    }
+}
+
+void openai_edit_whole_tools(const struct openai_plan *plan, const struct json_index *x,
+                             uint32_t choice, uint32_t message, struct json_edits *edits)
+{
+    uint32_t tools = openai_member(x, message, SPAN("tool_calls"));
+    if (tools == JSON_NONE || json_kind(x, tools) != JSON_ARRAY) {
+        return;
+    }
+    int64_t index = 0;
+    for (uint32_t tool = json_first(x, tools); tool != JSON_NONE; tool = json_next(x, tool)) {
+        if (json_kind(x, tool) == JSON_OBJECT && !is_text(x, json_find(x, tool, SPAN("id")))) {
+            char member[MEMBER_BYTES];
+            openai_remove_member(x, tool, SPAN("id"), edits);
+            openai_add_member(edits, tool, (const char *)made_id(plan, choice, index, member).at);
+        }
+        if (openai_member(x, tool, SPAN("function")) != JSON_NONE &&
+            openai_member(x, tool, SPAN("type")) == JSON_NONE) {
+            openai_remove_member(x, tool, SPAN("type"), edits);
+            openai_add_member(edits, tool, "\"type\":\"function\"");
+        }
+        index++;
     }
 }

@@ -66,46 +66,86 @@ static const struct {
     {"a null error goes", OPENAI_CHAT, "{'error':null,'model':'shown','choices':[]}",
      "{'model':'shown','choices':[]}", 0},
     {"unknown members stay", OPENAI_CHAT,
-     "{ 'x':[1 ,2],'choices':[{'y':{},'message':{'role':'assistant','content':'hi','z':1}}],"
+     "{ 'x':[1 "
+     ",2],'choices':[{'y':{},'index':0,'message':{'role':'assistant','content':'hi','z':1}}],"
      "'model':'shown','timings':{'a':1.50} }",
-     "{ 'x':[1 ,2],'choices':[{'y':{},'message':{'role':'assistant','content':'hi','z':1}}],"
+     "{ 'x':[1 "
+     ",2],'choices':[{'y':{},'index':0,'message':{'role':'assistant','content':'hi','z':1}}],"
      "'model':'shown','timings':{'a':1.50} }",
      2},
+    {"whoever speaks is the assistant", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'index':0,'message':{'role':'bot'}},"
+     "{'index':1,'message':{'role':null}}]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'role':'assistant'}},"
+     "{'index':1,'message':{'role':null}}]}",
+     0},
+    {"choices are numbered", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'message':{}},{'index':null,'message':{}},{'index':7}]}",
+     "{'model':'shown','choices':[{'message':{},'index':0},{'message':{},'index':1},{'index':7}]}",
+     0},
+    {"tool calls have an id and a type", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'index':0,'message':{'tool_calls':[7,{'id':'','type':null,"
+     "'function':{}},{'id':'a','type':'custom','custom':{}},{'id':'b','x':1}]}},"
+     "{'index':1,'message':{'tool_calls':[{'function':{'name':'f','arguments':'{}'}}]}}]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'tool_calls':[7,{'function':{},"
+     "'id':'call_01ABC_1','type':'function'},{'id':'a','type':'custom','custom':{}},"
+     "{'id':'b','x':1}]}},"
+     "{'index':1,'message':{'tool_calls':[{'function':{'name':'f','arguments':'{}'},"
+     "'id':'call_01ABC_1_0','type':'function'}]}}]}",
+     2},
     {"reasoning is where clients look for it", OPENAI_CHAT,
-     "{'model':'shown','choices':[{'message':{'content':'hi','reasoning':'hm\\n'}}]}",
-     "{'model':'shown','choices':[{'message':{'content':'hi','reasoning':'hm\\n',"
+     "{'model':'shown','choices':[{'index':0,'message':{'content':'hi','reasoning':'hm\\n'}}]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'content':'hi','reasoning':'hm\\n',"
      "'reasoning_content':'hm\\n'}}]}",
      5},
     {"in place of null", OPENAI_CHAT,
-     "{'model':'shown','choices':[{'message':{'reasoning_content':null,'reasoning':'hm'}}]}",
-     "{'model':'shown','choices':[{'message':{'reasoning_content':'hm','reasoning':'hm'}}]}", 2},
+     "{'model':'shown','choices':[{'index':0,'message':{'reasoning_content':null,'reasoning':'hm'}}"
+     "]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'reasoning_content':'hm','reasoning':'hm'}}"
+     "]}",
+     2},
     {"and is not written over", OPENAI_CHAT,
-     "{'model':'shown','choices':[{'message':{'reasoning_content':'a','reasoning':'b'}}]}",
-     "{'model':'shown','choices':[{'message':{'reasoning_content':'a','reasoning':'b'}}]}", 1},
+     "{'model':'shown','choices':[{'index':0,'message':{'reasoning_content':'a','reasoning':'b'}}]"
+     "}",
+     "{'model':'shown','choices':[{'index':0,'message':{'reasoning_content':'a','reasoning':'b'}}]"
+     "}",
+     1},
     {"reasoning that is no text is not copied", OPENAI_CHAT,
-     "{'model':'shown','choices':[{'message':{'reasoning':null}},{'message':{'reasoning':{}}}]}",
-     "{'model':'shown','choices':[{'message':{'reasoning':null}},{'message':{'reasoning':{}}}]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'reasoning':null}},{'index':1,'message':{'"
+     "reasoning':"
+     "{}}}]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'reasoning':null}},{'index':1,'message':{'"
+     "reasoning':"
+     "{}}}]}",
      0},
     {"reasons that are a server's own", OPENAI_CHAT,
-     "{'model':'shown','choices':[{'finish_reason':'abort'},{'finish_reason':'eos_token'},"
-     "{'finish_reason':'stop_sequence'},{'finish_reason':'length'},{'finish_reason':''},"
-     "{'finish_reason':null}]}",
-     "{'model':'shown','choices':[{'finish_reason':'stop'},{'finish_reason':'stop'},"
-     "{'finish_reason':'stop'},{'finish_reason':'length'},{'finish_reason':null},"
-     "{'finish_reason':null}]}",
+     "{'model':'shown','choices':[{'index':0,'finish_reason':'abort'},{'index':1,'finish_reason':'"
+     "eos_token'}"
+     ","
+     "{'index':1,'finish_reason':'stop_sequence'},{'index':1,'finish_reason':'length'},{'index':1,'"
+     "finish_reason':''},"
+     "{'index':1,'finish_reason':null}]}",
+     "{'model':'shown','choices':[{'index':0,'finish_reason':'stop'},{'index':1,'finish_reason':'"
+     "stop'},"
+     "{'index':1,'finish_reason':'stop'},{'index':1,'finish_reason':'length'},{'index':1,'finish_"
+     "reason':null},"
+     "{'index':1,'finish_reason':null}]}",
      0},
     {"arguments are text too, Arabic is measured in UTF-8", OPENAI_CHAT,
-     "{'model':'shown','choices':[{'message':{'content':'\\u0645\\u0631\\\\','tool_calls':"
-     "[{'function':{'arguments':'{}'}},3,{}]}}]}",
-     "{'model':'shown','choices':[{'message':{'content':'\\u0645\\u0631\\\\','tool_calls':"
-     "[{'function':{'arguments':'{}'}},3,{}]}}]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'content':'\\u0645\\u0631\\\\',"
+     "'tool_calls':[{'id':'a','type':'function','function':{'arguments':'{}'}},3,{'id':'b'}]}}]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'content':'\\u0645\\u0631\\\\',"
+     "'tool_calls':[{'id':'a','type':'function','function':{'arguments':'{}'}},3,{'id':'b'}]}}]}",
      7},
     {"a text completion", OPENAI_COMPLETIONS,
-     "{'model':'m','choices':[{'text':'abc','finish_reason':'abort'}]}",
-     "{'model':'shown','choices':[{'text':'abc','finish_reason':'stop'}]}", 3},
+     "{'model':'m','choices':[{'index':0,'text':'abc','finish_reason':'abort'}]}",
+     "{'model':'shown','choices':[{'index':0,'text':'abc','finish_reason':'stop'}]}", 3},
     {"a choice without a message", OPENAI_CHAT,
-     "{'model':'shown','choices':[{'message':null},{'message':'x'},{}]}",
-     "{'model':'shown','choices':[{'message':null},{'message':'x'},{}]}", 0},
+     "{'model':'shown','choices':[{'index':0,'message':null},{'index':1,'message':'x'},{'index':2}]"
+     "}",
+     "{'model':'shown','choices':[{'index':0,'message':null},{'index':1,'message':'x'},{'index':2}]"
+     "}",
+     0},
 };
 
 static void a_reply_is_edited_for_clients_and_otherwise_left_alone(void **state)

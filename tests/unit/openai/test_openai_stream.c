@@ -27,6 +27,7 @@
 #define CONTINUOUS (1u << 1)
 #define TEXT       (1u << 2) /* completions */
 #define COMPLETE   (1u << 3) /* the answer may end here */
+#define TWO        (1u << 4) /* choices were asked for */
 
 static const struct row {
     const char *why;
@@ -47,6 +48,12 @@ static const struct row {
      SENT DELTA("'role':'assistant','content':'a'") SENT DELTA("'content':'b'")
          SENT DELTA("'content':'c'") SENT STOP,
      3, 0, 0},
+    {"whoever speaks is the assistant", 0,
+     HEAD DELTA("'role':'','content':'a'") HEAD
+     "'choices':[{'index':1,'delta':{'role':'user'}},{'index':2,'delta':{'role':null}}]}\n",
+     SENT DELTA("'role':'assistant','content':'a'") SENT
+     "'choices':[{'index':1,'delta':{'role':'assistant'}},{'index':2,'delta':{'role':null}}]}\n",
+     1, 0, 0},
     {"all in one chunk", COMPLETE,
      HEAD "'choices':[{'index':0,'delta':{'role':'assistant','content':'x'},"
           "'finish_reason':'length'}]}\n" DONE,
@@ -118,6 +125,18 @@ static const struct row {
      HEAD "'usage':" NUMBERS "," DELTA("'content':'x'") HEAD
      "'usage':{'prompt_tokens':0,'completion_tokens':0}," STOP DONE,
      SENT DELTA("'content':'x'") SENT STOP SENT USAGE DONE, 1, 9, 2},
+    {"usage between two choices waits for the other", WANTED | COMPLETE | TWO,
+     HEAD STOP HEAD USAGE HEAD
+     "'choices':[{'index':1,'delta':{},'finish_reason':'stop'}]}\n" HEAD
+     "'choices':[],'usage':{'prompt_tokens':9,'completion_tokens':2,'total_tokens':11,"
+     "'x':1}}\n" DONE,
+     SENT STOP SENT
+     "'choices':[{'index':1,'delta':{},'finish_reason':'stop'}]}\n" SENT
+     "'choices':[],'usage':{'prompt_tokens':9,'completion_tokens':2,'total_tokens':11,"
+     "'x':1}}\n" DONE,
+     0, 9, 2},
+    {"but not for one that never comes", WANTED | COMPLETE | TWO, HEAD STOP HEAD USAGE DONE,
+     SENT STOP SENT USAGE DONE, 0, 9, 2},
     {"no usage is invented", WANTED | COMPLETE, HEAD STOP DONE, SENT STOP DONE, 0, 0, 0},
     {"llama.cpp's timings are usage", WANTED | COMPLETE,
      HEAD "'timings':{'cache_n':4,'prompt_n':5,'predicted_n':2}," STOP DONE,
@@ -293,8 +312,15 @@ static const struct row {
     {"errors in all servers' forms", 0,
      "{'error':{'message':'no','code':500}}\n{'error':'no','error_type':'overloaded'}\n"
      "{'object':'error','message':'no','code':400}\n"
-     "{'error':{'message':'no','http_status_code':422}}\n{'error':{},'choices':[]}\n",
-     "(error)\n(error)\n(error)\n(error)\n(error)\n", 0, 0, 0},
+     "{'error':{'message':'no','http_status_code':422}}\n{'error':{},'choices':[]}\n"
+     "{'detail':'no'}\n{'message':'no'}\n",
+     "(error)\n(error)\n(error)\n(error)\n(error)\n(error)\n(error)\n", 0, 0, 0},
+    {"members of those names beside an answer", 0,
+     "{'model':'shown','choices':[],'message':'x'}\n{'model':'shown','choices':[],'detail':'x'}\n"
+     "{'model':'shown','choices':[],'message':null}\n",
+     "{'model':'shown','choices':[],'message':'x'}\n{'model':'shown','choices':[],'detail':'x'}\n"
+     "{'model':'shown','choices':[],'message':null}\n",
+     0, 0, 0},
 };
 
 static void put_edited(struct buf *out, const struct json_edits *edits)
@@ -346,7 +372,8 @@ static struct openai_plan plan_of(unsigned flags)
                                 .quoted_model = SPAN("\"shown\""),
                                 .call_id = SPAN("01ABC"),
                                 .wants_usage = (flags & WANTED) != 0,
-                                .wants_continuous_usage = (flags & CONTINUOUS) != 0};
+                                .wants_continuous_usage = (flags & CONTINUOUS) != 0,
+                                .choices = (flags & TWO) != 0 ? 2 : 1};
 }
 
 static void play(const struct row *row)
