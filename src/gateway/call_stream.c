@@ -199,6 +199,9 @@ static enum err one_event(struct call *call, const struct sse_event *event)
         buf_put(&shared->out, is_begun ? SPAN(": keep-alive\n\n") : SPAN(""));
         return ERR_OK;
     }
+    if (span_is(event->name, "error")) { /* whatever its data looks like */
+        return error_event(call, event->data);
+    }
     enum err e = openai_stream_event(&call->stream, event->data, &shared->index, &shared->turn,
                                      &edits, &verdict);
     if (e != ERR_OK) {

@@ -154,14 +154,39 @@ static bool is_one_of(const struct json_index *x, uint32_t row, const char *a, c
            (json_text_is(x, row, span_of(a)) || json_text_is(x, row, span_of(b)));
 }
 
-/* A status that a body gives as a number. */
+/* A status that a body gives as a number, or as text of one. */
 static int number_of(const struct json_index *x, uint32_t row)
 {
-    int64_t number;
-    if (row == JSON_NONE || json_int64(x, row, &number) != ERR_OK || number < 400 || number > 599) {
+    int64_t number = 0;
+    uint64_t in_text;
+    if (row == JSON_NONE) {
         return 0;
     }
-    return (int)number;
+    if (json_kind(x, row) == JSON_STRING && span_to_u64(json_inside(x, row), 599, &in_text)) {
+        number = (int64_t)in_text;
+    } else if (json_int64(x, row, &number) != ERR_OK) {
+        return 0;
+    }
+    return number < 400 || number > 599 ? 0 : (int)number;
+}
+
+/* A status that only the type says: of an event, or of a reply with status 200. */
+static int status_of_type(const struct json_index *x, uint32_t type)
+{
+    static const struct {
+        const char *type;
+        int status;
+    } types[] = {
+        {"invalid_request_error", 400},     {"BadRequestError", 400},  {"rate_limit_error", 429},
+        {"insufficient_quota", 429},        {"overloaded_error", 503}, {"unavailable_error", 503},
+        {"service_unavailable_error", 503},
+    };
+    for (size_t i = 0; type != JSON_NONE && i < sizeof(types) / sizeof(types[0]); i++) {
+        if (json_text_is(x, type, span_of(types[i].type))) {
+            return types[i].status;
+        }
+    }
+    return 0;
 }
 
 /* An object with message, type, param and code: nested or flat. */
@@ -178,6 +203,9 @@ static void read_members(const struct json_index *x, uint32_t object, struct are
     said->status = number_of(x, code);
     if (said->status == 0) {
         said->status = number_of(x, json_find(x, object, SPAN("http_status_code")));
+    }
+    if (said->status == 0) {
+        said->status = status_of_type(x, type);
     }
 }
 
@@ -209,8 +237,12 @@ static void read_object(const struct json_index *x, struct arena *arena, struct 
         read_members(x, error, arena, said);
     } else if (error != JSON_NONE && json_kind(x, error) == JSON_STRING) {
         said->message = keep_string(x, error, arena, UPSTREAM_MESSAGE_MAX);
-        said->overloaded =
-            is_one_of(x, json_find(x, 0, SPAN("error_type")), "overloaded", "overloaded");
+        uint32_t type = json_find(x, 0, SPAN("error_type"));
+        said->overloaded = is_one_of(x, type, "overloaded", "overloaded");
+        said->status = is_one_of(x, type, "validation", "template_error") ||
+                               is_one_of(x, type, "tool_error", "tool_error")
+                           ? 422
+                           : 0;
     } else if (detail != JSON_NONE) {
         read_detail(x, detail, arena, said);
     } else {
@@ -224,18 +256,29 @@ static bool is_page(const struct upstream_answer *answer)
     return has_words(answer->content_type, "html") || (start.len > 0 && start.at[0] == '<');
 }
 
+/* The body, or what its first line says if that is an event's. */
+static struct span without_framing(struct span body)
+{
+    struct span start = SPAN("data:");
+    if (!span_starts(body, start)) {
+        return body;
+    }
+    return span_cut(body, start.len, span_find(body, '\n', 0) - start.len);
+}
+
 static void read_body(const struct upstream_answer *answer, struct arena *arena, struct said *said)
 {
     if (answer->body.len == 0 || answer->body.len > BODY_MAX) {
         return;
     }
+    struct span body = without_framing(answer->body);
     struct json_index x;
     json_index_init(&x, ROWS_MAX, DEPTH_MAX);
-    enum err e = json_index_parse_borrow(&x, answer->body);
+    enum err e = json_index_parse_borrow(&x, body);
     if (e == ERR_OK && json_kind(&x, 0) == JSON_OBJECT) {
         read_object(&x, arena, said);
     } else if (e == ERR_BODY_NOT_JSON && !is_page(answer)) {
-        said->message = keep_text(arena, answer->body, UPSTREAM_MESSAGE_MAX);
+        said->message = keep_text(arena, body, UPSTREAM_MESSAGE_MAX);
     }
     json_index_fini(&x);
 }

@@ -127,7 +127,13 @@ def test_its_retry_after_is_passed_on_within_bounds(gateway, upstream, said, tol
     ("vllm", vllm(400), 400, "invalid_value"),
     ("sglang", {"error": flat(400)}, 400, "invalid_value"),
     ("vllm", vllm(500), 502, "upstream_error"),
-    ("ollama", ollama(), 502, "upstream_error"),
+    ("ollama", ollama(), 400, "invalid_value"),
+    ("ollama", {"error": {"message": "m", "type": "api_error", "param": None, "code": None}}, 502, "upstream_error"),
+    ("openai", {"error": {"message": "m", "type": "x", "param": None, "code": "429"}}, 503, "overloaded"),
+    ("tgi", tgi(), 422, "invalid_value"),
+    ("tgi", tgi(kind="generation"), 502, "upstream_error"),
+    ("vllm", {"detail": "m"}, 502, "upstream_error"),
+    ("vllm", {"message": "m", "code": 400}, 400, "invalid_value"),
 ])
 def test_an_error_as_the_first_event_becomes_a_status(gateway, upstream, kind, event, status, code):
     gateway.announce("call_failed")
