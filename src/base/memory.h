@@ -51,4 +51,8 @@ void memory_give(uint64_t bytes);
 /* Bytes taken now. */
 uint64_t memory_taken(void);
 
+/* Gives freed memory back to the system. Other threads' allocations wait for it: some 20 ms for
+ * 100 MiB. */
+void memory_trim(void);
+
 #endif

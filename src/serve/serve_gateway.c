@@ -31,6 +31,7 @@
 #define STORE_BUSY_MS  5000
 #define STORE_JOBS_MAX 1024
 #define WATCH_MS       JOURNAL_APPLY_INTERVAL_MS
+#define TRIM_LEAST     (64u << 20) /* of a peak: less is not worth the wait */
 
 /* ---- opening, one thing after the other ---- */
 
@@ -290,6 +291,18 @@ static void on_signal(void *ctx, int number)
     }
 }
 
+/* What a crowd's buffers took stays in the heap, in pieces: given back once, when it has gone. */
+static void trim_after_peak(struct serve_gateway *g)
+{
+    uint64_t taken = memory_taken();
+    if (taken > g->taken_peak) {
+        g->taken_peak = taken;
+    } else if (g->taken_peak > TRIM_LEAST && taken < g->taken_peak / 8) {
+        g->taken_peak = taken;
+        memory_trim();
+    }
+}
+
 /* A journal that failed ends the process: the next one starts from what the disk really holds. */
 static void on_watch(struct net_timer *timer)
 {
@@ -301,6 +314,7 @@ static void on_watch(struct net_timer *timer)
         return;
     }
     journal_apply_step(g->apply);
+    trim_after_peak(g);
     CHECK(net_timer_set_ms(timer, WATCH_MS) == ERR_OK); /* its place in the heap was just freed */
 }
 

@@ -54,6 +54,7 @@ struct serve_gateway {
     struct net_timer watch;
     struct net_task worker_ended;
     _Atomic int workers_ended;
+    uint64_t taken_peak; /* of buffered memory, since it was last given back */
     _Atomic int64_t calls_open, connections, admin_connections;
     _Atomic bool ready;
     bool stopping;
