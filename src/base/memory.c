@@ -75,8 +75,3 @@ uint64_t memory_taken(void)
 {
     return atomic_load_explicit(&taken, memory_order_relaxed);
 }
-
-void memory_trim(void)
-{
-    (void)malloc_trim(0); /* whether there was something to give does not matter */
-}

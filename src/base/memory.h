@@ -36,9 +36,6 @@ MUST_USE char *memory_text(const char *text);
 
 void memory_free(void *old);
 
-/* Gives the pages that nothing lies in back to the system: after work that took many. Slow. */
-void memory_trim(void);
-
 /* Sets how many bytes all calls together may buffer. 0 means no bound. */
 void memory_set_allowance(uint64_t bytes);
 

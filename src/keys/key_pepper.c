@@ -134,7 +134,16 @@ static enum err check_private(int fd)
     }
     bool is_private = S_ISREG(st.st_mode) && (st.st_mode & 077) == 0 &&
                       (st.st_uid == geteuid() || geteuid() == 0);
-    return is_private ? ERR_OK : ERR_PEPPER;
+    return is_private ? ERR_OK : ERR_PEPPER_OPEN;
+}
+
+/* Only what is not there is worth a search for its backup. */
+static enum err open_error(int number)
+{
+    if (number == ENOENT || number == ENOTDIR) {
+        return ERR_PEPPER;
+    }
+    return number == EACCES || number == ELOOP ? ERR_PEPPER_OPEN : ERR_FILE;
 }
 
 /* Reads the file to its end, or until `text` is full. */
@@ -158,8 +167,8 @@ enum err key_peppers_read(const char *path, struct key_peppers *out)
     size_t len = 0;
     struct key_peppers peppers = {0};
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) { /* only what is not there, or not a file, is worth a search for its backup */
-        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? ERR_PEPPER : ERR_FILE;
+    if (fd < 0) {
+        return open_error(errno);
     }
     enum err e = check_private(fd);
     if (e == ERR_OK) {

@@ -39,9 +39,10 @@ MUST_USE enum err key_pepper_make(const char *path);
 /*
  * Reads the file.
  *
- *   ERR_PEPPER  it is missing, damaged, not a regular file, another user's, or others may read it
- *   ERR_FILE    it cannot be opened
- *   ERR_DISK    it cannot be read
+ *   ERR_PEPPER       it is missing or damaged
+ *   ERR_PEPPER_OPEN  it is not a regular file, another user's, or others may read it
+ *   ERR_FILE         it cannot be opened
+ *   ERR_DISK         it cannot be read
  */
 MUST_USE enum err key_peppers_read(const char *path, struct key_peppers *out);
 

@@ -62,9 +62,7 @@ struct key_wish {
 /*
  * Reads the pepper file at `pepper_path`; no key is known yet.
  *
- *   ERR_PEPPER     it is missing or damaged, or others may read it
- *   ERR_FILE       it cannot be opened
- *   ERR_DISK       it cannot be read
+ *   ERR_PEPPER, ERR_PEPPER_OPEN, ERR_FILE, ERR_DISK  as key_peppers_read()
  *   ERR_NO_MEMORY
  */
 MUST_USE enum err keys_open(const char *pepper_path, struct keys **out);

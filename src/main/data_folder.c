@@ -165,7 +165,8 @@ static enum err open_store(const char *folder, struct store **out)
 {
     char path[MAIN_PATH_MAX];
     enum err e = main_data_path(folder, MAIN_STORE_FILE, path);
-    const struct store_settings settings = {"sqlite", path, STORE_BUSY_MS};
+    const struct store_settings settings = {
+        .driver = "sqlite", .path = path, .busy_ms = STORE_BUSY_MS};
     return e == ERR_OK ? store_open(&settings, out) : e;
 }
 
@@ -196,6 +197,15 @@ enum err main_data_make(const char *folder, struct main_data_made *out)
         e = make_store(folder, out);
     }
     return e;
+}
+
+enum err main_data_look(const char *folder, char *complaint, uint64_t *sequence)
+{
+    char path[MAIN_PATH_MAX];
+    enum err e = main_data_path(folder, MAIN_STORE_FILE, path);
+    const struct store_settings settings = {
+        .driver = "sqlite", .path = path, .busy_ms = STORE_BUSY_MS, .complaint = complaint};
+    return e == ERR_OK ? store_look(&settings, sequence) : e;
 }
 
 enum err main_data_open_store(const char *folder, struct store **out)

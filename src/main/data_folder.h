@@ -58,6 +58,10 @@ enum main_lock {
 MUST_USE enum err main_data_lock(const char *folder, enum main_lock kind, int64_t wait_ms,
                                  int *out);
 
+/* Looks at the store of the folder and changes nothing; as store_look(). `complaint` has
+ * STORE_COMPLAINT_BYTES. */
+MUST_USE enum err main_data_look(const char *folder, char *complaint, uint64_t *sequence);
+
 /* Opens the store of the folder. ERR_FILE when there is none (`atlas init` makes it), and what
  * store_open() says. */
 MUST_USE enum err main_data_open_store(const char *folder, struct store **out);

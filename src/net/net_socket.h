@@ -57,9 +57,9 @@ MUST_USE enum err net_socket_start_tls(struct net_socket *s, struct net_tls *tls
 /* Goes on with the TLS handshake: NET_OK when it is done (at once for plain sockets). */
 enum net_result net_handshake(struct net_socket *s);
 
-/* After a handshake as a client that failed: whether it did because the server's certificate is not
- * believed. */
-bool net_certificate_refused(const struct net_socket *s);
+/* After a handshake as a client that failed: why the server's certificate is not believed, in
+ * OpenSSL's words; NULL if that was not the reason. */
+const char *net_certificate_problem(const struct net_socket *s);
 
 /* Reads up to `size` bytes; `*got` is set on NET_OK. */
 enum net_result net_read(struct net_socket *s, void *to, size_t size, size_t *got);

@@ -27,11 +27,10 @@ struct net_tls {
 
 static enum err refuse(char *reason, const char *what, const char *file)
 {
-    unsigned long first = ERR_peek_error(); /* the system's own comes before what OpenSSL says */
-    unsigned long code = ERR_peek_last_error();
-    const char *why = ERR_SYSTEM_ERROR(first) ? strerrordesc_np(ERR_GET_REASON(first))
-                      : code == 0             ? NULL
-                                              : ERR_reason_error_string(code);
+    unsigned long code = ERR_peek_error(); /* the cause; what follows it says where it was met */
+    const char *why = ERR_SYSTEM_ERROR(code) ? strerrordesc_np(ERR_GET_REASON(code))
+                      : code == 0            ? NULL
+                                             : ERR_reason_error_string(code);
     (void)snprintf(reason, NET_TLS_REASON_BYTES, "%s %s: %s", what, file,
                    why == NULL ? "not usable" : why); /* cut if long */
     ERR_clear_error();
@@ -86,6 +85,16 @@ static int choose_certificate(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* OpenSSL would ask at the terminal. */
+static int no_password(char *password, int size, int writing, void *arg)
+{
+    (void)password;
+    (void)size;
+    (void)writing;
+    (void)arg;
+    return -1;
+}
+
 static enum err add_pair(struct net_tls *tls, const struct net_tls_pair *pair, char *reason)
 {
     SSL_CTX *ctx = new_context(TLS_server_method());
@@ -93,6 +102,8 @@ static enum err add_pair(struct net_tls *tls, const struct net_tls_pair *pair, c
         return ERR_NO_MEMORY;
     }
     tls->contexts[tls->count++] = ctx;
+    SSL_CTX_set_default_passwd_cb(ctx, no_password);
+    ERR_clear_error();
     if (SSL_CTX_use_certificate_chain_file(ctx, pair->certificate) != 1) {
         return refuse(reason, "certificate", pair->certificate);
     }
@@ -156,6 +167,7 @@ enum err net_tls_open_client(const char *ca_file, char *reason, struct net_tls *
     }
     tls->contexts[tls->count++] = ctx;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    ERR_clear_error();
     int ok = ca_file != NULL ? SSL_CTX_load_verify_locations(ctx, ca_file, NULL)
                              : SSL_CTX_set_default_verify_paths(ctx);
     if (ok != 1) {

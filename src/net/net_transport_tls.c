@@ -146,7 +146,8 @@ enum err net_socket_start_tls(struct net_socket *s, struct net_tls *tls, const c
     return ERR_OK;
 }
 
-bool net_certificate_refused(const struct net_socket *s)
+const char *net_certificate_problem(const struct net_socket *s)
 {
-    return s->ssl != NULL && SSL_get_verify_result(s->ssl) != X509_V_OK;
+    long found = s->ssl == NULL ? X509_V_OK : SSL_get_verify_result(s->ssl);
+    return found == X509_V_OK ? NULL : X509_verify_cert_error_string(found);
 }

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "admin/admin.h"
 #include "base/memory.h"
@@ -44,11 +45,21 @@ static enum err open_store(struct serve_gateway *g)
 {
     char path[PATH_BYTES];
     (void)snprintf(path, sizeof(path), "%s/atlas.db", g->settings->data); /* bounded by settings */
-    struct store_settings settings = {"sqlite", path, STORE_BUSY_MS};
+    char complaint[STORE_COMPLAINT_BYTES] = "";
+    struct store_settings settings = {
+        .driver = "sqlite", .path = path, .busy_ms = STORE_BUSY_MS, .complaint = complaint};
+    struct stat st;
+    bool is_new = stat(path, &st) != 0 || st.st_size == 0;
     enum err e = store_open(&settings, &g->store);
     if (e != ERR_OK) {
-        log_error("store", "%s: %s", path, err_sentence(e));
+        log_error("store", "%s: %s (%s)", path, err_sentence(e), complaint);
         return e;
+    }
+    if (is_new) {
+        log_warn("store_new",
+                 "%s was not there and was made anew: it holds no keys; usage is summed up again "
+                 "from the journal",
+                 path);
     }
     (void)snprintf(path, sizeof(path), "%s/" KEYS_PEPPER_FILE, g->settings->data); /* as above */
     e = keys_open(path, &g->keys);

@@ -93,11 +93,15 @@ void serve_tls_close(struct net_tls *tls[SERVE_LISTENERS_MAX])
 enum err serve_policy_open(const struct settings *settings, const struct policy *previous,
                            struct policy **out)
 {
-    char reason[DEPLOYMENT_REASON_BYTES];
+    char reason[DEPLOYMENT_REASON_BYTES] = "";
     enum err e =
         policy_open(&settings->gateway, &settings->upstream, previous, clock_wall(), reason, out);
+    if (e != ERR_OK && reason[0] != '\0') {
+        log_error("policy", "%s", reason);
+        return ERR_CONFIG;
+    }
     if (e != ERR_OK) {
-        log_error("policy", "%s%s%s", err_sentence(e), reason[0] == '\0' ? "" : ": ", reason);
+        log_error("policy", "%s", err_sentence(e));
     }
     return e;
 }

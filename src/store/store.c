@@ -9,14 +9,26 @@
 
 static const struct store_driver *const drivers[] = {&store_sqlite_driver, &store_memory_driver};
 
-enum err store_open(const struct store_settings *settings, struct store **out)
+static const struct store_driver *find_driver(const struct store_settings *settings)
 {
     for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
         if (strcmp(settings->driver, drivers[i]->name) == 0) {
-            return drivers[i]->open(settings, out);
+            return drivers[i];
         }
     }
-    return ERR_CONFIG;
+    return NULL;
+}
+
+enum err store_open(const struct store_settings *settings, struct store **out)
+{
+    const struct store_driver *driver = find_driver(settings);
+    return driver == NULL ? ERR_CONFIG : driver->open(settings, out);
+}
+
+enum err store_look(const struct store_settings *settings, uint64_t *sequence)
+{
+    const struct store_driver *driver = find_driver(settings);
+    return driver == NULL ? ERR_CONFIG : driver->look(settings, sequence);
 }
 
 void store_close(struct store **s)

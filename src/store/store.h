@@ -31,7 +31,8 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define STORE_TEXT_MAX 255
+#define STORE_TEXT_MAX        255
+#define STORE_COMPLAINT_BYTES 256
 
 struct store;
 
@@ -39,6 +40,7 @@ struct store_settings {
     const char *driver; /* "sqlite" or "memory" */
     const char *path;   /* sqlite: the file; made with mode 0600 if it is not there */
     int64_t busy_ms;    /* sqlite: how long an operation waits for another program; 0: not at all */
+    char *complaint; /* STORE_COMPLAINT_BYTES for the driver's words where opening fails; or NULL */
 };
 
 /* When a batch that was committed is on the disk for good. */
@@ -55,6 +57,14 @@ enum store_sync {
  *   ERR_CONFIG       there is no such driver
  */
 MUST_USE enum err store_open(const struct store_settings *settings, struct store **out);
+
+/*
+ * Looks at a store and changes nothing: whether store_open() would take it, and whether all of its
+ * file is sound, which takes a while for a large one. `*sequence` is store_sequence()'s.
+ *
+ * Fails as store_open() does.
+ */
+MUST_USE enum err store_look(const struct store_settings *settings, uint64_t *sequence);
 
 /* Closes `*s`, undoing an open batch, and sets it to NULL. Does nothing if it is NULL already. */
 void store_close(struct store **s);

@@ -17,6 +17,7 @@
 struct store_driver {
     const char *name;
     enum err (*open)(const struct store_settings *settings, struct store **out);
+    enum err (*look)(const struct store_settings *settings, uint64_t *sequence);
     void (*close)(struct store *s);
     enum err (*begin)(struct store *s, enum store_sync sync);
     enum err (*commit)(struct store *s); /* no batch is left, even if it fails */
@@ -43,8 +44,8 @@ struct store_driver {
 struct store {
     const struct store_driver *driver;
     bool in_batch;
-    enum err failed;     /* what ended the batch; ERR_OK while it may go on */
-    char complaint[256]; /* the driver's words for its last failure */
+    enum err failed;                       /* what ended the batch; ERR_OK while it may go on */
+    char complaint[STORE_COMPLAINT_BYTES]; /* the driver's words for its last failure */
 };
 
 extern const struct store_driver store_memory_driver;

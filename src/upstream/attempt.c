@@ -239,6 +239,11 @@ enum err attempt_error(const struct attempt *a)
     return a->step == STEP_FAILED ? a->error : ERR_OK;
 }
 
+const char *attempt_problem(const struct attempt *a)
+{
+    return a->problem;
+}
+
 const struct http_response *attempt_head(const struct attempt *a)
 {
     CHECK(a->step == STEP_HEAD || a->step == STEP_BODY || a->step == STEP_END);

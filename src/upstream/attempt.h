@@ -76,6 +76,9 @@ enum attempt_state attempt_state(const struct attempt *a);
 /* Why it failed: UPSTREAM_STALE only for a reused connection that ended before any answer byte. */
 enum err attempt_error(const struct attempt *a);
 
+/* With UPSTREAM_TLS: what is wrong with the certificate, in words that last; else NULL. */
+const char *attempt_problem(const struct attempt *a);
+
 /* The answer's head, from HEAD on; its spans live until attempt_close(). */
 const struct http_response *attempt_head(const struct attempt *a);
 

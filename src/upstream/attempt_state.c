@@ -292,8 +292,8 @@ static enum attempt_step do_tls(struct attempt *a)
         return STEP_TLS;
     }
     if (r != NET_OK) {
-        bool refused = net_certificate_refused(a->connection->socket);
-        return attempt_fail(a, refused ? ERR_UPSTREAM_TLS : ERR_UPSTREAM_CONNECT);
+        a->problem = net_certificate_problem(a->connection->socket);
+        return attempt_fail(a, a->problem != NULL ? ERR_UPSTREAM_TLS : ERR_UPSTREAM_CONNECT);
     }
     a->connection->readable = false;
     attempt_limit(

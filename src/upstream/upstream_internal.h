@@ -99,18 +99,19 @@ struct attempt {
     struct net_task task;
     struct list link; /* in site->waiting, site->resolving, pool->unused, pool->ending */
 
-    uint8_t step;       /* enum attempt_step; only attempt_enter() sets it */
-    bool fresh;         /* of the request */
-    bool reused;        /* the connection had served before */
-    bool heard;         /* some byte of an answer came */
-    bool may_keep;      /* so far nothing speaks against using the connection again */
-    bool reader_waits;  /* attempt_pull() said LATER, and no event followed yet */
-    bool must_tell;     /* an event is due */
-    bool no_address;    /* the lookup failed */
-    uint8_t interim;    /* 1xx heads skipped */
-    uint8_t dial_first; /* the address tried first, */
-    uint8_t dialled;    /* and how many were */
-    enum err error;     /* of STEP_FAILED; before it, why the last address failed */
+    uint8_t step;        /* enum attempt_step; only attempt_enter() sets it */
+    bool fresh;          /* of the request */
+    bool reused;         /* the connection had served before */
+    bool heard;          /* some byte of an answer came */
+    bool may_keep;       /* so far nothing speaks against using the connection again */
+    bool reader_waits;   /* attempt_pull() said LATER, and no event followed yet */
+    bool must_tell;      /* an event is due */
+    bool no_address;     /* the lookup failed */
+    uint8_t interim;     /* 1xx heads skipped */
+    uint8_t dial_first;  /* the address tried first, */
+    uint8_t dialled;     /* and how many were */
+    enum err error;      /* of STEP_FAILED; before it, why the last address failed */
+    const char *problem; /* with ERR_UPSTREAM_TLS: what is wrong with the certificate */
     struct upstream_site *site;
     struct upstream_connection *connection; /* in the steps whose row says so */
     attempt_on_event *on_event;

@@ -129,7 +129,7 @@ static void bench_count(struct place *p, size_t count)
     keys_close(&p->keys);
     store_close(&p->store);
     int64_t start = now_ns();
-    const struct store_settings settings = {"sqlite", p->path, 1000};
+    const struct store_settings settings = {.driver = "sqlite", .path = p->path, .busy_ms = 1000};
     MUST(store_open(&settings, &p->store));
     MUST(keys_open(p->pepper, &p->keys));
     MUST(keys_load(p->keys, p->store));
@@ -160,7 +160,7 @@ int main(void)
     (void)snprintf(p.pepper, sizeof(p.pepper), "%s/pepper", p.folder);
     (void)snprintf(p.path, sizeof(p.path), "%s/sqlite", p.folder);
     MUST(key_pepper_make(p.pepper));
-    const struct store_settings settings = {"sqlite", p.path, 1000};
+    const struct store_settings settings = {.driver = "sqlite", .path = p.path, .busy_ms = 1000};
     MUST(store_open(&settings, &p.store));
     bench_count(&p, 1000);
     bench_count(&p, MANY - 1000);

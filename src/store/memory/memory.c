@@ -117,6 +117,13 @@ static void tables_free(struct tables *t)
     *t = (struct tables){0};
 }
 
+static enum err memory_look(const struct store_settings *settings, uint64_t *sequence)
+{
+    (void)settings;
+    *sequence = 0; /* nothing outlives it */
+    return ERR_OK;
+}
+
 static enum err memory_open(const struct store_settings *settings, struct store **out)
 {
     (void)settings; /* there is nothing to set */
@@ -405,6 +412,7 @@ static enum err memory_sequence(struct store *s, uint64_t *out)
 const struct store_driver store_memory_driver = {
     .name = "memory",
     .open = memory_open,
+    .look = memory_look,
     .close = memory_close,
     .begin = memory_begin,
     .commit = memory_commit,

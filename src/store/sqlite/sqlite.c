@@ -182,7 +182,8 @@ static enum err set_up(struct sqlite_store *q, const struct store_settings *sett
 {
     enum err e = make_file(settings->path);
     if (e != ERR_OK) {
-        (void)snprintf(q->store.complaint, sizeof(q->store.complaint), "cannot make the file");
+        (void)snprintf(q->store.complaint, sizeof(q->store.complaint),
+                       "the file cannot be made: %s", strerrordesc_np(errno));
         return e;
     }
     int code =
@@ -204,6 +205,14 @@ static enum err set_up(struct sqlite_store *q, const struct store_settings *sett
     return e == ERR_OK ? store_sqlite_migrate(q) : e;
 }
 
+/* Hands what was said on to who opens: the store goes. */
+static void hand_on(const struct sqlite_store *q, const struct store_settings *settings)
+{
+    if (settings->complaint != NULL) {
+        memcpy(settings->complaint, q->store.complaint, STORE_COMPLAINT_BYTES);
+    }
+}
+
 static enum err sqlite_open(const struct store_settings *settings, struct store **out)
 {
     struct sqlite_store *q = memory_new(sizeof(*q));
@@ -213,11 +222,69 @@ static enum err sqlite_open(const struct store_settings *settings, struct store 
     q->store.driver = &store_sqlite_driver;
     enum err e = set_up(q, settings);
     if (e != ERR_OK) {
+        hand_on(q, settings);
         sqlite_close(&q->store);
         return e;
     }
     *out = &q->store;
     return ERR_OK;
+}
+
+/* Reads every page; SQLite says "ok", or what is wrong. */
+static enum err check_pages(struct sqlite_store *q)
+{
+    sqlite3_stmt *st = NULL;
+    int code = sqlite3_prepare_v2(q->db, "PRAGMA quick_check(1)", -1, &st, NULL);
+    if (code != SQLITE_OK) {
+        return store_sqlite_error(q, code);
+    }
+    code = sqlite3_step(st);
+    enum err e = store_sqlite_error(q, code);
+    struct span said = e == ERR_OK ? store_sqlite_column(st, 0) : SPAN("ok");
+    if (!span_is(said, "ok")) {
+        span_copy_text(said, q->store.complaint, sizeof(q->store.complaint));
+        e = ERR_STORE_CORRUPT;
+    }
+    (void)sqlite3_finalize(st); /* says again what the step said */
+    return e;
+}
+
+static enum err look_inside(struct sqlite_store *q, const struct store_settings *settings,
+                            uint64_t *sequence)
+{
+    int64_t version = 0;
+    int64_t number = 0;
+    int code =
+        sqlite3_open_v2(settings->path, &q->db,
+                        SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    if (code != SQLITE_OK) {
+        return store_sqlite_error(q, code);
+    }
+    (void)sqlite3_busy_timeout(q->db, (int)settings->busy_ms); /* always SQLITE_OK */
+    enum err e = store_sqlite_version(q, &version);
+    if (e == ERR_OK) {
+        e = check_pages(q);
+    }
+    if (e == ERR_OK && version > 0) {
+        e = store_sqlite_number(q, "SELECT value FROM counter WHERE name = 'journal_sequence'",
+                                &number);
+    }
+    *sequence = (uint64_t)number;
+    return e;
+}
+
+static enum err sqlite_look(const struct store_settings *settings, uint64_t *sequence)
+{
+    struct sqlite_store *q = memory_new(sizeof(*q));
+    if (q == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    enum err e = look_inside(q, settings, sequence);
+    if (e != ERR_OK) {
+        hand_on(q, settings);
+    }
+    sqlite_close(&q->store);
+    return e;
 }
 
 static enum err sqlite_begin(struct store *s, enum store_sync sync)
@@ -251,6 +318,7 @@ static enum err sqlite_commit(struct store *s)
 const struct store_driver store_sqlite_driver = {
     .name = "sqlite",
     .open = sqlite_open,
+    .look = sqlite_look,
     .close = sqlite_close,
     .begin = sqlite_begin,
     .commit = sqlite_commit,

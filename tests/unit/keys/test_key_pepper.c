@@ -73,8 +73,8 @@ static void a_file_that_others_may_read_is_refused(void **state)
     static const struct {
         mode_t mode;
         enum err expect;
-    } rows[] = {{0600, ERR_OK},     {0400, ERR_OK},     {0640, ERR_PEPPER},
-                {0604, ERR_PEPPER}, {0620, ERR_PEPPER}, {0601, ERR_PEPPER}};
+    } rows[] = {{0600, ERR_OK},          {0400, ERR_OK},          {0640, ERR_PEPPER_OPEN},
+                {0604, ERR_PEPPER_OPEN}, {0620, ERR_PEPPER_OPEN}, {0601, ERR_PEPPER_OPEN}};
     assert_int_equal(key_pepper_make(path), ERR_OK);
     for (size_t r = 0; r < ROWS(rows); r++) {
         struct key_peppers p;
@@ -82,7 +82,7 @@ static void a_file_that_others_may_read_is_refused(void **state)
         assert_int_equal(key_peppers_read(path, &p), rows[r].expect);
     }
     struct key_peppers p;
-    assert_int_equal(key_peppers_read(folder, &p), ERR_PEPPER);
+    assert_int_equal(key_peppers_read(folder, &p), ERR_PEPPER_OPEN);
     assert_int_equal(key_peppers_read("/nonexistent/pepper", &p), ERR_PEPPER);
 }
 

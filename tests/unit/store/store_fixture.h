@@ -26,7 +26,7 @@ static inline void store_fixture_init(struct store_fixture *f, const char *drive
     (void)snprintf(f->folder, sizeof(f->folder), "/tmp/atlas-store-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     (void)snprintf(f->path, sizeof(f->path), "%s/atlas.db", f->folder);
-    f->settings = (struct store_settings){driver, f->path, 0};
+    f->settings = (struct store_settings){.driver = driver, .path = f->path};
 }
 
 static inline void store_fixture_open(struct store_fixture *f)

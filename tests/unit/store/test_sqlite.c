@@ -3,6 +3,7 @@
  * what happens when the file is not ours, newer, locked, damaged, or its disk fails. */
 #include "unit.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -82,9 +83,14 @@ static void a_file_that_is_not_ours_is_refused_and_left_alone(void **state)
         }
         meddle(&f, rows[r].sql);
         struct stat before, after;
+        char complaint[STORE_COMPLAINT_BYTES] = "";
+        uint64_t sequence;
         assert_int_equal(stat(f.path, &before), 0);
+        f.settings.complaint = complaint;
         assert_int_equal(store_open(&f.settings, &f.store), rows[r].expect);
         assert_null(f.store);
+        assert_string_not_equal(complaint, "");
+        assert_int_equal(store_look(&f.settings, &sequence), rows[r].expect);
         assert_int_equal(stat(f.path, &after), 0);
         assert_int_equal(before.st_size, after.st_size);
         assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
@@ -107,11 +113,41 @@ static void a_damaged_file_is_named_so(void **state)
     store_fixture_fini(&f);
 }
 
+static void a_look_finds_a_damaged_page_and_changes_nothing(void **state)
+{
+    (void)state;
+    struct store_fixture f;
+    uint64_t sequence = 99;
+    char page[4096];
+    struct stat before, after;
+    memset(page, 'x', sizeof(page));
+    store_fixture_init(&f, "sqlite");
+    store_fixture_open(&f);
+    assert_int_equal(store_begin(f.store, STORE_SYNC_NOW), ERR_OK);
+    assert_int_equal(store_sequence_set(f.store, 12), ERR_OK);
+    assert_int_equal(store_commit(f.store), ERR_OK);
+    assert_int_equal(store_look(&f.settings, &sequence), ERR_OK); /* beside one that has it open */
+    assert_int_equal(sequence, 12);
+    store_close(&f.store);
+    int fd = open(f.path, O_RDWR);
+    assert_int_equal(pwrite(fd, page, sizeof(page), 2 * (off_t)sizeof(page)), sizeof(page));
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(stat(f.path, &before), 0);
+    assert_int_equal(store_look(&f.settings, &sequence), ERR_STORE_CORRUPT);
+    assert_int_equal(stat(f.path, &after), 0);
+    assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+    assert_int_equal(unlink(f.path), 0);
+    assert_int_equal(store_look(&f.settings, &sequence), ERR_FILE);
+    assert_int_equal(access(f.path, F_OK), -1);
+    store_fixture_fini(&f);
+}
+
 static void a_folder_that_is_missing_is_named_so(void **state)
 {
     (void)state;
     struct store *s = NULL;
-    const struct store_settings settings = {"sqlite", "/nonexistent/atlas.sqlite", 0};
+    const struct store_settings settings = {
+        .driver = "sqlite", .path = "/nonexistent/atlas.sqlite", .busy_ms = 0};
     assert_int_equal(store_open(&settings, &s), ERR_FILE);
     assert_null(s);
 }
@@ -324,6 +360,7 @@ int main(void)
         cmocka_unit_test(what_was_committed_is_there_after_opening_again),
         cmocka_unit_test(a_file_that_is_not_ours_is_refused_and_left_alone),
         cmocka_unit_test(a_damaged_file_is_named_so),
+        cmocka_unit_test(a_look_finds_a_damaged_page_and_changes_nothing),
         cmocka_unit_test(a_folder_that_is_missing_is_named_so),
         cmocka_unit_test(a_store_that_another_program_locks_is_busy_until_it_lets_go),
         cmocka_unit_test(a_failed_operation_ends_its_batch),

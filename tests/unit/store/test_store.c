@@ -365,7 +365,7 @@ static void a_driver_that_is_none_is_refused(void **state)
 {
     (void)state;
     struct store *s = NULL;
-    const struct store_settings settings = {"oracle", "x", 0};
+    const struct store_settings settings = {.driver = "oracle", .path = "x", .busy_ms = 0};
     assert_int_equal(store_open(&settings, &s), ERR_CONFIG);
     assert_null(s);
     store_close(&s);
