@@ -18,6 +18,9 @@ void doctor_say(struct doctor *d, enum doctor_finding finding, const char *what,
     va_start(args, format);
     vsnprintf(sentence, sizeof(sentence), format, args);
     va_end(args);
+    for (char *at = sentence; *at != '\0'; at++) { /* servers' words do not move the cursor */
+        *at = (unsigned char)*at < ' ' || *at == 0x7f ? '?' : *at;
+    }
     fprintf(d->out, "%s  %s: %s\n", words[finding], what, sentence);
     (void)fflush(d->out); /* upstreams may take seconds; what was found stands already */
     d->found[finding]++;

@@ -28,7 +28,8 @@ struct doctor {
 void doctor_say(struct doctor *d, enum doctor_finding finding, const char *what, const char *format,
                 ...) PRINTF_LIKE(4, 5);
 
-/* The data folder: who may enter it, what is in it, how much room its disk has. */
+/* The data folder: who may enter it, whether the pepper, the store and the end of the journal are
+ * sound, whether logs can be written, how much room its disk has. */
 void doctor_check_data(struct doctor *d);
 
 /* The clock, and the limit on open files. */

@@ -37,38 +37,35 @@ static bool read_validity(const char *path, int *days_left, int *days_until_begi
     return ok;
 }
 
-static void check_certificate(struct doctor *d, const struct server_listen *listen)
+static void check_pair(struct doctor *d, const char *address, struct net_tls_pair pair)
 {
-    const struct net_tls_pair pair = {listen->tls_certificate, listen->tls_key};
     char reason[NET_TLS_REASON_BYTES] = "";
     struct net_tls *tls = NULL;
     struct stat st;
     int left = 0;
     int until = 0;
     if (net_tls_open_server(&pair, 1, reason, &tls) != ERR_OK ||
-        !read_validity(listen->tls_certificate, &left, &until)) {
+        !read_validity(pair.certificate, &left, &until)) {
         doctor_say(d, DOCTOR_FAIL, "certificate", "%s: %s — give it the matching pair of PEM files",
-                   listen->address, reason[0] != '\0' ? reason : "it cannot be read");
+                   address, reason[0] != '\0' ? reason : "it cannot be read");
     } else if (left < 0) {
         doctor_say(d, DOCTOR_FAIL, "certificate",
-                   "%s expired %d days ago — renew it, then send SIGHUP", listen->tls_certificate,
-                   -left);
+                   "%s expired %d %s ago — renew it, then send SIGHUP", pair.certificate, -left,
+                   left == -1 ? "day" : "days");
     } else if (until > 0) {
         doctor_say(d, DOCTOR_FAIL, "certificate",
-                   "%s is valid only in %d days — check it and the clock", listen->tls_certificate,
-                   until);
+                   "%s is valid only in %d days — check it and the clock", pair.certificate, until);
     } else if (left < WARN_DAYS) {
         doctor_say(d, DOCTOR_WARN, "certificate",
-                   "%s expires in %d days — renew it, then send SIGHUP", listen->tls_certificate,
-                   left);
+                   "%s expires in %d days — renew it, then send SIGHUP", pair.certificate, left);
     } else {
-        doctor_say(d, DOCTOR_OK, "certificate", "%s is valid for %d more days",
-                   listen->tls_certificate, left);
+        doctor_say(d, DOCTOR_OK, "certificate", "%s is valid for %d more days", pair.certificate,
+                   left);
     }
     net_tls_unref(&tls);
-    if (stat(listen->tls_key, &st) == 0 && (st.st_mode & 0007) != 0) {
+    if (stat(pair.key, &st) == 0 && (st.st_mode & 0007) != 0) {
         doctor_say(d, DOCTOR_WARN, "certificate", "every user may read the key %s — chmod 640 %s",
-                   listen->tls_key, listen->tls_key);
+                   pair.key, pair.key);
     }
 }
 
@@ -76,8 +73,14 @@ void doctor_check_certificates(struct doctor *d)
 {
     const struct server_settings *s = &d->settings->server;
     for (size_t i = 0; i < s->listens_count; i++) {
-        if (s->listens[i].tls_certificate != NULL) {
-            check_certificate(d, &s->listens[i]);
+        const struct server_listen *l = &s->listens[i];
+        if (l->tls_certificate == NULL) {
+            continue;
+        }
+        check_pair(d, l->address, (struct net_tls_pair){l->tls_certificate, l->tls_key});
+        for (size_t p = 0; p < l->tls_sni_keys.count; p++) {
+            check_pair(d, l->address,
+                       (struct net_tls_pair){l->tls_sni_certificates.at[p], l->tls_sni_keys.at[p]});
         }
     }
 }

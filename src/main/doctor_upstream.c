@@ -66,19 +66,20 @@ static bool is_loopback(const struct deployment *d)
 }
 
 static void say_failed(struct doctor *d, const char *what, const struct upstream_definition *up,
-                       enum err e)
+                       enum err e, const char *problem)
 {
     const char *mend = "is it running, and is `url:` right?";
     if (e == ERR_UPSTREAM_DNS) {
         mend = "check the host in `url:` and this machine's name servers";
     } else if (e == ERR_UPSTREAM_TLS) {
-        mend = "does it speak https? check the name in `url:`, its certificate, and `ca_file:`";
+        mend = "check the name in `url:`, its certificate, and `ca_file:`";
     } else if (e == ERR_UPSTREAM_TIMEOUT) {
-        mend = "is it busy loading a model, or is a firewall in between?";
+        mend = "is it busy loading a model, is a firewall in between, does it speak https?";
     } else if (e == ERR_UPSTREAM_PROTOCOL) {
         mend = "is that port an HTTP server's, and http or https as `url:` says?";
     }
-    doctor_say(d, DOCTOR_FAIL, what, "%s: %s — %s", up->url, err_sentence(e), mend);
+    doctor_say(d, DOCTOR_FAIL, what, "%s: %s%s%s — %s", up->url, err_sentence(e),
+               problem == NULL ? "" : ": ", problem == NULL ? "" : problem, mend);
 }
 
 /* Whether `name` is on the list; if not, `others` shows some that are. */
@@ -88,7 +89,7 @@ static bool is_listed(const struct json_index *x, uint32_t data, const char *nam
     size_t shown = 0;
     for (uint32_t row = json_first(x, data); row != JSON_NONE; row = json_next(x, row)) {
         uint32_t id = json_find(x, row, SPAN("id"));
-        if (id == JSON_NONE) {
+        if (id == JSON_NONE || json_kind(x, id) != JSON_STRING) {
             continue;
         }
         if (json_text_is(x, id, span_of(name))) {
@@ -137,7 +138,7 @@ static void check_list(struct doctor *d, const char *what, const struct upstream
     if (json_index_parse_borrow(&x, list) == ERR_OK) {
         data = json_find(&x, 0, SPAN("data"));
     }
-    if (data != JSON_NONE) {
+    if (data != JSON_NONE && json_kind(&x, data) == JSON_ARRAY) {
         doctor_say(d, DOCTOR_OK, what, "%s answers and lists %zu models", up->url,
                    (size_t)json_count(&x, data));
         check_listed(d, what, up, &x, data);
@@ -178,13 +179,13 @@ static void ask(struct doctor *d, const char *what, const struct upstream_defini
     const struct attempt_request request = {.path = SPAN("/models")};
     enum err e = attempt_prepare(pool, deployment, &request, on_event, a, &a->attempt);
     if (e != ERR_OK) {
-        say_failed(d, what, up, e);
+        say_failed(d, what, up, e, NULL);
         return;
     }
     attempt_start(a->attempt);
     net_loop_run(a->loop);
     if (attempt_state(a->attempt) == ATTEMPT_FAILED) {
-        say_failed(d, what, up, attempt_error(a->attempt));
+        say_failed(d, what, up, attempt_error(a->attempt), attempt_problem(a->attempt));
     } else {
         check_answer(d, what, up, a);
     }

@@ -2,6 +2,7 @@
 """init, config check, doctor, version: what they say, and how they end."""
 import os
 import re
+import resource
 import socket
 import sqlite3
 
@@ -207,6 +208,93 @@ def _(folder, server):
     return "", "atlas init"
 
 
+@sick("a store that is damaged")
+def _(folder, server):
+    (folder / "data" / "atlas.db").write_bytes(b"no database" * 1000)
+    return "", "atlas.db is damaged"
+
+
+@sick("a store of which a page is damaged")
+def _(folder, server):
+    path = folder / "data" / "atlas.db"
+    whole = bytearray(path.read_bytes())
+    whole[4096 * 2:4096 * 3] = bytes(range(256)) * 16
+    path.write_bytes(whole)
+    return "", "atlas.db is damaged"
+
+
+@sick("a store of another program")
+def _(folder, server):
+    path = folder / "data" / "atlas.db"
+    path.unlink()
+    with sqlite3.connect(path) as store:
+        store.execute("CREATE TABLE thesis (page)")
+    store.close()
+    return "", "another program's"
+
+
+@sick("a journal that is damaged")
+def _(folder, server):
+    (folder / "data" / "journal").mkdir()
+    (folder / "data" / "journal" / "0000000000000001.seg").write_bytes(b"no journal" * 100)
+    return "", "0000000000000001.seg is damaged at byte 0"
+
+
+@sick("a journal that is gone")
+def _(folder, server):
+    with sqlite3.connect(folder / "data" / "atlas.db") as store:
+        store.execute("UPDATE counter SET value = 7 WHERE name = 'journal_sequence'")
+    store.close()
+    return "", "journal"
+
+
+@sick("a log that cannot be written")
+def _(folder, server):
+    return "log: {access: /nowhere/access.log}\n", "log.access: /nowhere/access.log"
+
+
+@sick("an open-file limit that serves nobody")
+def _(folder, server):
+    return "", "open files: the limit is 200"
+
+
+@sick("a server whose certificate is out of date")
+def _(folder, server):
+    authority = Authority(folder)
+    made = Upstream(tls=authority.issue("localhost", days=-1))
+    return f"upstreams: {{u: {{url: '{made.url}', ca_file: '{authority.certificate}'}}}}\n", "has expired"
+
+
+@sick("a server whose certificate is for another name")
+def _(folder, server):
+    authority = Authority(folder)
+    made = Upstream(tls=authority.issue("elsewhere"))
+    return f"upstreams: {{u: {{url: '{made.url}', ca_file: '{authority.certificate}'}}}}\n", "hostname mismatch"
+
+
+@sick("a server whose list is none")
+def _(folder, server):
+    server.script(reply(200, {"data": 5}))
+    return f"upstreams: {{u: {{url: '{server.url}'}}}}\n", "not with a list"
+
+
+@sick("a server whose list holds odd things", "warn")
+def _(folder, server):
+    server.script(reply(200, {"data": [1, None, {"id": 5}, {"id": None}, {}, {"id": "odd"}]}))
+    return f"upstreams: {{u: {{url: '{server.url}'}}}}\nmodels: {{m: {{upstream: u}}}}\n", "it lists odd"
+
+
+@sick("a certificate for a further name that is out of date")
+def _(folder, server):
+    authority = Authority(folder)
+    certificate, key = authority.issue("localhost", days=90)
+    old, old_key = authority.issue("other", days=-1)
+    return f"""listen:
+  - address: '127.0.0.1:{free_port()}'
+    tls: {{certificate: '{certificate}', key: '{key}', sni_certificates: ['{old}'], sni_keys: ['{old_key}']}}
+""", "other.crt expired"
+
+
 @sick("an address that is somebody else's")
 def _(folder, server):
     return f"listen: [{{address: '127.0.0.1:{server.port}'}}]\n", str(server.port)
@@ -225,6 +313,10 @@ def _(folder, server):
     return f"listen: [{{address: '127.0.0.1:{free_port()}', tls: {{certificate: '{certificate}', key: '{other}'}}}}]\n", "key"
 
 
+def few_files():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+
+
 @pytest.mark.parametrize("name", CASES, ids=lambda name: name.replace(" ", "-"))
 def test_doctor_says_what_is_wrong_and_how_to_mend_it(folder, server, name):
     make, mark = CASES[name]
@@ -233,7 +325,7 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(folder, server, name):
         path = write(folder / "atlas.yaml", f"data: {folder}/data\nadmin: {{address: '127.0.0.1:{free_port()}'}}\n{text}")
     else:
         path = config_of(folder, text)
-    said = run("doctor", "--config", path)
+    said = run("doctor", "--config", path, preexec_fn=few_files if "open-file" in name else None)
     everything = said.stdout + said.stderr
     server.scripts.clear()
     assert (said.returncode != 0) == (mark == "FAIL"), everything
