@@ -13,7 +13,7 @@
 #include "json/json_value.h"
 #include "json/json_write.h"
 
-#define DROPPED_MAX 2
+#define DROPPED_MAX 1
 
 struct editor {
     const struct json_index *x;
@@ -79,11 +79,29 @@ static struct span join(struct editor *ed, struct span a, struct span b, struct 
     return span_make(to, a.len + b.len + c.len);
 }
 
-/* The key of a member of the effective request, or JSON_NONE. */
+/* Null is absent where we read a member, and some servers refuse it there: it is not sent. */
+static bool is_judged_null(const struct json_index *x, uint32_t key)
+{
+    if (json_kind(x, json_value(x, key)) != JSON_NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(judged) / sizeof(judged[0]); i++) {
+        if (json_text_is(x, key, span_of(judged[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The key of a member of the effective request, or JSON_NONE; also for one that goes because it is
+ * null. */
 static uint32_t find_key(const struct editor *ed, struct span name)
 {
     uint32_t key = json_find_key(ed->x, 0, name);
-    return key == JSON_NONE && ed->extra != JSON_NONE ? json_find_key(ed->x, ed->extra, name) : key;
+    if (key == JSON_NONE && ed->extra != JSON_NONE) {
+        key = json_find_key(ed->x, ed->extra, name);
+    }
+    return key == JSON_NONE || is_judged_null(ed->x, key) ? JSON_NONE : key;
 }
 
 /* Its value. */
@@ -91,11 +109,6 @@ static uint32_t find(const struct editor *ed, struct span name)
 {
     uint32_t key = find_key(ed, name);
     return key == JSON_NONE ? JSON_NONE : json_value(ed->x, key);
-}
-
-static bool says(const struct editor *ed, uint32_t row)
-{
-    return row != JSON_NONE && json_kind(ed->x, row) != JSON_NULL;
 }
 
 /* ---- what goes ---- */
@@ -106,11 +119,11 @@ static void drop(struct editor *ed, struct span name)
     ed->dropped[ed->dropped_count++] = name;
 }
 
-/* Never sent upstream: hints are for us. */
+/* Never sent upstream: hints are for us, and what is dropped was decided. */
 static bool is_dropped(const struct editor *ed, uint32_t key)
 {
     bool yes = json_text_is(ed->x, key, SPAN("routing")) ||
-               json_text_is(ed->x, key, SPAN("routing_preference"));
+               json_text_is(ed->x, key, SPAN("routing_preference")) || is_judged_null(ed->x, key);
     for (unsigned i = 0; i < ed->dropped_count; i++) {
         yes = yes || json_text_is(ed->x, key, ed->dropped[i]);
     }
@@ -137,19 +150,11 @@ static void decide_limit(struct editor *ed)
     if (newer == JSON_NONE) {
         return;
     }
-    if (ed->target->lacks_max_completion_tokens && says(ed, newer)) {
+    if (ed->target->lacks_max_completion_tokens) {
         ed->limit = json_source(ed->x, newer);
         drop(ed, SPAN("max_completion_tokens"));
     } else if (ed->target->refuses_both_max_tokens && older != JSON_NONE) {
-        drop(ed, says(ed, newer) ? SPAN("max_tokens") : SPAN("max_completion_tokens"));
-    }
-}
-
-static void decide_stream_options(struct editor *ed)
-{
-    uint32_t options = find(ed, SPAN("stream_options"));
-    if (!ed->request->stream && options != JSON_NONE && !says(ed, options)) {
-        drop(ed, SPAN("stream_options")); /* some servers refuse a null here */
+        drop(ed, SPAN("max_tokens"));
     }
 }
 
@@ -245,7 +250,7 @@ static void set_member(struct editor *ed, struct span name, struct span value)
 static void set_stream_options(struct editor *ed)
 {
     uint32_t options = find(ed, SPAN("stream_options"));
-    if (!says(ed, options)) {
+    if (options == JSON_NONE) {
         set_member(ed, SPAN("stream_options"), SPAN("{\"include_usage\":true}"));
         return;
     }
@@ -298,7 +303,7 @@ static void set_members(struct editor *ed)
     if (ed->target->lacks_stop_text) {
         set_stop(ed);
     }
-    if (ed->target->lacks_base64 && says(ed, find(ed, SPAN("encoding_format")))) {
+    if (ed->target->lacks_base64 && find(ed, SPAN("encoding_format")) != JSON_NONE) {
         set_member(ed, SPAN("encoding_format"), SPAN("\"float\""));
     }
 }
@@ -319,7 +324,6 @@ enum err openai_request_edit(const struct json_index *x, const struct openai_req
     }
     json_edits_init(out, x, arena);
     decide_limit(&ed);
-    decide_stream_options(&ed);
     remove_dropped(&ed);
     set_members(&ed);
     return json_edits_failed(out) ? ERR_NO_MEMORY : ERR_OK;
