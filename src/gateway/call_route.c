@@ -113,6 +113,22 @@ static bool is_too_long(const struct call *call)
            call->request.endpoint != OPENAI_EMBEDDINGS;
 }
 
+static bool takes_token_arrays(const struct policy_model *model)
+{
+    enum upstream_kind kind = model->deployment->definition.kind;
+    return model->token_arrays && upstream_kind_row(kind)->takes_token_arrays;
+}
+
+static enum call_state fail_token_arrays(struct call *call)
+{
+    bool embeds = call->request.endpoint == OPENAI_EMBEDDINGS;
+    return call_fail_at(call, ERR_VALUE_INVALID, embeds ? SPAN("input") : SPAN("prompt"),
+                        embeds
+                            ? SPAN("this model takes text, not token numbers; with LangChain set "
+                                   "check_embedding_ctx_length=False")
+                            : SPAN("this model takes text, not token numbers"));
+}
+
 enum call_state call_step_route(struct call *call)
 {
     /* A pattern's match shows the caller's name, and the completion is written without the body. */
@@ -127,10 +143,8 @@ enum call_state call_step_route(struct call *call)
     if ((model->endpoints & endpoint_bit(call->request.endpoint)) == 0) {
         return call_fail_at(call, ERR_MODEL_ENDPOINT, SPAN("model"), SPAN(""));
     }
-    if (call->request.has_token_arrays && !model->token_arrays) {
-        return call_fail_at(call, ERR_VALUE_INVALID, SPAN("input"),
-                            SPAN("this model takes text, not token numbers; with LangChain set "
-                                 "check_embedding_ctx_length=False"));
+    if (call->request.has_token_arrays && !takes_token_arrays(model)) {
+        return fail_token_arrays(call);
     }
     if (is_too_long(call)) {
         return call_fail(call, ERR_CONTEXT_LENGTH);

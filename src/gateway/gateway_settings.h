@@ -48,7 +48,7 @@ struct gateway_model {
     uint32_t endpoints;     /* enum gateway_endpoint bits, at least one */
     int64_t context_tokens; /* 0: unknown, not checked */
     struct gateway_price price;
-    bool token_arrays; /* whether embeddings input may be arrays of token numbers */
+    bool token_arrays; /* whether input and prompt may be token numbers */
 };
 
 /* Which web pages may call from a browser. */

@@ -29,7 +29,7 @@ struct upstream_kind_row {
     bool refuses_both_max_tokens;      /* max_tokens and max_completion_tokens: send one of them */
     bool lacks_stop_text;              /* `stop` must be an array */
     bool lifts_extra_body;    /* members of a literal "extra_body" belong at the top level */
-    bool takes_token_arrays;  /* embeddings of arrays of token numbers */
+    bool takes_token_arrays;  /* input and prompt as arrays of token numbers */
     bool makes_base64;        /* embeddings with encoding_format base64 */
     bool opens_stream_first;  /* 200 goes out before admission: a refusal is the first event */
     bool hides_stream_errors; /* a stream that failed ends without finish_reason and [DONE] */

@@ -7,7 +7,7 @@ import pytest
 
 from harness.upstream import CHAT, CLOSE, reply
 
-KINDS = ["openai", "sglang"]
+KINDS = ["openai", "sglang", "ollama"]
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +161,14 @@ def test_sglang_which_ignores_the_format_is_not_asked_for_base64(gateway, upstre
     got = gateway.post("/v1/embeddings", {"model": "sglang", "input": "x", "encoding_format": "base64"})
     assert got.json()["data"][0]["embedding"] == BASE64
     assert upstream.last.json.get("encoding_format") != "base64"
+
+
+@pytest.mark.parametrize("given,count", [([1, 2], 1), ([[1], [2]], 2)])
+def test_token_numbers_are_refused_where_the_server_takes_text_only(gateway, upstream, given, count):
+    upstream.script(reply(200, vectors(*[[1.0]] * count)))
+    assert gateway.post("/v1/embeddings", {"model": "sglang", "input": given}).status_code == 200
+    for path, member in (("/v1/embeddings", "input"), ("/v1/completions", "prompt")):
+        refused = gateway.post(path, {"model": "ollama", member: given})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, member)
+        assert "token numbers" in refused.json()["error"]["message"]
+    assert len(upstream.requests) == 1

@@ -132,6 +132,8 @@ static const struct {
      ERR_MODEL_ENDPOINT, "model", ""},
     {"tokens for who takes text", "/v1/embeddings", "{'model':'vectors','input':[1]}",
      ERR_VALUE_INVALID, "input", "check_embedding_ctx_length=False"},
+    {"tokens for a server that takes text", "/v1/completions", "{'model':'away','prompt':[1]}",
+     ERR_VALUE_INVALID, "prompt", "not token numbers"},
     {"more tokens than fit", "/v1/completions", "{'model':'m','prompt':[1,2,3,4,5]}",
      ERR_CONTEXT_LENGTH, "", ""},
 };

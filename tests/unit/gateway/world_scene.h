@@ -99,7 +99,7 @@ static inline struct policy *world_policy(void)
         {.name = "away",
          .upstream_index = 1,
          .price = PRICE,
-         .endpoints = GATEWAY_CHAT,
+         .endpoints = GATEWAY_CHAT | GATEWAY_COMPLETIONS,
          .token_arrays = true},
         {.name = "any/*",
          .is_pattern = true,
