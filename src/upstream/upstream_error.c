@@ -209,10 +209,14 @@ static void read_members(const struct json_index *x, uint32_t object, struct are
     }
 }
 
-/* FastAPI's {"detail":"…"} and {"detail":[{"loc":["body","n"],"msg":"…"}]}. */
+/* FastAPI's {"detail":"…"}, {"detail":{…}} and {"detail":[{"loc":["body","n"],"msg":"…"}]}. */
 static void read_detail(const struct json_index *x, uint32_t detail, struct arena *arena,
                         struct said *said)
 {
+    if (json_kind(x, detail) == JSON_OBJECT) {
+        read_members(x, detail, arena, said);
+        return;
+    }
     said->message = keep_string(x, detail, arena, UPSTREAM_MESSAGE_MAX);
     if (json_kind(x, detail) != JSON_ARRAY || json_first(x, detail) == JSON_NONE) {
         return;
@@ -229,15 +233,16 @@ static void read_detail(const struct json_index *x, uint32_t detail, struct aren
     said->param = keep_string(x, last, arena, UPSTREAM_PARAM_MAX);
 }
 
-static void read_object(const struct json_index *x, struct arena *arena, struct said *said)
+static void read_object(const struct json_index *x, uint32_t object, struct arena *arena,
+                        struct said *said)
 {
-    uint32_t error = json_find(x, 0, SPAN("error"));
-    uint32_t detail = json_find(x, 0, SPAN("detail"));
+    uint32_t error = json_find(x, object, SPAN("error"));
+    uint32_t detail = json_find(x, object, SPAN("detail"));
     if (error != JSON_NONE && json_kind(x, error) == JSON_OBJECT) {
         read_members(x, error, arena, said);
     } else if (error != JSON_NONE && json_kind(x, error) == JSON_STRING) {
         said->message = keep_string(x, error, arena, UPSTREAM_MESSAGE_MAX);
-        uint32_t type = json_find(x, 0, SPAN("error_type"));
+        uint32_t type = json_find(x, object, SPAN("error_type"));
         said->overloaded = is_one_of(x, type, "overloaded", "overloaded");
         said->status = is_one_of(x, type, "validation", "template_error") ||
                                is_one_of(x, type, "tool_error", "tool_error")
@@ -246,7 +251,7 @@ static void read_object(const struct json_index *x, struct arena *arena, struct 
     } else if (detail != JSON_NONE) {
         read_detail(x, detail, arena, said);
     } else {
-        read_members(x, 0, arena, said);
+        read_members(x, object, arena, said);
     }
 }
 
@@ -275,8 +280,12 @@ static void read_body(const struct upstream_answer *answer, struct arena *arena,
     struct json_index x;
     json_index_init(&x, ROWS_MAX, DEPTH_MAX);
     enum err e = json_index_parse_borrow(&x, body);
-    if (e == ERR_OK && json_kind(&x, 0) == JSON_OBJECT) {
-        read_object(&x, arena, said);
+    uint32_t object = 0; /* some put the error into an array of one */
+    if (e == ERR_OK && json_kind(&x, 0) == JSON_ARRAY) {
+        object = json_first(&x, 0);
+    }
+    if (e == ERR_OK && object != JSON_NONE && json_kind(&x, object) == JSON_OBJECT) {
+        read_object(&x, object, arena, said);
     } else if (e == ERR_BODY_NOT_JSON && !is_page(answer)) {
         said->message = keep_text(arena, body, UPSTREAM_MESSAGE_MAX);
     }
