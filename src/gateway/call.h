@@ -2,8 +2,8 @@
 /*
  * call.h — one call from its head to its journal entry.
  *
- *   HEAD → AUTHENTICATE → ADMIT → BODY → INSPECT → ROUTE → RESERVE → RECORD → ATTEMPT → STREAM →
- * SETTLE → DONE ↑         │ └─────────┘ a stale connection
+ *   HEAD → AUTHENTICATE → ADMIT → BODY → INSPECT → ROUTE → RESERVE → RECORD → ATTEMPT → STREAM
+ *        → SETTLE → DONE; and from ATTEMPT to RECORD once more, after a stale connection
  *
  * From every state a failure leads to SETTLE and nowhere else: the one place where what was taken
  * is given back, the completion is written and the calls are counted.
@@ -26,7 +26,8 @@
 #include "gateway/route_table.h"
 #include "json/json_index.h"
 
-#define CALL_PULL_BYTES (64 * 1024)
+#define CALL_PULL_BYTES    (64 * 1024)
+#define CALL_FAILURES_TOLD 20 /* to the log, a second and worker; the rest as a number */
 
 struct call;
 
@@ -47,6 +48,9 @@ struct call_shared {
     struct arena turn;       /* what lives only until a step returns; counted */
     uint8_t *pulled;         /* CALL_PULL_BYTES */
     struct buf out;          /* events on their way, until a step returns */
+    int64_t failed_second;   /* the second, on the monotonic clock, of the two below */
+    uint32_t failed_told;    /* failures that the log was told of */
+    uint32_t failed_untold;  /* and those beyond CALL_FAILURES_TOLD */
     bool draining;
 };
 
@@ -56,6 +60,9 @@ void call_shared_fini(struct call_shared *shared);
 
 /* Begins a call for a request whose head is read and whose route was found. */
 void call_start(struct call_shared *shared, struct exchange *client, const struct route *route);
+
+/* Tells the log how many calls failed untold in seconds that are over. */
+void call_tell_failures(struct call_shared *shared, mono_us now);
 
 /* Runs the calls that wait for the journal; to be called when it has moved on, and now and then,
  * for none waits for ever. */

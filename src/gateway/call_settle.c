@@ -154,6 +154,33 @@ static void tell_client(struct call *call)
     call->client = NULL;
 }
 
+void call_tell_failures(struct call_shared *shared, mono_us now)
+{
+    if (now.us / 1000000 == shared->failed_second) {
+        return;
+    }
+    if (shared->failed_untold > 0) {
+        log_warn("call_failed", "and %u more within a second; the journal names each",
+                 shared->failed_untold);
+    }
+    shared->failed_second = now.us / 1000000;
+    shared->failed_told = shared->failed_untold = 0;
+}
+
+/* A model server that is down must not fill the disk, nor keep the worker at write(). */
+static void tell_failure(const struct call *call)
+{
+    struct call_shared *shared = call->shared;
+    call_tell_failures(shared, shared->ports->mono());
+    if (shared->failed_told >= CALL_FAILURES_TOLD) {
+        shared->failed_untold++;
+        return;
+    }
+    shared->failed_told++;
+    log_warn("call_failed", "%s: %s (upstream %s, status %d)", call->id.text, err_name(call->error),
+             call->match.model->deployment->definition.name, call->upstream_status);
+}
+
 static void count(const struct call *call)
 {
     static const enum counter by_outcome[JOURNAL_OUTCOME_COUNT] = {
@@ -174,9 +201,7 @@ static void count(const struct call *call)
         histogram_add(HISTOGRAM_FIRST_BYTE, clock_since(call->started, call->first_byte));
     }
     if (outcome_of(call) == JOURNAL_OUTCOME_FAILED) {
-        log_warn("call_failed", "%s: %s (upstream %s, status %d)", call->id.text,
-                 err_name(call->error), call->match.model->deployment->definition.name,
-                 call->upstream_status);
+        tell_failure(call);
     }
 }
 

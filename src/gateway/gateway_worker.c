@@ -60,6 +60,7 @@ static void on_sweep(struct net_timer *timer)
         w->keys_revision = revision;
         call_recheck_keys(&w->shared);
     }
+    call_tell_failures(&w->shared, clock_mono());
     upstream_pool_sweep(w->shared.pool);
     call_wake_durable(&w->shared); /* those that have waited for too long end */
     end_drain_when_idle(w);

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong at the model server, in the words of all five kinds, and what the caller is told."""
+import re
 import threading
 import time
 
 import pytest
 
-from harness.raw import events
+from harness.raw import Raw, events
 from harness.upstream import CHAT, CLOSE, chunk, data, reply, stream
 from harness.waiting import until
 
@@ -315,3 +316,19 @@ def test_a_reply_beyond_its_limit_is_502(gateway, upstream):
     got = gateway.chat("small")
     assert (got.status_code, got.json()["error"]["code"]) == (502, "upstream_error")
     assert "larger" in got.json()["error"]["message"]
+
+
+def test_a_crowd_of_failures_is_told_by_number_and_not_one_missing(gateway):
+    gateway.announce("call_failed")
+    since, failing = len(gateway.log().encode()), 300
+
+    def told():
+        lines = [line for line in gateway.log(since).splitlines() if " call_failed " in line]
+        return lines, sum(int(m[1]) if (m := re.search(r"and (\d+) more within a second", line)) else 1 for line in lines)
+    with Raw(gateway.port, gateway.key, timeout=60) as raw:
+        for _ in range(failing):
+            raw.request("POST", "/v1/chat/completions", {"model": "nobody", "messages": [{"role": "user", "content": "hi"}]})
+        for _ in range(failing):
+            assert raw.read_reply().status == 502
+    until(lambda: told()[1] == failing, 10)
+    assert len(told()[0]) < failing
