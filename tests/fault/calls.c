@@ -211,7 +211,10 @@ static void check(struct world *w, const struct fault_case *c)
 
 static void open_world(struct world *w)
 {
-    world_start(w); /* once before: libraries keep what they make first */
+    struct peer_request request = request_of(w, CHAT, NAMED);
+    world_start(w); /* once before: libraries keep what they make first, threads for names too */
+    world_call(w, &request, &reply);
+    world_settle(w);
     world_stop(w);
     world_close(w);
     world_count_before(w);

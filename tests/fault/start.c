@@ -92,7 +92,7 @@ static void make_crashed(struct world *w)
     const struct journal_settings settings = {1, 1 << 20, 64};
     struct journal_report report;
     struct journal *j;
-    if (journal_open(w->data, &settings, 1, &report, &j) != ERR_OK) {
+    if (journal_open(w->data, &settings, 1, 0, &report, &j) != ERR_OK) {
         abort();
     }
     write_records(j);
