@@ -24,6 +24,7 @@
 #include "gateway/call_ports.h"
 #include "gateway/policy.h"
 #include "gateway/route_table.h"
+#include "net/net_loop.h"
 #include "json/json_index.h"
 
 #define CALL_PULL_BYTES    (64 * 1024)
@@ -34,6 +35,7 @@ struct call;
 /* What all calls of one worker share. */
 struct call_shared {
     const struct call_ports *ports;
+    struct net_loop *loop;
     const struct keys *keys;
     struct journal_lane *lane;
     struct upstream_pool *pool;
@@ -41,9 +43,11 @@ struct call_shared {
     _Atomic int64_t *calls_open; /* of the whole process */
     int64_t body_bytes_max;
     int64_t
-        output_bytes_max;    /* waiting for one client before its model server is read no further */
-    struct list open;        /* every call that is not DONE */
-    struct list undurable;   /* those that wait for the journal: for slots, or for the disk */
+        output_bytes_max;  /* waiting for one client before its model server is read no further */
+    struct list open;      /* every call that is not DONE */
+    struct list undurable; /* those that wait for the journal: for slots, or the disk */
+    struct list yielding;  /* those that go on in the next turn of the loop: see next_turn */
+    struct net_task next_turn;
     struct json_index index; /* reused by every step that looks into JSON */
     struct arena turn;       /* what lives only until a step returns; counted */
     uint8_t *pulled;         /* CALL_PULL_BYTES */

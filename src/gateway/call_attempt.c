@@ -200,7 +200,7 @@ static enum call_state read_whole(struct call *call)
         if (got > most - call->reply_len) {
             return call_fail(call, ERR_UPSTREAM_TOO_LARGE);
         }
-        if (pulled == ATTEMPT_DONE && call->reply_len == 0) {
+        if (pulled == ATTEMPT_DONE && call->reply_len == 0 && got <= CALL_LARGE_BYTES) {
             return answer_is_whole(call, bytes);
         }
         enum err e = got == 0 ? ERR_OK : keep(call, bytes);
@@ -237,6 +237,9 @@ enum call_state call_step_attempt(struct call *call)
     const struct call_ports *ports = call->shared->ports;
     if (call_is_lost(call)) {
         return CALL_SETTLE;
+    }
+    if (call->large != NULL) {
+        return call_make_large(call);
     }
     enum attempt_state state = ports->attempt.state(call->attempt);
     if (state == ATTEMPT_FAILED) {

@@ -9,7 +9,9 @@
 #include "openai/openai_request.h"
 #include "sse/sse_parser.h"
 
-#define CALL_MAGIC 0xca110001u
+#define CALL_MAGIC          0xca110001u
+#define CALL_TURN_BYTES_MAX (256u << 20)
+#define CALL_LARGE_BYTES    (32u << 10) /* longer replies are made and put in slices */
 
 enum call_state {
     CALL_HEAD,
@@ -33,6 +35,7 @@ struct call {
     struct call_shared *shared;
     struct list link;      /* shared->open */
     struct list undurable; /* shared->undurable, in RECORD only */
+    struct list yielding;  /* shared->yielding, while a large reply is made or put */
     struct arena arena;
     struct policy *policy;
     struct exchange *client; /* NULL once it was ended */
@@ -78,6 +81,7 @@ struct call {
     uint64_t text_bytes;
     uint8_t *reply; /* one that is read whole */
     size_t reply_len, reply_cap;
+    struct call_large *large; /* one that takes more than a step */
     struct openai_stream stream;
     struct sse_parser events;
     bool streaming;  /* the answer is an event stream */
@@ -135,11 +139,28 @@ void call_fill_record(const struct call *call, struct journal_record *r);
  * there is no memory. */
 struct span call_reply_fields(struct call *call, struct span more);
 
-/* Sends a JSON reply that was read whole, edited. */
+/* Runs the call again in the loop's next turn, whatever happens until then. */
+void call_yield(struct call *call);
+
+/* Makes a JSON reply that was read whole into what the client gets, and puts it. One that is larger
+ * than CALL_LARGE_BYTES must stay until the call is DONE. */
 enum call_state call_put_whole(struct call *call, struct span reply);
 
 /* Sends the events that say the same as a JSON reply: the caller asked for a stream. */
 enum call_state call_put_as_events(struct call *call, struct span reply);
+
+/* The reply's head, of so many body bytes. */
+MUST_USE enum err call_put_reply_head(struct call *call, uint64_t length);
+
+/* The same for a large one. */
+enum call_state call_begin_large(struct call *call, struct span text);
+
+/* Goes on with making it, in ATTEMPT; with putting it, in STREAM. */
+enum call_state call_make_large(struct call *call);
+enum call_state call_put_large(struct call *call);
+
+/* Frees what belongs to it; nothing if there is none. */
+void call_free_large(struct call *call);
 
 /* Reads an error answer of the model server and fails the call with it. `status` 0: the body is an
  * event, or a reply of status 200, that says so itself. */

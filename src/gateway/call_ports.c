@@ -5,6 +5,7 @@ static const struct call_ports real = {
     .mono = clock_mono,
     .wall = clock_wall,
     .call_id = crypto_call_id_make,
+    .defer = net_loop_defer,
     .client =
         {
             .attach = exchange_attach,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * call_ports.h — all that a call's steps can reach: time, client, model server, keys, journal.
+ * call_ports.h — all that a call's steps can reach: time, the loop's next turn, client, model
+ * server, keys, journal.
  *
  * Steps call nothing else that has an effect, so a unit test scripts whole calls with a table of
  * its own. The real table (call_ports_real()) points straight at the parts' functions; what each
@@ -16,6 +17,7 @@
 #include "journal/journal_record.h"
 #include "journal/journal_slots.h"
 #include "keys/keys.h"
+#include "net/net_loop.h"
 #include "server/exchange.h"
 #include "upstream/attempt.h"
 
@@ -23,6 +25,7 @@ struct call_ports {
     mono_us (*mono)(void);
     wall_us (*wall)(void);
     void (*call_id)(wall_us now, struct crypto_call_id *out);
+    void (*defer)(struct net_loop *loop, struct net_task *task);
 
     struct {
         void (*attach)(struct exchange *x, exchange_on_event *on_event, void *ctx);

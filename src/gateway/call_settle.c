@@ -146,7 +146,7 @@ static void tell_client(struct call *call)
     } else if (!call->head_put) {
         struct span fields = call_reply_fields(call, retry_field(call, retry));
         ports->client.refuse(client, call->error, call->message, call->param, fields);
-    } else if (put_error_event(call)) {
+    } else if (call->streaming && put_error_event(call)) {
         ports->client.finish(client);
     } else {
         ports->client.cancel(client); /* one that just ended would look whole */
@@ -208,6 +208,7 @@ static void count(const struct call *call)
 enum call_state call_step_settle(struct call *call)
 {
     list_remove(&call->undurable);
+    list_remove(&call->yielding);
     if (call->body != NULL && call->upstream_status != 0 && !call->usage.is_known) {
         call_estimate_input(call);
     }
@@ -227,6 +228,7 @@ enum call_state call_step_settle(struct call *call)
 enum call_state call_step_done(struct call *call)
 {
     struct call_shared *shared = call->shared;
+    call_free_large(call);
     if (call->reply != NULL) {
         memory_give(call->reply_cap);
         memory_free(call->reply);

@@ -40,7 +40,6 @@ static const struct {
 #define ARENA_BYTES_MAX (4u << 20)
 #define INDEX_ROWS_MAX  (4u << 20) /* 64 MiB of rows: four million values and keys in one body */
 #define INDEX_DEPTH_MAX 128
-#define TURN_BYTES_MAX  (256u << 20)
 #define OUT_BYTES_MAX   (32u << 20) /* one event at its largest, edited */
 
 static void check(const struct call *call)
@@ -50,6 +49,7 @@ static void check(const struct call *call)
     CHECK(call->attempt == NULL || rows[call->state].attempting);
     CHECK(call->completion == NULL || rows[call->state].recorded);
     CHECK(list_is_empty(&call->undurable) || call->state == CALL_RECORD);
+    CHECK(list_is_empty(&call->yielding) || call->large != NULL);
 }
 
 /* Runs the call until it must wait. Everything that happens ends up here. */
@@ -103,12 +103,37 @@ bool call_is_lost(struct call *call)
     return call->error != ERR_OK;
 }
 
+void call_yield(struct call *call)
+{
+    struct call_shared *shared = call->shared;
+    list_remove(&call->yielding); /* it may have run for another reason */
+    list_push_back(&shared->yielding, &call->yielding);
+    shared->ports->defer(shared->loop, &shared->next_turn);
+}
+
+static void on_next_turn(struct net_task *task)
+{
+    struct call_shared *shared =
+        (struct call_shared *)(void *)((char *)task - offsetof(struct call_shared, next_turn));
+    struct list now; /* a call that runs may yield again */
+    list_init(&now);
+    struct list *link;
+    while ((link = list_pop_front(&shared->yielding)) != NULL) {
+        list_push_back(&now, link);
+    }
+    while ((link = list_pop_front(&now)) != NULL) {
+        run(LIST_OF(link, struct call, yielding));
+    }
+}
+
 enum err call_shared_init(struct call_shared *shared)
 {
     list_init(&shared->open);
     list_init(&shared->undurable);
+    list_init(&shared->yielding);
+    net_task_init(&shared->next_turn, on_next_turn);
     json_index_init(&shared->index, INDEX_ROWS_MAX, INDEX_DEPTH_MAX);
-    arena_init_counted(&shared->turn, TURN_BYTES_MAX);
+    arena_init_counted(&shared->turn, CALL_TURN_BYTES_MAX);
     buf_init(&shared->out, OUT_BYTES_MAX);
     shared->pulled = memory_raw(CALL_PULL_BYTES);
     return shared->pulled == NULL ? ERR_NO_MEMORY : ERR_OK;
@@ -141,6 +166,7 @@ void call_start(struct call_shared *shared, struct exchange *client, const struc
     call->started_wall = shared->ports->wall();
     arena_init(&call->arena, ARENA_BYTES_MAX);
     list_init(&call->undurable);
+    list_init(&call->yielding);
     list_init(&call->link);
     list_push_back(&shared->open, &call->link);
     shared->ports->call_id(call->started_wall, &call->id);

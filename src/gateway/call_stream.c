@@ -68,41 +68,56 @@ static void put_edited(struct call *call, const struct json_edits *edits, struct
     }
 }
 
-enum call_state call_put_whole(struct call *call, struct span reply)
+enum err call_put_reply_head(struct call *call, uint64_t length)
 {
-    struct call_shared *shared = call->shared;
-    struct json_edits edits;
-    enum err e = json_index_parse_borrow(&shared->index, reply);
-    if (e != ERR_OK) {
-        return call_fail(call, e == ERR_NO_MEMORY ? e : ERR_UPSTREAM_JSON);
-    }
-    e = openai_reply_edit(&shared->index, &call->plan, &shared->turn, &edits, &call->usage,
-                          &call->text_bytes);
-    if (e == ERR_UPSTREAM_STATUS) {
-        return call_fail_upstream(call, 0, reply);
-    }
-    struct iovec *pieces =
-        e != ERR_OK ? NULL
-                    : arena_alloc(&shared->turn, json_edits_most_pieces(&edits) * sizeof(*pieces));
-    if (pieces == NULL) {
-        return call_fail(call, end_turn(shared, e == ERR_OK ? ERR_NO_MEMORY : e));
-    }
     struct span fields = call_reply_fields(call, SPAN(JSON_FIELDS));
     if (fields.at == NULL) {
-        arena_fini(&shared->turn);
-        return call_fail(call, ERR_NO_MEMORY);
+        return ERR_NO_MEMORY;
     }
     if (!call->usage.is_known) {
         call_estimate_input(call);
     }
     call_release_body(call);
-    shared->ports->client.put_head(call->client, 200, fields, json_edits_total(&edits));
+    call->shared->ports->client.put_head(call->client, 200, fields, length);
     call->head_put = true;
-    call->client_bytes = json_edits_total(&edits);
-    put_edited(call, &edits, pieces);
+    return ERR_OK;
+}
+
+enum call_state call_put_whole(struct call *call, struct span reply)
+{
+    struct call_shared *shared = call->shared;
+    struct openai_reply made;
+    if (reply.len > CALL_LARGE_BYTES) {
+        return call_begin_large(call, reply);
+    }
+    enum err e = json_index_parse_borrow(&shared->index, reply);
+    if (e != ERR_OK) {
+        return call_fail(call, e == ERR_NO_MEMORY ? e : ERR_UPSTREAM_JSON);
+    }
+    e = openai_reply_begin(&made, &shared->index, &call->plan, &shared->turn);
+    if (e == ERR_UPSTREAM_STATUS) {
+        return call_fail_upstream(call, 0, reply);
+    }
+    if (e == ERR_OK) {
+        e = openai_reply_convert(&made, INT64_MAX);
+    }
+    struct iovec *pieces =
+        e != ERR_OK
+            ? NULL
+            : arena_alloc(&shared->turn, json_edits_most_pieces(&made.edits) * sizeof(*pieces));
+    if (pieces == NULL) {
+        return call_fail(call, end_turn(shared, e == ERR_OK ? ERR_NO_MEMORY : e));
+    }
+    call->usage = made.usage;
+    call->text_bytes = made.text_bytes;
+    e = call_put_reply_head(call, json_edits_total(&made.edits));
+    if (e == ERR_OK) {
+        call->client_bytes = json_edits_total(&made.edits);
+        put_edited(call, &made.edits, pieces);
+        call->reply_done = true;
+    }
     arena_fini(&shared->turn);
-    call->reply_done = true;
-    return CALL_STREAM;
+    return e == ERR_OK ? CALL_STREAM : call_fail(call, e);
 }
 
 /* ---- events ---- */
@@ -293,6 +308,9 @@ enum call_state call_step_stream(struct call *call)
 {
     struct call_shared *shared = call->shared;
     const struct call_ports *ports = shared->ports;
+    if (call->large != NULL) {
+        return call_put_large(call);
+    }
     while (!call->reply_done) {
         if (call_is_lost(call)) {
             return CALL_SETTLE;

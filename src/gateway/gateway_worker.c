@@ -91,6 +91,7 @@ static enum err open_parts(struct gateway_worker *w, const struct gateway_worker
     if (e != ERR_OK) {
         return e;
     }
+    w->shared.loop = w->loop;
     e = upstream_pool_open(w->loop, &w->shared.pool);
     if (e != ERR_OK) {
         return e;

@@ -91,6 +91,22 @@ void json_index_trim(struct json_index *x, uint32_t rows)
     x->text = (struct span){NULL, 0};
 }
 
+void json_index_move(struct json_index *x, struct json_index *out)
+{
+    *out = *x;
+    json_index_init(x, out->max_rows, out->max_depth);
+}
+
+size_t json_index_fit(struct json_index *x)
+{
+    struct json_row *less = x->count == 0 ? NULL : memory_resize(x->rows, x->count * sizeof(*less));
+    if (less != NULL) {
+        x->rows = less;
+        x->cap = x->count;
+    }
+    return x->cap * sizeof(*x->rows);
+}
+
 /* Doubles the room for rows, up to the maximum. */
 static __attribute__((noinline)) enum err grow(struct json_index *x)
 {

@@ -89,6 +89,12 @@ void json_index_fini(struct json_index *x);
  * for ever. The index is empty afterwards in any case. */
 void json_index_trim(struct json_index *x, uint32_t rows);
 
+/* Moves what `x` has to `out`, which has nothing yet; `x` is then as after json_index_init(). */
+void json_index_move(struct json_index *x, struct json_index *out);
+
+/* Gives back the room that no row needs, and returns how many bytes are left. */
+size_t json_index_fit(struct json_index *x);
+
 /*
  * Fills the index from `text`, forgetting what it held.
  *

@@ -73,7 +73,17 @@ void openai_edit_message(const struct json_index *x, uint32_t message, struct js
 bool openai_edit_finish(const struct json_index *x, uint32_t choice, struct json_edits *edits);
 
 /* The vectors of an embeddings reply: form, order, number. */
-MUST_USE enum err openai_edit_vectors(const struct json_index *x, const struct openai_plan *plan,
-                                      struct arena *arena, struct json_edits *edits);
+MUST_USE enum err openai_vectors_begin(struct openai_vectors *v, const struct json_index *x,
+                                       const struct openai_plan *plan, struct arena *arena);
+
+/* Goes on for about as many floats; adds the edits when all are converted. Without memory for
+ * these, they say so. */
+MUST_USE enum err openai_vectors_convert(struct openai_vectors *v, int64_t floats,
+                                         struct json_edits *edits);
+
+static inline bool openai_vectors_are_done(const struct openai_vectors *v)
+{
+    return v->is_read && v->edited == v->plan->inputs;
+}
 
 #endif

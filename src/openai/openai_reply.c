@@ -248,22 +248,34 @@ static enum err edit_choices(const struct json_index *x, const struct openai_pla
     return ERR_OK;
 }
 
-enum err openai_reply_edit(const struct json_index *x, const struct openai_plan *plan,
-                           struct arena *arena, struct json_edits *out, struct openai_usage *usage,
-                           uint64_t *text_bytes)
+static enum err finish(struct openai_reply *r, enum err e)
 {
-    *text_bytes = 0;
-    *usage = (struct openai_usage){0};
+    return e == ERR_OK && json_edits_failed(&r->edits) ? ERR_NO_MEMORY : e;
+}
+
+enum err openai_reply_begin(struct openai_reply *r, const struct json_index *x,
+                            const struct openai_plan *plan, struct arena *arena)
+{
+    *r = (struct openai_reply){.is_made = plan->endpoint != OPENAI_EMBEDDINGS};
     if (x->count == 0 || json_kind(x, 0) != JSON_OBJECT) {
         return ERR_UPSTREAM_JSON;
     }
-    json_edits_init(out, x, arena);
-    if (openai_is_error(x, out)) {
+    json_edits_init(&r->edits, x, arena);
+    if (openai_is_error(x, &r->edits)) {
         return ERR_UPSTREAM_STATUS;
     }
-    openai_set_model(x, plan, out);
-    (void)openai_read_usage(x, usage); /* is_known says whether there was any */
-    enum err e = plan->endpoint == OPENAI_EMBEDDINGS ? openai_edit_vectors(x, plan, arena, out)
-                                                     : edit_choices(x, plan, out, text_bytes);
-    return e == ERR_OK && json_edits_failed(out) ? ERR_NO_MEMORY : e;
+    openai_set_model(x, plan, &r->edits);
+    (void)openai_read_usage(x, &r->usage); /* is_known says whether there was any */
+    return finish(r, r->is_made ? edit_choices(x, plan, &r->edits, &r->text_bytes)
+                                : openai_vectors_begin(&r->vectors, x, plan, arena));
+}
+
+enum err openai_reply_convert(struct openai_reply *r, int64_t floats)
+{
+    if (r->is_made) {
+        return ERR_OK;
+    }
+    enum err e = openai_vectors_convert(&r->vectors, floats, &r->edits);
+    r->is_made = e == ERR_OK && openai_vectors_are_done(&r->vectors);
+    return finish(r, e);
 }

@@ -2,7 +2,8 @@
 /*
  * openai_reply.h — a model server's answers made what OpenAI's clients accept.
  *
- * A whole reply or one event of a stream in, edits out. What is changed: `model` becomes the name
+ * A whole reply or one event of a stream in, edits out. The vectors of a large batch of embeddings
+ * take their time, so these are converted some at a time. What is changed: `model` becomes the name
  * the caller knows; a null `error` member goes; `reasoning` is copied to `reasoning_content` where
  * only the first is there; a finish_reason of the server's own becomes "stop", and any role
  * "assistant"; choices get their index, and tool calls the index, id, type and name that clients
@@ -22,6 +23,7 @@
 #define OPENAI_OPENAI_REPLY_H
 
 #include "openai/openai_request.h"
+#include "openai/openai_vector.h"
 
 struct openai_usage {
     int64_t input_tokens, output_tokens, cached_tokens;
@@ -37,19 +39,49 @@ struct openai_plan {
     uint32_t inputs, choices; /* as asked for */
 };
 
+struct openai_place;
+
+/* The vectors of an embeddings reply on their way into the form and order that was asked for. */
+struct openai_vectors {
+    const struct json_index *x;
+    const struct openai_plan *plan;
+    struct arena *arena;
+    struct openai_place *places;    /* one an input */
+    struct openai_place *under_way; /* the one that `vector` is for, or NULL */
+    struct openai_vector vector;
+    uint32_t first, row;       /* elements of `data`: the first, the next */
+    uint32_t position, edited; /* how many were read; and how many have their edits */
+    bool is_read;              /* all of them are */
+};
+
+/* A reply that was read whole. */
+struct openai_reply {
+    struct json_edits edits; /* good when it is made */
+    struct openai_usage usage;
+    uint64_t text_bytes; /* how much text was generated, for an estimate if usage is not known */
+    struct openai_vectors vectors;
+    bool is_made;
+};
+
 /*
- * A whole reply of status 200. `text_bytes` is how much text was generated (for an estimate when
- * usage is not known).
+ * Begins with a whole reply of status 200; all but an embeddings reply is made then. Index, plan
+ * and arena stay until the edits are no longer used.
  *
- *   ERR_UPSTREAM_JSON    not an object, or not this endpoint's form (no choices, no data, not as
- *                        many vectors as inputs, a vector that is neither array nor string or that
- *                        cannot be converted)
+ *   ERR_UPSTREAM_JSON    not an object, or not this endpoint's form (no choices, no data)
  *   ERR_UPSTREAM_STATUS  it is an error object after all
  *   ERR_NO_MEMORY
  */
-MUST_USE enum err openai_reply_edit(const struct json_index *x, const struct openai_plan *plan,
-                                    struct arena *arena, struct json_edits *out,
-                                    struct openai_usage *usage, uint64_t *text_bytes);
+MUST_USE enum err openai_reply_begin(struct openai_reply *r, const struct json_index *x,
+                                     const struct openai_plan *plan, struct arena *arena);
+
+/*
+ * Goes on until it is made or about as many floats are converted: give or take three thousand.
+ *
+ *   ERR_UPSTREAM_JSON  not as many vectors as inputs, one for no input or for one that has its
+ *                      own already, one that is neither array nor string or cannot be converted
+ *   ERR_NO_MEMORY
+ */
+MUST_USE enum err openai_reply_convert(struct openai_reply *r, int64_t floats);
 
 #define OPENAI_ID_BYTES    72
 #define OPENAI_CHOICES_MAX 128 /* OpenAI's own bound on n; requests for more are refused */

@@ -1,125 +1,126 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clients take positions, not `index`, so vectors that came out of order are put in order: the
- * whole `data` array is then written anew.
+ * First each vector is read into its place, and converted where it is in the other form; then the
+ * edits are made. Clients take positions, not `index`, so vectors that came out of order are put
+ * in order: each element is replaced by the one whose place it is.
  */
 #include "openai/openai_internal.h"
-#include "openai/openai_vector.h"
 #include "json/json_value.h"
 
-/* One element of `data`. */
-struct vector {
-    uint32_t row, value; /* of the element, of its embedding */
+#define ELEMENT_FLOATS 8 /* what an element costs besides its floats */
+#define EDIT_FLOATS    2
+
+struct openai_place {
+    uint32_t row, value; /* of the element, of its embedding; row 0: none came yet */
     struct span text;    /* in place of the embedding; empty: it stays */
 };
 
-static enum err convert(const struct json_index *x, const struct openai_plan *plan,
-                        struct arena *arena, struct vector *v)
+enum err openai_vectors_begin(struct openai_vectors *v, const struct json_index *x,
+                              const struct openai_plan *plan, struct arena *arena)
 {
-    enum json_kind kind = json_kind(x, v->value);
+    uint32_t data = openai_member(x, 0, SPAN("data"));
+    if (data == JSON_NONE || json_kind(x, data) != JSON_ARRAY) {
+        return ERR_UPSTREAM_JSON;
+    }
+    *v = (struct openai_vectors){.x = x, .plan = plan, .arena = arena};
+    v->first = v->row = json_first(x, data);
+    v->places = arena_new(arena, plan->inputs * sizeof(*v->places));
+    return v->places == NULL ? ERR_NO_MEMORY : ERR_OK;
+}
+
+/* Finds the element's place and, if it is to be converted, begins with that. */
+static enum err read_element(struct openai_vectors *v)
+{
+    const struct json_index *x = v->x;
+    if (json_kind(x, v->row) != JSON_OBJECT) {
+        return ERR_UPSTREAM_JSON;
+    }
+    int64_t index = v->position;
+    uint32_t value = openai_member(x, v->row, SPAN("embedding"));
+    uint32_t number = openai_member(x, v->row, SPAN("index"));
+    if (value == JSON_NONE || (number != JSON_NONE && json_int64(x, number, &index) != ERR_OK) ||
+        index < 0 || index >= (int64_t)v->plan->inputs || v->places[index].row != 0) {
+        return ERR_UPSTREAM_JSON;
+    }
+    v->places[index] = (struct openai_place){.row = v->row, .value = value};
+    v->row = json_next(x, v->row);
+    v->position++;
+    enum json_kind kind = json_kind(x, value);
     if (kind != JSON_ARRAY && kind != JSON_STRING) {
         return ERR_UPSTREAM_JSON;
     }
-    if (plan->wants_base64 && kind == JSON_ARRAY) {
-        return openai_vector_to_base64(x, v->value, arena, &v->text);
-    }
-    if (!plan->wants_base64 && kind == JSON_STRING) {
-        return openai_vector_to_numbers(x, v->value, arena, &v->text);
-    }
-    return ERR_OK;
-}
-
-/* Reads element `row` into its place. */
-static enum err read_element(const struct json_index *x, const struct openai_plan *plan,
-                             struct arena *arena, uint32_t row, struct vector *places,
-                             int64_t *index)
-{
-    uint32_t value = openai_member(x, row, SPAN("embedding"));
-    uint32_t number = openai_member(x, row, SPAN("index"));
-    if (value == JSON_NONE || (number != JSON_NONE && json_int64(x, number, index) != ERR_OK) ||
-        *index < 0 || *index >= (int64_t)plan->inputs || places[*index].text.at != NULL ||
-        places[*index].row != 0) {
-        return ERR_UPSTREAM_JSON;
-    }
-    places[*index].row = row;
-    places[*index].value = value;
-    return convert(x, plan, arena, &places[*index]);
-}
-
-static uint8_t *put(uint8_t *to, struct span s)
-{
-    if (s.len > 0) {
-        memcpy(to, s.at, s.len);
-    }
-    return to + s.len;
-}
-
-/* What stands in place of an element's embedding. */
-static struct span embedding(const struct json_index *x, const struct vector *v)
-{
-    return v->text.len > 0 ? v->text : json_source(x, v->value);
-}
-
-static void write_in_order(const struct json_index *x, uint32_t data, const struct vector *places,
-                           uint32_t count, struct arena *arena, struct json_edits *edits)
-{
-    size_t len = 1;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct vector *v = &places[i];
-        len += 1 + json_source(x, v->row).len - json_source(x, v->value).len + embedding(x, v).len;
-    }
-    uint8_t *text = arena_alloc(arena, len), *to = text;
-    if (text == NULL) {
-        edits->failed = true;
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        const struct vector *v = &places[i];
-        struct span source = json_source(x, v->row);
-        uint32_t from = json_row(x, v->row)->offset, at = json_row(x, v->value)->offset - from;
-        to = put(to, i == 0 ? SPAN("[") : SPAN(","));
-        to = put(to, span_cut(source, 0, at));
-        to = put(to, embedding(x, v));
-        to = put(to, span_cut(source, json_end(x, v->value) - from, source.len));
-    }
-    to = put(to, SPAN("]"));
-    CHECK((size_t)(to - text) == len);
-    json_edits_set_value_borrow(edits, data, span_make(text, len));
-}
-
-enum err openai_edit_vectors(const struct json_index *x, const struct openai_plan *plan,
-                             struct arena *arena, struct json_edits *edits)
-{
-    uint32_t data = openai_member(x, 0, SPAN("data"));
-    if (data == JSON_NONE || json_kind(x, data) != JSON_ARRAY ||
-        json_count(x, data) != plan->inputs) {
-        return ERR_UPSTREAM_JSON;
-    }
-    struct vector *places = arena_new(arena, plan->inputs * sizeof(*places));
-    if (places == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    int64_t position = 0;
-    bool in_order = true;
-    for (uint32_t row = json_first(x, data); row != JSON_NONE; row = json_next(x, row)) {
-        int64_t index = position;
-        enum err e = json_kind(x, row) == JSON_OBJECT
-                         ? read_element(x, plan, arena, row, places, &index)
-                         : ERR_UPSTREAM_JSON;
-        if (e != ERR_OK) {
-            return e;
-        }
-        in_order = in_order && index == position;
-        position++;
-    }
-    if (!in_order) {
-        write_in_order(x, data, places, plan->inputs, arena, edits);
+    if (v->plan->wants_base64 == (kind == JSON_STRING)) {
         return ERR_OK;
     }
-    for (uint32_t i = 0; i < plan->inputs; i++) {
-        if (places[i].text.len > 0) {
-            json_edits_set_value_borrow(edits, places[i].value, places[i].text);
+    v->under_way = &v->places[index];
+    return openai_vector_begin(&v->vector, x, value, v->arena);
+}
+
+static enum err convert(struct openai_vectors *v, int64_t *floats)
+{
+    enum err e = openai_vector_convert(&v->vector, floats);
+    if (e == ERR_OK && openai_vector_is_done(&v->vector)) {
+        v->under_way->text = openai_vector_text(&v->vector);
+        v->under_way = NULL;
+    }
+    return e;
+}
+
+/* Puts `place` where the element `row` is. */
+static void edit_element(const struct openai_vectors *v, uint32_t row,
+                         const struct openai_place *place, struct json_edits *edits)
+{
+    const struct json_index *x = v->x;
+    if (place->row == row) {
+        if (place->text.len > 0) {
+            json_edits_set_value_borrow(edits, place->value, place->text);
+        }
+        return;
+    }
+    struct span source = json_source(x, place->row);
+    uint32_t from = json_row(x, place->row)->offset;
+    uint32_t value = json_row(x, place->value)->offset, behind = json_end(x, row);
+    if (place->text.len == 0) {
+        json_edits_set_value_borrow(edits, row, source);
+        return;
+    }
+    json_edits_set_value_borrow(edits, row, span_cut(source, 0, value - from));
+    json_edits_replace_borrow(edits, behind, 0, place->text);
+    json_edits_replace_borrow(edits, behind, 0,
+                              span_cut(source, json_end(x, place->value) - from, source.len));
+}
+
+/* The edit of the next element, in the order of the text. */
+static void make_edit(struct openai_vectors *v, struct json_edits *edits)
+{
+    edit_element(v, v->row, &v->places[v->edited], edits);
+    v->row = json_next(v->x, v->row);
+    v->edited++;
+}
+
+/* All elements are read. No place was taken twice, so there are not more than inputs. */
+static enum err end_reading(struct openai_vectors *v)
+{
+    v->is_read = true;
+    v->row = v->first;
+    return v->position == v->plan->inputs ? ERR_OK : ERR_UPSTREAM_JSON;
+}
+
+enum err openai_vectors_convert(struct openai_vectors *v, int64_t floats, struct json_edits *edits)
+{
+    enum err e = ERR_OK;
+    while (e == ERR_OK && floats > 0 && !openai_vectors_are_done(v)) {
+        if (v->under_way != NULL) {
+            e = convert(v, &floats);
+        } else if (v->is_read) {
+            make_edit(v, edits);
+            floats -= EDIT_FLOATS;
+        } else if (v->row == JSON_NONE) {
+            e = end_reading(v);
+        } else {
+            e = read_element(v);
+            floats -= ELEMENT_FLOATS;
         }
     }
-    return ERR_OK;
+    return e;
 }

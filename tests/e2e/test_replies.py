@@ -135,6 +135,17 @@ def test_vectors_come_in_the_order_of_the_inputs(gateway, upstream):
     assert [(row["index"], row["embedding"]) for row in got] == [(0, [1.0]), (1, [2.0]), (2, [3.0])]
 
 
+@pytest.mark.parametrize("theirs,ours", [("float", "base64"), ("base64", "float"), ("float", "float")])
+def test_a_large_batch_comes_whole_and_in_order(gateway, upstream, theirs, ours):
+    numbers = [[(i * 31 + d) % 997 / 8 for d in range(192)] for i in range(2048)]
+    forms = {"float": numbers, "base64": [base64.b64encode(struct.pack("<192f", *row)).decode() for row in numbers]}
+    upstream.script(reply(200, vectors(*forms[theirs], order=list(range(1024, 2048)) + list(range(1024)))))
+    got = embed(gateway, input=["x"] * 2048, encoding_format=ours).json()
+    assert [row["index"] for row in got["data"]] == list(range(2048))
+    assert [row["embedding"] for row in got["data"]] == forms[ours]
+    assert (got["model"], got["usage"]["prompt_tokens"]) == ("openai", 2)
+
+
 def test_missing_or_doubled_vectors_are_502(gateway, upstream):
     gateway.announce("call_failed")
     for body in (vectors([1.0]), vectors([1.0], [2.0], order=[0, 0]), vectors([1.0], [2.0], [3.0]),

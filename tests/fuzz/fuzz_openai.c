@@ -103,22 +103,31 @@ static struct openai_plan plan_of(uint8_t how)
                                 .inputs = 1 + (how >> 5)};
 }
 
+/* In steps of some floats, or at once. */
+static enum err make(struct openai_reply *r, const struct json_index *x,
+                     const struct openai_plan *plan, struct arena *arena, int64_t floats)
+{
+    enum err e = openai_reply_begin(r, x, plan, arena);
+    while (e == ERR_OK && !r->is_made) {
+        e = openai_reply_convert(r, floats);
+    }
+    return e;
+}
+
 static void try_reply(struct span text, uint8_t how)
 {
     struct json_index x, y, z;
     struct arena arena;
-    struct json_edits edits;
     struct openai_plan plan = plan_of(how);
-    struct openai_usage usage;
-    uint64_t bytes;
+    struct openai_reply reply;
     arena_init(&arena, SIZE_MAX / 2);
     json_index_init(&x, ROWS_MAX, DEPTH_MAX);
     if (json_index_parse_borrow(&x, text) == ERR_OK &&
-        openai_reply_edit(&x, &plan, &arena, &edits, &usage, &bytes) == ERR_OK) {
-        struct span once = edited(&edits, &arena, &y);
+        make(&reply, &x, &plan, &arena, 1) == ERR_OK) {
+        struct span once = edited(&reply.edits, &arena, &y);
         CHECK(json_find(&y, 0, SPAN("error")) == JSON_NONE);
-        CHECK(openai_reply_edit(&y, &plan, &arena, &edits, &usage, &bytes) == ERR_OK);
-        CHECK(span_equal(edited(&edits, &arena, &z), once));
+        CHECK(make(&reply, &y, &plan, &arena, INT64_MAX) == ERR_OK);
+        CHECK(span_equal(edited(&reply.edits, &arena, &z), once));
         json_index_fini(&y);
         json_index_fini(&z);
     }

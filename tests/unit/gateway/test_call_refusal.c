@@ -285,23 +285,6 @@ static void a_call_past_the_allowance_of_all_is_refused(void **state)
     }
 }
 
-/* A reply of `count` floats as the model server sends it: numbers, or Base64. */
-static char *vector_reply(size_t count, bool is_base64)
-{
-    struct buf b;
-    buf_init(&b, 64 << 20);
-    buf_put_text(&b, "{'model':'vectors','data':[{'index':0,'embedding':");
-    buf_put_byte(&b, is_base64 ? '\'' : '[');
-    for (size_t i = 0; i < count; i += 3) {
-        buf_put_text(&b, is_base64 ? "zczMPc3MTD6amZk+" : i == 0 ? "0.1,0.2,0.3" : ",0.1,0.2,0.3");
-    }
-    buf_put_byte(&b, is_base64 ? '\'' : ']');
-    buf_put_text(&b, "}]}");
-    buf_put_byte(&b, 0);
-    assert_false(buf_failed(&b));
-    return (char *)b.at;
-}
-
 /* What is made of a reply counts like the reply: with ever more allowance it is refused, until all
  * of it fits; and what is then held is no more than was allowed. */
 static void what_is_made_of_a_reply_counts_against_the_allowance_of_all(void **state)
@@ -309,7 +292,7 @@ static void what_is_made_of_a_reply_counts_against_the_allowance_of_all(void **s
     (void)state;
     enum { FLOATS = 40 * 1024 * 3, STEP = 100000 };
     for (int is_base64 = 0; is_base64 < 2; is_base64++) {
-        char *reply = vector_reply(FLOATS, is_base64 == 1);
+        char *reply = world_vectors(1, FLOATS, is_base64 == 1);
         size_t refused = 0, made = (size_t)FLOATS * (is_base64 == 1 ? 4 : 16 / 3);
         for (uint64_t allowance = strlen(reply);; allowance += STEP) {
             world_open(&w);

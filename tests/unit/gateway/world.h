@@ -98,6 +98,10 @@ struct world {
     struct attempt attempts[WORLD_ATTEMPTS];
     unsigned prepared, started, sent, attempts_open;
 
+    struct net_task *deferred; /* to the loop's next turn */
+    bool holds_turns;          /* that comes when the test says so only */
+    unsigned turns;
+
     enum err key_error, recheck_error;
     uint32_t scopes;
     bool key_known, is_call;
@@ -181,6 +185,33 @@ static inline enum err world_key_recheck(const struct keys *k, const struct key_
     (void)now;
     assert_string_equal(handle->id, "key000000001");
     return world_now->recheck_error;
+}
+
+/* ---- the loop ---- */
+
+static inline void loop_defer(struct net_loop *loop, struct net_task *task)
+{
+    (void)loop;
+    assert_true(world_now->deferred == NULL || world_now->deferred == task);
+    world_now->deferred = task;
+}
+
+static inline bool loop_turn(struct world *w)
+{
+    struct net_task *task = w->deferred;
+    if (task != NULL) {
+        w->deferred = NULL;
+        w->turns++;
+        task->run(task);
+    }
+    return task != NULL;
+}
+
+/* Turns until nothing is left to do, unless the test turns it. */
+static inline void loop_run(struct world *w)
+{
+    while (!w->holds_turns && loop_turn(w)) {
+    }
 }
 
 /* ---- the client ---- */

@@ -27,6 +27,7 @@ static const struct call_ports world_ports = {
     .mono = world_mono,
     .wall = world_wall,
     .call_id = world_call_id,
+    .defer = loop_defer,
     .client = {.attach = client_attach,
                .head = client_head,
                .body_length = client_body_length,
@@ -68,6 +69,29 @@ static const struct call_ports world_ports = {
     {                               \
         1000000, 3000000, 10, "USD" \
     }
+
+/* A reply of vectors, each of `count` floats: 0.1, 0.2, 0.3 and again. As numbers, or as Base64.
+ * To be freed with memory_free(). */
+static inline char *world_vectors(size_t vectors, size_t count, bool is_base64)
+{
+    struct buf b;
+    buf_init(&b, 64 << 20);
+    buf_put_text(&b, "{'model':'vectors','data':[");
+    for (size_t v = 0; v < vectors; v++) {
+        buf_printf(&b, "%s{'index':%zu,'embedding':%c", v == 0 ? "" : ",", v,
+                   is_base64 ? '\'' : '[');
+        for (size_t i = 0; i < count; i += 3) {
+            buf_put_text(&b, is_base64 ? "zczMPc3MTD6amZk+"
+                             : i == 0  ? "0.1,0.2,0.3"
+                                       : ",0.1,0.2,0.3");
+        }
+        buf_put_text(&b, is_base64 ? "'}" : "]}");
+    }
+    buf_put_text(&b, "]}");
+    buf_put_byte(&b, 0);
+    assert_false(buf_failed(&b));
+    return (char *)b.at;
+}
 
 /* Two model servers: "near" in the home region, "far" outside it; and what they serve. */
 static inline struct policy *world_policy(void)
@@ -206,6 +230,7 @@ static inline void client_event(struct world *w)
 {
     if (w->client.end == STILL_OPEN) {
         w->client.on_event(w->client.ctx);
+        loop_run(w);
     }
 }
 
@@ -238,6 +263,7 @@ static inline void attempt_event(struct attempt *a)
 {
     if (a->is_open) {
         a->on_event(a->ctx);
+        loop_run(a->world);
     }
 }
 

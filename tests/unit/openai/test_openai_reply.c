@@ -17,10 +17,18 @@ struct scene {
     struct json_index index;
     struct arena arena;
     struct openai_plan plan;
-    struct json_edits edits;
-    struct openai_usage usage;
-    uint64_t text_bytes;
+    struct openai_reply reply;
 };
+
+/* Makes the reply in steps of `floats`. */
+static enum err make(struct scene *s, struct arena *arena, int64_t floats)
+{
+    enum err e = openai_reply_begin(&s->reply, &s->index, &s->plan, arena);
+    while (e == ERR_OK && !s->reply.is_made) {
+        e = openai_reply_convert(&s->reply, floats);
+    }
+    return e;
+}
 
 static enum err edit(struct scene *s, enum openai_endpoint endpoint, uint32_t inputs,
                      bool wants_base64, const char *reply)
@@ -33,15 +41,15 @@ static enum err edit(struct scene *s, enum openai_endpoint endpoint, uint32_t in
                                    .wants_base64 = wants_base64,
                                    .inputs = inputs};
     assert_int_equal(json_index_parse_borrow(&s->index, quoted(&s->arena, reply)), ERR_OK);
-    return openai_reply_edit(&s->index, &s->plan, &s->arena, &s->edits, &s->usage, &s->text_bytes);
+    return make(s, &s->arena, INT64_MAX);
 }
 
 static struct span result(struct scene *s)
 {
-    size_t len = (size_t)json_edits_total(&s->edits);
+    size_t len = (size_t)json_edits_total(&s->reply.edits);
     uint8_t *text = arena_alloc(&s->arena, len);
     assert_non_null(text);
-    json_edits_copy(&s->edits, text);
+    json_edits_copy(&s->reply.edits, text);
     return span_make(text, len);
 }
 
@@ -154,9 +162,9 @@ static void a_reply_is_edited_for_clients_and_otherwise_left_alone(void **state)
     for (size_t i = 0; i < ROWS(changes); i++) {
         struct scene s;
         enum err e = edit(&s, changes[i].endpoint, 0, false, changes[i].reply);
-        if (e != ERR_OK || s.text_bytes != changes[i].text_bytes) {
+        if (e != ERR_OK || s.reply.text_bytes != changes[i].text_bytes) {
             fail_msg("%s: %s, %llu bytes of text", changes[i].why, err_name(e),
-                     (unsigned long long)s.text_bytes);
+                     (unsigned long long)s.reply.text_bytes);
         }
         expect_text(changes[i].why, result(&s), changes[i].sent);
         end(&s);
@@ -209,7 +217,7 @@ static void usage_is_read_in_all_its_forms(void **state)
     for (size_t i = 0; i < ROWS(usages); i++) {
         struct scene s;
         assert_int_equal(edit(&s, OPENAI_CHAT, 0, false, usages[i].reply), ERR_OK);
-        const struct openai_usage *found = &s.usage, *wanted = &usages[i].usage;
+        const struct openai_usage *found = &s.reply.usage, *wanted = &usages[i].usage;
         if (found->input_tokens != wanted->input_tokens ||
             found->output_tokens != wanted->output_tokens ||
             found->cached_tokens != wanted->cached_tokens || found->is_known != wanted->is_known) {
@@ -298,7 +306,7 @@ static const struct {
      VECTORS(
          "{'index':2,'embedding':[3]},\n{'embedding':[1],'index':0},{'index':1,'embedding':[2]}"),
      CHANGED(
-         "{'embedding':[1],'index':0},{'index':1,'embedding':[2]},{'index':2,'embedding':[3]}")},
+         "{'embedding':[1],'index':0},\n{'index':1,'embedding':[2]},{'index':2,'embedding':[3]}")},
     {"in order, and converted", 2, true,
      VECTORS("{'x':{'y':1},'index':1,'embedding':[1.5],'z':2},{'index':0,'embedding':[-2]}"),
      CHANGED("{'index':0,'embedding':'AAAAwA=='},"
@@ -316,7 +324,12 @@ static void vectors_come_in_the_form_and_order_that_was_asked_for(void **state)
             fail_msg("%s: %s", vectors[i].why, err_name(e));
         }
         expect_text(vectors[i].why, result(&s), vectors[i].sent);
-        assert_true(s.usage.is_known && s.usage.input_tokens == 4 && s.usage.output_tokens == 0);
+        assert_true(s.reply.usage.is_known && s.reply.usage.input_tokens == 4 &&
+                    s.reply.usage.output_tokens == 0);
+        for (int64_t floats = 1; floats < 100; floats++) { /* the same in steps of any size */
+            assert_int_equal(make(&s, &s.arena, floats), ERR_OK);
+            expect_text(vectors[i].why, result(&s), vectors[i].sent);
+        }
         end(&s);
     }
 }
@@ -332,8 +345,7 @@ static void without_memory_there_is_no_reply(void **state)
     for (size_t most = 0; !was_enough; most += 16) {
         struct arena small;
         arena_init(&small, most);
-        enum err e =
-            openai_reply_edit(&s.index, &s.plan, &small, &s.edits, &s.usage, &s.text_bytes);
+        enum err e = make(&s, &small, INT64_MAX);
         was_enough = e == ERR_OK;
         assert_true(was_enough || e == ERR_NO_MEMORY);
         if (was_enough) {
