@@ -48,12 +48,17 @@ def answers(url, key=None):
 class Site:
     """A running Atlas: its base URL, a key, and what stands behind it."""
 
-    def __init__(self, port, key, sim_port=None):
-        self.url, self.key, self.sim_port = f"http://127.0.0.1:{port}/v1", key, sim_port
+    def __init__(self, port, key, admin, sim_port=None):
+        self.url, self.key, self.admin, self.sim_port = f"http://127.0.0.1:{port}/v1", key, admin, sim_port
 
     def sim(self, page):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.sim_port}/sim/{page}", timeout=5) as r:
             return json.load(r)
+
+    def metric(self, name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as page:
+            rows = [line.rsplit(" ", 1) for line in page.read().decode().splitlines()]
+        return next(float(value) for sample, value in rows if sample == name)
 
     def node(self, script, **more):
         """Runs a script of node/ with Node from the lock; its last line is JSON."""
@@ -95,7 +100,7 @@ models:
     log = open(folder / "log", "w")
     atlas = subprocess.Popen([ATLAS, "serve", "--config", config], stderr=log)
     until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 20, "Atlas is ready")
-    yield Site(port, key, sim_port)
+    yield Site(port, key, admin, sim_port)
     for process in (atlas, simulator):
         process.send_signal(signal.SIGTERM)
         process.wait(40)
@@ -119,6 +124,6 @@ def real(tmp_path_factory):
                                          key_file.read_text().strip())), 240, "make run is up")
     text = (folder / "out").read_text()
     assert process.poll() is None, text
-    yield Site(port, key_file.read_text().strip())
+    yield Site(port, key_file.read_text().strip(), admin)
     process.send_signal(signal.SIGTERM)
     process.wait(40)

@@ -10,7 +10,11 @@ from conftest import until
 @pytest.fixture(scope="module")
 def said(sim):
     sim.aborted_before = sim.sim("counters")["aborted"]
-    return sim.node("openai.mjs")
+    return sim.node("openai.mjs", sim_counters=f"http://127.0.0.1:{sim.sim_port}/sim/counters")
+
+
+def test_node_is_the_one_of_the_lock(said):
+    assert int(said["node"].split(".")[0]) >= 22
 
 
 def test_a_chat_is_answered(said):
@@ -47,10 +51,34 @@ def test_errors_have_the_sdks_classes_and_our_codes(said):
     assert "model server" in said["middle"]["message"]
 
 
+def test_the_sdk_retries_what_may_succeed_later(said):
+    assert (said["retried"]["status"], said["retried"]["calls"]) == (503, 2)
+
+
 def test_a_literal_extra_body_is_lifted_and_a_left_stream_is_cancelled(said, sim):
     until(lambda: sim.sim("counters")["aborted"] > sim.aborted_before, 5, "the call is aborted")
 
 
-def test_a_real_model_streams_to_node(real):
-    said = real.node("real.mjs")
-    assert len(said["text"]) > 5 and len(said["vector"]) == 384
+@pytest.fixture(scope="module")
+def really(real):
+    real.gone_before = real.metric('atlas_calls_total{outcome="client_gone"}')
+    return real.node("real.mjs")
+
+
+def test_a_real_model_chats_and_streams_to_node(really):
+    assert really["chat"]["choices"][0]["message"]["content"]
+    assert really["chat"]["usage"]["completion_tokens"] == 4
+    assert len(really["text"]) > 5 and len(really["vector"]) == 384
+
+
+def test_tools_reach_a_real_model_from_node(really):
+    assert really["tool"]["content"] or really["tool"]["tool_calls"]
+
+
+def test_a_real_models_errors_reach_node(really):
+    assert (really["unknown"]["status"], really["unknown"]["code"]) == (404, "model_not_found")
+    assert (really["wrong"]["status"], really["wrong"]["code"]) == (400, "invalid_value")
+
+
+def test_a_real_models_stream_that_node_leaves_is_cancelled(really, real):
+    until(lambda: real.metric('atlas_calls_total{outcome="client_gone"}') == real.gone_before + 1, 5, "the call is cancelled")

@@ -214,3 +214,41 @@ def test_real_embeddings_put_a_question_near_its_answer_across_languages(real):
     a, b, c = (d.embedding for d in client.embeddings.create(model="multilingual-e5-small",
                                                              input=texts).data)
     assert sum(x * y for x, y in zip(a, b)) > sum(x * y for x, y in zip(a, c))
+
+
+def test_a_real_model_answers_whole_and_counts(real):
+    client = openai.OpenAI(base_url=real.url, api_key=real.key)
+    reply = client.chat.completions.create(model="smollm2", max_tokens=4, temperature=0, messages=ASK)
+    assert reply.choices[0].message.content and reply.usage.completion_tokens == 4
+
+
+def test_tools_reach_a_real_model_whole_and_streamed(real):
+    """So small a model seldom calls one: what counts is that it answers, in words or with a call."""
+    client = openai.OpenAI(base_url=real.url, api_key=real.key)
+    asked = {"model": "smollm2", "max_tokens": 8, "temperature": 0, "messages": ASK, "tools": TOOLS}
+    message = client.chat.completions.create(**asked).choices[0].message
+    assert message.content or message.tool_calls
+    deltas = [c.choices[0].delta for c in client.chat.completions.create(**asked, stream=True) if c.choices]
+    assert any(d.content or d.tool_calls for d in deltas)
+
+
+@pytest.mark.parametrize("asked, error, code", [
+    ({"model": "nope"}, openai.NotFoundError, "model_not_found"),
+    ({"temperature": "hot"}, openai.BadRequestError, "invalid_value"),
+    ({"messages": [{"role": "user", "content": "word " * 3000}]}, openai.BadRequestError, "context_length_exceeded"),
+])
+def test_a_real_models_errors_have_the_sdks_classes_and_our_codes(real, asked, error, code):
+    client = openai.OpenAI(base_url=real.url, api_key=real.key, max_retries=0)
+    with pytest.raises(error) as raised:
+        client.chat.completions.create(**{"model": "smollm2", "messages": ASK, "max_tokens": 2, **asked})
+    assert raised.value.code == code
+
+
+def test_a_real_models_stream_that_is_left_is_cancelled(real):
+    client = openai.OpenAI(base_url=real.url, api_key=real.key)
+    gone = 'atlas_calls_total{outcome="client_gone"}'
+    before = real.metric(gone)
+    stream = client.chat.completions.create(model="smollm2", messages=ASK, max_tokens=1500, stream=True)
+    next(iter(stream))
+    stream.close()
+    until(lambda: real.metric(gone) == before + 1 and real.metric("atlas_calls_open") == 0, 5, "the call is cancelled")

@@ -6,8 +6,9 @@ const client = new OpenAI({ baseURL: process.env.BASE_URL, apiKey: process.env.A
 const model = process.env.MODEL ?? "sim-model";
 const messages = [{ role: "user", content: "Where do falcons fly?" }];
 const tools = [{ type: "function", function: { name: "get_weather", parameters: { type: "object" } } }];
-const out = {};
+const out = { node: process.versions.node };
 
+const counters = async () => (await fetch(process.env.SIM_COUNTERS)).json();
 const failed = async (work) => {
   try {
     await work();
@@ -39,6 +40,11 @@ out.middle = await failed(async () => {
     model, messages, stream: true, sim: { fault: "error_event", at: 3 } })) void chunk;
 });
 out.key = await failed(() => new OpenAI({ baseURL: process.env.BASE_URL, apiKey: "sk-x" }).models.list());
+const before = await counters();
+out.retried = await failed(() =>
+  new OpenAI({ baseURL: process.env.BASE_URL, apiKey: process.env.API_KEY, maxRetries: 1 })
+    .chat.completions.create({ model, messages, sim: { fault: "status", status: 503 } }));
+out.retried.calls = (await counters()).calls - before.calls;
 const left = await client.chat.completions.create({
   model, messages, stream: true, sim: { tokens: 100000, tokens_per_second: 50 } });
 for await (const chunk of left) {
