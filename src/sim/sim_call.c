@@ -84,13 +84,14 @@ static void put_raw(struct sim_call *c)
     buf_clear(out);
     render_raw(c, out);
     struct span bytes = buf_span(out);
+    bool is_short = (uint64_t)c->plan.at < bytes.len;
     if (c->plan.fault == SIM_RESET || c->plan.fault == SIM_CLOSE || c->plan.fault == SIM_STALL) {
         bytes = span_cut(bytes, 0, (size_t)c->plan.at);
     }
     exchange_put_raw(c->x, bytes);
     c->is_raw = true;
-    if (c->plan.fault == SIM_STALL) {
-        return; /* until the other side gives up */
+    if (c->plan.fault == SIM_STALL && is_short) {
+        return; /* until the other side gives up; one who has it all would wait in vain, later */
     }
     if (c->plan.fault == SIM_RESET) {
         exchange_reset(c->x);

@@ -110,6 +110,18 @@ def test_reset_close_and_stall_happen_at_the_byte_that_was_asked_for(sim, stream
     assert (len(got), how) == (seen, end)
 
 
+@pytest.mark.parametrize("fault,how", [("reset", "reset"), ("close", "end"), ("stall", "end")])
+def test_a_fault_behind_the_end_of_the_answer_leaves_it_whole_and_ends_the_connection(sim, fault, how):
+    with Raw(port(sim)) as raw:
+        raw.request("POST", "/v1/chat/completions", {"model": "x", "messages": HI, "sim": {"fault": fault, "at": 100000}})
+        assert raw.read_reply().json["usage"]
+        try:
+            assert (raw.socket.recv(1), how) == (b"", "end")
+        except ConnectionResetError:
+            assert how == "reset"
+    until(lambda: sim.counters()["running"] == 0)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_endless_answer_goes_on_for_as_long_as_it_is_read(sim, stream):
     with Raw(port(sim)) as raw:
