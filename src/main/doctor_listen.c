@@ -121,7 +121,7 @@ static void check_port(struct doctor *d, const char *setting, const char *text)
         return;
     }
     unsigned port = port_of(&address);
-    if (address.storage.ss_family == AF_UNIX || port == 0) {
+    if (port == 0) {
         doctor_say(d, DOCTOR_OK, setting, "%s is nobody else's", text);
         return;
     }

@@ -42,8 +42,8 @@ static bool put_variable(struct settings_loader *l, const struct value *v, struc
     const char *value = secure_getenv(name);
     if (value == NULL || value[0] == '\0') {
         settings_problem(l, v->place,
-                         "%s: the environment variable %s is not set; set it before starting Atlas",
-                         v->shown, name);
+                         "%s: the environment variable %s is %s; set it before starting Atlas",
+                         v->shown, name, value == NULL ? "not set" : "empty");
         return false;
     }
     buf_put_text(v->text, value);
@@ -118,6 +118,11 @@ static bool expand_file(struct settings_loader *l, const struct value *v)
         len--;
     }
     buf_added(v->text, (size_t)len);
+    if (len > SETTINGS_TEXT_BYTES_MAX) {
+        settings_problem(l, v->place, "%s: %s holds more than %d bytes", v->shown, path,
+                         SETTINGS_TEXT_BYTES_MAX);
+        return false;
+    }
     if (len == 0 || memchr(room, '\0', (size_t)len) != NULL) {
         settings_problem(l, v->place, "%s: %s %s", v->shown, path,
                          len == 0 ? "is empty" : "holds a NUL byte");
@@ -159,7 +164,9 @@ static void mistyped(struct settings_loader *l, const struct settings_row *row,
         row->kind == SETTINGS_SECRET ||
         (row->kind == SETTINGS_URL && span_find(node->text, '@', 0) < node->text.len);
     if (node->kind != YTREE_SCALAR || has_password) {
-        settings_problem(l, node->place, "%s takes %.*s", shown, SPAN_ARGS(words));
+        settings_problem(l, node->place, "%s takes %.*s%s", shown, SPAN_ARGS(words),
+                         has_password && row->kind == SETTINGS_URL ? "; a key stands in `api_key:`"
+                                                                   : "");
     } else {
         settings_problem(l, node->place, "%s takes %.*s, not '%.*s'", shown, SPAN_ARGS(words),
                          SPAN_ARGS(span_cut(node->text, 0, 64)));

@@ -30,6 +30,9 @@ static void check_required(struct settings_loader *l, const char *path, const ch
                            const struct ytree_node *node)
 {
     size_t len = strlen(path);
+    if (node->kind != YTREE_MAP && !ytree_is_null(node)) {
+        return; /* that was said */
+    }
     for (size_t i = 0; i < settings_rows_count; i++) {
         const struct settings_row *row = &settings_rows[i];
         if (row->fallback != NULL || strncmp(row->path, path, len) != 0) {
@@ -95,11 +98,14 @@ static void check_admin(struct settings_loader *l)
 {
     const struct server_settings *s = &l->settings->server;
     const struct ytree_node *admin = ytree_find(l->root, "admin");
-    const struct ytree_node *listen = ytree_find(l->root, "listen");
+    const struct ytree_node *list = ytree_find(l->root, "listen");
+    const struct ytree_node *listen = list == NULL ? NULL : list->first;
     for (size_t i = 0; i < s->listens_count; i++) {
         const char *address = s->listens[i].address;
+        const struct ytree_node *node = admin != NULL ? admin : listen;
+        listen = listen == NULL ? NULL : listen->next;
         if (address != NULL && is_same_address(address, l->settings->admin.address)) {
-            settings_problem(l, place_of(admin != NULL ? admin : listen, "address"),
+            settings_problem(l, place_of(node, "address"),
                              "listen[%zu].address is the same as admin.address; give one of them "
                              "another port",
                              i);
@@ -120,7 +126,7 @@ static bool is_label(struct span name)
 static void check_upstreams(struct settings_loader *l)
 {
     const struct ytree_node *map = ytree_find(l->root, "upstreams");
-    const struct ytree_node *node = map == NULL ? NULL : map->first;
+    const struct ytree_node *node = map == NULL || map->kind != YTREE_MAP ? NULL : map->first;
     for (; node != NULL; node = node->next) {
         char shown[SETTINGS_PATH_MAX];
         snprintf(shown, sizeof(shown), "upstreams.%.*s", SPAN_ARGS(span_cut(node->key, 0, 200)));

@@ -189,7 +189,7 @@ static bool is_address(struct span text)
 {
     struct net_address address;
     char copy[128];
-    if (text.len >= sizeof(copy)) {
+    if (text.len >= sizeof(copy) || span_starts(text, SPAN("unix:"))) {
         return false;
     }
     span_copy_text(text, copy, sizeof(copy));

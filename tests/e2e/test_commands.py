@@ -62,6 +62,14 @@ def test_init_keeps_what_is_there(folder):
     assert (folder / "atlas.yaml").read_text() == text
 
 
+@pytest.mark.parametrize("data", ["", "two\nlines"])
+def test_init_refuses_a_path_that_no_line_can_hold(tmp_path, data):
+    made = run("init", "--config", tmp_path / "atlas.yaml", "--data", data)
+    assert made.returncode == 2
+    assert "--data" in made.stderr
+    assert os.listdir(tmp_path) == []
+
+
 def test_init_refuses_a_folder_that_is_something_else(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "thesis.txt").write_text("mine")
@@ -95,6 +103,10 @@ BAD = [
     ("zone: one\nzone: two\n", "5:1", "zone"),
     ("models: {m: {upstream: u, aliases: [a, a]}}\nupstreams: {u: {url: 'http://h/v1'}}\n", "4:", "a"),
     ("zone: &x a\n", "4:", ""),
+    ("upstreams:\n  u: {url: 'http://h/v1', api_key: '${EMPTY}'}\n", "5:", "EMPTY is empty"),
+    ("upstreams:\n  u: {url: 'http://h/v1', api_key: 'file:big'}\n", "5:", "big holds more than 4096 bytes"),
+    ("upstreams:\n  u: {url: 'http://me:sk-secret-2@h/v1'}\n", "5:", "`api_key:`"),
+    ("models: {m: {upstream: u}}\nupstreams:\n  - u: {url: 'http://h/v1'}\n", "6:3", "upstreams takes a mapping"),
     ("zone: 'a\n", "", ""),
 ]
 
@@ -102,11 +114,20 @@ BAD = [
 @pytest.mark.parametrize("text,place,word", BAD)
 def test_a_bad_setting_is_named_with_its_place_and_what_would_be_right(folder, text, place, word):
     path = config_of(folder, text)
+    (folder / "big").write_text("sk-secret-3" * 1000)
     for command in (["config", "check"], ["serve"]):
-        said = run(*command, "--config", path)
-        assert said.returncode != 0
+        said = run(*command, "--config", path, env={"EMPTY": ""})
+        assert said.returncode == 1
         assert f"{path}:{place}" in said.stderr, said.stderr
         assert word in said.stderr
+        assert "secret" not in said.stderr.replace("a secret: ", "")
+
+
+def test_a_unix_socket_is_no_address_to_listen_on(folder):
+    path = write(folder / "atlas.yaml", f"data: {folder}/data\nlisten: [{{address: 'unix:/tmp/a.sock'}}]\n")
+    said = run("config", "check", "--config", path)
+    assert said.returncode == 1
+    assert f"{path}:2:20: listen[0].address takes an address with its port" in said.stderr
 
 
 def test_all_mistakes_are_named_at_once(folder):
@@ -357,7 +378,7 @@ def test_version_and_help(folder):
 
 
 @pytest.mark.parametrize("arguments", [[], ["frobnicate"], ["serve", "--nonsense"], ["config"], ["config", "frobnicate"],
-                                       ["sim", "--fault", "nonsense"], ["sim", "--tokens", "x"], ["journal", "eat"]])
+                                       ["sim", "--fault", "nonsense"], ["key", "list", "--json=no"], ["sim", "--tokens", "x"], ["journal", "eat"]])
 def test_a_wrong_command_line_says_what_is_right(arguments):
     said = run(*arguments)
     assert said.returncode != 0
