@@ -32,8 +32,10 @@ struct wish_reader {
     struct key_wish *wish;
 };
 
-#define NAME_FAULT  SPAN("'name' must be a text of 1 to 255 bytes without control characters")
-#define SCOPE_FAULT SPAN("'scopes' must be a list of scopes that a key of this kind may have")
+#define NAME_FAULT SPAN("'name' must be a text of 1 to 255 bytes without control characters")
+#define SCOPE_FAULT                                                                            \
+    SPAN("'scopes' must be a list of some of chat, completions, embeddings, models; an admin " \
+         "key's is admin")
 
 static enum err read_name(struct wish_reader *r, uint32_t value)
 {

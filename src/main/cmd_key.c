@@ -12,6 +12,7 @@
 #include "main/options.h"
 #include "main/table.h"
 #include "settings/settings_value.h"
+#include "json/json_scan.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
 
@@ -90,6 +91,10 @@ static int check_wish(struct wish *wish)
     if (wish->name == NULL) {
         return misused("--name is missing: say what the key is for");
     }
+    struct span name = span_of(wish->name);
+    if (json_scan_utf8(name) < name.len) {
+        return misused("--name is not UTF-8");
+    }
     if (wish->is_test && wish->is_admin) {
         return misused("--test and --admin do not go together");
     }
@@ -139,7 +144,9 @@ static int create_key(int argc, char **argv)
         {"json", NULL, "Print an object with id and key", .flag = &json},
         {"config", "F", CONFIG_HELP, .text = &config},
     };
-    int status = main_options(argc, argv, "atlas key create --name N [--expires 30d] [--config F]",
+    int status = main_options(argc, argv,
+                              "atlas key create --name N [--expires T] [--scopes S,S] [--test | "
+                              "--admin] [--json] [--config F]",
                               options, ROWS(options));
     if (status == MAIN_GO_ON) {
         status = check_wish(&wish);

@@ -63,9 +63,10 @@ int main_usage(int argc, char **argv)
         {"json", NULL, "Print JSON", .flag = &json},
         {"config", "F", "The configuration; " MAIN_CONFIG_DEFAULT " if not given", .text = &config},
     };
-    int status =
-        main_options(argc, argv, "atlas usage [--from DAY] [--to DAY] [--json] [--config F]",
-                     options, ROWS(options));
+    int status = main_options(argc, argv,
+                              "atlas usage [--from DAY] [--to DAY] [--key ID] [--model M] [--json] "
+                              "[--config F]",
+                              options, ROWS(options));
     if (status != MAIN_GO_ON) {
         return status;
     }

@@ -86,6 +86,17 @@ static int make_data(const char *config, const struct settings *settings)
     return MAIN_DONE;
 }
 
+/* Whether a line of the configuration can hold it. */
+static bool is_plain(const char *path)
+{
+    for (const char *at = path; *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ' || *at == 0x7f) {
+            return false;
+        }
+    }
+    return path[0] != '\0';
+}
+
 int main_init(int argc, char **argv)
 {
     const char *config = MAIN_CONFIG_DEFAULT;
@@ -99,6 +110,10 @@ int main_init(int argc, char **argv)
     };
     int status = main_options(argc, argv, "atlas init [--config F] [--data D]", options,
                               sizeof(options) / sizeof(options[0]));
+    if (status == MAIN_GO_ON && data != NULL && !is_plain(data)) {
+        fprintf(stderr, "atlas init: --data takes a path without control characters\n");
+        status = MAIN_MISUSED;
+    }
     if (status == MAIN_GO_ON) {
         status = write_config(config, data);
     }

@@ -60,6 +60,10 @@ static int read_option(int argc, char **argv, int *at, const struct main_option 
         if (o->name == NULL || !span_is(name, o->name)) {
             continue;
         }
+        if (o->flag != NULL && equals < given.len) {
+            fprintf(stderr, "atlas: --%s takes no value\n", o->name);
+            return MAIN_MISUSED;
+        }
         if (o->flag != NULL) {
             *o->flag = true;
             return MAIN_GO_ON;

@@ -67,7 +67,8 @@ def test_key_list_shows_everything_but_the_secret(commands):
 
 @pytest.mark.parametrize("arguments,word", [
     (["create"], "name"), (["create", "--name", ""], "name"), (["create", "--name", "x" * 256], "name"),
-    (["create", "--name", "x", "--kind", "root"], "kind"), (["create", "--name", "x", "--expires", "soon"], "expires"),
+    (["create", "--name", "x", "--kind", "root"], "kind"), (["create", "--name", b"\xff"], "UTF-8"),
+    (["create", "--name", "x", "--scopes", "everything"], "chat, completions, embeddings, models"), (["create", "--name", "x", "--expires", "soon"], "expires"),
     (["revoke", "nobodysKey00"], ""), (["revoke"], ""), (["frobnicate"], ""), (["list", "--nonsense"], "nonsense"),
 ])
 def test_a_wrong_command_says_why_and_fails(commands, arguments, word):

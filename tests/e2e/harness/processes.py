@@ -34,7 +34,7 @@ def get(url, **more):
 
 def run(*arguments, env=None, timeout=60, **more):
     """One atlas command, to its end."""
-    return subprocess.run([ATLAS, *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
+    return subprocess.run([ATLAS, *(a if isinstance(a, bytes) else str(a) for a in arguments)], capture_output=True, text=True, timeout=timeout,
                           env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, check=False, **more)
 
 
