@@ -36,6 +36,13 @@ MUST_USE char *memory_text(const char *text);
 
 void memory_free(void *old);
 
+/*
+ * Keys and prompts lie in this process's memory: from now on no core file holds any of it, also
+ * not in those that it starts. With `wholly` the kernel treats the process as one that changed its
+ * user, so that no other process of the user may look into it either. Not in sanitizer builds.
+ */
+void memory_forbid_core(bool wholly);
+
 /* Sets how many bytes all calls together may buffer. 0 means no bound. */
 void memory_set_allowance(uint64_t bytes);
 

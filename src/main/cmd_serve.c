@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,6 +70,15 @@ static enum err lock_data(const struct parent *p, int *out)
                   strerrordesc_np(errno));
     }
     return e;
+}
+
+static void look_at_folder(const char *folder)
+{
+    struct stat st;
+    if (stat(folder, &st) == 0 && (st.st_mode & 0077) != 0) {
+        log_warn("data_open", "other users may enter %s, where keys and records are; chmod 700 it",
+                 folder);
+    }
 }
 
 static void write_pid(const struct parent *p)
@@ -347,6 +357,7 @@ static int run_parent(struct parent *p)
         return MAIN_FAILED;
     }
     write_pid(p);
+    look_at_folder(p->settings->data);
     supervise(p);
     if (p->settings->pid_file != NULL) {
         (void)unlink(p->settings->pid_file); /* somebody may have removed it */
@@ -362,7 +373,9 @@ static int run_parent(struct parent *p)
 int main_serve(int argc, char **argv)
 {
     const char *config = MAIN_CONFIG_DEFAULT;
-    const struct main_option options[] = {{"config", "F", "The configuration", .text = &config}};
+    const struct main_option options[] = {
+        {"config", "F", "The configuration; " MAIN_CONFIG_DEFAULT " if not given", .text = &config},
+    };
     int status = main_options(argc, argv, "atlas serve [--config F]", options, 1);
     if (status != MAIN_GO_ON) {
         return status;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/check.h"
+#include "base/memory.h"
 #include "main/options.h"
 
 static const struct {
@@ -46,6 +46,7 @@ int main_run(int argc, char **argv)
     const char *names[COMMANDS];
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(argv[1], commands[i].name) == 0) {
+            memory_forbid_core(false);
             return commands[i].run(argc - 1, argv + 1);
         }
         names[i] = commands[i].name;

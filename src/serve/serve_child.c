@@ -7,21 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/counter.h"
+#include "base/memory.h"
 #include "serve/serve_internal.h"
-
-/* Prompts and keys lie in this process's memory: it leaves no core file. */
-static void forbid_core(void)
-{
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    struct rlimit none = {0, 0};
-    (void)setrlimit(RLIMIT_CORE, &none);      /* lowering is always allowed */
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* also where cores go to a pipe */
-#endif
-}
 
 static void say_ready(int fd)
 {
@@ -43,7 +33,7 @@ int serve_child(const char *config_path)
 {
     struct serve_inherited in;
     struct serve_gateway *g;
-    forbid_core();
+    memory_forbid_core(true);
     (void)prctl(PR_SET_NAME, "atlas-gateway", 0, 0, 0); /* only a name: else it is "exe" */
     (void)signal(SIGPIPE, SIG_IGN);                     /* cannot fail for this signal */
     enum err e = serve_import(&in);

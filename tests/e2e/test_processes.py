@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness.processes import SLOWER, Gateway, run
+from harness.processes import SANITIZED, SLOWER, Gateway, run
 from harness.raw import Raw, events
 from harness.waiting import stays, until
 
@@ -260,6 +260,23 @@ def test_an_address_in_use_is_named(own, tmp_path, sim):
     assert second.returncode != 0
     assert text in second.stderr
     assert "in use" in second.stderr
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's build may leave a core")
+def test_no_core_file_holds_anything(gateway):
+    for pid in [gateway.process.pid, *until(gateway.children)]:
+        limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+        [line] = [line for line in limits.splitlines() if line.startswith("Max core file size")]
+        assert line.split()[4:6] == ["0", "0"]
+        assert int(pathlib.Path(f"/proc/{pid}/coredump_filter").read_text(), 16) == 0
+
+
+def test_a_data_folder_that_others_may_enter_is_said(own):
+    own.stop()
+    own.data.chmod(0o755)
+    own.announce("data_open")
+    own.start()
+    assert own.count_log("data_open") == 1
 
 
 def test_the_pid_file_names_the_parent_and_goes_with_it(own):
