@@ -120,6 +120,12 @@ void call_estimate_input(struct call *call);
 /* Tokens of what was generated so far, by its length. */
 int64_t call_estimate_output(const struct call *call);
 
+/* Writes into `r` what its tokens cost. */
+void call_fill_cost(const struct call *call, struct journal_record *r);
+
+/* Writes into `r` what is known of an answer once it began: when that was, and its status. */
+void call_fill_answer(const struct call *call, struct journal_record *r);
+
 /* The CORS lines of the reply. */
 struct span call_cors_fields(struct call *call);
 

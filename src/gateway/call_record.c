@@ -98,6 +98,8 @@ static enum err write_intent(struct call *call)
     call_fill_record(call, end);
     end->kind = JOURNAL_COMPLETION;
     end->outcome = JOURNAL_OUTCOME_INTERRUPTED;
+    end->tokens_out_estimated = call->request.endpoint != OPENAI_EMBEDDINGS;
+    call_fill_cost(call, end);
     ports->journal.arm(call->completion, call->intent_ticket);
     return ERR_OK;
 }

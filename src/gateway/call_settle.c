@@ -42,6 +42,24 @@ static enum journal_outcome outcome_of(const struct call *call)
     return call->begun == 0 ? JOURNAL_OUTCOME_REFUSED : JOURNAL_OUTCOME_FAILED;
 }
 
+void call_fill_cost(const struct call *call, struct journal_record *r)
+{
+    if (call->match.model != NULL) {
+        const struct gateway_price *price = &call->match.model->price;
+        r->cost_micro = (int64_t)(((wide)r->tokens_in * price->input_micro +
+                                   (wide)r->tokens_out * price->output_micro) /
+                                  price->per_tokens);
+    }
+}
+
+void call_fill_answer(const struct call *call, struct journal_record *r)
+{
+    r->first_byte_ms = call->first_byte.us == 0
+                           ? 0
+                           : r->started_ms + clock_since(call->started, call->first_byte) / 1000;
+    r->status = (uint16_t)(call->head_put ? 200 : err_row(call->error)->status);
+}
+
 /* What was used: as the model server said, or estimated, or nothing when it never answered. */
 static void fill_tokens(const struct call *call, struct journal_record *r)
 {
@@ -59,12 +77,7 @@ static void fill_tokens(const struct call *call, struct journal_record *r)
         r->tokens_out = call_estimate_output(call);
         r->tokens_out_estimated = call->request.endpoint != OPENAI_EMBEDDINGS;
     }
-    if (call->match.model != NULL) {
-        const struct gateway_price *price = &call->match.model->price;
-        r->cost_micro = (int64_t)(((wide)r->tokens_in * price->input_micro +
-                                   (wide)r->tokens_out * price->output_micro) /
-                                  price->per_tokens);
-    }
+    call_fill_cost(call, r);
 }
 
 static void write_completion(struct call *call)
@@ -76,10 +89,7 @@ static void write_completion(struct call *call)
     r->kind = JOURNAL_COMPLETION;
     r->outcome = (uint8_t)outcome_of(call);
     r->ended_ms = r->started_ms + clock_since(call->started, now) / 1000;
-    r->first_byte_ms = call->first_byte.us == 0
-                           ? 0
-                           : r->started_ms + clock_since(call->started, call->first_byte) / 1000;
-    r->status = (uint16_t)(call->head_put ? 200 : err_row(call->error)->status);
+    call_fill_answer(call, r);
     r->bytes_out = (int64_t)call->client_bytes;
     r->attempts_sent = (uint8_t)call->sent;
     if (call->error != ERR_OK) {

@@ -297,11 +297,18 @@ static enum call_state stream_ended(struct call *call)
     return e == ERR_OK ? CALL_SETTLE : call_fail(call, e);
 }
 
+/* For the case that the process dies now. */
 static void note_progress(struct call *call)
 {
-    struct journal_record *r = call->shared->ports->journal.record(call->completion);
+    const struct call_ports *ports = call->shared->ports;
+    struct journal_record *r = ports->journal.record(call->completion);
+    if (r->status == 0 && call->head_put) {
+        call_fill_answer(call, r);
+        journal_set_text(r->peer, span_of(ports->attempt.peer(call->attempt)));
+    }
     r->bytes_out = (int64_t)call->client_bytes;
     r->tokens_out = call_estimate_output(call);
+    call_fill_cost(call, r);
 }
 
 enum call_state call_step_stream(struct call *call)

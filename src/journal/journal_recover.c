@@ -53,7 +53,7 @@ static void interrupt(struct journal_slot *slot, uint64_t ticket)
     r->ended_ms = clock_wall().us / 1000;
     if (r->attempts_sent == 0) { /* it waited for the disk: nobody has used what is held for it */
         r->tokens_in = r->cost_micro = 0;
-        r->tokens_in_estimated = 0;
+        r->tokens_in_estimated = r->tokens_out_estimated = 0;
     }
     journal_set_text(r->error, span_of(err_name(ERR_INTERRUPTED)));
     slot->ticket = ticket;

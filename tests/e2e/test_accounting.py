@@ -16,6 +16,7 @@ from harness.waiting import until
 
 KILLS = 3 if SANITIZED else 10
 CLIENTS = 6
+TOKENS = 8  # of every chat reply
 HI = [{"role": "user", "content": "hi"}]
 
 
@@ -47,7 +48,7 @@ class Load:
         else:
             raw.request("POST", "/v1/chat/completions", {
                 "model": "m", "messages": HI, "stream": kind > 0,
-                "sim": {"tokens": 8, "tokens_per_second": 400 if kind == 2 else 0}})
+                "sim": {"tokens": TOKENS, "tokens_per_second": 400 if kind == 2 else 0}})
         head = raw.read_head()
         call_id = head.header("x-request-id")
         body = b""
@@ -70,6 +71,21 @@ class Load:
         self.stopped.set()
         for thread in self.threads:
             thread.join()
+
+
+def usage_of(gateway):
+    return json.loads(gateway.command("usage", "--json").stdout)["data"]
+
+
+def rebuild(gateway):
+    """The usage that the journal alone tells."""
+    for path in gateway.data.glob("atlas.db*"):
+        path.unlink()
+    gateway.announce("store_new")
+    gateway.start()
+    assert gateway.stop() == 0
+    assert gateway.unannounced() == []
+    return usage_of(gateway)
 
 
 @pytest.fixture(scope="module", params=["child", "parent"])
@@ -105,7 +121,8 @@ def books(request, tmp_path_factory, sim):
     printed = gateway.command("journal", "print")
     assert printed.returncode == 0
     records = [json.loads(line) for line in printed.stdout.splitlines()]
-    usage = json.loads(gateway.command("usage", "--json").stdout)["data"]
+    usage = usage_of(gateway)
+    load.rebuilt = rebuild(gateway)
     upstream = {call: row for call, row in sim.calls().items() if call not in seen_before}
     return load, records, usage, upstream
 
@@ -177,3 +194,27 @@ def test_usage_is_the_sum_of_the_completions(books):
                      "cost_micro": lambda r: r["cost_micro"],
                      "interrupted": lambda r: r["outcome"] in ("interrupted", "client_gone")}.items():
         assert sum(row[name] for row in usage) == sum(of(r) for r in ends), name
+
+
+def test_usage_is_what_the_journal_alone_tells(books):
+    load, _, usage, _ = books
+    assert load.rebuilt == [{**row, "key_name": ""} for row in usage]
+
+
+def test_tokens_of_whole_replies_are_the_model_servers(books):
+    _, records, _, _ = books
+    whole = [r for r in of_kind(records, "completion") if r["outcome"] == "ok" and r["endpoint"] == "chat"]
+    assert whole
+    assert [r for r in whole if r["tokens_out"] != TOKENS or r["tokens_out_estimated"] or r["tokens_in_estimated"]] == []
+
+
+def test_tokens_of_cut_replies_are_estimated_marked_and_priced(books):
+    _, records, _, _ = books
+    cut = [r for r in of_kind(records, "completion") if r["outcome"] == "interrupted" and r["attempts_sent"] > 0]
+    assert cut
+    for r in cut:
+        assert r["tokens_in_estimated"] is True
+        assert r["tokens_out_estimated"] is (r["endpoint"] == "chat")
+        assert r["tokens_out"] <= 4 * TOKENS
+        assert r["cost_micro"] == r["tokens_in"] * 1_000_000 + r["tokens_out"] * 2_000_000
+        assert r["status"] == (200 if r["bytes_out"] > 0 else 0)

@@ -225,6 +225,10 @@ static void what_a_dying_process_would_leave_is_true(void **state)
     go_to(IN_STREAM);
     const struct journal_record *held = held_completion();
     assert_int_equal(held->tokens_out, 2); /* six bytes so far */
+    assert_true(held->tokens_out_estimated && held->tokens_in_estimated);
+    assert_int_equal(held->cost_micro, (held->tokens_in * 1000000 + 2 * 3000000) / 10);
+    assert_true(held->status == 200 && held->first_byte_ms >= held->started_ms);
+    assert_string_equal(held->peer, "203.0.113.5:8000");
     assert_int_equal(held->bytes_out, world_reply(&w).len);
     assert_int_equal(held->attempts_sent, 1);
     assert_memory_equal(held->call_id, w.intent.call_id, sizeof(w.intent.call_id));
