@@ -116,8 +116,11 @@ static _Noreturn void become_child(const struct parent *p, pid_t parent, int rea
     keep_open(p->inherited.socket_fd);
     keep_open(p->inherited.lock_fd);
     keep_open(ready_write);
-    (void)sigprocmask(SIG_SETMASK, &p->old_mask, NULL); /* cannot fail with a mask of ours */
-    (void)execv("/proc/self/exe", p->argv);             /* returns only on failure */
+    sigset_t mask = p->old_mask;
+    (void)sigaddset(&mask, SIGHUP);              /* these two wait until it serves: before it */
+    (void)sigaddset(&mask, SIGUSR1);             /* has its own handlers they would end it */
+    (void)sigprocmask(SIG_SETMASK, &mask, NULL); /* cannot fail with a mask of ours */
+    (void)execv("/proc/self/exe", p->argv);      /* returns only on failure */
     _exit(MAIN_FAILED);
 }
 

@@ -13,6 +13,16 @@
 #include "base/memory.h"
 #include "serve/serve_internal.h"
 
+/* From here on: what the parent passed on meanwhile comes first. */
+static void hear_signals(void)
+{
+    sigset_t both;
+    (void)sigemptyset(&both); /* none of these fails with valid arguments */
+    (void)sigaddset(&both, SIGHUP);
+    (void)sigaddset(&both, SIGUSR1);
+    (void)sigprocmask(SIG_UNBLOCK, &both, NULL);
+}
+
 static void say_ready(int fd)
 {
     (void)!write(fd, "r", 1); /* without a reader the parent is gone, and so are we */
@@ -56,6 +66,7 @@ int serve_child(const char *config_path)
     if (serve_gateway_open(config_path, &settings, &in, &g) != ERR_OK) {
         return SERVE_FAILED;
     }
+    hear_signals();
     say_ready(in.ready_fd);
     if (serve_gateway_run(g) == ERR_DISK) {
         _exit(SERVE_FAILED); /* as it is: what is in the lanes is read by the next one */

@@ -306,6 +306,26 @@ def test_an_orderly_stop_leaves_nothing_to_recover(own):
 
 # ---- reload ----
 
+def test_signals_that_come_while_the_gateway_starts_wait_until_it_serves(own):
+    def storm(ready):
+        while own.count_log("ready") < ready:
+            own.process.send_signal(signal.SIGHUP)
+            own.process.send_signal(signal.SIGUSR1)
+            time.sleep(0.001)
+    own.stop()
+    reloads = own.count_log("reloaded")
+    own.start(ready=False)
+    until(lambda: own.count_log("listening_admin") == 2, 5 * SLOWER)
+    storm(ready=2)
+    until(lambda: own.count_log("reloaded") > reloads, 5 * SLOWER)
+    kill_child(own)
+    until(lambda: own.count_log("gateway_died") == 1, 5 * SLOWER)
+    storm(ready=3)
+    own._read_addresses()
+    assert own.chat("m").status_code == 200
+    assert own.count_log("gateway_died") == 1
+
+
 def test_sighup_takes_new_models_and_calls_go_on(gateway, sim):
     kept = config_of(gateway)
     stop, failed = threading.Event(), []
