@@ -13,7 +13,7 @@ import tree
 FOLDER = pathlib.Path("build-unit")
 # A part's prefix is its name; these have others too. base: one a file.
 MORE = {"base": [p.stem for p in tree.files("src/base/*.h")], "gateway": ["call", "cors", "policy", "route"],
-        "upstream": ["attempt", "deployment"], "server": ["exchange"], "main": ["doctor"],
+        "upstream": ["attempt", "deployment"], "server": ["exchange"],
         "keys": ["key"], "telemetry": ["prometheus", "access_log"], "yaml": ["ytree"],
         "crypto": [p.stem for p in tree.files("src/crypto/*.h")]}
 

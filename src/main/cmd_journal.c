@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "cli/cli_data.h"
+#include "cli/cli_options.h"
 #include "journal/journal_reader.h"
 #include "main/commands.h"
-#include "main/data_folder.h"
-#include "main/options.h"
 #include "settings/settings.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
@@ -129,11 +129,11 @@ static int run(struct pass *p, const char *folder)
         print_failure(e, folder, &place);
     }
     journal_reader_close(&r);
-    return e == ERR_OK ? MAIN_DONE : MAIN_FAILED;
+    return e == ERR_OK ? CLI_DONE : CLI_FAILED;
 }
 
 /* Writes the journal's folder to `out`, as the configuration at `path` has it. */
-static bool find_folder(const char *path, char out[MAIN_PATH_MAX])
+static bool find_folder(const char *path, char out[CLI_PATH_MAX])
 {
     struct buf problems;
     struct settings *settings = NULL;
@@ -142,7 +142,7 @@ static bool find_folder(const char *path, char out[MAIN_PATH_MAX])
     if (e == ERR_CONFIG) {
         fprintf(stderr, "%.*s", SPAN_ARGS(buf_span(&problems)));
     } else if (e == ERR_OK) {
-        e = main_data_path(settings->data, "journal", out);
+        e = cli_data_path(settings->data, "journal", out);
     }
     if (e != ERR_OK && e != ERR_CONFIG) {
         fprintf(stderr, "atlas: %s: %s\n", path, err_sentence(e));
@@ -155,32 +155,32 @@ static bool find_folder(const char *path, char out[MAIN_PATH_MAX])
 int main_journal(int argc, char **argv)
 {
     static const char *const names[] = {"print", "check"};
-    const char *path = MAIN_CONFIG_DEFAULT;
+    const char *path = CLI_CONFIG_DEFAULT;
     const char *action = "";
     const char *from = "1";
-    char folder[MAIN_PATH_MAX];
-    const struct main_option options[] = {
+    char folder[CLI_PATH_MAX];
+    const struct cli_option options[] = {
         {NULL, "ACTION", "print: the records, a line each; check: every byte, and counts",
          .text = &action},
-        {"config", "F", "The configuration; " MAIN_CONFIG_DEFAULT " if not given", .text = &path},
+        {"config", "F", "The configuration; " CLI_CONFIG_DEFAULT " if not given", .text = &path},
         {"from", "N", "Begin with record number N", .text = &from},
     };
-    int status = main_options(argc, argv, "atlas journal print|check [--config F] [--from N]",
-                              options, sizeof(options) / sizeof(options[0]));
-    if (status != MAIN_GO_ON) {
+    int status = cli_options(argc, argv, "atlas journal print|check [--config F] [--from N]",
+                             options, sizeof(options) / sizeof(options[0]));
+    if (status != CLI_GO_ON) {
         return status;
     }
     bool print = strcmp(action, names[0]) == 0;
     if (!print && strcmp(action, names[1]) != 0) {
-        return main_unknown("action", action, names, 2);
+        return cli_unknown("action", action, names, 2);
     }
     struct pass *p = memory_new(sizeof(*p));
-    status = MAIN_FAILED;
+    status = CLI_FAILED;
     if (p == NULL) {
         fprintf(stderr, "atlas: %s\n", err_sentence(ERR_NO_MEMORY));
     } else if (!span_to_u64(span_of(from), JOURNAL_NUMBER_MAX, &p->from)) {
         fprintf(stderr, "atlas: --from %s is not the number of a record\n", from);
-        status = MAIN_MISUSED;
+        status = CLI_MISUSED;
     } else if (find_folder(path, folder)) {
         p->print = print;
         status = run(p, folder);

@@ -5,18 +5,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/cli_ask.h"
+#include "cli/cli_options.h"
+#include "cli/cli_table.h"
 #include "crypto/random.h"
 #include "keys/key_string.h"
-#include "main/ask.h"
 #include "main/commands.h"
-#include "main/options.h"
-#include "main/table.h"
 #include "settings/settings_value.h"
 #include "json/json_scan.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
 
-#define CONFIG_HELP     "The configuration; " MAIN_CONFIG_DEFAULT " if not given"
+#define CONFIG_HELP     "The configuration; " CLI_CONFIG_DEFAULT " if not given"
 #define EXPIRES_MOST_MS (INT64_C(100) * 366 * 86400000) /* a hundred years */
 #define LONG            (ADMIN_BODY_BYTES_MAX / 8)      /* each byte may be escaped, or a scope */
 #define ROWS(table)     (sizeof(table) / sizeof((table)[0]))
@@ -35,11 +35,11 @@ struct wish {
 static int end_output(const char *action, const char *more)
 {
     if (fflush(stdout) == 0 && ferror(stdout) == 0) {
-        return MAIN_DONE;
+        return CLI_DONE;
     }
     fprintf(stderr, "atlas key %s: the output cannot be written: %s%s\n", action,
             strerrordesc_np(errno), more);
-    return MAIN_FAILED;
+    return CLI_FAILED;
 }
 
 static int print_answer(const char *action, struct span answer, const char *more)
@@ -83,7 +83,7 @@ static enum err write_wish(const struct wish *wish, struct buf *out)
 static int misused(const char *why)
 {
     fprintf(stderr, "atlas key create: %s\n", why);
-    return MAIN_MISUSED;
+    return CLI_MISUSED;
 }
 
 static int check_wish(struct wish *wish)
@@ -103,7 +103,7 @@ static int check_wish(struct wish *wish)
          wish->expires_ms < 1000 || wish->expires_ms > EXPIRES_MOST_MS)) {
         return misused("--expires takes a time from now, such as 12h or 30d");
     }
-    return MAIN_GO_ON;
+    return CLI_GO_ON;
 }
 
 /* Prints the key of the answer, alone. */
@@ -113,7 +113,7 @@ static int print_key(struct span answer)
     json_index_init(&x, 64, 4);
     enum err e = json_index_parse_borrow(&x, answer);
     uint32_t key = e == ERR_OK ? json_find(&x, 0, SPAN("key")) : JSON_NONE;
-    int status = MAIN_FAILED;
+    int status = CLI_FAILED;
     if (key == JSON_NONE) {
         fprintf(stderr, "atlas key create: the key cannot be read from the answer%s%s%s\n",
                 e == ERR_OK ? "" : ": ", e == ERR_OK ? "" : err_sentence(e), KEY_IS_LOST);
@@ -122,7 +122,7 @@ static int print_key(struct span answer)
                               KEY_IS_LOST); /* Base62 and "_": nothing is escaped */
     }
     json_index_fini(&x);
-    if (status == MAIN_DONE && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO)) {
+    if (status == CLI_DONE && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO)) {
         fprintf(stderr, "keep it: it is not shown again\n");
     }
     return status;
@@ -130,10 +130,10 @@ static int print_key(struct span answer)
 
 static int create_key(int argc, char **argv)
 {
-    const char *config = MAIN_CONFIG_DEFAULT;
+    const char *config = CLI_CONFIG_DEFAULT;
     struct wish wish = {0};
     bool json = false;
-    const struct main_option options[] = {
+    const struct cli_option options[] = {
         {"name", "N", "What the key is for", .text = &wish.name},
         {"expires", "T", "When it ends, from now: 12h, 30d; never if not given",
          .text = &wish.expires},
@@ -144,31 +144,31 @@ static int create_key(int argc, char **argv)
         {"json", NULL, "Print an object with id and key", .flag = &json},
         {"config", "F", CONFIG_HELP, .text = &config},
     };
-    int status = main_options(argc, argv,
-                              "atlas key create --name N [--expires T] [--scopes S,S] [--test | "
-                              "--admin] [--json] [--config F]",
-                              options, ROWS(options));
-    if (status == MAIN_GO_ON) {
+    int status = cli_options(argc, argv,
+                             "atlas key create --name N [--expires T] [--scopes S,S] [--test | "
+                             "--admin] [--json] [--config F]",
+                             options, ROWS(options));
+    if (status == CLI_GO_ON) {
         status = check_wish(&wish);
     }
-    if (status != MAIN_GO_ON) {
+    if (status != CLI_GO_ON) {
         return status;
     }
     struct buf body, answer;
     buf_init(&body, ADMIN_BODY_BYTES_MAX);
-    buf_init(&answer, MAIN_ANSWER_MAX);
+    buf_init(&answer, CLI_ANSWER_MAX);
     enum err e = write_wish(&wish, &body);
     if (e != ERR_OK && strlen(wish.name) + (wish.scopes == NULL ? 0 : strlen(wish.scopes)) > LONG) {
         status = misused("the name or the scopes are too long");
     } else if (e != ERR_OK) {
         fprintf(stderr, "atlas key create: %s\n", err_sentence(e));
-        status = MAIN_FAILED;
+        status = CLI_FAILED;
     } else {
         const struct admin_request request = {
             HTTP_POST, SPAN(ADMIN_KEYS_PATH), {NULL, 0}, buf_span(&body)};
-        status = main_ask("key create", config, &request, &answer);
+        status = cli_ask("key create", config, &request, &answer);
     }
-    if (status == MAIN_GO_ON) {
+    if (status == CLI_GO_ON) {
         status = json ? print_answer("create", buf_span(&answer), KEY_IS_LOST)
                       : print_key(buf_span(&answer));
     }
@@ -182,7 +182,7 @@ static int create_key(int argc, char **argv)
 
 static int print_list(struct span answer)
 {
-    static const struct main_column columns[] = {
+    static const struct cli_column columns[] = {
         {"ID", "id", "", false},
         {"KIND", "kind", "", false},
         {"STATUS", "status", "", false},
@@ -191,11 +191,11 @@ static int print_list(struct span answer)
         {"NAME", "name", "", false},
     };
     size_t lines = 0;
-    enum err e = main_table_print(stdout, answer, columns, ROWS(columns), &lines);
+    enum err e = cli_table_print(stdout, answer, columns, ROWS(columns), &lines);
     if (e != ERR_OK) {
         fprintf(stderr, "atlas key list: %s\n",
                 e == ERR_NO_MEMORY ? err_sentence(e) : "the answer is not a list of keys");
-        return MAIN_FAILED;
+        return CLI_FAILED;
     }
     if (lines == 0) {
         fprintf(stderr, "there are no keys; make one with: atlas key create --name N\n");
@@ -205,22 +205,22 @@ static int print_list(struct span answer)
 
 static int list_keys(int argc, char **argv)
 {
-    const char *config = MAIN_CONFIG_DEFAULT;
+    const char *config = CLI_CONFIG_DEFAULT;
     bool json = false;
-    const struct main_option options[] = {
+    const struct cli_option options[] = {
         {"json", NULL, "Print JSON", .flag = &json},
         {"config", "F", CONFIG_HELP, .text = &config},
     };
     int status =
-        main_options(argc, argv, "atlas key list [--json] [--config F]", options, ROWS(options));
-    if (status != MAIN_GO_ON) {
+        cli_options(argc, argv, "atlas key list [--json] [--config F]", options, ROWS(options));
+    if (status != CLI_GO_ON) {
         return status;
     }
     struct buf answer;
     const struct admin_request request = {HTTP_GET, SPAN(ADMIN_KEYS_PATH), {NULL, 0}, {NULL, 0}};
-    buf_init(&answer, MAIN_ANSWER_MAX);
-    status = main_ask("key list", config, &request, &answer);
-    if (status == MAIN_GO_ON) {
+    buf_init(&answer, CLI_ANSWER_MAX);
+    status = cli_ask("key list", config, &request, &answer);
+    if (status == CLI_GO_ON) {
         status = json ? print_answer("list", buf_span(&answer), "") : print_list(buf_span(&answer));
     }
     buf_fini(&answer);
@@ -236,15 +236,15 @@ static struct span id_in(const char *word)
 
 static int end_key(int argc, char **argv)
 {
-    const char *config = MAIN_CONFIG_DEFAULT;
+    const char *config = CLI_CONFIG_DEFAULT;
     const char *word = "";
-    const struct main_option options[] = {
+    const struct cli_option options[] = {
         {NULL, "ID", "The key's id, as `atlas key list` shows it", .text = &word},
         {"config", "F", CONFIG_HELP, .text = &config},
     };
     int status =
-        main_options(argc, argv, "atlas key revoke ID [--config F]", options, ROWS(options));
-    if (status != MAIN_GO_ON) {
+        cli_options(argc, argv, "atlas key revoke ID [--config F]", options, ROWS(options));
+    if (status != CLI_GO_ON) {
         return status;
     }
     struct span id = id_in(word);
@@ -253,13 +253,13 @@ static int end_key(int argc, char **argv)
     if (id.len != KEY_ID_CHARS || len >= (int)sizeof(path)) {
         fprintf(stderr, "atlas key revoke: '%s' is not a key's id; `atlas key list` shows them\n",
                 word);
-        return MAIN_MISUSED;
+        return CLI_MISUSED;
     }
     struct buf answer;
     const struct admin_request request = {HTTP_DELETE, span_of(path), {NULL, 0}, {NULL, 0}};
-    buf_init(&answer, MAIN_ANSWER_MAX);
-    status = main_ask("key revoke", config, &request, &answer);
-    if (status == MAIN_GO_ON) {
+    buf_init(&answer, CLI_ANSWER_MAX);
+    status = cli_ask("key revoke", config, &request, &answer);
+    if (status == CLI_GO_ON) {
         printf("revoked %.*s\n", SPAN_ARGS(id));
         status = end_output("revoke", "; the key was revoked");
     }
@@ -288,12 +288,12 @@ int main_key(int argc, char **argv)
     }
     bool is_asked = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
     if (argc > 1 && argv[1][0] != '-') {
-        return main_unknown("action", argv[1], names, ROWS(actions));
+        return cli_unknown("action", argv[1], names, ROWS(actions));
     }
     FILE *out = is_asked ? stdout : stderr;
     fprintf(out, "usage: atlas key create|list|revoke [options]\n\n");
     for (size_t i = 0; i < ROWS(actions); i++) {
         fprintf(out, "  %-10s %s\n", actions[i].name, actions[i].help);
     }
-    return is_asked ? MAIN_DONE : MAIN_MISUSED;
+    return is_asked ? CLI_DONE : CLI_MISUSED;
 }

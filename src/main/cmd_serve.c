@@ -23,9 +23,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/cli_data.h"
+#include "cli/cli_options.h"
 #include "main/commands.h"
-#include "main/data_folder.h"
-#include "main/options.h"
 #include "serve/serve.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
@@ -59,7 +59,7 @@ struct parent {
 
 static enum err lock_data(const struct parent *p, int *out)
 {
-    enum err e = main_data_lock(p->settings->data, MAIN_LOCK_ALONE, LOCK_WAIT_MS, out);
+    enum err e = cli_data_lock(p->settings->data, CLI_LOCK_ALONE, LOCK_WAIT_MS, out);
     if (e == ERR_LOCKED) {
         log_error("data_locked", "another Atlas uses %s; stop it first", p->settings->data);
     } else if (e != ERR_OK && errno == ENOENT) {
@@ -107,7 +107,7 @@ static _Noreturn void become_child(const struct parent *p, pid_t parent, int rea
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* no parent, no child */
     if (getppid() != parent) {
-        _exit(MAIN_FAILED);
+        _exit(CLI_FAILED);
     }
     for (int i = 0; i < p->inherited.listeners * p->inherited.workers; i++) {
         keep_open(p->inherited.fds[i]);
@@ -121,7 +121,7 @@ static _Noreturn void become_child(const struct parent *p, pid_t parent, int rea
     (void)sigaddset(&mask, SIGUSR1);             /* has its own handlers they would end it */
     (void)sigprocmask(SIG_SETMASK, &mask, NULL); /* cannot fail with a mask of ours */
     (void)execv("/proc/self/exe", p->argv);      /* returns only on failure */
-    _exit(MAIN_FAILED);
+    _exit(CLI_FAILED);
 }
 
 static enum err start_child(struct parent *p)
@@ -345,7 +345,7 @@ static int run_parent(struct parent *p)
     enum err e = open_log(p->settings);
     if (e != ERR_OK) {
         fprintf(stderr, "atlas: the log file %s cannot be opened\n", p->settings->log.file);
-        return MAIN_FAILED;
+        return CLI_FAILED;
     }
     e = take_signals(p);
     if (e == ERR_OK) {
@@ -357,7 +357,7 @@ static int run_parent(struct parent *p)
         p->inherited.lock_fd = lock;
     }
     if (e != ERR_OK) {
-        return MAIN_FAILED;
+        return CLI_FAILED;
     }
     write_pid(p);
     look_at_folder(p->settings->data);
@@ -367,20 +367,20 @@ static int run_parent(struct parent *p)
     }
     serve_close_listeners(&p->inherited);
     if (p->failed) {
-        return MAIN_FAILED;
+        return CLI_FAILED;
     }
     log_info("stopped", "good bye");
-    return MAIN_DONE;
+    return CLI_DONE;
 }
 
 int main_serve(int argc, char **argv)
 {
-    const char *config = MAIN_CONFIG_DEFAULT;
-    const struct main_option options[] = {
-        {"config", "F", "The configuration; " MAIN_CONFIG_DEFAULT " if not given", .text = &config},
+    const char *config = CLI_CONFIG_DEFAULT;
+    const struct cli_option options[] = {
+        {"config", "F", "The configuration; " CLI_CONFIG_DEFAULT " if not given", .text = &config},
     };
-    int status = main_options(argc, argv, "atlas serve [--config F]", options, 1);
-    if (status != MAIN_GO_ON) {
+    int status = cli_options(argc, argv, "atlas serve [--config F]", options, 1);
+    if (status != CLI_GO_ON) {
         return status;
     }
     if (getenv(SERVE_INHERITED_ENV) != NULL) { /* no other thread runs yet */
@@ -397,7 +397,7 @@ int main_serve(int argc, char **argv)
         fprintf(stderr, "atlas: %s: %s\n", config, err_sentence(e));
     }
     buf_fini(&problems);
-    status = e == ERR_OK ? run_parent(&p) : MAIN_FAILED;
+    status = e == ERR_OK ? run_parent(&p) : CLI_FAILED;
     settings_close(&p.settings);
     return status;
 }

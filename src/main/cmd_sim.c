@@ -6,8 +6,8 @@
 #include <sys/resource.h>
 
 #include "base/counter.h"
+#include "cli/cli_options.h"
 #include "main/commands.h"
-#include "main/options.h"
 #include "net/net_listen.h"
 #include "net/net_loop.h"
 #include "net/net_signal.h"
@@ -32,7 +32,7 @@ static int serve(const char *address, const struct sim_plan *plan)
     if (net_address_parse(address, &bound) != ERR_OK ||
         net_listen_fd(&bound, false, &fd) != ERR_OK) {
         fprintf(stderr, "atlas sim: %s cannot be listened on; is it in use?\n", address);
-        return MAIN_FAILED;
+        return CLI_FAILED;
     }
     bound.len = sizeof(bound.storage);
     CHECK(getsockname(fd, (struct sockaddr *)&bound.storage, &bound.len) == 0);
@@ -58,7 +58,7 @@ static int serve(const char *address, const struct sim_plan *plan)
     net_signal_close(&stops[1]);
     sim_close(&sim);
     net_loop_close(&loop);
-    return e == ERR_OK ? MAIN_DONE : MAIN_FAILED;
+    return e == ERR_OK ? CLI_DONE : CLI_FAILED;
 }
 
 /* Below the options. */
@@ -115,7 +115,7 @@ int main_sim(int argc, char **argv)
     const char *listen = "127.0.0.1:18080";
     const char *fault = "none";
     const char *values[FIELDS_MAX] = {NULL};
-    struct main_option options[FIELDS_MAX + 2] = {
+    struct cli_option options[FIELDS_MAX + 2] = {
         {"listen", "ADDRESS", "Where to answer (127.0.0.1:18080)", .text = &listen},
         {"fault", "NAME", "What goes wrong in every answer; see below", .text = &fault},
     };
@@ -128,13 +128,13 @@ int main_sim(int argc, char **argv)
         for (char *c = names[count]; *c != '\0'; c++) {
             *c = *c == '_' ? '-' : *c;
         }
-        options[count + 2] = (struct main_option){names[count], rows[count].takes, rows[count].help,
-                                                  .text = &values[count]};
+        options[count + 2] = (struct cli_option){names[count], rows[count].takes, rows[count].help,
+                                                 .text = &values[count]};
     }
     int status =
-        main_options(argc, argv, "atlas sim [--listen ADDRESS] [options]", options, count + 2);
-    if (status != MAIN_GO_ON) {
-        if (status == MAIN_DONE) {
+        cli_options(argc, argv, "atlas sim [--listen ADDRESS] [options]", options, count + 2);
+    if (status != CLI_GO_ON) {
+        if (status == CLI_DONE) {
             teach();
         }
         return status;
@@ -145,7 +145,7 @@ int main_sim(int argc, char **argv)
         taken = values[i] == NULL || set(&plan, rows[i].name, values[i]);
     }
     if (!taken) {
-        return MAIN_MISUSED;
+        return CLI_MISUSED;
     }
     raise_limits();
     (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for this signal */

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "main/ask.h"
+#include "cli/cli_ask.h"
+#include "cli/cli_options.h"
+#include "cli/cli_table.h"
 #include "main/commands.h"
-#include "main/options.h"
-#include "main/table.h"
 
 #define QUERY_BYTES_MAX 4096
 #define ROWS(table)     (sizeof(table) / sizeof((table)[0]))
@@ -27,7 +27,7 @@ static void put_param(struct buf *query, const char *name, const char *value)
 
 static int print_table(struct span answer)
 {
-    static const struct main_column columns[] = {
+    static const struct cli_column columns[] = {
         {"DAY", "day", "-", false},
         {"KEY", "key_id", "-", false},
         {"NAME", "key_name", "-", false},
@@ -40,55 +40,55 @@ static int print_table(struct span answer)
         {"ESTIMATED", "estimated", "0", true},
     };
     size_t lines = 0;
-    if (main_table_print(stdout, answer, columns, ROWS(columns), &lines) != ERR_OK) {
+    if (cli_table_print(stdout, answer, columns, ROWS(columns), &lines) != ERR_OK) {
         fprintf(stderr, "atlas usage: the answer is not a list of sums\n");
-        return MAIN_FAILED;
+        return CLI_FAILED;
     }
     if (lines == 0) {
         fprintf(stderr, "no calls are on record for this\n");
     }
-    return MAIN_DONE;
+    return CLI_DONE;
 }
 
 int main_usage(int argc, char **argv)
 {
-    const char *config = MAIN_CONFIG_DEFAULT;
+    const char *config = CLI_CONFIG_DEFAULT;
     const char *from = NULL, *to = NULL, *key = NULL, *model = NULL;
     bool json = false;
-    const struct main_option options[] = {
+    const struct cli_option options[] = {
         {"from", "DAY", "The first day, such as 2026-11-24 (UTC)", .text = &from},
         {"to", "DAY", "The last day", .text = &to},
         {"key", "ID", "One key only", .text = &key},
         {"model", "M", "One model only", .text = &model},
         {"json", NULL, "Print JSON", .flag = &json},
-        {"config", "F", "The configuration; " MAIN_CONFIG_DEFAULT " if not given", .text = &config},
+        {"config", "F", "The configuration; " CLI_CONFIG_DEFAULT " if not given", .text = &config},
     };
-    int status = main_options(argc, argv,
-                              "atlas usage [--from DAY] [--to DAY] [--key ID] [--model M] [--json] "
-                              "[--config F]",
-                              options, ROWS(options));
-    if (status != MAIN_GO_ON) {
+    int status = cli_options(argc, argv,
+                             "atlas usage [--from DAY] [--to DAY] [--key ID] [--model M] [--json] "
+                             "[--config F]",
+                             options, ROWS(options));
+    if (status != CLI_GO_ON) {
         return status;
     }
     struct buf query, answer;
     buf_init(&query, QUERY_BYTES_MAX);
-    buf_init(&answer, MAIN_ANSWER_MAX);
+    buf_init(&answer, CLI_ANSWER_MAX);
     put_param(&query, "from", from);
     put_param(&query, "to", to);
     put_param(&query, "key", key);
     put_param(&query, "model", model);
     if (buf_failed(&query)) {
         fprintf(stderr, "atlas usage: an option is too long\n");
-        status = MAIN_MISUSED;
+        status = CLI_MISUSED;
     } else {
         const struct admin_request request = {
             HTTP_GET, SPAN(ADMIN_USAGE_PATH), buf_span(&query), {NULL, 0}};
-        status = main_ask("usage", config, &request, &answer);
+        status = cli_ask("usage", config, &request, &answer);
     }
-    if (status == MAIN_GO_ON && json) {
+    if (status == CLI_GO_ON && json) {
         printf("%.*s\n", SPAN_ARGS(buf_span(&answer)));
-        status = MAIN_DONE;
-    } else if (status == MAIN_GO_ON) {
+        status = CLI_DONE;
+    } else if (status == CLI_GO_ON) {
         status = print_table(buf_span(&answer));
     }
     buf_fini(&answer);

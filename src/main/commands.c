@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "main/options.h"
+#include "cli/cli_options.h"
 
 static const struct {
     const char *name;
@@ -27,14 +27,14 @@ static int print_help(void)
         printf("  %-10s %s\n", commands[i].name, commands[i].help);
     }
     puts("\nStart with `atlas init --config atlas.yaml`.");
-    return MAIN_DONE;
+    return CLI_DONE;
 }
 
 int main_run(int argc, char **argv)
 {
     if (argc < 2) {
         fputs("atlas: no command was given; `atlas --help` lists them\n", stderr);
-        return MAIN_MISUSED;
+        return CLI_MISUSED;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
@@ -51,5 +51,5 @@ int main_run(int argc, char **argv)
         }
         names[i] = commands[i].name;
     }
-    return main_unknown("command", argv[1], names, COMMANDS);
+    return cli_unknown("command", argv[1], names, COMMANDS);
 }

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/cli_options.h"
 #include "main/commands.h"
-#include "main/options.h"
 #include "settings/settings.h"
 #include "settings/settings_write.h"
 
@@ -26,7 +26,7 @@ static int check(const char *path)
     }
     buf_fini(&problems);
     settings_close(&settings);
-    return e == ERR_OK ? MAIN_DONE : MAIN_FAILED;
+    return e == ERR_OK ? CLI_DONE : CLI_FAILED;
 }
 
 static int print_sample(const char *path)
@@ -37,7 +37,7 @@ static int print_sample(const char *path)
     settings_write_sample("/var/lib/atlas", &page);
     printf("%.*s", SPAN_ARGS(buf_span(&page)));
     buf_fini(&page);
-    return MAIN_DONE;
+    return CLI_DONE;
 }
 
 static int print_reference(const char *path)
@@ -48,7 +48,7 @@ static int print_reference(const char *path)
     settings_write_reference(&page);
     printf("%.*s", SPAN_ARGS(buf_span(&page)));
     buf_fini(&page);
-    return MAIN_DONE;
+    return CLI_DONE;
 }
 
 static const struct {
@@ -64,17 +64,17 @@ static const struct {
 
 int main_config(int argc, char **argv)
 {
-    const char *path = MAIN_CONFIG_DEFAULT;
+    const char *path = CLI_CONFIG_DEFAULT;
     const char *action = "";
     const char *names[ACTIONS];
-    const struct main_option options[] = {
+    const struct cli_option options[] = {
         {NULL, "ACTION", "check: say what is wrong; sample, reference: print the page",
          .text = &action},
-        {"config", "F", "The configuration; " MAIN_CONFIG_DEFAULT " if not given", .text = &path},
+        {"config", "F", "The configuration; " CLI_CONFIG_DEFAULT " if not given", .text = &path},
     };
-    int status = main_options(argc, argv, "atlas config check|sample|reference [--config F]",
-                              options, sizeof(options) / sizeof(options[0]));
-    if (status != MAIN_GO_ON) {
+    int status = cli_options(argc, argv, "atlas config check|sample|reference [--config F]",
+                             options, sizeof(options) / sizeof(options[0]));
+    if (status != CLI_GO_ON) {
         return status;
     }
     for (size_t i = 0; i < ACTIONS; i++) {
@@ -83,5 +83,5 @@ int main_config(int argc, char **argv)
         }
         names[i] = actions[i].name;
     }
-    return main_unknown("action", action, names, ACTIONS);
+    return cli_unknown("action", action, names, ACTIONS);
 }

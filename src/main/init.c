@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/cli_data.h"
+#include "cli/cli_options.h"
 #include "main/commands.h"
-#include "main/data_folder.h"
-#include "main/options.h"
 #include "settings/settings.h"
 #include "settings/settings_write.h"
 
@@ -17,7 +17,7 @@
 static int say_file(const char *path, const char *what)
 {
     fprintf(stderr, "atlas init: %s %s: %s\n", path, what, strerrordesc_np(errno));
-    return MAIN_FAILED;
+    return CLI_FAILED;
 }
 
 /* Where the data folder goes by default: beside the configuration, as the file says it; for one in
@@ -43,13 +43,13 @@ static bool write_all(int fd, struct span bytes)
 static int write_config(const char *path, const char *data)
 {
     struct buf page;
-    if (main_make_parents(path) != ERR_OK) {
+    if (cli_make_parents(path) != ERR_OK) {
         return say_file(path, "cannot be written");
     }
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd < 0 && errno == EEXIST) {
         printf("%s is there already and stays as it is\n", path);
-        return MAIN_GO_ON;
+        return CLI_GO_ON;
     }
     if (fd < 0) {
         return say_file(path, "cannot be written");
@@ -57,7 +57,7 @@ static int write_config(const char *path, const char *data)
     buf_init(&page, PAGE_BYTES_MAX);
     settings_write_sample(data != NULL ? data : default_data(path), &page);
     bool ok = !buf_failed(&page) && write_all(fd, buf_span(&page));
-    int status = ok ? MAIN_GO_ON : say_file(path, "cannot be written");
+    int status = ok ? CLI_GO_ON : say_file(path, "cannot be written");
     (void)close(fd); /* synced already */
     buf_fini(&page);
     if (ok) {
@@ -70,11 +70,11 @@ static int write_config(const char *path, const char *data)
 
 static int make_data(const char *config, const struct settings *settings)
 {
-    struct main_data_made made;
-    enum err e = main_data_make(settings->data, &made);
+    struct cli_data_made made;
+    enum err e = cli_data_make(settings->data, &made);
     if (e != ERR_OK) {
         fprintf(stderr, "atlas init: %s: %s\n", settings->data, made.problem);
-        return MAIN_FAILED;
+        return CLI_FAILED;
     }
     printf("%s the data folder %s\n", made.folder || made.pepper || made.store ? "made" : "kept",
            settings->data);
@@ -83,7 +83,7 @@ static int make_data(const char *config, const struct settings *settings)
            "  atlas key create --config %s --name first\n"
            "  atlas serve --config %s\n",
            config, config, config, config);
-    return MAIN_DONE;
+    return CLI_DONE;
 }
 
 /* Whether a line of the configuration can hold it. */
@@ -99,25 +99,25 @@ static bool is_plain(const char *path)
 
 int main_init(int argc, char **argv)
 {
-    const char *config = MAIN_CONFIG_DEFAULT;
+    const char *config = CLI_CONFIG_DEFAULT;
     const char *data = NULL;
-    const struct main_option options[] = {
-        {"config", "F", "The configuration to make; " MAIN_CONFIG_DEFAULT " if not given",
+    const struct cli_option options[] = {
+        {"config", "F", "The configuration to make; " CLI_CONFIG_DEFAULT " if not given",
          .text = &config},
         {"data", "D",
          "The data folder that a new configuration names; ./data beside it if not given",
          .text = &data},
     };
-    int status = main_options(argc, argv, "atlas init [--config F] [--data D]", options,
-                              sizeof(options) / sizeof(options[0]));
-    if (status == MAIN_GO_ON && data != NULL && !is_plain(data)) {
+    int status = cli_options(argc, argv, "atlas init [--config F] [--data D]", options,
+                             sizeof(options) / sizeof(options[0]));
+    if (status == CLI_GO_ON && data != NULL && !is_plain(data)) {
         fprintf(stderr, "atlas init: --data takes a path without control characters\n");
-        status = MAIN_MISUSED;
+        status = CLI_MISUSED;
     }
-    if (status == MAIN_GO_ON) {
+    if (status == CLI_GO_ON) {
         status = write_config(config, data);
     }
-    if (status != MAIN_GO_ON) {
+    if (status != CLI_GO_ON) {
         return status;
     }
     struct buf problems;
@@ -128,7 +128,7 @@ int main_init(int argc, char **argv)
         fprintf(stderr, "%.*s%s", SPAN_ARGS(buf_span(&problems)),
                 e == ERR_CONFIG ? "" : "atlas init: out of memory\n");
     }
-    status = e == ERR_OK ? make_data(config, settings) : MAIN_FAILED;
+    status = e == ERR_OK ? make_data(config, settings) : CLI_FAILED;
     buf_fini(&problems);
     settings_close(&settings);
     return status;

@@ -2,15 +2,15 @@
 /* `atlas version`. */
 #include <stdio.h>
 
+#include "cli/cli_options.h"
 #include "main/commands.h"
-#include "main/options.h"
 
 int main_version(int argc, char **argv)
 {
-    int status = main_options(argc, argv, "atlas version", NULL, 0);
-    if (status == MAIN_GO_ON) {
+    int status = cli_options(argc, argv, "atlas version", NULL, 0);
+    if (status == CLI_GO_ON) {
         puts("atlas " ATLAS_VERSION);
-        status = MAIN_DONE;
+        status = CLI_DONE;
     }
     return status;
 }

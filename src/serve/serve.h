@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "settings/settings.h"
 
-/* Exit statuses, those of every subcommand (main/options.h). */
+/* Exit statuses, those of every subcommand (cli/cli_options.h). */
 enum serve_exit { SERVE_DONE, SERVE_FAILED, SERVE_MISUSED };
 
 #define SERVE_INHERITED_ENV "ATLAS_INHERITED"

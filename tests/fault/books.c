@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "cli/cli_data.h"
 #include "crypto/call_id.h"
 #include "fault.h"
 #include "journal/journal_reader.h"
-#include "main/data_folder.h"
 #include "store/store.h"
 #include "store/store_usage.h"
 
@@ -117,7 +117,7 @@ static void check_usage(const struct world *w)
     const struct store_usage_filter all = {INT32_MIN, INT32_MAX, {NULL, 0}, {NULL, 0}};
     struct store *store = NULL;
     int64_t calls = 0;
-    if (main_data_open_store(w->data, &store) != ERR_OK ||
+    if (cli_data_open_store(w->data, &store) != ERR_OK ||
         store_usage_list(store, &all, add_usage, &calls) != ERR_OK) {
         fault_wrong("the store cannot be read");
     }

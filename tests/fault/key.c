@@ -13,10 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/cli_data.h"
+#include "cli/cli_options.h"
 #include "keys/keys.h"
 #include "main/commands.h"
-#include "main/data_folder.h"
-#include "main/options.h"
 #include "store/store.h"
 #include "store/store_keys.h"
 
@@ -110,7 +110,7 @@ static size_t count_keys(const struct world *w)
 {
     struct store *store = NULL;
     size_t count = 0;
-    if (main_data_open_store(w->data, &store) != ERR_OK ||
+    if (cli_data_open_store(w->data, &store) != ERR_OK ||
         store_key_list(store, count_key, &count) != ERR_OK) {
         fault_wrong("the store cannot be read");
     }
@@ -132,7 +132,7 @@ static enum err check_in_store(const struct world *w, const char *text)
     struct keys *keys = NULL;
     struct key_handle handle;
     (void)snprintf(path, sizeof(path), "%s/" KEYS_PEPPER_FILE, w->data);
-    enum err e = main_data_open_store(w->data, &store);
+    enum err e = cli_data_open_store(w->data, &store);
     e = e == ERR_OK ? keys_open(path, &keys) : e;
     e = e == ERR_OK ? keys_load(keys, store) : e;
     e = e == ERR_OK ? keys_check(keys, span_of(text), KEY_USE_INFERENCE, clock_wall(), &handle) : e;
@@ -194,7 +194,7 @@ static void prepare(struct world *w, const struct fault_case *c)
     }
     if (ACTION(c->what) == REVOKE) {
         act(w, CREATE, true);
-        if (said.status != MAIN_DONE || !is_key_printed(&subject)) {
+        if (said.status != CLI_DONE || !is_key_printed(&subject)) {
             fault_wrong("the key to revoke cannot be made: %s", said.errors);
         }
     }
@@ -227,7 +227,7 @@ static void check_error(void)
     const char *colon = strstr(said.errors, ": ");
     if (must_succeed()) {
         fault_wrong("it should have succeeded: %s", said.errors);
-    } else if (said.status != MAIN_FAILED || colon == NULL || colon[2] < ' ' ||
+    } else if (said.status != CLI_FAILED || colon == NULL || colon[2] < ' ' ||
                said.errors[strlen(said.errors) - 1] != '\n') {
         fault_wrong("status %d is not told: %s", said.status, said.errors);
     }
@@ -242,7 +242,7 @@ static void check_list(const struct world *w)
 {
     size_t lines = 0;
     struct key_parts parts;
-    if (said.status != MAIN_DONE) {
+    if (said.status != CLI_DONE) {
         check_error();
         return;
     }
@@ -259,7 +259,7 @@ static void check_creation(struct world *w, bool may_fail)
 {
     struct key_text made;
     size_t more = count_keys(w) - count_before;
-    if (said.status == MAIN_DONE) {
+    if (said.status == CLI_DONE) {
         if (more != 1 || !is_key_printed(&made)) {
             fault_wrong("%zu keys were made, this was said: %s", more, said.out);
         } else if (!works(w, made.text)) {
@@ -282,7 +282,7 @@ static void check_creation(struct world *w, bool may_fail)
 static void check_revocation(struct world *w, bool may_fail)
 {
     bool still = works(w, subject.text);
-    if (said.status == MAIN_DONE) {
+    if (said.status == CLI_DONE) {
         if (still) {
             fault_wrong("it was not revoked, but this was said: %s", said.out);
         }

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/cli_data.h"
 #include "crypto/call_id.h"
 #include "journal/journal.h"
 #include "journal/journal_slots.h"
-#include "main/data_folder.h"
 
 /* What a case starts from: its `what`. */
 enum { CRASHED, NEW };
@@ -118,8 +118,8 @@ static void prepare(struct world *w, const struct fault_case *c)
 
 static enum err make_data(const struct world *w)
 {
-    struct main_data_made made;
-    enum err e = main_data_make(w->data, &made);
+    struct cli_data_made made;
+    enum err e = cli_data_make(w->data, &made);
     if (e != ERR_OK) {
         log_error("init", "%s", made.problem); /* as `atlas init` says */
     }

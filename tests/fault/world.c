@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "cli/cli_data.h"
 #include "fault.h"
 #include "journal/journal.h"
 #include "journal/journal_apply.h"
 #include "journal/journal_internal.h"
 #include "keys/keys.h"
-#include "main/data_folder.h"
 #include "store/store.h"
 #include "store/store_thread.h"
 
@@ -82,17 +82,17 @@ void world_configure(const struct world *w, const char *model, const char *more)
 
 void world_make_data(struct world *w)
 {
-    struct main_data_made made;
+    struct cli_data_made made;
     char path[2 * WORLD_PATH], id[KEY_ID_CHARS + 1];
     struct store *store = NULL;
     struct keys *keys = NULL;
     struct key_text text;
     const struct key_wish wish = {.kind = KEY_LIVE, .name = SPAN("first")};
-    if (main_data_make(w->data, &made) != ERR_OK) {
+    if (cli_data_make(w->data, &made) != ERR_OK) {
         die(made.problem);
     }
     (void)snprintf(path, sizeof(path), "%s/" KEYS_PEPPER_FILE, w->data);
-    if (main_data_open_store(w->data, &store) != ERR_OK || keys_open(path, &keys) != ERR_OK ||
+    if (cli_data_open_store(w->data, &store) != ERR_OK || keys_open(path, &keys) != ERR_OK ||
         keys_load(keys, store) != ERR_OK ||
         keys_create(keys, store, &wish, clock_wall(), &text, id) != ERR_OK) {
         die("the key cannot be made");
@@ -166,7 +166,7 @@ static enum err open_parent(struct world *w, struct serve_inherited *out)
     if (e != ERR_OK) {
         return e;
     }
-    e = main_data_lock(w->data, MAIN_LOCK_ALONE, 0, &w->lock_fd);
+    e = cli_data_lock(w->data, CLI_LOCK_ALONE, 0, &w->lock_fd);
     if (e != ERR_OK) {
         log_error("data_folder", "%s", err_sentence(e)); /* as the parent says */
         settings_close(&settings);

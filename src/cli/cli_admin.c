@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "main/admin_client.h"
+#include "cli/cli_admin.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -248,13 +248,13 @@ static enum err read_body(struct reading *r, struct http_body body)
     return e == ERR_OK && buf_failed(r->answer) ? ERR_NO_MEMORY : e;
 }
 
-enum err main_admin_call(const char *path, const struct admin_request *request, int64_t timeout_ms,
-                         struct buf *answer, struct main_admin_reply *reply)
+enum err cli_admin_call(const char *path, const struct admin_request *request, int64_t timeout_ms,
+                        struct buf *answer, struct cli_admin_reply *reply)
 {
     struct reading r = {.fd = -1, .answer = answer};
     struct http_body body = {HTTP_BODY_NONE, 0};
     r.deadline = clock_after_ms(clock_mono(), timeout_ms);
-    *reply = (struct main_admin_reply){0};
+    *reply = (struct cli_admin_reply){0};
     enum err e = open_socket(path, &r.fd);
     if (e != ERR_OK) {
         return e;

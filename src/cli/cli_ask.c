@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "main/ask.h"
+#include "cli/cli_ask.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli/cli_admin.h"
+#include "cli/cli_data.h"
+#include "cli/cli_options.h"
 #include "keys/keys.h"
-#include "main/admin_client.h"
-#include "main/data_folder.h"
-#include "main/options.h"
 #include "settings/settings.h"
 #include "store/store.h"
 #include "json/json_value.h"
@@ -23,18 +23,18 @@ static int fail(const char *command, enum err e, struct span fault)
         fault = span_of(err_sentence(e));
     }
     fprintf(stderr, "atlas %s: %.*s\n", command, SPAN_ARGS(fault));
-    return MAIN_FAILED;
+    return CLI_FAILED;
 }
 
 /* Opens the keys for the requests that need the pepper: those that change something. */
 static enum err open_keys(const struct settings *settings, const struct admin_request *request,
                           struct keys **out)
 {
-    char path[MAIN_PATH_MAX];
+    char path[CLI_PATH_MAX];
     if (request->method == HTTP_GET) {
         return ERR_OK;
     }
-    enum err e = main_data_path(settings->data, KEYS_PEPPER_FILE, path);
+    enum err e = cli_data_path(settings->data, KEYS_PEPPER_FILE, path);
     return e == ERR_OK ? keys_open(path, out) : e;
 }
 
@@ -44,7 +44,7 @@ static int ask_store(const char *command, const struct settings *settings,
     struct store *store = NULL;
     struct keys *keys = NULL;
     struct span fault = {NULL, 0};
-    enum err e = main_data_open_store(settings->data, &store);
+    enum err e = cli_data_open_store(settings->data, &store);
     if (e == ERR_OK) {
         e = open_keys(settings, request, &keys);
     }
@@ -56,7 +56,7 @@ static int ask_store(const char *command, const struct settings *settings,
     if (e == ERR_FILE) {
         fault = SPAN("the data folder cannot be used; `atlas doctor` says why");
     }
-    return e == ERR_OK ? MAIN_GO_ON : fail(command, e, fault);
+    return e == ERR_OK ? CLI_GO_ON : fail(command, e, fault);
 }
 
 /* What is added where a change may have been made all the same. */
@@ -94,23 +94,23 @@ static int fail_as_answered(const char *command, const struct admin_request *req
 static int ask_gateway(const char *command, const struct settings *settings,
                        const struct admin_request *request, struct buf *answer)
 {
-    char path[MAIN_PATH_MAX];
-    struct main_admin_reply reply = {0};
-    enum err e = main_data_path(settings->data, MAIN_SOCKET_FILE, path);
+    char path[CLI_PATH_MAX];
+    struct cli_admin_reply reply = {0};
+    enum err e = cli_data_path(settings->data, CLI_SOCKET_FILE, path);
     if (e == ERR_OK) {
-        e = main_admin_call(path, request, TIMEOUT_MS, answer, &reply);
+        e = cli_admin_call(path, request, TIMEOUT_MS, answer, &reply);
     }
     if (e != ERR_OK && reply.was_sent) {
         fprintf(stderr, "atlas %s: the gateway was asked, but its answer did not come: %s%s\n",
                 command, err_sentence(e), doubt(request));
-        return MAIN_FAILED;
+        return CLI_FAILED;
     }
     if (e != ERR_OK) {
         fprintf(stderr, "atlas %s: a gateway holds %s, but %s cannot be asked: %s\n", command,
                 settings->data, path, err_sentence(e));
-        return MAIN_FAILED;
+        return CLI_FAILED;
     }
-    return reply.status == 200 ? MAIN_GO_ON
+    return reply.status == 200 ? CLI_GO_ON
                                : fail_as_answered(command, request, reply.status, buf_span(answer));
 }
 
@@ -119,7 +119,7 @@ static int fail_to_lock(const char *command, const char *folder)
     int why = errno;
     fprintf(stderr, "atlas %s: %s cannot be locked: %s%s\n", command, folder, strerrordesc_np(why),
             why == EACCES || why == EPERM ? "; is it another user's?" : "");
-    return MAIN_FAILED;
+    return CLI_FAILED;
 }
 
 static int ask(const char *command, const struct settings *settings,
@@ -129,9 +129,9 @@ static int ask(const char *command, const struct settings *settings,
     if (access(settings->data, F_OK) != 0) {
         fprintf(stderr, "atlas %s: %s: %s; make it with: atlas init --config %s\n", command,
                 settings->data, strerrordesc_np(errno), settings->path);
-        return MAIN_FAILED;
+        return CLI_FAILED;
     }
-    enum err e = main_data_lock(settings->data, MAIN_LOCK_SHARED, 0, &lock);
+    enum err e = cli_data_lock(settings->data, CLI_LOCK_SHARED, 0, &lock);
     if (e == ERR_LOCKED) {
         return ask_gateway(command, settings, request, answer);
     }
@@ -143,12 +143,12 @@ static int ask(const char *command, const struct settings *settings,
     return status;
 }
 
-int main_ask(const char *command, const char *config, const struct admin_request *request,
-             struct buf *answer)
+int cli_ask(const char *command, const char *config, const struct admin_request *request,
+            struct buf *answer)
 {
     struct buf problems;
     struct settings *settings = NULL;
-    int status = MAIN_FAILED;
+    int status = CLI_FAILED;
     buf_init(&problems, PROBLEMS_BYTES_MAX);
     enum err e = settings_open(config, &problems, &settings);
     if (e == ERR_OK) {

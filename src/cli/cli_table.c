@@ -3,7 +3,7 @@
  * Two passes over the rows: the first finds how wide each column is, the second prints. Width is
  * counted in code points, which is what a terminal shows for all but marks and wide scripts.
  */
-#include "main/table.h"
+#include "cli/cli_table.h"
 
 #include "json/json_value.h"
 
@@ -11,9 +11,9 @@
 #define DEPTH_MAX 8
 
 struct table {
-    const struct main_column *columns;
+    const struct cli_column *columns;
     size_t count;
-    size_t width[MAIN_COLUMNS_MAX];
+    size_t width[CLI_COLUMNS_MAX];
     struct json_index index;
     struct arena arena; /* of one cell */
 };
@@ -30,7 +30,7 @@ static size_t width_of(struct span text)
 }
 
 /* The text of an object's cell. It may lie in the arena. */
-static struct span cell_of(struct table *t, uint32_t object, const struct main_column *column)
+static struct span cell_of(struct table *t, uint32_t object, const struct cli_column *column)
 {
     struct span text = {NULL, 0};
     uint32_t row = json_find(&t->index, object, span_of(column->member));
@@ -104,10 +104,10 @@ static void print(struct table *t, FILE *out, uint32_t data)
     }
 }
 
-enum err main_table_print(FILE *out, struct span list, const struct main_column *columns,
-                          size_t count, size_t *lines)
+enum err cli_table_print(FILE *out, struct span list, const struct cli_column *columns,
+                         size_t count, size_t *lines)
 {
-    CHECK(count <= MAIN_COLUMNS_MAX);
+    CHECK(count <= CLI_COLUMNS_MAX);
     struct table t = {.columns = columns, .count = count};
     size_t found = 0;
     for (size_t c = 0; c < count; c++) {

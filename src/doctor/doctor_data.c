@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "main/doctor.h"
+#include "doctor/doctor_internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "cli/cli_data.h"
 #include "crypto/random.h"
 #include "journal/journal_reader.h"
 #include "keys/key_pepper.h"
 #include "keys/keys.h"
-#include "main/data_folder.h"
 #include "store/store.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -41,9 +41,9 @@ static void check_folder(struct doctor *d)
 
 static void check_pepper(struct doctor *d)
 {
-    char path[MAIN_PATH_MAX];
+    char path[CLI_PATH_MAX];
     struct key_peppers peppers;
-    enum err e = main_data_path(d->settings->data, KEYS_PEPPER_FILE, path);
+    enum err e = cli_data_path(d->settings->data, KEYS_PEPPER_FILE, path);
     if (e == ERR_OK) {
         e = key_peppers_read(path, &peppers);
     }
@@ -65,16 +65,16 @@ static void check_pepper(struct doctor *d)
 /* The store says which record of the journal it has seen. False if it cannot be used. */
 static bool check_store(struct doctor *d, uint64_t *seen)
 {
-    char path[MAIN_PATH_MAX];
+    char path[CLI_PATH_MAX];
     char complaint[STORE_COMPLAINT_BYTES] = "";
-    enum err e = main_data_path(d->settings->data, MAIN_STORE_FILE, path);
+    enum err e = cli_data_path(d->settings->data, CLI_STORE_FILE, path);
     if (e == ERR_OK && access(path, F_OK) != 0) {
         doctor_say(d, DOCTOR_FAIL, "store", "%s: %s — `atlas init --config %s` makes it", path,
                    strerrordesc_np(errno), d->settings->path);
         return false;
     }
     if (e == ERR_OK) {
-        e = main_data_look(d->settings->data, complaint, seen);
+        e = cli_data_look(d->settings->data, complaint, seen);
     }
     if (e == ERR_STORE_NEWER) {
         doctor_say(d, DOCTOR_FAIL, "store",
@@ -114,10 +114,10 @@ static enum err read_journal(const char *folder, uint64_t seen, struct journal_p
 
 static void check_journal(struct doctor *d, uint64_t seen)
 {
-    char folder[MAIN_PATH_MAX];
+    char folder[CLI_PATH_MAX];
     struct journal_place place = {0};
     uint64_t last = 0;
-    enum err e = main_data_path(d->settings->data, "journal", folder);
+    enum err e = cli_data_path(d->settings->data, "journal", folder);
     if (e == ERR_OK && access(folder, F_OK) != 0 && seen == 0) {
         doctor_say(d, DOCTOR_OK, "journal", "`atlas serve` makes it");
         return;
@@ -146,7 +146,7 @@ static void check_journal(struct doctor *d, uint64_t seen)
 /* Whether the log can be written: a file that is there, or one to be made in its folder. */
 static void check_log(struct doctor *d, const char *setting, const char *path)
 {
-    char folder[MAIN_PATH_MAX];
+    char folder[CLI_PATH_MAX];
     struct stat st;
     const char *slash = path == NULL ? NULL : strrchr(path, '/');
     if (slash == NULL || strcmp(path, "-") == 0) {

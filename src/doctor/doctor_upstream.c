@@ -3,7 +3,7 @@
  * Each upstream is asked for its /models over the very client that calls use, so what is found here
  * (names, TLS, CA file, key) is what calls will find. One at a time, on a loop of this thread.
  */
-#include "main/doctor.h"
+#include "doctor/doctor_internal.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "main/doctor.h"
+#include "doctor/doctor_internal.h"
 
 #define STATE_LISTEN 0x0A
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "main/data_folder.h"
+#include "cli/cli_data.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,15 +20,15 @@
 #define STORE_BUSY_MS 2000
 #define LOCK_PAUSE_NS 10000000
 
-enum err main_data_path(const char *folder, const char *name, char out[MAIN_PATH_MAX])
+enum err cli_data_path(const char *folder, const char *name, char out[CLI_PATH_MAX])
 {
-    int len = snprintf(out, MAIN_PATH_MAX, "%s/%s", folder, name);
-    return len > 0 && len < MAIN_PATH_MAX ? ERR_OK : ERR_FILE;
+    int len = snprintf(out, CLI_PATH_MAX, "%s/%s", folder, name);
+    return len > 0 && len < CLI_PATH_MAX ? ERR_OK : ERR_FILE;
 }
 
-enum err main_make_parents(const char *path)
+enum err cli_make_parents(const char *path)
 {
-    char part[MAIN_PATH_MAX];
+    char part[CLI_PATH_MAX];
     size_t len = strlen(path);
     if (len >= sizeof(part)) {
         errno = ENAMETOOLONG;
@@ -65,10 +65,10 @@ static bool close_empty(const char *folder)
 
 /* A folder of someone's that others may enter: an empty one is closed to them, one with other
  * things in it is not ours to change. */
-static enum err close_to_others(const char *folder, struct main_data_made *out)
+static enum err close_to_others(const char *folder, struct cli_data_made *out)
 {
-    char store[MAIN_PATH_MAX];
-    enum err e = main_data_path(folder, MAIN_STORE_FILE, store);
+    char store[CLI_PATH_MAX];
+    enum err e = cli_data_path(folder, CLI_STORE_FILE, store);
     if (e == ERR_OK && (access(store, F_OK) == 0 || close_empty(folder))) {
         return ERR_OK;
     }
@@ -78,10 +78,10 @@ static enum err close_to_others(const char *folder, struct main_data_made *out)
     return ERR_FILE;
 }
 
-static enum err make_folder(const char *folder, struct main_data_made *out)
+static enum err make_folder(const char *folder, struct cli_data_made *out)
 {
     struct stat st;
-    enum err e = main_make_parents(folder);
+    enum err e = cli_make_parents(folder);
     if (e == ERR_OK && mkdir(folder, 0700) == 0) {
         out->folder = true;
     } else if (e != ERR_OK || errno != EEXIST) {
@@ -98,13 +98,13 @@ static enum err make_folder(const char *folder, struct main_data_made *out)
 }
 
 /* A new pepper beside old keys would make every one of them invalid, so it is refused. */
-static enum err make_pepper(const char *folder, struct main_data_made *out)
+static enum err make_pepper(const char *folder, struct cli_data_made *out)
 {
-    char path[MAIN_PATH_MAX];
-    char store[MAIN_PATH_MAX];
-    enum err e = main_data_path(folder, KEYS_PEPPER_FILE, path);
+    char path[CLI_PATH_MAX];
+    char store[CLI_PATH_MAX];
+    enum err e = cli_data_path(folder, KEYS_PEPPER_FILE, path);
     if (e == ERR_OK) {
-        e = main_data_path(folder, MAIN_STORE_FILE, store);
+        e = cli_data_path(folder, CLI_STORE_FILE, store);
     }
     if (e != ERR_OK) {
         snprintf(out->problem, sizeof(out->problem), "the data folder's path is too long");
@@ -117,7 +117,7 @@ static enum err make_pepper(const char *folder, struct main_data_made *out)
         snprintf(out->problem, sizeof(out->problem),
                  "%s is there but the file %s is not, and without it no key in it is valid: "
                  "restore it from a backup",
-                 MAIN_STORE_FILE, KEYS_PEPPER_FILE);
+                 CLI_STORE_FILE, KEYS_PEPPER_FILE);
         return ERR_PEPPER;
     }
     e = key_pepper_make(path);
@@ -139,18 +139,18 @@ static void give_to_owner(int fd, const char *folder)
     }
 }
 
-enum err main_data_lock(const char *folder, enum main_lock kind, int64_t wait_ms, int *out)
+enum err cli_data_lock(const char *folder, enum cli_lock kind, int64_t wait_ms, int *out)
 {
-    char path[MAIN_PATH_MAX];
+    char path[CLI_PATH_MAX];
     const mono_us deadline = clock_after_ms(clock_mono(), wait_ms);
     const struct timespec pause = {0, LOCK_PAUSE_NS};
-    enum err e = main_data_path(folder, MAIN_LOCK_FILE, path);
+    enum err e = cli_data_path(folder, CLI_LOCK_FILE, path);
     int fd = e == ERR_OK ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
     if (fd < 0) {
         return ERR_FILE;
     }
     give_to_owner(fd, folder);
-    while (flock(fd, (kind == MAIN_LOCK_ALONE ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
+    while (flock(fd, (kind == CLI_LOCK_ALONE ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
         if (clock_since(deadline, clock_mono()) >= 0) {
             (void)close(fd); /* nothing was written */
             return ERR_LOCKED;
@@ -163,22 +163,22 @@ enum err main_data_lock(const char *folder, enum main_lock kind, int64_t wait_ms
 
 static enum err open_store(const char *folder, struct store **out)
 {
-    char path[MAIN_PATH_MAX];
-    enum err e = main_data_path(folder, MAIN_STORE_FILE, path);
+    char path[CLI_PATH_MAX];
+    enum err e = cli_data_path(folder, CLI_STORE_FILE, path);
     const struct store_settings settings = {
         .driver = "sqlite", .path = path, .busy_ms = STORE_BUSY_MS};
     return e == ERR_OK ? store_open(&settings, out) : e;
 }
 
-static enum err make_store(const char *folder, struct main_data_made *out)
+static enum err make_store(const char *folder, struct cli_data_made *out)
 {
-    char path[MAIN_PATH_MAX];
+    char path[CLI_PATH_MAX];
     struct store *store = NULL;
     bool was_there =
-        main_data_path(folder, MAIN_STORE_FILE, path) == ERR_OK && access(path, F_OK) == 0;
+        cli_data_path(folder, CLI_STORE_FILE, path) == ERR_OK && access(path, F_OK) == 0;
     enum err e = open_store(folder, &store);
     if (e != ERR_OK) {
-        snprintf(out->problem, sizeof(out->problem), "%s: %s", MAIN_STORE_FILE, err_sentence(e));
+        snprintf(out->problem, sizeof(out->problem), "%s: %s", CLI_STORE_FILE, err_sentence(e));
         return e;
     }
     store_close(&store);
@@ -186,9 +186,9 @@ static enum err make_store(const char *folder, struct main_data_made *out)
     return ERR_OK;
 }
 
-enum err main_data_make(const char *folder, struct main_data_made *out)
+enum err cli_data_make(const char *folder, struct cli_data_made *out)
 {
-    *out = (struct main_data_made){0};
+    *out = (struct cli_data_made){0};
     enum err e = make_folder(folder, out);
     if (e == ERR_OK) {
         e = make_pepper(folder, out);
@@ -199,19 +199,19 @@ enum err main_data_make(const char *folder, struct main_data_made *out)
     return e;
 }
 
-enum err main_data_look(const char *folder, char *complaint, uint64_t *sequence)
+enum err cli_data_look(const char *folder, char *complaint, uint64_t *sequence)
 {
-    char path[MAIN_PATH_MAX];
-    enum err e = main_data_path(folder, MAIN_STORE_FILE, path);
+    char path[CLI_PATH_MAX];
+    enum err e = cli_data_path(folder, CLI_STORE_FILE, path);
     const struct store_settings settings = {
         .driver = "sqlite", .path = path, .busy_ms = STORE_BUSY_MS, .complaint = complaint};
     return e == ERR_OK ? store_look(&settings, sequence) : e;
 }
 
-enum err main_data_open_store(const char *folder, struct store **out)
+enum err cli_data_open_store(const char *folder, struct store **out)
 {
-    char path[MAIN_PATH_MAX];
-    enum err e = main_data_path(folder, MAIN_STORE_FILE, path);
+    char path[CLI_PATH_MAX];
+    enum err e = cli_data_path(folder, CLI_STORE_FILE, path);
     if (e == ERR_OK && access(path, F_OK) != 0) {
         e = ERR_FILE;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "main/doctor.h"
+#include "doctor/doctor_internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include <sys/timex.h>
 
 #include "base/clock.h"
-#include "main/data_folder.h"
+#include "cli/cli_data.h"
 
 #define FILES_LEAST    1024
 #define FILES_FOR_ELSE 256 /* loops, logs, the journal, the store */
@@ -20,14 +20,13 @@
 static void check_clock(struct doctor *d)
 {
     struct timex state = {.modes = 0};
-    char path[MAIN_PATH_MAX];
+    char path[CLI_PATH_MAX];
     struct stat st;
     char now[CLOCK_TEXT_BYTES];
     wall_us wall = clock_wall();
     clock_text(wall, now);
     bool is_behind = wall.us < OLDEST_CLOCK_US;
-    if (main_data_path(d->settings->data, MAIN_STORE_FILE, path) == ERR_OK &&
-        stat(path, &st) == 0) {
+    if (cli_data_path(d->settings->data, CLI_STORE_FILE, path) == ERR_OK && stat(path, &st) == 0) {
         is_behind = is_behind || (int64_t)st.st_mtime * 1000000 > wall.us + HOUR_US;
     }
     if (is_behind) {

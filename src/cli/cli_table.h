@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * table.h — a list in JSON as a table for people.
+ * cli_table.h — a list in JSON as a table for people.
  *
  * Ownership  nothing is kept.
- * Limits     MAIN_COLUMNS_MAX columns.
+ * Limits     CLI_COLUMNS_MAX columns.
  * Threads    the main thread.
  */
-#ifndef MAIN_TABLE_H
-#define MAIN_TABLE_H
+#ifndef CLI_CLI_TABLE_H
+#define CLI_CLI_TABLE_H
 
 #include <stdio.h>
 
 #include "base/err.h"
 #include "base/span.h"
 
-#define MAIN_COLUMNS_MAX 12
+#define CLI_COLUMNS_MAX 12
 
-struct main_column {
+struct cli_column {
     const char *title;
     const char *member; /* of each object in the list */
     const char *none;   /* stands for null, "" and a member that is missing */
@@ -31,7 +31,7 @@ struct main_column {
  *   ERR_BODY_NOT_JSON  the text is no such list
  *   ERR_NO_MEMORY
  */
-MUST_USE enum err main_table_print(FILE *out, struct span list, const struct main_column *columns,
-                                   size_t count, size_t *lines);
+MUST_USE enum err cli_table_print(FILE *out, struct span list, const struct cli_column *columns,
+                                  size_t count, size_t *lines);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * admin_client.h — one question to a running gateway over its Unix socket.
+ * cli_admin.h — one question to a running gateway over its Unix socket.
  *
  * A small HTTP/1.1 client that waits: it connects, sends, reads the whole answer and closes.
  *
@@ -9,13 +9,13 @@
  * Threads    any; it blocks the calling one.
  * Sources    RFC 9112; docs/formats/admin-api.md.
  */
-#ifndef MAIN_ADMIN_CLIENT_H
-#define MAIN_ADMIN_CLIENT_H
+#ifndef CLI_CLI_ADMIN_H
+#define CLI_CLI_ADMIN_H
 
 #include "admin/admin_operations.h"
 
 /* What an answer's body is not: how it came. */
-struct main_admin_reply {
+struct cli_admin_reply {
     int status;    /* HTTP's */
     bool was_sent; /* the whole request was: whatever failed, it may have been done */
 };
@@ -29,8 +29,8 @@ struct main_admin_reply {
  *   ERR_ADDRESS      the path is too long for a socket, or the request for a head
  *   ERR_NO_MEMORY    also when the answer is longer than its buffer may be
  */
-MUST_USE enum err main_admin_call(const char *path, const struct admin_request *request,
-                                  int64_t timeout_ms, struct buf *answer,
-                                  struct main_admin_reply *reply);
+MUST_USE enum err cli_admin_call(const char *path, const struct admin_request *request,
+                                 int64_t timeout_ms, struct buf *answer,
+                                 struct cli_admin_reply *reply);
 
 #endif

@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * doctor.h — what may stand between a configuration and a working gateway.
- *
- * `atlas doctor` changes nothing. Each check says a line a finding: "ok", "warn" (it works, but) or
- * "FAIL" (it will not), what it looked at, and how to mend it.
- *
- * Ownership  the settings are borrowed for as long as the checks run.
- * Threads    the main thread.
- */
-#ifndef MAIN_DOCTOR_H
-#define MAIN_DOCTOR_H
+/* doctor_internal.h — the checks, and how they say what they found. For doctor's own files. */
+#ifndef DOCTOR_DOCTOR_INTERNAL_H
+#define DOCTOR_DOCTOR_INTERNAL_H
 
 #include <stdio.h>
 

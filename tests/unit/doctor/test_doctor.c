@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-#include "main/doctor.h"
+#include "doctor/doctor_internal.h"
 
 /* The doctor's findings as a text. */
 struct room {

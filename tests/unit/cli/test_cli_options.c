@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_options.c — the command line as it is typed. */
+/* test_cli_options.c — the command line as it is typed. */
 #include "unit.h"
 
 #include <stdbool.h>
 
-#include "main/options.h"
+#include "cli/cli_options.h"
 
 static void a_command_line_is_read_or_refused(void **state)
 {
@@ -17,26 +17,26 @@ static void a_command_line_is_read_or_refused(void **state)
         const char *id;
         bool json;
     } rows[] = {
-        {"a value follows", {"revoke", "--config", "f", "abc"}, MAIN_GO_ON, "f", "abc", false},
-        {"a value after =", {"revoke", "abc", "--config=f=g"}, MAIN_GO_ON, "f=g", "abc", false},
-        {"a flag", {"revoke", "--json", "abc"}, MAIN_GO_ON, "default", "abc", true},
-        {"an empty value", {"revoke", "abc", "--config="}, MAIN_GO_ON, "", "abc", false},
+        {"a value follows", {"revoke", "--config", "f", "abc"}, CLI_GO_ON, "f", "abc", false},
+        {"a value after =", {"revoke", "abc", "--config=f=g"}, CLI_GO_ON, "f=g", "abc", false},
+        {"a flag", {"revoke", "--json", "abc"}, CLI_GO_ON, "default", "abc", true},
+        {"an empty value", {"revoke", "abc", "--config="}, CLI_GO_ON, "", "abc", false},
         {"the last of two wins",
          {"revoke", "a", "--config=f", "--config=g"},
-         MAIN_GO_ON,
+         CLI_GO_ON,
          "g",
          "a",
          false},
-        {"a word is missing", {"revoke", "--json"}, MAIN_MISUSED, NULL, NULL, false},
-        {"a word too many", {"revoke", "a", "b"}, MAIN_MISUSED, NULL, NULL, false},
-        {"a value is missing", {"revoke", "a", "--config"}, MAIN_MISUSED, NULL, NULL, false},
-        {"an unknown option", {"revoke", "a", "--jsn"}, MAIN_MISUSED, NULL, NULL, false},
+        {"a word is missing", {"revoke", "--json"}, CLI_MISUSED, NULL, NULL, false},
+        {"a word too many", {"revoke", "a", "b"}, CLI_MISUSED, NULL, NULL, false},
+        {"a value is missing", {"revoke", "a", "--config"}, CLI_MISUSED, NULL, NULL, false},
+        {"an unknown option", {"revoke", "a", "--jsn"}, CLI_MISUSED, NULL, NULL, false},
     };
     for (size_t r = 0; r < ROWS(rows); r++) {
         const char *config = "default";
         const char *id = NULL;
         bool json = false;
-        const struct main_option options[] = {
+        const struct cli_option options[] = {
             {"config", "F", "", .text = &config},
             {"json", NULL, "", .flag = &json},
             {NULL, "ID", "", .text = &id},
@@ -45,11 +45,11 @@ static void a_command_line_is_read_or_refused(void **state)
         while (rows[r].argv[argc] != NULL) {
             argc++;
         }
-        int status = main_options(argc, (char **)(uintptr_t)rows[r].argv, "revoke", options, 3);
+        int status = cli_options(argc, (char **)(uintptr_t)rows[r].argv, "revoke", options, 3);
         if (status != rows[r].status) {
             fail_msg("%s: %d", rows[r].why, status);
         }
-        if (status == MAIN_GO_ON) {
+        if (status == CLI_GO_ON) {
             assert_string_equal(config, rows[r].config);
             assert_string_equal(id, rows[r].id);
             assert_int_equal(json, rows[r].json);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "main/doctor.h"
+#include "doctor/doctor_internal.h"
 
 #include <errno.h>
 #include <netinet/in.h>

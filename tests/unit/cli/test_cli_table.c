@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_table.c — lists are aligned, and nothing in them reaches the terminal as a command. */
+/* test_cli_table.c — lists are aligned, and nothing in them reaches the terminal as a command. */
 #include "unit.h"
 
 #include <stdlib.h>
 
-#include "main/table.h"
+#include "cli/cli_table.h"
 
-static const struct main_column columns[] = {
+static const struct cli_column columns[] = {
     {"NAME", "name", "-", false},
     {"CALLS", "calls", "0", true},
     {"LAST", "last", "never", false},
@@ -17,7 +17,7 @@ static enum err print(const char *list, char **text, size_t *lines)
     size_t len;
     FILE *out = open_memstream(text, &len);
     assert_non_null(out);
-    enum err e = main_table_print(out, span_of(list), columns, ROWS(columns), lines);
+    enum err e = cli_table_print(out, span_of(list), columns, ROWS(columns), lines);
     (void)fclose(out);
     return e;
 }

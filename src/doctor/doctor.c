@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `atlas doctor`. */
-#include "main/doctor.h"
+#include "doctor/doctor.h"
 
 #include <stdarg.h>
 
-#include "main/commands.h"
-#include "main/options.h"
+#include "doctor/doctor_internal.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 
@@ -52,21 +50,13 @@ static void check_all(struct doctor *d)
     doctor_check_upstreams(d);
 }
 
-int main_doctor(int argc, char **argv)
+bool doctor_run(const char *path, FILE *out)
 {
-    const char *config = MAIN_CONFIG_DEFAULT;
-    const struct main_option options[] = {
-        {"config", "F", "The configuration; " MAIN_CONFIG_DEFAULT " if not given", .text = &config},
-    };
-    int status = main_options(argc, argv, "atlas doctor [--config F]", options, 1);
-    if (status != MAIN_GO_ON) {
-        return status;
-    }
-    struct doctor d = {.out = stdout};
+    struct doctor d = {.out = out};
     struct settings *settings = NULL;
     struct buf problems;
     buf_init(&problems, PROBLEMS_BYTES_MAX);
-    enum err e = settings_open(config, &problems, &settings);
+    enum err e = settings_open(path, &problems, &settings);
     if (e == ERR_OK) {
         d.settings = settings;
         check_all(&d);
@@ -77,7 +67,7 @@ int main_doctor(int argc, char **argv)
     }
     buf_fini(&problems);
     settings_close(&settings);
-    printf("\n%zu ok, %zu to look at, %zu to mend\n", d.found[DOCTOR_OK], d.found[DOCTOR_WARN],
-           d.found[DOCTOR_FAIL]);
-    return d.found[DOCTOR_FAIL] == 0 ? MAIN_DONE : MAIN_FAILED;
+    fprintf(out, "\n%zu ok, %zu to look at, %zu to mend\n", d.found[DOCTOR_OK],
+            d.found[DOCTOR_WARN], d.found[DOCTOR_FAIL]);
+    return d.found[DOCTOR_FAIL] == 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_admin_client.c — an answer is read whole, however it is framed and cut, or not at all. */
+/* test_cli_admin.c — an answer is read whole, however it is framed and cut, or not at all. */
 #include "unit.h"
 
 #include <pthread.h>
@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "main/admin_client.h"
+#include "cli/cli_admin.h"
 
 #define TIMEOUT_MS 20000
 
@@ -129,11 +129,11 @@ static void answers_of_every_framing_are_read(void **state)
         for (size_t p = 0; p < ROWS(pieces); p++) {
             struct gateway g;
             struct buf answer;
-            struct main_admin_reply reply;
+            struct cli_admin_reply reply;
             start(&g, rows[r].answer, pieces[p]);
             answer_one(&g);
             buf_init(&answer, 32);
-            enum err e = main_admin_call(g.path, &list, TIMEOUT_MS, &answer, &reply);
+            enum err e = cli_admin_call(g.path, &list, TIMEOUT_MS, &answer, &reply);
             stop(&g);
             if (e != rows[r].expect || !reply.was_sent ||
                 (e == ERR_OK &&
@@ -151,13 +151,13 @@ static void the_request_is_sent_whole(void **state)
     (void)state;
     struct gateway g;
     struct buf answer;
-    struct main_admin_reply reply;
+    struct cli_admin_reply reply;
     const struct admin_request request = {HTTP_POST, SPAN("/admin/v1/keys"), SPAN("a=b%20c"),
                                           SPAN("{\"name\":\"n\"}")};
     start(&g, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 100);
     answer_one(&g);
     buf_init(&answer, 32);
-    assert_int_equal(main_admin_call(g.path, &request, TIMEOUT_MS, &answer, &reply), ERR_OK);
+    assert_int_equal(cli_admin_call(g.path, &request, TIMEOUT_MS, &answer, &reply), ERR_OK);
     stop(&g);
     buf_fini(&answer);
     assert_string_equal(g.heard, "POST /admin/v1/keys?a=b%20c HTTP/1.1\r\nHost: localhost\r\n"
@@ -170,12 +170,12 @@ static void who_does_not_answer_is_given_up(void **state)
     (void)state;
     struct gateway g;
     struct buf answer;
-    struct main_admin_reply reply;
+    struct cli_admin_reply reply;
     start(&g, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", 100);
     g.hangs = true;
     answer_one(&g);
     buf_init(&answer, 32);
-    assert_int_equal(main_admin_call(g.path, &list, 50, &answer, &reply), ERR_NET_TIMEOUT);
+    assert_int_equal(cli_admin_call(g.path, &list, 50, &answer, &reply), ERR_NET_TIMEOUT);
     stop(&g);
     buf_fini(&answer);
 }
@@ -184,15 +184,15 @@ static void a_socket_that_is_not_there_is_refused(void **state)
 {
     (void)state;
     struct buf answer;
-    struct main_admin_reply reply;
+    struct cli_admin_reply reply;
     char path[200];
     memset(path, 'x', sizeof(path));
     path[sizeof(path) - 1] = '\0';
     buf_init(&answer, 32);
-    assert_int_equal(main_admin_call("/nonexistent/admin.sock", &list, 50, &answer, &reply),
+    assert_int_equal(cli_admin_call("/nonexistent/admin.sock", &list, 50, &answer, &reply),
                      ERR_NET_REFUSED);
     assert_false(reply.was_sent);
-    assert_int_equal(main_admin_call(path, &list, 50, &answer, &reply), ERR_ADDRESS);
+    assert_int_equal(cli_admin_call(path, &list, 50, &answer, &reply), ERR_ADDRESS);
     assert_false(reply.was_sent);
     buf_fini(&answer);
 }
