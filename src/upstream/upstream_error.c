@@ -178,7 +178,7 @@ static int status_of_type(const struct json_index *x, uint32_t type)
         int status;
     } types[] = {
         {"invalid_request_error", 400},     {"BadRequestError", 400},  {"rate_limit_error", 429},
-        {"insufficient_quota", 429},        {"overloaded_error", 503}, {"unavailable_error", 503},
+        {"insufficient_quota", 429},        {"overloaded_error", 429}, {"unavailable_error", 503},
         {"service_unavailable_error", 503},
     };
     for (size_t i = 0; type != JSON_NONE && i < sizeof(types) / sizeof(types[0]); i++) {
@@ -304,7 +304,6 @@ static enum err of_status(int status)
     case 422:
         return ERR_UPSTREAM_UNPROCESSABLE;
     case 429:
-    case 503:
         return ERR_UPSTREAM_BUSY;
     case 408:
     case 409:

@@ -41,11 +41,11 @@ static const struct {
      ERR_CONTEXT_LENGTH, "the request is too big", ""},
     {"llama.cpp, loading", UPSTREAM_LLAMA_CPP, 503, "application/json",
      "{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":\"unavailable_error\"}}",
-     ERR_UPSTREAM_BUSY, "", ""},
+     ERR_UPSTREAM_STATUS, "", ""},
     {"Ollama, queue full", UPSTREAM_OLLAMA, 503, "application/json",
      "{\"error\":{\"message\":\"server busy\",\"type\":\"api_error\",\"param\":null,"
      "\"code\":null}}",
-     ERR_UPSTREAM_BUSY, "", ""},
+     ERR_UPSTREAM_STATUS, "", ""},
     {"TGI, validation", UPSTREAM_TGI, 422, "application/json",
      "{\"error\":\"Input validation error: `temperature` must be strictly positive\","
      "\"error_type\":\"validation\"}",
