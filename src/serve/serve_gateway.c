@@ -294,8 +294,9 @@ static void on_signal(void *ctx, int number)
         if (log_reopen() != ERR_OK) {
             log_error("log_reopen", "the log file cannot be opened anew");
         }
-        if (g->access != NULL) {
-            access_log_reopen(g->access);
+        if (g->access != NULL && access_log_reopen(g->access) != ERR_OK) {
+            log_error("access_log", "%s cannot be opened anew: %s; lines go on to the old file",
+                      g->settings->log.access, strerrordesc_np(errno));
         }
     } else {
         drain(g);

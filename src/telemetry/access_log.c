@@ -15,7 +15,7 @@ struct access_log {
     char *path; /* NULL: standard output */
     struct buf held;
     int64_t lines; /* held */
-    atomic_bool reopen;
+    atomic_int next_fd; /* the file opened anew, for the next write; -1: none */
 };
 
 static int open_file(const char *path)
@@ -31,6 +31,7 @@ enum err access_log_open(const char *path, struct access_log **out)
         return ERR_NO_MEMORY;
     }
     log->fd = -1;
+    atomic_init(&log->next_fd, -1);
     buf_init(&log->held, ACCESS_LOG_HELD_MAX);
     enum err e = ERR_OK;
     if (is_file && (log->path = memory_text(path)) == NULL) {
@@ -49,20 +50,12 @@ enum err access_log_open(const char *path, struct access_log **out)
     return ERR_OK;
 }
 
-/* Keeps the old file if the new one cannot be opened. */
-static void open_anew(struct access_log *log)
-{
-    int fd = log->path == NULL ? -1 : open_file(log->path);
-    if (fd >= 0) {
-        (void)close(log->fd);
-        log->fd = fd;
-    }
-}
-
 void access_log_flush(struct access_log *log)
 {
-    if (atomic_exchange(&log->reopen, false)) {
-        open_anew(log);
+    int next = atomic_exchange(&log->next_fd, -1);
+    if (next >= 0) {
+        (void)close(log->fd); /* all that it got was written */
+        log->fd = next;
     }
     while (buf_span(&log->held).len > 0) {
         struct span s = buf_span(&log->held);
@@ -98,9 +91,20 @@ void access_log_put(struct access_log *log, struct span line)
     log->lines++;
 }
 
-void access_log_reopen(struct access_log *log)
+enum err access_log_reopen(struct access_log *log)
 {
-    atomic_store(&log->reopen, true);
+    if (log->path == NULL) {
+        return ERR_OK;
+    }
+    int fd = open_file(log->path);
+    if (fd < 0) {
+        return ERR_FILE;
+    }
+    int unused = atomic_exchange(&log->next_fd, fd);
+    if (unused >= 0) {
+        (void)close(unused); /* nothing was written to it */
+    }
+    return ERR_OK;
 }
 
 void access_log_close(struct access_log **log)
@@ -111,6 +115,10 @@ void access_log_close(struct access_log **log)
     }
     if (ended->fd >= 0) {
         access_log_flush(ended);
+    }
+    int next = atomic_load(&ended->next_fd);
+    if (next >= 0) {
+        (void)close(next); /* nothing was written to it */
     }
     if (ended->fd >= 0 && ended->path != NULL) {
         (void)close(ended->fd);

@@ -9,8 +9,8 @@
  * Ownership  access_log_open() hands the log to the caller, who gives it back to
  *            access_log_close(). Lines are copied.
  * Limits     ACCESS_LOG_HELD_MAX bytes are held between two writes.
- * Threads    put, flush, close: one thread (the journal's). access_log_reopen(): any, and signal
- *            handlers.
+ * Threads    put, flush, close: one thread (the journal's). access_log_reopen(): one other, while
+ *            the log is open.
  */
 #ifndef TELEMETRY_ACCESS_LOG_H
 #define TELEMETRY_ACCESS_LOG_H
@@ -33,11 +33,15 @@ MUST_USE enum err access_log_open(const char *path, struct access_log **out);
 /* Adds a line, without its line feed; writes first what is held when there is no room. */
 void access_log_put(struct access_log *log, struct span line);
 
-/* Writes what is held, to the file anew if access_log_reopen() was called. */
+/* Writes what is held, to the new file if access_log_reopen() opened one. */
 void access_log_flush(struct access_log *log);
 
-/* Asks that the file be opened anew, after it was moved (log rotation), before the next write. */
-void access_log_reopen(struct access_log *log);
+/*
+ * Opens the file anew, after it was moved (log rotation); the next write goes there.
+ *
+ *   ERR_FILE  it cannot be opened; errno says why. Lines go on to where they went
+ */
+MUST_USE enum err access_log_reopen(struct access_log *log);
 
 /* Writes what is held, closes `*log` and sets it to NULL. Does nothing if it is NULL already. */
 void access_log_close(struct access_log **log);

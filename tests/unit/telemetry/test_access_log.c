@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/counter.h"
@@ -72,12 +73,28 @@ static void a_moved_file_gets_no_line_after_the_reopening(void **state)
     assert_int_equal(rename(f.log, f.moved), 0);
     access_log_put(log, SPAN("still old"));
     access_log_flush(log);
-    access_log_reopen(log);
+    assert_int_equal(access_log_reopen(log), ERR_OK);
     access_log_put(log, SPAN("new"));
     access_log_flush(log);
     assert_file_is(f.moved, "old\nstill old\n");
     assert_file_is(f.log, "new\n");
     access_log_close(&log);
+    files_remove(&f);
+}
+
+static void a_file_that_cannot_be_opened_anew_is_said_and_the_old_one_stays(void **state)
+{
+    (void)state;
+    struct files f = files_new();
+    struct access_log *log;
+    assert_int_equal(access_log_open(f.log, &log), ERR_OK);
+    assert_int_equal(rename(f.log, f.moved), 0);
+    assert_int_equal(mkdir(f.log, 0700), 0);
+    assert_int_equal(access_log_reopen(log), ERR_FILE);
+    access_log_put(log, SPAN("still there"));
+    access_log_close(&log);
+    assert_file_is(f.moved, "still there\n");
+    assert_int_equal(rmdir(f.log), 0);
     files_remove(&f);
 }
 
@@ -121,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_wait_for_the_flush_and_follow_what_was_there),
         cmocka_unit_test(a_moved_file_gets_no_line_after_the_reopening),
+        cmocka_unit_test(a_file_that_cannot_be_opened_anew_is_said_and_the_old_one_stays),
         cmocka_unit_test(more_than_is_held_is_written_at_once),
         cmocka_unit_test(a_file_that_cannot_be_written_costs_lines_and_no_more),
     };
