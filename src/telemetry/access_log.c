@@ -14,7 +14,7 @@ struct access_log {
     int fd;
     char *path; /* NULL: standard output */
     struct buf held;
-    int64_t lines; /* held */
+    int64_t lines;      /* held */
     atomic_int next_fd; /* the file opened anew, for the next write; -1: none */
 };
 
