@@ -4,6 +4,8 @@
 Every test ends with a look at the logs of the gateways that run: a warning, an error or a line that
 is no log line (a sanitizer's report) that the test did not announce fails it.
 """
+import contextlib
+
 import pytest
 
 from harness import processes
@@ -42,15 +44,14 @@ def make_gateway(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def make_sim(tmp_path_factory):
-    made = []
+    with contextlib.ExitStack() as stops:  # one that crashed does not keep the others running
 
-    def make(*arguments):
-        made.append(processes.Sim(tmp_path_factory.mktemp("sim"), *arguments))
-        return made[-1]
+        def make(*arguments):
+            sim = processes.Sim(tmp_path_factory.mktemp("sim"), *arguments)
+            stops.callback(sim.stop)
+            return sim
 
-    yield make
-    for sim in made:
-        sim.stop()
+        yield make
 
 
 @pytest.fixture(scope="module")
