@@ -61,16 +61,16 @@ if [ ! -e $policy ]; then
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
     "${as_root[@]}" chmod 755 $policy
 fi
+enabled_services() { find /etc/systemd/system -path '*.wants/*.service' -printf '%f\n' 2>/dev/null | sort -u; }
+enabled=$(enabled_services)
 echo "setup: installing with apt (a minute or so)"
 apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -qq)
 "${apt[@]}" update </dev/null
 "${apt[@]}" -y \
     -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
     install --no-install-recommends "${missing[@]}" </dev/null >/dev/null
-for package in "${missing[@]}"; do
-    service=${package%-light}.service
-    if [ -e "/lib/systemd/system/$service" ]; then
-        "${as_root[@]}" deb-systemd-helper disable "$service" >/dev/null
-    fi
+# deb-systemd-helper serves maintainer scripts, and wants to be told whose this is.
+comm -13 <(echo "$enabled") <(enabled_services) | while read -r service; do
+    "${as_root[@]}" env DPKG_MAINTSCRIPT_PACKAGE="$service" deb-systemd-helper disable "$service" >/dev/null
 done
 echo "setup: installed"

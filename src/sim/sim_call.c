@@ -105,7 +105,7 @@ static void put_status(struct sim_call *c, int status)
 {
     struct buf fields, *out = &c->sim->out;
     buf_clear(out);
-    if (c->question.refused.at != NULL) {
+    if (c->question.is_refused) {
         sim_refusal_write(&c->question, out);
     } else {
         sim_error_write(status, out);
@@ -212,7 +212,7 @@ static void put_events(struct sim_call *c)
 
 static void answer(struct sim_call *c)
 {
-    if (c->question.refused.at != NULL) {
+    if (c->question.is_refused) {
         put_status(c, 400);
         return;
     }
@@ -359,7 +359,7 @@ static void read_headers(struct sim_call *c, const struct http_request *head)
         }
         name = span_cut(name, prefix, name.len);
         if (sim_plan_set(&c->plan, name, http_field_value(&head->fields, i)) != ERR_OK) {
-            c->question.refused = name;
+            sim_question_refuse(&c->question, name);
         }
     }
 }

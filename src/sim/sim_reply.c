@@ -19,6 +19,12 @@ static const char *const words[] = {"The ", "quick ",  "falcon ", "crosses ",
 
 /* ---- what is asked ---- */
 
+void sim_question_refuse(struct sim_question *question, struct span name)
+{
+    question->is_refused = true;
+    span_copy_text(name, question->refused, sizeof(question->refused));
+}
+
 static void read_plan(const struct json_index *x, struct sim_question *q, struct sim_plan *plan)
 {
     uint32_t sim = json_find(x, 0, SPAN("sim"));
@@ -30,7 +36,7 @@ static void read_plan(const struct json_index *x, struct sim_question *q, struct
         struct span text =
             json_kind(x, value) == JSON_STRING ? json_inside(x, value) : json_source(x, value);
         if (sim_plan_set(plan, json_inside(x, key), text) != ERR_OK) {
-            q->refused = json_inside(x, key);
+            sim_question_refuse(q, json_inside(x, key));
         }
     }
 }
@@ -417,7 +423,7 @@ void sim_refusal_write(const struct sim_question *q, struct buf *out)
     struct buf why;
     struct json_writer w;
     buf_init(&why, 4096);
-    sim_plan_explain(q->refused, &why);
+    sim_plan_explain(span_of(q->refused), &why);
     json_write_init(&w, out);
     json_write_object(&w);
     json_write_key(&w, "error");

@@ -23,15 +23,19 @@ struct sim_question {
     bool stream, wants_usage, wants_base64;
     uint32_t inputs;
     int64_t prompt_tokens;
-    uint64_t number;            /* of the call */
-    char model[SIM_NAME_BYTES]; /* cut */
-    char tool[SIM_NAME_BYTES];  /* the function to call; "" for none */
-    struct span refused;        /* what the plan does not take, in the request; .at NULL for none */
+    uint64_t number;              /* of the call */
+    char model[SIM_NAME_BYTES];   /* cut */
+    char tool[SIM_NAME_BYTES];    /* the function to call; "" for none */
+    bool is_refused;              /* the plan does not take what is asked for */
+    char refused[SIM_NAME_BYTES]; /* by this name; cut */
 };
 
 /* Reads the body and the plan's changes in it. ERR_BODY_NOT_JSON. */
 MUST_USE enum err sim_question_read(struct span body, struct json_index *x,
                                     struct sim_question *question, struct sim_plan *plan);
+
+/* Remembers that the plan does not take what is asked for by `name`. */
+void sim_question_refuse(struct sim_question *question, struct span name);
 
 /* A whole reply's body. */
 void sim_reply_write(const struct sim_question *q, const struct sim_plan *plan, struct buf *out);
@@ -49,7 +53,7 @@ uint64_t sim_event_count(const struct sim_question *q, const struct sim_plan *pl
 /* The body of an error. */
 void sim_error_write(int64_t status, struct buf *out);
 
-/* The body of the 400 for `q->refused`. */
+/* The body of the 400 for what is refused. */
 void sim_refusal_write(const struct sim_question *q, struct buf *out);
 
 #endif

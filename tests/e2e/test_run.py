@@ -27,6 +27,12 @@ def answers(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
+def heed_signals():
+    """As a terminal's foreground; the tests themselves may run under nohup or in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Run:
     """One `make run` with a cache folder of its own, whose pip has no network."""
 
@@ -41,7 +47,7 @@ class Run:
                        "ADMIN_PORT": str(self.admin_port), **more}
         self.out = open(folder / f"out-{self.port}", "w+b")
         self.process = subprocess.Popen(["/usr/bin/python3", RUN], stdin=subprocess.DEVNULL, stdout=self.out,
-                                        stderr=self.out, env=environment)
+                                        stderr=self.out, env=environment, preexec_fn=heed_signals)
 
     def said(self):
         self.out.seek(0)

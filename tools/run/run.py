@@ -280,7 +280,8 @@ def check_ports():
 def main():
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: make or its shell died
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(0))
+        if signal.getsignal(number) != signal.SIG_IGN:  # under nohup it stays
+            signal.signal(number, lambda *_: sys.exit(0))
     held = hold_cache()
     check_ports()
     started = time.monotonic()
