@@ -71,6 +71,7 @@ apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes a
     install --no-install-recommends "${missing[@]}" </dev/null >/dev/null
 # deb-systemd-helper serves maintainer scripts, and wants to be told whose this is.
 comm -13 <(echo "$enabled") <(enabled_services) | while read -r service; do
-    "${as_root[@]}" env DPKG_MAINTSCRIPT_PACKAGE="$service" deb-systemd-helper disable "$service" >/dev/null
+    "${as_root[@]}" env DPKG_MAINTSCRIPT_PACKAGE="$service" deb-systemd-helper disable "$service" >/dev/null ||
+        echo "setup: $service is enabled at boot now"
 done
 echo "setup: installed"
