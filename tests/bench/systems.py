@@ -147,12 +147,14 @@ class Direct(System):
 
 
 class Nginx(System):
+    """It has more places for connections than files: with few places left it closes new connections,
+    thinking them idle."""
     log = "off"
 
     def prepare(self):
         (self.folder / "nginx.conf").write_text(f"""
 {"user root; " if os.geteuid() == 0 else ""}daemon off; worker_processes 1; pid nginx.pid; error_log error.log; worker_rlimit_nofile {CORES.files};
-events {{ worker_connections {CORES.files}; }}
+events {{ worker_connections {CORES.files * 5 // 4}; }}
 http {{
     access_log {self.log};
     client_body_temp_path body; proxy_temp_path proxy;
