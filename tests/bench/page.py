@@ -33,6 +33,32 @@ def names_of(result):
     return list(result.get("idle", next(iter(result.get("instructions", {}).values()), {})))
 
 
+def part_verdicts(parts, say):
+    """The rows that single parts have; `say` adds one whose value is to be small."""
+    if not parts:
+        return []
+    for size, reach in (("1.7 kB", 1.5), ("100 kB", 80)):
+        rows = {name: row for name, row in parts["json"].items() if size in name}
+        slowest = max(rows, key=lambda name: rows[name]["index"])
+        say(f"JSON index, {slowest} (simdjson's DOM: {rows[slowest]['simdjson']:.2f} µs)",
+            rows[slowest]["index"], reach, "µs", 2)
+    keys = parts["keys"]
+    say(f"memory of a key, {keys['count']:,} keys", keys["bytes"], 200, "bytes")
+    say(f"loading {keys['count']:,} keys", keys["load_s"], 5, "s", 2)
+    durable = parts["durable"]
+    return [f"| durable journal records a second | {durable:,} | ≥ 20,000 | "
+            f"{'yes' if durable >= 20000 else 'no'} |"]
+
+
+def said_by_parts(parts):
+    """What their benches printed, as it is."""
+    return "".join(f"\n`{name}`:\n\n{indent(text.strip())}\n" for name, text in parts["said"].items())
+
+
+def indent(text):
+    return "\n".join("    " + line if line else "" for line in text.splitlines())
+
+
 def verdicts(result):
     """Each row of the design's numbers that applies: what was reached."""
     out = []
@@ -65,6 +91,7 @@ def verdicts(result):
     if "atlas" in idle:
         say("idle RSS", idle["atlas"]["rss"] / 1048576, 20, "MiB")
         say("start to ready", idle["atlas"]["start_ms"], 200, "ms", 0)
+    out += part_verdicts(result.get("parts"), say)
     if not out:
         return ""
     return ("\n| row of the reach | measured | reach | met |\n| --- | ---: | ---: | --- |\n"
@@ -105,7 +132,7 @@ def markdown(result):
     for name, row in result.get("instructions", {}).items():
         row = {system: {"count": value} for system, value in row.items()}
         table.add(f"instructions a call (user space), {name}", row, "count", 0)
-    return text + table.text() + verdicts(result)
+    return text + table.text() + verdicts(result) + said_by_parts(result.get("parts", {"said": {}}))
 
 
 # ---- the picture ----

@@ -8,7 +8,8 @@ more, the gateway has one to itself, and the model server and the load have anot
 
     run.py [--out FOLDER] [--rounds N] [--only SYSTEM,...] [--cases CASE,...] [--quick]
 
-Writes FOLDER/benchmarks.json, .md and .svg. Cases: calls, rates, streams, crowd, idle, instructions.
+Writes FOLDER/benchmarks.json, .md and .svg. Cases: calls, rates, streams, crowd, idle, instructions,
+parts.
 """
 import argparse
 import json
@@ -24,6 +25,7 @@ import tempfile
 import time
 
 import page
+import parts
 import systems
 from systems import CORES
 
@@ -209,7 +211,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--only", default="direct,haproxy,nginx,nginx+log,atlas")
-    parser.add_argument("--cases", default="calls,rates,streams,crowd,idle,instructions")
+    parser.add_argument("--cases", default="calls,rates,streams,crowd,idle,instructions,parts")
     parser.add_argument("--quick", action="store_true", help="two short rounds")
     options = parser.parse_args()
     if options.quick:
@@ -230,7 +232,8 @@ def main():
                  "streams": lambda: measure_streams(load, silent, options),
                  "crowd": lambda: measure_crowd(load, silent, options),
                  "idle": lambda: measure_idle(running),
-                 "instructions": lambda: systems.instructions(world, load, chat_body)}
+                 "instructions": lambda: systems.instructions(world, load, chat_body),
+                 "parts": lambda: parts.measure(world.tools, folder)}
         for case in cases:
             result[case] = steps[case]()
             print(f"bench: {case} done after {time.monotonic() - began:.0f} s", file=sys.stderr)
