@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # setup.sh GROUP… — installs, with apt, what the groups need and this machine lacks.
 #
-# Groups: build test run lint bench. As root or with passwordless sudo it installs; otherwise it
-# prints the exact line and ends with 1. Nothing that it installs is started: a policy-rc.d that
-# says no is there for as long as apt runs, and services are not left to start at boot. On a system without dpkg it names the needs and goes on.
+# Groups: build test run lint bench coverage valgrind. As root or with passwordless sudo it installs;
+# otherwise it prints the exact line and ends with 1. Nothing that it installs is started: a
+# policy-rc.d that says no is there for as long as apt runs, and services are not left to start at
+# boot. On a system without dpkg it names the needs and goes on.
 set -euo pipefail
 
 declare -A why packages
@@ -61,7 +62,9 @@ if [ ! -e $policy ]; then
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
     "${as_root[@]}" chmod 755 $policy
 fi
-enabled_services() { find /etc/systemd/system -path '*.wants/*.service' -printf '%f\n' 2>/dev/null | sort -u; }
+enabled_services() { # none where there is no such folder
+    { find /etc/systemd/system -path '*.wants/*.service' -printf '%f\n' 2>/dev/null || true; } | sort -u
+}
 enabled=$(enabled_services)
 echo "setup: installing with apt (a minute or so)"
 apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -qq)

@@ -104,7 +104,9 @@ static void say_held(struct doctor *d, const char *setting, const char *text, un
 {
     char holder[128];
     doctor_find_holder(port, holder, sizeof(holder));
-    if (strncmp(holder, "atlas (", 7) == 0) {
+    bool is_ours =
+        strncmp(holder, "atlas (", 7) == 0 || strncmp(holder, "atlas-gateway (", 15) == 0;
+    if (is_ours) {
         doctor_say(d, DOCTOR_OK, setting, "%s is held by %s, which runs already", text, holder);
     } else {
         doctor_say(d, DOCTOR_FAIL, setting, "%s is held by %s — stop it, or choose another port",

@@ -10,8 +10,7 @@
 #include "base/clock.h"
 #include "cli/cli_data.h"
 
-#define FILES_LEAST    1024
-#define FILES_FOR_ELSE 256 /* loops, logs, the journal, the store */
+#define FILES_LEAST 1024
 #define OLDEST_CLOCK_US                                                       \
     ((int64_t)1793491200000000) /* 1 November 2026: no clock was right before \
                                  */
@@ -50,7 +49,8 @@ static void check_files(struct doctor *d)
 {
     struct rlimit limit;
     uint64_t need = (uint64_t)d->settings->server.connections_max +
-                    (uint64_t)d->settings->gateway.calls_max + FILES_FOR_ELSE;
+                    (uint64_t)d->settings->gateway.calls_max +
+                    (uint64_t)settings_files_beside(d->settings);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         doctor_say(d, DOCTOR_WARN, "open files", "the limit cannot be read: %s",
                    strerrordesc_np(errno));

@@ -236,6 +236,22 @@ static void reap(struct parent *p)
 
 /* ---- signals ---- */
 
+/* The longest that the child may take to drain: it knows what reloads have changed. */
+static int64_t drain_timeout_ms(const struct parent *p)
+{
+    struct settings *now = NULL;
+    struct buf problems;
+    int64_t most = p->settings->gateway.drain_timeout_ms;
+    buf_init(&problems, PROBLEMS_BYTES_MAX);
+    if (settings_open(p->settings->path, &problems, &now) == ERR_OK &&
+        now->gateway.drain_timeout_ms > most) {
+        most = now->gateway.drain_timeout_ms;
+    }
+    settings_close(&now);
+    buf_fini(&problems);
+    return most;
+}
+
 static void on_stop(struct parent *p, int number)
 {
     if (p->stopping && p->child != 0) {
@@ -246,8 +262,7 @@ static void on_stop(struct parent *p, int number)
     log_info("stopping", "signal %d: calls in flight may finish", number);
     if (p->child != 0) {
         (void)kill(p->child, SIGTERM); /* it may be dead already: reap() sees that */
-        p->kill_at =
-            clock_after_ms(clock_mono(), p->settings->gateway.drain_timeout_ms + KILL_GRACE_MS);
+        p->kill_at = clock_after_ms(clock_mono(), drain_timeout_ms(p) + KILL_GRACE_MS);
     }
 }
 
@@ -262,7 +277,9 @@ static void on_signals(struct parent *p)
             on_stop(p, number);
         } else {
             if (number == SIGUSR1 && log_reopen() != ERR_OK) {
-                log_error("log_reopen", "the log file cannot be opened anew");
+                log_error("log_reopen",
+                          "the log file cannot be opened anew: %s; lines go on to the old one",
+                          strerrordesc_np(errno));
             }
             if (p->child != 0) {
                 (void)kill(p->child, number); /* as above */
@@ -344,7 +361,8 @@ static int run_parent(struct parent *p)
     raise_limits();
     enum err e = open_log(p->settings);
     if (e != ERR_OK) {
-        fprintf(stderr, "atlas: the log file %s cannot be opened\n", p->settings->log.file);
+        fprintf(stderr, "atlas: the log file %s cannot be opened: %s\n", p->settings->log.file,
+                strerrordesc_np(errno));
         return CLI_FAILED;
     }
     e = take_signals(p);

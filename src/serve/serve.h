@@ -19,7 +19,7 @@ enum serve_exit { SERVE_DONE, SERVE_FAILED, SERVE_MISUSED };
 
 #define SERVE_INHERITED_ENV "ATLAS_INHERITED"
 #define SERVE_LISTENERS_MAX 256
-#define SERVE_WORKERS_MAX   256
+#define SERVE_WORKERS_MAX   SETTINGS_WORKERS_MAX
 
 /* What the parent hands to the child. */
 struct serve_inherited {
@@ -30,7 +30,11 @@ struct serve_inherited {
     int socket_fd; /* admin.sock */
     int lock_fd;   /* keeps the data folder's lock while the child lives */
     int ready_fd;  /* written once, when the child serves */
+    int place;     /* serve_place() of the settings that all of it was opened for; 0: not said */
 };
+
+/* A number for what a restart alone can change: the listeners, admin and the data folder. */
+int serve_place(const struct settings *settings);
 
 /* Opens all listeners of `settings`. On failure it has said on the log what is in the way. */
 MUST_USE enum err serve_open_listeners(const struct settings *settings,

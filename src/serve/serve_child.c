@@ -3,6 +3,7 @@
  * `atlas serve`: the child. What belongs to the process is here (what it inherits, its log, its
  * exit); what serves is in serve_gateway.c.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@ static enum err open_log(const struct settings *settings)
 {
     log_setup(settings->log.level, settings->log.format == SETTINGS_LOG_JSON);
     if (settings->log.file != NULL && log_open(settings->log.file) != ERR_OK) {
-        log_error("log", "%s cannot be opened", settings->log.file);
+        log_error("log", "%s cannot be opened: %s", settings->log.file, strerrordesc_np(errno));
         return ERR_FILE;
     }
     return ERR_OK;
@@ -58,6 +59,15 @@ int serve_child(const char *config_path)
     (void)unsetenv(SERVE_INHERITED_ENV); /* no other thread runs */
     struct settings *settings = NULL;
     if (serve_settings_read(config_path, &settings) != ERR_OK || open_log(settings) != ERR_OK) {
+        settings_close(&settings);
+        serve_close_listeners(&in);
+        return SERVE_FAILED;
+    }
+    if (in.place != 0 && in.place != serve_place(settings)) {
+        log_error("restart_needed",
+                  "%s: listen, admin or data are not those that this gateway was started with; put "
+                  "them back, or restart it",
+                  config_path);
         settings_close(&settings);
         serve_close_listeners(&in);
         return SERVE_FAILED;

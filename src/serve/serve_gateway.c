@@ -287,16 +287,20 @@ static void drain(struct serve_gateway *g)
 static void on_signal(void *ctx, int number)
 {
     struct serve_gateway *g = ctx;
-    if (number == SIGHUP) {
+    if (number == SIGHUP && g->stopping) {
+        log_info("reload_ignored", "the gateway is stopping");
+    } else if (number == SIGHUP) {
         enum err e = serve_reload(g);
         (void)e; /* it has said what is wrong */
     } else if (number == SIGUSR1) {
         if (log_reopen() != ERR_OK) {
-            log_error("log_reopen", "the log file cannot be opened anew");
+            log_error("log_reopen",
+                      "the log file cannot be opened anew: %s; lines go on to the old one",
+                      strerrordesc_np(errno));
         }
         if (g->access != NULL && access_log_reopen(g->access) != ERR_OK) {
             log_error("access_log", "%s cannot be opened anew: %s; lines go on to the old file",
-                      g->settings->log.access, strerrordesc_np(errno));
+                      access_log_path(g->access), strerrordesc_np(errno));
         }
     } else {
         drain(g);
@@ -384,11 +388,11 @@ enum err serve_gateway_open(const char *config_path, struct settings **settings,
         return ERR_NO_MEMORY;
     }
     g->config_path = config_path;
-    g->settings = *settings;
+    g->settings = g->started = *settings;
     g->in = listeners;
     *settings = NULL;
     memory_set_allowance((uint64_t)g->settings->gateway.buffered_bytes_max);
-    serve_bound_connections(g->settings, g->in.workers);
+    serve_bound_connections(g->settings);
     enum err e = open_all(g);
     if (e != ERR_OK) {
         log_error("start", "the gateway cannot start: %s", err_sentence(e));
@@ -443,7 +447,10 @@ void serve_gateway_close(struct serve_gateway **gateway)
         net_timer_fini(&g->watch);
     }
     net_loop_close(&g->loop);
-    settings_close(&g->settings);
+    if (g->settings != g->started) {
+        settings_close(&g->settings);
+    }
+    settings_close(&g->started);
     serve_close_listeners(&g->in);
     memory_free(g);
 }

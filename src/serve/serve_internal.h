@@ -36,8 +36,9 @@ struct serve_worker {
 struct serve_gateway {
     const char *config_path;
     struct serve_inherited in; /* what is not -1 is still to be closed */
-    struct settings *settings;
-    struct store *store; /* NULL once the store thread has it */
+    struct settings *settings; /* in force */
+    struct settings *started;  /* those that the start took: some of them only it can change */
+    struct store *store;       /* NULL once the store thread has it */
     struct store_thread *store_thread;
     struct keys *keys;
     struct journal *journal;
@@ -87,7 +88,7 @@ MUST_USE enum err serve_reload(struct serve_gateway *g);
 MUST_USE enum err serve_settings_read(const char *path, struct settings **out);
 
 /* Lowers client.connections_max to what the open-file limit leaves, and says so. */
-void serve_bound_connections(struct settings *settings, int workers);
+void serve_bound_connections(struct settings *settings);
 
 /* Opens the TLS contexts of the listeners, NULL for plain ones; what was opened stays in `out`
  * after a failure, too. */

@@ -15,15 +15,6 @@
 
 #define DESCRIPTION_BYTES (SERVE_LISTENERS_MAX * 64 * 8)
 
-/* How many workers the settings ask for. */
-static int count_workers(const struct settings *settings)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t workers = settings->gateway.workers > 0 ? settings->gateway.workers : cores;
-    workers = workers < 1 ? 1 : workers;
-    return (int)(workers < SERVE_WORKERS_MAX ? workers : SERVE_WORKERS_MAX);
-}
-
 static void refuse_address(const char *address)
 {
     int why = errno;
@@ -107,12 +98,13 @@ static enum err open_admin(const struct settings *settings, struct serve_inherit
 
 enum err serve_open_listeners(const struct settings *settings, struct serve_inherited *out)
 {
-    *out = (struct serve_inherited){.workers = count_workers(settings),
+    *out = (struct serve_inherited){.workers = settings_workers(settings),
                                     .listeners = (int)settings->server.listens_count,
                                     .admin_fd = -1,
                                     .socket_fd = -1,
                                     .lock_fd = -1,
-                                    .ready_fd = -1};
+                                    .ready_fd = -1,
+                                    .place = serve_place(settings)};
     size_t count = (size_t)out->listeners * (size_t)out->workers;
     out->fds = memory_new_array(count, sizeof(int));
     if (out->fds == NULL) {
@@ -131,6 +123,26 @@ enum err serve_open_listeners(const struct settings *settings, struct serve_inhe
         serve_close_listeners(out);
     }
     return e;
+}
+
+/* FNV-1a; the NUL at the end keeps two texts apart. */
+static uint32_t add_text(uint32_t sum, const char *text)
+{
+    do {
+        sum = (sum ^ (uint8_t)*text) * 16777619u;
+    } while (*text++ != '\0');
+    return sum;
+}
+
+int serve_place(const struct settings *settings)
+{
+    uint32_t sum = add_text(add_text(2166136261u, settings->data), settings->admin.address);
+    for (size_t i = 0; i < settings->server.listens_count; i++) {
+        const struct server_listen *listen = &settings->server.listens[i];
+        sum = add_text(sum, listen->address);
+        sum = add_text(sum, listen->tls_certificate == NULL ? "http" : "https");
+    }
+    return (int)(sum >> 1 | 1); /* never 0 */
 }
 
 static void close_fd(int *fd)
@@ -156,8 +168,8 @@ enum err serve_export(const struct serve_inherited *in)
 {
     struct buf b;
     buf_init(&b, DESCRIPTION_BYTES);
-    buf_printf(&b, "%d %d %d %d %d %d", in->workers, in->listeners, in->admin_fd, in->socket_fd,
-               in->lock_fd, in->ready_fd);
+    buf_printf(&b, "%d %d %d %d %d %d %d", in->workers, in->listeners, in->admin_fd, in->socket_fd,
+               in->lock_fd, in->ready_fd, in->place);
     for (int i = 0; i < in->listeners * in->workers; i++) {
         buf_printf(&b, " %d", in->fds[i]);
     }
@@ -186,8 +198,9 @@ enum err serve_import(struct serve_inherited *out)
     const char *at = getenv(SERVE_INHERITED_ENV); /* no other thread runs yet */
     if (at == NULL || !next_number(&at, &in.workers) || !next_number(&at, &in.listeners) ||
         !next_number(&at, &in.admin_fd) || !next_number(&at, &in.socket_fd) ||
-        !next_number(&at, &in.lock_fd) || !next_number(&at, &in.ready_fd) || in.workers < 1 ||
-        in.workers > SERVE_WORKERS_MAX || in.listeners < 1 || in.listeners > SERVE_LISTENERS_MAX) {
+        !next_number(&at, &in.lock_fd) || !next_number(&at, &in.ready_fd) ||
+        !next_number(&at, &in.place) || in.workers < 1 || in.workers > SERVE_WORKERS_MAX ||
+        in.listeners < 1 || in.listeners > SERVE_LISTENERS_MAX) {
         return ERR_USAGE;
     }
     int count = in.workers * in.listeners;

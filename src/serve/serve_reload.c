@@ -13,8 +13,6 @@
 #include "serve/serve_internal.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
-#define FILES_OF_PROCESS   256 /* logs, the journal, the store, the admin's clients */
-#define FILES_OF_WORKER    72  /* its loop and listeners, and those that are told 503 */
 
 enum err serve_settings_read(const char *path, struct settings **out)
 {
@@ -39,14 +37,14 @@ enum err serve_settings_read(const char *path, struct settings **out)
 
 /* Every client may hold a call and every call an upstream's connection. What is let in beyond that
  * takes the descriptors that calls, the journal and the store need: strangers could stop them. */
-void serve_bound_connections(struct settings *settings, int workers)
+void serve_bound_connections(struct settings *settings)
 {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > INT32_MAX) {
         return;
     }
     int64_t limit = (int64_t)files.rlim_cur;
-    int64_t others = FILES_OF_PROCESS + FILES_OF_WORKER * workers;
+    int64_t others = settings_files_beside(settings);
     int64_t left = limit - (others < limit / 2 ? others : limit / 2);
     int64_t beside_calls = left - settings->gateway.calls_max;
     int64_t most = beside_calls > left / 2 ? beside_calls : left / 2;
@@ -163,11 +161,11 @@ static enum err apply_reload(struct serve_gateway *g, struct settings *next, str
 }
 
 /* Settings that a reload cannot change: the rest of the new ones is in force all the same. */
-static void warn_of_restart(const struct settings *in_force, const struct settings *next)
+static void warn_of_restart(const struct settings *started, const struct settings *next)
 {
     struct buf paths;
     buf_init(&paths, 2048);
-    settings_restart_needed(in_force, next, &paths);
+    settings_restart_needed(started, next, &paths);
     if (buf_failed(&paths)) { /* too many, or no memory to name them */
         log_warn("restart_needed", "some of what changed takes effect with the next start");
     } else if (buf_span(&paths).len > 0) {
@@ -194,7 +192,7 @@ enum err serve_reload(struct serve_gateway *g)
         settings_close(&next);
         return ERR_CONFIG;
     }
-    serve_bound_connections(next, g->in.workers);
+    serve_bound_connections(next);
     e = apply_reload(g, next, tls);
     serve_tls_close(tls);
     if (e != ERR_OK) {
@@ -204,8 +202,10 @@ enum err serve_reload(struct serve_gateway *g)
     }
     log_setup(next->log.level, next->log.format == SETTINGS_LOG_JSON);
     memory_set_allowance((uint64_t)next->gateway.buffered_bytes_max);
-    warn_of_restart(g->settings, next);
-    settings_close(&g->settings);
+    warn_of_restart(g->started, next);
+    if (g->settings != g->started) {
+        settings_close(&g->settings);
+    }
     g->settings = next;
     log_info("reloaded", "%s is in force", g->config_path);
     return ERR_OK;

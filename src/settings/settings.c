@@ -17,7 +17,9 @@
 #include "base/memory.h"
 #include "settings/settings_internal.h"
 
-#define ARENA_BYTES_MAX (256u << 20)
+#define ARENA_BYTES_MAX  (256u << 20)
+#define FILES_OF_PROCESS 256 /* logs, the journal, the store, the admin's clients */
+#define FILES_OF_WORKER  72  /* its loop and listeners, and those that are told 503 */
 
 struct settings_box {
     struct settings settings; /* first: what is handed out points at the box */
@@ -197,4 +199,17 @@ void settings_close(struct settings **s)
     arena_fini(&box->arena);
     memory_free(box);
     *s = NULL;
+}
+
+int settings_workers(const struct settings *s)
+{
+    int64_t cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t workers = s->gateway.workers > 0 ? s->gateway.workers : cores;
+    workers = workers < 1 ? 1 : workers;
+    return (int)(workers < SETTINGS_WORKERS_MAX ? workers : SETTINGS_WORKERS_MAX);
+}
+
+int64_t settings_files_beside(const struct settings *s)
+{
+    return FILES_OF_PROCESS + FILES_OF_WORKER * (int64_t)settings_workers(s);
 }

@@ -25,6 +25,7 @@
 #include "upstream/upstream_settings.h"
 
 #define SETTINGS_SNI_MAX     32 /* further certificates of one listener */
+#define SETTINGS_WORKERS_MAX 256
 #define SETTINGS_LOG_LEVELS  "debug|info|warn|error"
 #define SETTINGS_LOG_FORMATS "text|json"
 
@@ -48,6 +49,12 @@ struct settings {
     struct journal_settings journal;
     struct admin_settings admin;
 };
+
+/* Worker threads that the settings ask for: one a core if they name no number. */
+int settings_workers(const struct settings *s);
+
+/* File descriptors that a gateway needs beside one for each client and each call. */
+int64_t settings_files_beside(const struct settings *s);
 
 /*
  * Reads and checks the file at `path`. What is wrong goes to `problems`, one line each,

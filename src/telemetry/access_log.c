@@ -107,6 +107,11 @@ enum err access_log_reopen(struct access_log *log)
     return ERR_OK;
 }
 
+const char *access_log_path(const struct access_log *log)
+{
+    return log->path == NULL ? "-" : log->path;
+}
+
 void access_log_close(struct access_log **log)
 {
     struct access_log *ended = *log;

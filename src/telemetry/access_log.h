@@ -43,6 +43,9 @@ void access_log_flush(struct access_log *log);
  */
 MUST_USE enum err access_log_reopen(struct access_log *log);
 
+/* The path that it was opened with; "-" for standard output. */
+const char *access_log_path(const struct access_log *log);
+
 /* Writes what is held, closes `*log` and sets it to NULL. Does nothing if it is NULL already. */
 void access_log_close(struct access_log **log);
 

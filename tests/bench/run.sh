@@ -4,4 +4,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tools/build.sh build-bench -Dbench=true -Dtests=disabled
-exec timeout --signal=TERM 600 /usr/bin/python3 tests/bench/run.py "$@"
+exec timeout --signal=TERM 1200 /usr/bin/python3 tests/bench/run.py "$@"

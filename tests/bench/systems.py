@@ -245,7 +245,7 @@ models:
         public, admin, local = (s.fileno() for s in listeners)
         with open(self.folder / "data/lock", "ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            told = f"1 1 {admin} {local} {lock.fileno()} -1 {public}"
+            told = f"1 1 {admin} {local} {lock.fileno()} -1 0 {public}"
             self.run([*valgrind, *self.command()], env=dict(os.environ, ATLAS_INHERITED=told),
                      pass_fds=(public, admin, local, lock.fileno()))
         for s in listeners:

@@ -52,7 +52,7 @@ def test_errors_have_the_sdks_classes_and_our_codes(said):
 
 
 def test_the_sdk_retries_what_may_succeed_later(said):
-    assert (said["retried"]["status"], said["retried"]["calls"]) == (503, 2)
+    assert (said["retried"]["status"], said["retried"]["calls"]) == (502, 2)
 
 
 def test_a_literal_extra_body_is_lifted_and_a_left_stream_is_cancelled(said, sim):

@@ -26,20 +26,21 @@ def complain(gateway):
 @pytest.fixture(scope="module")
 def make_gateway(tmp_path_factory):
     """make_gateway(config, env=…) starts a gateway that lives as long as the module."""
-    made = []
+    with contextlib.ExitStack() as ends:  # one that complains does not keep the others running
 
-    def make(config, **more):
-        gateway = processes.Gateway(tmp_path_factory.mktemp("gateway"), config, **more)
-        made.append(gateway)
-        running.append(gateway)
-        return gateway
+        def end(gateway):
+            running.remove(gateway)
+            status = gateway.stop()
+            assert status in (0, -9), f"the gateway ended with {status}:\n{gateway.log()[-4000:]}"
+            complain(gateway)
 
-    yield make
-    for gateway in made:
-        running.remove(gateway)
-        status = gateway.stop()
-        assert status in (0, -9), f"the gateway ended with {status}:\n{gateway.log()[-4000:]}"
-        complain(gateway)
+        def make(config, **more):
+            gateway = processes.Gateway(tmp_path_factory.mktemp("gateway"), config, **more)
+            running.append(gateway)
+            ends.callback(end, gateway)
+            return gateway
+
+        yield make
 
 
 @pytest.fixture(scope="module")

@@ -120,9 +120,9 @@ def test_a_child_that_keeps_dying_is_started_with_pauses_and_the_log_says_so(own
             killed.append(pids[0])
             os.kill(pids[0], signal.SIGKILL)
         return own.log().count("after a pause, for it dies again and again") >= 3
-    until(kill_another, 20)
+    until(kill_another, 20 * SLOWER)
     own.announced.clear()
-    until(lambda: own.count_log("ready") > 0 and own.children() and own.children()[0] not in killed, 5)
+    until(lambda: own.count_log("ready") > 0 and own.children() and own.children()[0] not in killed, 5 * SLOWER)
     assert len(killed) <= 11
     until(lambda: own.chat("m").status_code == 200, 5 * SLOWER)
 
@@ -308,7 +308,9 @@ def test_an_orderly_stop_leaves_nothing_to_recover(own):
 
 def test_signals_that_come_while_the_gateway_starts_wait_until_it_serves(own):
     def storm(ready):
+        end = time.monotonic() + 20 * SLOWER
         while own.count_log("ready") < ready:
+            assert own.process.poll() is None and time.monotonic() < end
             own.process.send_signal(signal.SIGHUP)
             own.process.send_signal(signal.SIGUSR1)
             time.sleep(0.001)
@@ -408,6 +410,46 @@ def test_settings_that_need_a_restart_are_named_and_not_taken(gateway):
     gateway.reload({**kept, "listen": [{"address": "127.0.0.1:1"}]}, expect="reload_refused")
     assert gateway.chat("m").status_code == 200
     gateway.reload(kept)
+
+
+def test_what_only_a_restart_changes_is_named_at_every_reload_until_it_is_back(gateway):
+    kept = config_of(gateway)
+    gateway.announce("restart_needed")
+    for _ in range(2):
+        told = gateway.count_log("restart_needed")
+        gateway.reload({**kept, "workers": 7})
+        until(lambda: gateway.count_log("restart_needed") == told + 1, 5 * SLOWER)
+    gateway.reload(kept)
+    assert gateway.count_log("restart_needed") == told + 1
+
+
+def test_a_child_is_not_started_with_what_only_a_restart_may_change(own, tmp_path):
+    kept = config_of(own)
+    own.announce("restart_needed", "gateway_died")
+    own.write({**kept, "data": str(tmp_path / "other")})
+    [child] = own.children()
+    os.kill(child, signal.SIGKILL)
+    until(lambda: own.count_log("restart_needed") >= 1, 5 * SLOWER)
+    assert not (tmp_path / "other").exists()
+    own.write(kept)
+    until(lambda: own.count_log("ready") == 2, 20 * SLOWER)
+    assert own.chat("m").status_code == 200
+
+
+def test_a_drain_lasts_as_long_as_the_last_reload_said(own):
+    own.stop()
+    own.write({**config_of(own), "drain_timeout": "0s"})
+    own.start()
+    own.reload({**config_of(own), "drain_timeout": "60s"})
+    with Raw(own.port, own.key, timeout=30 * SLOWER) as raw:  # longer than the grace that a child has beyond it
+        raw.request("POST", PATH, {**ASK, "stream": True, "sim": {"tokens": 70, "tokens_per_second": 10}})
+        assert raw.read_head().status == 200
+        own.process.send_signal(signal.SIGTERM)
+        rest = b""
+        while (piece := raw.read_chunk()):
+            rest += piece
+        assert events(rest)[-1] == "[DONE]" and b'"error"' not in rest
+    assert own.process.wait(10 * SLOWER) == 0
 
 
 def test_limits_change_with_a_reload(gateway):
