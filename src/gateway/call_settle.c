@@ -80,11 +80,10 @@ static void fill_tokens(const struct call *call, struct journal_record *r)
     call_fill_cost(call, r);
 }
 
-static void write_completion(struct call *call)
+static void write_completion(struct call *call, mono_us now)
 {
     const struct call_ports *ports = call->shared->ports;
     struct journal_record *r = ports->journal.record(call->completion);
-    mono_us now = ports->mono();
     call_fill_record(call, r);
     r->kind = JOURNAL_COMPLETION;
     r->outcome = (uint8_t)outcome_of(call);
@@ -104,7 +103,7 @@ static void write_completion(struct call *call)
 }
 
 /* A refusal is recorded too, when the key is known and there is room. */
-static void record(struct call *call)
+static void record(struct call *call, mono_us now)
 {
     if (call->completion == NULL &&
         (!call->known ||
@@ -112,7 +111,7 @@ static void record(struct call *call)
         counter_add(COUNT_CALLS_UNRECORDED, 1);
         return;
     }
-    write_completion(call);
+    write_completion(call, now);
 }
 
 /* The error as an event, for a client that has its 200 already. False: there is no memory for it.
@@ -178,10 +177,10 @@ void call_tell_failures(struct call_shared *shared, mono_us now)
 }
 
 /* A model server that is down must not fill the disk, nor keep the worker at write(). */
-static void tell_failure(const struct call *call)
+static void tell_failure(const struct call *call, mono_us now)
 {
     struct call_shared *shared = call->shared;
-    call_tell_failures(shared, shared->ports->mono());
+    call_tell_failures(shared, now);
     if (shared->failed_told >= CALL_FAILURES_TOLD) {
         shared->failed_untold++;
         return;
@@ -191,7 +190,7 @@ static void tell_failure(const struct call *call)
              call->match.model->deployment->definition.name, call->upstream_status);
 }
 
-static void count(const struct call *call)
+static void count(const struct call *call, mono_us now)
 {
     static const enum counter by_outcome[JOURNAL_OUTCOME_COUNT] = {
         [JOURNAL_OUTCOME_NONE] = COUNT_CALLS_FAILED,
@@ -204,14 +203,13 @@ static void count(const struct call *call)
     counter_add(by_outcome[outcome_of(call)], 1);
     counter_add(COUNT_ATTEMPTS, call->begun);
     if (call->begun > 0) {
-        mono_us now = call->shared->ports->mono();
         histogram_add(HISTOGRAM_CALL, clock_since(call->started, now));
     }
     if (call->first_byte.us != 0) {
         histogram_add(HISTOGRAM_FIRST_BYTE, clock_since(call->started, call->first_byte));
     }
     if (outcome_of(call) == JOURNAL_OUTCOME_FAILED) {
-        tell_failure(call);
+        tell_failure(call, now);
     }
 }
 
@@ -223,8 +221,9 @@ enum call_state call_step_settle(struct call *call)
         call_estimate_input(call);
     }
     call_note_sent(call);
-    record(call);
-    count(call);
+    mono_us now = call->shared->ports->mono();
+    record(call, now);
+    count(call, now);
     if (call->reply_done && call->error == ERR_OK) {
         call->shared->ports->attempt.finish(&call->attempt);
     } else {

@@ -103,9 +103,25 @@ static size_t utf8_length(struct span s)
     return len;
 }
 
+/* Whether all of it is ASCII other than NUL, as nearly every text is. */
+static bool is_ascii(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if ((uint8_t)(text.at[i] - 1) >= 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void journal_copy_text(struct span text, char *out, size_t size)
 {
     size_t len = 0;
+    if (text.len < size && is_ascii(text)) {
+        span_copy_text(text, out, size);
+        memset(out + text.len, 0, size - text.len);
+        return;
+    }
     for (size_t at = 0; at < text.len;) {
         size_t step = utf8_length(span_cut(text, at, 4));
         size_t copied = step == 0 ? 1 : step;

@@ -81,24 +81,38 @@ static uint8_t *put(uint8_t *to, struct span s)
     return to + s.len;
 }
 
+#define LENGTH_BYTES 48
+
+/* "Content-Length: 1700\r\n", written from its end. */
+static struct span write_length(uint64_t body, char out[LENGTH_BYTES])
+{
+    static const char name[] = "Content-Length: ";
+    char *at = out + LENGTH_BYTES;
+    *--at = '\n';
+    *--at = '\r';
+    do {
+        *--at = (char)('0' + body % 10);
+        body /= 10;
+    } while (body > 0);
+    at -= sizeof(name) - 1;
+    memcpy(at, name, sizeof(name) - 1);
+    return span_make(at, (size_t)(out + LENGTH_BYTES - at));
+}
+
 /* The head is put together once and sent as one piece, before those of the body. */
 static MUST_USE enum err write_head(struct attempt *a, const struct deployment *d,
                                     const struct attempt_request *request)
 {
     bool post = request->post || request->piece_count > 0;
     uint64_t body = body_bytes(request);
-    char length[48] = "";
-    if (post) {
-        (void)snprintf(length, sizeof(length), "Content-Length: %llu\r\n",
-                       (unsigned long long)body); /* has room */
-    }
+    char length[LENGTH_BYTES];
     const struct span parts[] = {post ? SPAN("POST ") : SPAN("GET "),
                                  d->path_prefix,
                                  request->path,
                                  SPAN(" HTTP/1.1\r\n"),
                                  d->fixed_fields,
                                  request->fields,
-                                 span_of(length),
+                                 post ? write_length(body, length) : SPAN(""),
                                  SPAN("\r\n")};
     size_t count = sizeof(parts) / sizeof(parts[0]);
     size_t len = 0;
