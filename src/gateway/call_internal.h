@@ -126,6 +126,9 @@ void call_fill_cost(const struct call *call, struct journal_record *r);
 /* Writes into `r` what is known of an answer once it began: when that was, and its status. */
 void call_fill_answer(const struct call *call, struct journal_record *r);
 
+/* Notes in the completion, for the case that the process dies, what of an answer was put. */
+void call_note_progress(struct call *call);
+
 /* The CORS lines of the reply. */
 struct span call_cors_fields(struct call *call);
 

@@ -164,6 +164,7 @@ enum call_state call_put_large(struct call *call)
         return CALL_STREAM; /* the client takes some, and that is an event */
     }
     put_slice(call);
+    call_note_progress(call);
     if (large->at < large->count) {
         call_yield(call);
         return CALL_STREAM;

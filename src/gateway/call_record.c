@@ -112,6 +112,7 @@ static enum call_state begin(struct call *call)
         histogram_add(HISTOGRAM_OVERHEAD, clock_since(call->started, ports->mono()));
     }
     call->begun++;
+    call->waits_since = (mono_us){0}; /* another attempt waits anew */
     ports->journal.record(call->completion)->attempts_sent = (uint8_t)(call->sent + 1);
     ports->attempt.start(call->attempt);
     return CALL_ATTEMPT;

@@ -46,9 +46,10 @@ void call_fill_cost(const struct call *call, struct journal_record *r)
 {
     if (call->match.model != NULL) {
         const struct gateway_price *price = &call->match.model->price;
-        r->cost_micro = (int64_t)(((wide)r->tokens_in * price->input_micro +
-                                   (wide)r->tokens_out * price->output_micro) /
-                                  price->per_tokens);
+        wide cost = ((wide)r->tokens_in * price->input_micro +
+                     (wide)r->tokens_out * price->output_micro) /
+                    price->per_tokens;
+        r->cost_micro = cost < JOURNAL_NUMBER_MAX ? (int64_t)cost : JOURNAL_NUMBER_MAX;
     }
 }
 

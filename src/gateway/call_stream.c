@@ -245,7 +245,7 @@ enum call_state call_put_as_events(struct call *call, struct span reply)
     if (e == ERR_UPSTREAM_STREAM || (e == ERR_OK && !call->stream.any_begun)) {
         e = ERR_UPSTREAM_JSON; /* it never was a stream */
     }
-    if (e == ERR_OK && !call->stream.usage.is_known) {
+    if (!call->stream.usage.is_known) {
         call_estimate_input(call);
     }
     call_release_body(call);
@@ -297,8 +297,7 @@ static enum call_state stream_ended(struct call *call)
     return e == ERR_OK ? CALL_SETTLE : call_fail(call, e);
 }
 
-/* For the case that the process dies now. */
-static void note_progress(struct call *call)
+void call_note_progress(struct call *call)
 {
     const struct call_ports *ports = call->shared->ports;
     struct journal_record *r = ports->journal.record(call->completion);
@@ -342,7 +341,7 @@ enum call_state call_step_stream(struct call *call)
         if (e != ERR_OK) {
             return call_fail(call, e);
         }
-        note_progress(call);
+        call_note_progress(call);
         if (pulled == ATTEMPT_DONE) {
             return stream_ended(call);
         }

@@ -133,22 +133,49 @@ void json_edits_set_value_borrow(struct json_edits *e, uint32_t row, struct span
     json_edits_replace_borrow(e, r->offset, r->len, text);
 }
 
-/* The next removal from `object` at or behind place `from`, or the end of the list. */
-static size_t next_removal(const struct json_edits *e, uint32_t object, size_t from)
+/* The edits that stand inside an object: there may be thousands of objects with a few edits each.
+ */
+struct range {
+    size_t at, end;
+};
+
+/* The first edit whose offset is not below `offset`. */
+static size_t place_of(const struct json_edits *e, uint32_t offset)
 {
-    while (from < e->count && (e->list[from].role != REMOVED || e->list[from].object != object)) {
-        from++;
+    size_t low = 0, high = e->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (e->list[middle].offset < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
-    return from;
+    return low;
+}
+
+static struct range range_of(const struct json_edits *e, uint32_t object)
+{
+    return (struct range){place_of(e, json_row(e->index, object)->offset + 1),
+                          place_of(e, json_end(e->index, object))};
+}
+
+/* The next removal from `object` in `r`, or its end. */
+static size_t next_removal(const struct json_edits *e, uint32_t object, struct range r)
+{
+    while (r.at < r.end && (e->list[r.at].role != REMOVED || e->list[r.at].object != object)) {
+        r.at++;
+    }
+    return r.at;
 }
 
 static bool is_removed(const struct json_edits *e, uint32_t object, uint32_t key)
 {
-    size_t i = next_removal(e, object, 0);
-    while (i < e->count && e->list[i].key != key) {
-        i = next_removal(e, object, i + 1);
+    struct range r = range_of(e, object);
+    while ((r.at = next_removal(e, object, r)) < r.end && e->list[r.at].key != key) {
+        r.at++;
     }
-    return i < e->count;
+    return r.at < r.end;
 }
 
 /* Gives the removals from `object` their bytes. Returns whether a member is kept. */
@@ -156,18 +183,19 @@ static bool arrange_removals(struct json_edits *e, uint32_t object)
 {
     bool kept = false;
     uint32_t end_before = 0;
-    size_t next = next_removal(e, object, 0);
+    struct range r = range_of(e, object);
+    size_t next = next_removal(e, object, r);
     for (uint32_t key = json_first(e->index, object); key != JSON_NONE;) {
         uint32_t behind = json_next(e->index, key);
         uint32_t begin = json_row(e->index, key)->offset;
         uint32_t end = json_end(e->index, json_value(e->index, key));
-        if (next == e->count || e->list[next].key != key) {
+        if (next == r.end || e->list[next].key != key) {
             kept = true;
         } else {
             uint32_t to = kept || behind == JSON_NONE ? end : json_row(e->index, behind)->offset;
             e->list[next].offset = kept ? end_before : begin;
             e->list[next].len = to - e->list[next].offset;
-            next = next_removal(e, object, next + 1);
+            next = next_removal(e, object, (struct range){next + 1, r.end});
         }
         end_before = end;
         key = behind;
@@ -180,8 +208,9 @@ static void arrange_commas(struct json_edits *e, uint32_t object, bool kept)
 {
     struct json_edit *last_first = NULL; /* the last of those at the beginning */
     bool before = kept;                  /* something stands before the next one at the end */
-    for (size_t i = 0; i < e->count; i++) {
-        struct json_edit *edit = &e->list[i];
+    struct range r = range_of(e, object);
+    for (; r.at < r.end; r.at++) {
+        struct json_edit *edit = &e->list[r.at];
         if (edit->object != object || edit->role == REMOVED) {
             continue;
         }
@@ -219,7 +248,8 @@ void json_edits_remove_member(struct json_edits *e, uint32_t object, uint32_t ke
                              .role = REMOVED};
     (void)insert(e, &edit); /* its place is found anew */
     arrange(e, object);
-    for (size_t i = 1; i < e->count; i++) {
+    struct range r = range_of(e, object);
+    for (size_t i = r.at + 1; i < r.end; i++) {
         CHECK(end_of(&e->list[i - 1]) <= e->list[i].offset);
     }
 }

@@ -25,13 +25,15 @@ static bool is_bare_error(const struct json_index *x)
 
 bool openai_is_error(const struct json_index *x, struct json_edits *edits)
 {
+    bool was_null = false; /* no answer says it twice, and each removal is a walk */
     for (uint32_t key = json_first(x, 0); key != JSON_NONE; key = json_next(x, key)) {
         if (!json_text_is(x, key, SPAN("error"))) {
             continue;
         }
-        if (json_kind(x, json_value(x, key)) != JSON_NULL) {
+        if (was_null || json_kind(x, json_value(x, key)) != JSON_NULL) {
             return true;
         }
+        was_null = true;
         json_edits_remove_member(edits, 0, key);
     }
     uint32_t object = json_find(x, 0, SPAN("object"));

@@ -250,6 +250,56 @@ static void what_a_dying_process_would_leave_is_true(void **state)
     world_close(&w);
 }
 
+static void a_second_attempt_has_all_its_time_to_wait(void **state)
+{
+    (void)state;
+    world_open(&w);
+    w.scripts[0].fail = ERR_UPSTREAM_STALE;
+    w.scripts[1].body = "{'choices':[]}";
+    world_chat(&w, "{'model':'away','messages':[{}]}");
+    w.now_us += 5000; /* what a commit takes */
+    w.durable = 1;
+    call_wake_durable(&w.shared);
+    assert_int_equal(w.started, 1);
+    w.now_us += 11000000; /* the model server thought, and died */
+    server_answers(&w, 0);
+    assert_int_equal(w.client.end, STILL_OPEN);
+    w.durable = 2;
+    call_wake_durable(&w.shared);
+    assert_int_equal(w.started, 2);
+    server_answers(&w, ALL_OF_IT);
+    expect_end("abroad", &w, FINISHED, ERR_OK, JOURNAL_OUTCOME_OK);
+    world_close(&w);
+}
+
+static void a_cost_is_a_number_that_the_journal_can_hold(void **state)
+{
+    (void)state;
+    world_open(&w);
+    w.scripts[0].body = "{'choices':[],'usage':{'prompt_tokens':1000000000000,"
+                        "'completion_tokens':0}}";
+    world_chat(&w, CHAT_BODY(""));
+    server_answers(&w, ALL_OF_IT); /* slot_publish() asks whether the record is valid */
+    world_close(&w);
+}
+
+static void what_is_no_json_costs_the_same_where_a_stream_was_asked_for(void **state)
+{
+    (void)state;
+    int64_t found[2];
+    for (int stream = 0; stream < 2; stream++) {
+        world_open(&w);
+        w.scripts[0].body = "sorry";
+        w.scripts[0].type = "application/json";
+        world_chat(&w, stream ? CHAT_BODY(",'stream':true") : CHAT_BODY(",'stream':null"));
+        server_answers(&w, ALL_OF_IT);
+        expect_end("no JSON", &w, REFUSED, ERR_UPSTREAM_JSON, JOURNAL_OUTCOME_FAILED);
+        found[stream] = w.completion.tokens_in;
+        world_close(&w);
+    }
+    assert_int_equal(found[0], found[1]);
+}
+
 static void a_new_policy_leaves_calls_with_theirs(void **state)
 {
     (void)state;
@@ -271,6 +321,9 @@ int main(void)
         cmocka_unit_test(a_call_may_end_while_the_gateway_drains),
         cmocka_unit_test(nothing_leaves_the_home_region_before_its_intent_is_on_the_disk),
         cmocka_unit_test(a_call_does_not_wait_for_a_disk_that_is_full),
+        cmocka_unit_test(a_second_attempt_has_all_its_time_to_wait),
+        cmocka_unit_test(a_cost_is_a_number_that_the_journal_can_hold),
+        cmocka_unit_test(what_is_no_json_costs_the_same_where_a_stream_was_asked_for),
         cmocka_unit_test(a_second_attempt_abroad_waits_for_its_own_intent),
         cmocka_unit_test(a_second_attempt_that_never_began_is_not_counted_as_sent),
         cmocka_unit_test(what_a_dying_process_would_leave_is_true),

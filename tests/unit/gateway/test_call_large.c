@@ -175,6 +175,30 @@ static void a_large_reply_is_put_no_faster_than_the_client_takes_it(void **state
     memory_free(reply);
 }
 
+static void what_a_dying_process_leaves_of_a_large_reply_is_true(void **state)
+{
+    (void)state;
+    char *reply = world_vectors(VECTORS, 4 * FLOATS, false);
+    ask(reply, false);
+    w.client.is_slow = true;
+    server_answers(&w, ALL_OF_IT);
+    while (loop_turn(&w)) {
+    }
+    assert_true(world_reply(&w).len > 0 && w.client.end == STILL_OPEN);
+    const struct journal_slot *held = NULL;
+    for (size_t i = 0; i < WORLD_SLOTS; i++) {
+        held = w.slots[i].is_armed && w.slots[i].is_taken ? &w.slots[i] : held;
+    }
+    assert_non_null(held);
+    assert_int_equal(held->record.status, 200);
+    assert_int_equal(held->record.bytes_out, world_reply(&w).len);
+    client_leaves(&w);
+    while (loop_turn(&w)) {
+    }
+    world_close(&w);
+    memory_free(reply);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +206,7 @@ int main(void)
         cmocka_unit_test(an_event_in_between_does_no_harm),
         cmocka_unit_test(a_call_may_end_between_any_two_slices),
         cmocka_unit_test(a_fault_at_the_very_end_of_a_large_batch_is_still_a_status),
+        cmocka_unit_test(what_a_dying_process_leaves_of_a_large_reply_is_true),
         cmocka_unit_test(a_large_reply_is_put_no_faster_than_the_client_takes_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
