@@ -46,9 +46,9 @@ void call_fill_cost(const struct call *call, struct journal_record *r)
 {
     if (call->match.model != NULL) {
         const struct gateway_price *price = &call->match.model->price;
-        wide cost = ((wide)r->tokens_in * price->input_micro +
-                     (wide)r->tokens_out * price->output_micro) /
-                    price->per_tokens;
+        wide cost =
+            ((wide)r->tokens_in * price->input_micro + (wide)r->tokens_out * price->output_micro) /
+            price->per_tokens;
         r->cost_micro = cost < JOURNAL_NUMBER_MAX ? (int64_t)cost : JOURNAL_NUMBER_MAX;
     }
 }
@@ -81,10 +81,12 @@ static void fill_tokens(const struct call *call, struct journal_record *r)
     call_fill_cost(call, r);
 }
 
+/* It is put together apart: the slot is armed, and valid at every moment, should the process die.
+ */
 static void write_completion(struct call *call, mono_us now)
 {
     const struct call_ports *ports = call->shared->ports;
-    struct journal_record *r = ports->journal.record(call->completion);
+    struct journal_record made, *r = &made;
     call_fill_record(call, r);
     r->kind = JOURNAL_COMPLETION;
     r->outcome = (uint8_t)outcome_of(call);
@@ -99,6 +101,7 @@ static void write_completion(struct call *call, mono_us now)
     fill_tokens(call, r);
     counter_add(COUNT_TOKENS_IN, r->tokens_in);
     counter_add(COUNT_TOKENS_OUT, r->tokens_out);
+    *ports->journal.record(call->completion) = made;
     (void)ports->journal.publish(call->shared->lane, call->completion); /* nobody waits for it */
     call->completion = NULL;
 }

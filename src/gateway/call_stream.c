@@ -257,7 +257,7 @@ enum call_state call_put_as_events(struct call *call, struct span reply)
         e = call->error;
     }
     buf_clear(&shared->out);
-    arena_fini(&shared->turn);
+    e = end_turn(shared, e);
     return e == ERR_OK ? CALL_STREAM : call_fail(call, e);
 }
 

@@ -75,6 +75,9 @@ static int64_t edit_index(struct openai_tools *t, const struct json_index *x, ui
         }
     } else {
         index = guess_index(t, x, tool);
+        if (index >= OPENAI_TOOLS_MAX) {
+            return index; /* one index for all that follow would join them */
+        }
     }
     (void)snprintf(member, sizeof(member), "\"index\":%lld", (long long)index); /* fits */
     openai_remove_member(x, tool, SPAN("index"), edits);

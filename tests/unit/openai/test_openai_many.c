@@ -2,11 +2,18 @@
 /* test_openai_many.c — a chunk with many calls or choices takes time in proportion. */
 #include "unit.h"
 
-#include <stdio.h>
+#include <time.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "openai/openai_reply.h"
+
+/* Of this thread alone: what else the machine does is not the code's. */
+static int64_t cpu_us(void)
+{
+    struct timespec t;
+    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
 
 static int64_t time_of(const char *before, const char *each, const char *after, size_t count,
                        bool whole)
@@ -31,7 +38,7 @@ static int64_t time_of(const char *before, const char *each, const char *after, 
     struct openai_reply r;
     arena_init(&arena, (size_t)1 << 30);
     json_index_init(&x, 4 << 20, 128);
-    mono_us from = clock_mono();
+    int64_t from = cpu_us();
     if (whole) {
         assert_int_equal(json_index_parse_borrow(&x, buf_span(&b)), ERR_OK);
         assert_int_equal(openai_reply_begin(&r, &x, &plan, &arena), ERR_OK);
@@ -41,9 +48,7 @@ static int64_t time_of(const char *before, const char *each, const char *after, 
                          ERR_OK);
         openai_stream_fini(&s);
     }
-    int64_t took = clock_since(from, clock_mono());
-    printf("# %s %zu x %s: %lld us, %zu bytes\n", whole ? "whole" : "event", count, each,
-           (long long)took, buf_span(&b).len);
+    int64_t took = cpu_us() - from;
     json_index_fini(&x);
     arena_fini(&arena);
     buf_fini(&b);
@@ -62,18 +67,65 @@ static void many_take_time_in_proportion(void **state)
         {"{\"choices\":[{\"index\":0,\"message\":{\"tool_calls\":[", "{}", "]}}]}", true},
         {"{\"choices\":[", "{}", "]}", true},
     };
-    unsigned slow = 0;
     for (size_t i = 0; i < ROWS(rows); i++) {
-        int64_t few = time_of(rows[i].before, rows[i].each, rows[i].after, 4000, rows[i].whole);
-        int64_t many = time_of(rows[i].before, rows[i].each, rows[i].after, 16000, rows[i].whole);
-        printf("# ratio %.1f for 4 times as many\n", (double)many / (double)few);
-        slow += many >= 8 * few + 10000;
+        int64_t few = INT64_MAX, many = INT64_MAX;
+        for (int round = 0; round < 3; round++) { /* the best: caches are others', too */
+            int64_t f = time_of(rows[i].before, rows[i].each, rows[i].after, 4000, rows[i].whole);
+            int64_t m = time_of(rows[i].before, rows[i].each, rows[i].after, 16000, rows[i].whole);
+            few = f < few ? f : few;
+            many = m < many ? m : many;
+        }
+        if (many >= 8 * few + 10000) {
+            fail_msg("%s: %lld us for 4,000, %lld us for four times as many", rows[i].before,
+                     (long long)few, (long long)many);
+        }
     }
-    assert_int_equal(slow, 0);
+}
+
+static void calls_beyond_the_bound_without_an_index_pass_as_they_came(void **state)
+{
+    (void)state;
+    struct openai_plan plan = {.endpoint = OPENAI_CHAT,
+                               .quoted_model = SPAN("\"shown\""),
+                               .call_id = SPAN("01ABCDEFGHJKMNPQRSTVWXYZ00"),
+                               .choices = 1};
+    struct arena arena;
+    struct json_index x;
+    struct json_edits edits;
+    enum openai_verdict verdict;
+    struct openai_stream s;
+    struct buf b, out;
+    buf_init(&b, 1 << 20);
+    buf_init(&out, 1 << 20);
+    arena_init(&arena, 1 << 20);
+    json_index_init(&x, 1 << 16, 128);
+    buf_put_text(&b, "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[");
+    for (int i = 0; i < 131; i++) {
+        buf_printf(&b, "%s{\"id\":\"i%d\",\"function\":{\"name\":\"f\"}}", i == 0 ? "" : ",", i);
+    }
+    buf_put_text(&b, "]}}]}");
+    openai_stream_init(&s, &plan);
+    assert_int_equal(openai_stream_event(&s, buf_span(&b), &x, &arena, &edits, &verdict), ERR_OK);
+    size_t len = (size_t)json_edits_total(&edits);
+    json_edits_copy(&edits, buf_reserve(&out, len));
+    buf_added(&out, len);
+    buf_put_byte(&out, 0);
+    const char *text = (const char *)buf_span(&out).at;
+    assert_non_null(strstr(text, "\"index\":127"));
+    assert_null(strstr(text, "\"index\":128"));
+    assert_non_null(strstr(text, "{\"id\":\"i130\",\"function\":{\"name\":\"f\"}}"));
+    openai_stream_fini(&s);
+    json_index_fini(&x);
+    arena_fini(&arena);
+    buf_fini(&b);
+    buf_fini(&out);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(many_take_time_in_proportion)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_take_time_in_proportion),
+        cmocka_unit_test(calls_beyond_the_bound_without_an_index_pass_as_they_came),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
