@@ -33,7 +33,8 @@ struct serve_inherited {
     int place;     /* serve_place() of the settings that all of it was opened for; 0: not said */
 };
 
-/* A number for what a restart alone can change: the listeners, admin and the data folder. */
+/* A number for what the inherited must fit: the data folder, whose lock is held, and which of the
+ * listeners speak TLS. An address may be written otherwise: the sockets stay what they are. */
 int serve_place(const struct settings *settings);
 
 /* Opens all listeners of `settings`. On failure it has said on the log what is in the way. */

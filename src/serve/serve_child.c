@@ -65,8 +65,8 @@ int serve_child(const char *config_path)
     }
     if (in.place != 0 && in.place != serve_place(settings)) {
         log_error("restart_needed",
-                  "%s: listen, admin or data are not those that this gateway was started with; put "
-                  "them back, or restart it",
+                  "%s: data, or the listeners and their TLS, are not what this gateway was started "
+                  "with; put them back, or restart it",
                   config_path);
         settings_close(&settings);
         serve_close_listeners(&in);

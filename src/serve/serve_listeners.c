@@ -136,11 +136,9 @@ static uint32_t add_text(uint32_t sum, const char *text)
 
 int serve_place(const struct settings *settings)
 {
-    uint32_t sum = add_text(add_text(2166136261u, settings->data), settings->admin.address);
+    uint32_t sum = add_text(2166136261u, settings->data);
     for (size_t i = 0; i < settings->server.listens_count; i++) {
-        const struct server_listen *listen = &settings->server.listens[i];
-        sum = add_text(sum, listen->address);
-        sum = add_text(sum, listen->tls_certificate == NULL ? "http" : "https");
+        sum = add_text(sum, settings->server.listens[i].tls_certificate == NULL ? "http" : "https");
     }
     return (int)(sum >> 1 | 1); /* never 0 */
 }
@@ -192,15 +190,23 @@ static bool next_number(const char **at, int *out)
     return true;
 }
 
+static bool next_numbers(const char **at, int *const out[], size_t count)
+{
+    bool all = *at != NULL;
+    for (size_t i = 0; all && i < count; i++) {
+        all = next_number(at, out[i]);
+    }
+    return all;
+}
+
 enum err serve_import(struct serve_inherited *out)
 {
     struct serve_inherited in = {0};
     const char *at = getenv(SERVE_INHERITED_ENV); /* no other thread runs yet */
-    if (at == NULL || !next_number(&at, &in.workers) || !next_number(&at, &in.listeners) ||
-        !next_number(&at, &in.admin_fd) || !next_number(&at, &in.socket_fd) ||
-        !next_number(&at, &in.lock_fd) || !next_number(&at, &in.ready_fd) ||
-        !next_number(&at, &in.place) || in.workers < 1 || in.workers > SERVE_WORKERS_MAX ||
-        in.listeners < 1 || in.listeners > SERVE_LISTENERS_MAX) {
+    int *const numbers[] = {&in.workers, &in.listeners, &in.admin_fd, &in.socket_fd,
+                            &in.lock_fd, &in.ready_fd,  &in.place};
+    if (!next_numbers(&at, numbers, sizeof(numbers) / sizeof(numbers[0])) || in.workers < 1 ||
+        in.workers > SERVE_WORKERS_MAX || in.listeners < 1 || in.listeners > SERVE_LISTENERS_MAX) {
         return ERR_USAGE;
     }
     int count = in.workers * in.listeners;
