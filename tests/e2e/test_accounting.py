@@ -27,7 +27,7 @@ class Load:
         self.gateway = gateway
         self.whole, self.refused, self.broken = [], [], 0
         self.stopped = threading.Event()
-        self.threads = [threading.Thread(target=self._run, args=(i,)) for i in range(CLIENTS)]
+        self.threads = [threading.Thread(target=self._run, args=(i,), daemon=True) for i in range(CLIENTS)]
         for thread in self.threads:
             thread.start()
 
@@ -88,21 +88,13 @@ def rebuild(gateway):
     return usage_of(gateway)
 
 
-@pytest.fixture(scope="module", params=["child", "parent"])
-def books(request, tmp_path_factory, sim):
-    """What stands in the journal, the usage and the simulator after the kills."""
-    config = {"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u", "price": {"input": 1, "output": 2, "per": 1}}}}
-    gateway = Gateway(tmp_path_factory.mktemp(request.param), config)
-    # The next start must be found at the same place.
-    gateway.write({**gateway.config, "listen": [{"address": f"127.0.0.1:{gateway.port}"}]})
-    seen_before = set(sim.calls())
-    load = Load(gateway)
+def kill_again_and_again(gateway, load, whom):
     chance = random.Random(7)
     for _ in range(KILLS):
         done, ready = len(load.whole), gateway.count_log("ready")
         until(lambda: len(load.whole) > done + 30, 30 * SLOWER, "calls to go on")
         time.sleep(chance.random() * 0.02)  # at any point of what it does
-        if request.param == "child":
+        if whom == "child":
             os.kill(until(gateway.children)[0], signal.SIGKILL)
             until(lambda: gateway.count_log("ready") > ready, 30 * SLOWER)
         else:
@@ -111,7 +103,24 @@ def books(request, tmp_path_factory, sim):
             gateway.start()
     done = len(load.whole)
     until(lambda: len(load.whole) > done + 30, 30 * SLOWER)
-    load.stop()
+
+
+@pytest.fixture(scope="module", params=["child", "parent"])
+def books(request, tmp_path_factory, sim):
+    """What stands in the journal, the usage and the simulator after the kills."""
+    config = {"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u", "price": {"input": 1, "output": 2, "per": 1}}}}
+    gateway = Gateway(tmp_path_factory.mktemp(request.param), config)
+    seen_before = set(sim.calls())
+    load = Load(gateway)
+    try:
+        # The next start must be found at the same place.
+        gateway.write({**gateway.config, "listen": [{"address": f"127.0.0.1:{gateway.port}"}]})
+        kill_again_and_again(gateway, load, request.param)
+    except BaseException:
+        gateway.kill()
+        raise
+    finally:
+        load.stop()
     until(lambda: sim.counters()["running"] == 0, 10 * SLOWER)
     assert gateway.stop() == 0
     gateway.announce("gateway_died", "call_failed", "journal_torn")

@@ -340,7 +340,7 @@ def test_sighup_takes_new_models_and_calls_go_on(gateway, sim):
                 if reply is None or reply.status != 200:
                     failed.append(reply)
                     return
-    threads = [threading.Thread(target=load) for _ in range(4)]
+    threads = [threading.Thread(target=load, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for i in range(10):

@@ -124,8 +124,8 @@ def test_a_flood_of_bodies_never_passes_the_bound(narrow, upstream):
         for _ in range(4):
             statuses.append(narrow.chat("m", content="z" * 3_000_000).status_code)
     statuses = []
-    watcher = threading.Thread(target=look)
-    floods = [threading.Thread(target=flood) for _ in range(12)]
+    watcher = threading.Thread(target=look, daemon=True)
+    floods = [threading.Thread(target=flood, daemon=True) for _ in range(12)]
     watcher.start()
     for thread in floods:
         thread.start()
