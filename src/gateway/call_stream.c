@@ -297,17 +297,20 @@ static enum call_state stream_ended(struct call *call)
     return e == ERR_OK ? CALL_SETTLE : call_fail(call, e);
 }
 
+/* The process may die between any two of these: the status comes last, and says that the rest is
+ * there. */
 void call_note_progress(struct call *call)
 {
     const struct call_ports *ports = call->shared->ports;
     struct journal_record *r = ports->journal.record(call->completion);
-    if (r->status == 0 && call->head_put) {
-        call_fill_answer(call, r);
-        journal_set_text(r->peer, span_of(ports->attempt.peer(call->attempt)));
-    }
     r->bytes_out = (int64_t)call->client_bytes;
     r->tokens_out = call_estimate_output(call);
     call_fill_cost(call, r);
+    if (r->status == 0 && call->head_put) {
+        journal_set_text(r->peer, span_of(ports->attempt.peer(call->attempt)));
+        atomic_signal_fence(memory_order_seq_cst); /* the processor keeps the order of stores */
+        call_fill_answer(call, r);
+    }
 }
 
 enum call_state call_step_stream(struct call *call)

@@ -55,6 +55,9 @@ static void interrupt(struct journal_slot *slot, uint64_t ticket)
         r->tokens_in = r->cost_micro = 0;
         r->tokens_in_estimated = r->tokens_out_estimated = 0;
     }
+    if (r->status == 0) { /* it died while it noted that the answer had begun */
+        r->bytes_out = 0;
+    }
     journal_set_text(r->error, span_of(err_name(ERR_INTERRUPTED)));
     slot->ticket = ticket;
     atomic_store(&slot->state, JOURNAL_READY);

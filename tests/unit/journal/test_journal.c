@@ -247,6 +247,7 @@ static void die_with_all_kinds_of_slots(const struct folder *f)
     intent = publish(lane, JOURNAL_INTENT, 2);
     struct journal_slot *second = arm(lane, 2, intent);
     journal_slot_record(second)->bytes_out = 77;
+    journal_slot_record(second)->status = 200;
     journal_slot_record(second)->tokens_in = 5;
     journal_slot_record(second)->attempts_sent = 1;
     (void)journal_publish(lane, first);
@@ -254,6 +255,7 @@ static void die_with_all_kinds_of_slots(const struct folder *f)
     struct journal_slot *waiting = arm(lane, 4, intent); /* its attempt had not begun */
     journal_slot_record(waiting)->tokens_in = journal_slot_record(waiting)->cost_micro = 5;
     journal_slot_record(waiting)->tokens_in_estimated = 1;
+    journal_slot_record(waiting)->bytes_out = 9; /* noted in part: its status comes last */
     if (journal_take(lane, &slot) == ERR_OK) {
         *journal_slot_record(slot) = record_of(JOURNAL_COMPLETION, 3);
     }
@@ -293,6 +295,7 @@ static void a_killed_process_s_slots_are_moved_and_its_calls_settled(void **stat
     assert_string_equal(cut->error, "INTERRUPTED");
     assert_true(cut->attempts_sent == 1 && cut->tokens_in == 5);
     assert_int_equal(call_of(never_sent), 4);
+    assert_true(never_sent->status == 0 && never_sent->bytes_out == 0);
     assert_int_equal(never_sent->outcome, JOURNAL_OUTCOME_INTERRUPTED);
     assert_true(never_sent->attempt == 1 && never_sent->attempts_sent == 0 &&
                 never_sent->tokens_in == 0 && never_sent->tokens_in_estimated == 0 &&
