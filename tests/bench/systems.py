@@ -69,7 +69,7 @@ class System:
 
     def __init__(self, name, port, world):
         self.name, self.port, self.world = name, port, world
-        self.process, self.pids = None, []
+        self.process = None
         self.folder = world.folder / name.replace("+", "-")
         self.folder.mkdir()
         self.prepare()
@@ -104,7 +104,6 @@ class System:
                 sys.exit(f"bench: {self.name} does not start: "
                          + (self.folder / "output").read_text()[-2000:])
             time.sleep(0.002)
-        self.pids = tree_of(self.process.pid)
 
     def stop(self):
         if self.process is not None:
@@ -121,6 +120,11 @@ class System:
         self.stop()
         self.start()
         time.sleep(0.3)
+
+    @property
+    def pids(self):
+        """Looked at anew each time: a gateway that answers may not have forked yet."""
+        return [] if self.process is None else tree_of(self.process.pid)
 
     def cpu_s(self):
         return sum(run_ns(pid) for pid in self.pids) / 1e9
@@ -140,7 +144,7 @@ class Direct(System):
         self.port = self.world.model_port
 
     def start(self):
-        self.pids = []
+        pass
 
     def stop(self):
         pass
