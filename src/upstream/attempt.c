@@ -105,7 +105,7 @@ static MUST_USE enum err write_head(struct attempt *a, const struct deployment *
 {
     bool post = request->post || request->piece_count > 0;
     uint64_t body = body_bytes(request);
-    char length[LENGTH_BYTES];
+    char length[LENGTH_BYTES] = "";
     const struct span parts[] = {post ? SPAN("POST ") : SPAN("GET "),
                                  d->path_prefix,
                                  request->path,
