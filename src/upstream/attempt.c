@@ -87,16 +87,16 @@ static uint8_t *put(uint8_t *to, struct span s)
 static struct span write_length(uint64_t body, char out[LENGTH_BYTES])
 {
     static const char name[] = "Content-Length: ";
-    char *at = out + LENGTH_BYTES;
-    *--at = '\n';
-    *--at = '\r';
+    size_t at = LENGTH_BYTES;
+    out[--at] = '\n';
+    out[--at] = '\r';
     do {
-        *--at = (char)('0' + body % 10);
+        out[--at] = (char)('0' + body % 10);
         body /= 10;
     } while (body > 0);
     at -= sizeof(name) - 1;
-    memcpy(at, name, sizeof(name) - 1);
-    return span_make(at, (size_t)(out + LENGTH_BYTES - at));
+    memcpy(out + at, name, sizeof(name) - 1);
+    return span_make(out + at, LENGTH_BYTES - at);
 }
 
 /* The head is put together once and sent as one piece, before those of the body. */
