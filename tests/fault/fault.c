@@ -133,6 +133,21 @@ void fault_check_error(struct peer_reply *r)
     }
 }
 
+void fault_check_call(struct world *w)
+{
+    static struct peer_reply reply;
+    static const char body[] =
+        "{\"model\":\"close\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}";
+    const struct peer_request request = {
+        .method = "POST", .path = "/v1/chat/completions", .key = w->key, .body = body};
+    world_call(w, &request, &reply);
+    if (reply.end != PEER_WHOLE || reply.status != 200 ||
+        strstr(reply.body, "\"content\":\"" PEER_TEXT "\"") == NULL) {
+        fault_wrong("afterwards a call fails: end %d, %s", (int)reply.end, reply.raw);
+    }
+    world_settle(w);
+}
+
 static void on_alarm(int number)
 {
     (void)number;

@@ -47,4 +47,7 @@ void fault_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A reply other than success: whether it is a right one for what was injected. */
 void fault_check_error(struct peer_reply *r);
 
+/* Makes one call, which must succeed. */
+void fault_check_call(struct world *w);
+
 #endif

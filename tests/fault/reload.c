@@ -179,27 +179,13 @@ static void check_in_force(struct world *w, int what)
     }
 }
 
-static void check_call(struct world *w)
-{
-    static const char body[] =
-        "{\"model\":\"close\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}";
-    const struct peer_request request = {
-        .method = "POST", .path = "/v1/chat/completions", .key = w->key, .body = body};
-    world_call(w, &request, &reply);
-    if (reply.end != PEER_WHOLE || reply.status != 200 ||
-        strstr(reply.body, "\"content\":\"" PEER_TEXT "\"") == NULL) {
-        fault_wrong("a call fails after it: end %d, %s", (int)reply.end, reply.raw);
-    }
-    world_settle(w);
-}
-
 static void check(struct world *w, const struct fault_case *c)
 {
     check_in_force(w, c->what);
     if (result != ERR_OK) {
         check_refusal(c->what);
     }
-    check_call(w);
+    fault_check_call(w);
     write_configuration(w, GOOD);
     if (reload(w) != ERR_OK || !world_until(is_new_in_force, w)) {
         fault_wrong("the next reload fails: %s", fault_log());
@@ -219,7 +205,7 @@ static void open_gateway(struct world *w)
 static void open_world(struct world *w)
 {
     open_gateway(w); /* once before: libraries keep what they make first */
-    check_call(w);
+    fault_check_call(w);
     world_close(w);
     world_count_before(w);
     open_gateway(w);

@@ -20,7 +20,6 @@ enum { CRASHED, NEW };
 
 #define FOUND 4 /* calls that a crash left behind */
 
-static struct peer_reply reply;
 static enum err result;
 static bool is_new;          /* no key is in the data folder yet */
 static char crashed_key[96]; /* the key of the folder that a crash left */
@@ -187,26 +186,12 @@ static void check_failure(void)
     }
 }
 
-static void check_call(struct world *w)
-{
-    static const char body[] =
-        "{\"model\":\"close\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}";
-    const struct peer_request request = {
-        .method = "POST", .path = "/v1/chat/completions", .key = w->key, .body = body};
-    world_call(w, &request, &reply);
-    if (reply.end != PEER_WHOLE || reply.status != 200 ||
-        strstr(reply.body, "\"content\":\"" PEER_TEXT "\"") == NULL) {
-        fault_wrong("it has started, but a call fails: end %d, %s", (int)reply.end, reply.raw);
-    }
-    world_settle(w);
-}
-
 /* The gateway runs and has a key: a call succeeds. */
 static void check_gateway(struct world *w)
 {
     world_run(w);
     if (w->key[0] != '\0') {
-        check_call(w);
+        fault_check_call(w);
     }
     world_stop(w);
     world_close(w);
@@ -243,7 +228,7 @@ static void check(struct world *w, const struct fault_case *c)
 static void open_world(struct world *w)
 {
     world_start(w); /* once before: libraries keep what they make first */
-    check_call(w);
+    fault_check_call(w);
     world_stop(w);
     world_close(w);
     world_remove_data(w);
