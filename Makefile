@@ -5,10 +5,12 @@ JUNIT_DIR ?= $(CURDIR)/build/junit
 FUZZ_SECONDS ?= 10
 TESTS ?=
 GEMMA ?= 1
+PREFIX ?= /usr/local
+DESTDIR ?=
 MESON_TEST = meson test --print-errorlogs -q
 NICE ?= nice -n 5
 
-export JUNIT_DIR FUZZ_SECONDS
+export JUNIT_DIR FUZZ_SECONDS PREFIX DESTDIR
 export ATLAS ?= $(CURDIR)/build/atlas
 
 # What a target needs beside the build's own: one visit to apt, before anything is compiled.
@@ -19,7 +21,7 @@ bench: ALSO = bench
 
 .DEFAULT_GOAL := build
 .PHONY: build run test check unit e2e wire clients fuzz fault bench asan tsan valgrind coverage lint fmt \
-	docs release debug install-hook clean help
+	docs release install debug install-hook clean help
 
 ##: building
 build: ## build/atlas, optimised, with symbols
@@ -30,8 +32,12 @@ debug: ## build-debug/atlas: no optimisation, slow checks on
 	@tools/setup.sh build
 	@tools/build.sh build-debug -Dbuildtype=debug -Dslow_checks=true -Dtests=disabled
 
-release: build ## build-release/atlas-VERSION.tar.gz: program, licence, pages
+release: build ## build-release/atlas-VERSION.tar.gz: program (trained: compiled for what it does), licence, pages
+	@tools/setup.sh build bench
 	@tools/release.sh
+
+install: build ## program, man pages, completions, service (PREFIX=/usr/local, DESTDIR=)
+	@tools/install.sh
 
 ##: running
 run: build ## real models, Atlas in front of them, and curls to paste (GEMMA=0, PORT=, ADMIN_PORT=)

@@ -23,5 +23,25 @@ targets=()
 for only in fuzzers benches; do
     grep -q "^build $only:" "$folder/build.ninja" && targets=("$only")
 done
-# Quiet, but for this line that Debian 12's Ninja says all the same.
-nice -n 5 ninja -C "$folder" --quiet "${targets[@]}" | { grep -vx 'ninja: no work to do.' || true; }
+# A line that counts on a terminal, one now and then elsewhere; and whatever a compiler says.
+progress() {
+    local line shown='' last=$SECONDS
+    while IFS= read -r line; do
+        if [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]]; then
+            if [ -t 1 ]; then
+                shown=yes
+                printf '\r\033[Kcompiling: %s of %s' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+            elif ((SECONDS - last >= 10)); then
+                last=$SECONDS
+                printf 'compiling: %s of %s\n' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+            fi
+        elif [[ $line != 'ninja: '@('Entering directory'*|'no work to do.') ]]; then
+            [ -z "$shown" ] || printf '\r\033[K'
+            shown=''
+            printf '%s\n' "$line"
+        fi
+    done
+    [ -z "$shown" ] || printf '\r\033[K'
+}
+shopt -s extglob
+NINJA_STATUS='[%f/%t] ' nice -n 5 ninja -C "$folder" "${targets[@]}" | progress

@@ -10,6 +10,7 @@ check() { # check NAME COMMAND… — runs it and says how long it took
     local name=$1 started=$EPOCHREALTIME
     shift
     [[ $name == *"${LINT_ONLY:-}"* ]] || return 0
+    [ ! -t 1 ] || printf '  …     %s\r' "$name"
     if "$@" </dev/null; then
         printf '  ok    %-12s %5.1f s\n' "$name" "$(bc_minus "$EPOCHREALTIME" "$started")"
     else

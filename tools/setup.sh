@@ -10,15 +10,15 @@ set -euo pipefail
 
 declare -A why packages
 why[build]="the compiler, Meson and the libraries Atlas links with"
-packages[build]="gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev libssl-dev libsqlite3-dev
-    libyaml-dev"
+packages[build]="gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev libc-ares-dev libssl-dev libsqlite3-dev
+    libyaml-dev libglib2.0-dev tzdata"
 why[test]="the test runners, the fuzzers' compiler and the peers that the suites talk to"
 packages[test]="libcmocka-dev clang-14 libclang-rt-14-dev libsimdjson-dev g++ libhttp-parser-dev varnish
-    python3-pytest python3-httpx python3-venv openssl curl sqlite3 git"
+    python3-pytest python3-httpx python3-venv openssl curl sqlite3 git groff-base zsh logrotate"
 why[run]="pip in a virtual environment, which fetches the models, and curl"
 packages[run]="python3 python3-venv curl"
 why[lint]="the formatter, the linters and the counters of complexity"
-packages[lint]="clang-format-14 clang-tidy-14 clang-14 pmccabe cppcheck codespell shellcheck binutils git
+packages[lint]="valgrind clang-format-14 clang-tidy-14 clang-14 pmccabe cppcheck codespell shellcheck binutils git
     libcmocka-dev libsimdjson-dev g++ libhttp-parser-dev"
 why[bench]="the proxies that Atlas is measured beside, and the load"
 packages[bench]="nginx-light haproxy wrk valgrind libsimdjson-dev g++ python3"
@@ -50,7 +50,11 @@ as_root=()
 if [ "$(id -u)" -ne 0 ]; then
     if ! sudo -n true 2>/dev/null; then
         echo "setup: not root and no sudo without a password; please run this, then try again:" >&2
-        echo "    sudo apt-get update && sudo apt-get install --no-install-recommends ${missing[*]}" >&2
+        if command -v sudo >/dev/null; then
+            echo "    sudo apt-get update && sudo apt-get install --no-install-recommends ${missing[*]}" >&2
+        else # Debian leaves sudo out where root was given a password
+            echo "    su - -c 'apt-get update && apt-get install --no-install-recommends ${missing[*]}'" >&2
+        fi
         exit 1
     fi
     as_root=(sudo -n)

@@ -14,6 +14,7 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import time
 
 FOLDER = pathlib.Path("build-tidy")
 CLEAN = FOLDER / "clean"
@@ -65,8 +66,18 @@ def main():
     commands = database()
     CLEAN.mkdir(parents=True, exist_ok=True)
     chosen = [os.path.normpath(p) for p in sys.argv[1:]] or sorted(commands)
+    files = [p for p in chosen if p in commands]
+    said, shown = [], time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        said = list(pool.map(lambda p: look_at(p, commands[p]), [p for p in chosen if p in commands]))
+        for text in pool.map(lambda p: look_at(p, commands[p]), files):
+            said.append(text)
+            if sys.stdout.isatty():
+                print(f"\r\033[K  …     tidy: {len(said)} of {len(files)} files", end="\r", flush=True)
+            elif time.monotonic() - shown > 15:
+                shown = time.monotonic()
+                print(f"  …     tidy: {len(said)} of {len(files)} files", flush=True)
+    if sys.stdout.isatty():
+        print("\033[K", end="", flush=True)
     for text in filter(None, said):
         print(text)
     sys.exit(any(said))

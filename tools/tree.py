@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the checkers share: the files of the tree, C without its comments, the parts table, and one
-way to say what is wrong."""
+"""What the checkers share: the files of the tree, C without its comments, the parts table, the symbols
+of its objects, and one way to say what is wrong."""
 import functools
 import pathlib
 import re
@@ -36,6 +36,19 @@ def parts():
     row = re.compile(r"\[\s*'(\w+)',\s*\[([^]]*)\],\s*\[([^]]*)\]")
     return {name: (re.findall(r"'([^']+)'", sources), re.findall(r"'(\w+)'", uses))
             for name, sources, uses in row.findall(table)}
+
+
+def symbols():
+    """(defined, needed) in the objects of build-unit: sets of (object, symbol), as the linker sees them."""
+    folder = pathlib.Path("build-unit")
+    subprocess.run(["tools/build.sh", folder, "-Dslow_checks=true"], check=True, stdout=subprocess.DEVNULL)
+    objects = sorted(map(str, folder.glob("**/*.o")))
+    said = subprocess.run(["nm", "-A", "-P", "-g", *objects], check=True, capture_output=True, text=True)
+    defined, needed = set(), set()
+    for line in said.stdout.splitlines():
+        where, name, kind = re.match(r"(\S+): (\S+) (\S)", line).groups()
+        (needed if kind in "Uw" else defined).add((where, name))
+    return defined, needed
 
 
 @functools.cache

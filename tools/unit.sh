@@ -13,9 +13,11 @@ for word in "$@"; do
 done
 [ $# -eq 0 ] || [ ${#chosen[@]} -gt 0 ] || { echo "no unit test is named like: $*" >&2; exit 1; }
 code=0
+quiet=(--quiet)
+[ ! -t 1 ] || quiet=() # a terminal sees them go by
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-meson test -C "$folder" --suite unit --no-rebuild --print-errorlogs --quiet ${WRAP:+--wrap "$WRAP"} \
+meson test -C "$folder" --suite unit --no-rebuild --print-errorlogs "${quiet[@]}" ${WRAP:+--wrap "$WRAP"} \
     --timeout-multiplier 4 "${chosen[@]}" || code=$?
 mkdir -p "$JUNIT_DIR"
 cp "$folder/meson-logs/testlog.junit.xml" "$JUNIT_DIR/$report.xml"

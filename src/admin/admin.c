@@ -1,224 +1,188 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two servers on one loop: what may be asked depends on where it was asked. A store operation is a
- * job of its own: the exchange waits, the loop does not.
+ * Two servers on one loop, and one table of routes. Where a request came in says how its sender is
+ * known; the route's row says whether it may, and who answers:
+ *
+ *   a page       here, at once, from memory
+ *   a revocation admin_revoke.h, before all that the store has to do
+ *   else         admin_job.h, on the store's thread
  */
 #include "admin/admin.h"
 
 #include <unistd.h>
 
-#include "admin/admin_operations.h"
+#include "admin/admin_internal.h"
+#include "admin/admin_job.h"
+#include "admin/admin_revoke.h"
 #include "base/memory.h"
-#include "crypto/random.h"
-#include "journal/journal_apply.h"
+#include "http/http_target.h"
 #include "net/net_loop.h"
+#include "net/net_timer.h"
 #include "server/exchange.h"
 #include "server/server.h"
-#include "store/store_thread.h"
 #include "telemetry/prometheus.h"
+#include "telemetry/strangers.h"
 
-#define ANSWER_BYTES_MAX (256u << 20)
-#define JSON_FIELDS      "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+#define IDLE_TIMEOUT_MS 30000 /* a scraper that comes more seldom connects anew */
+#define TELL_MS         1000
 
 /* Where requests come in. */
 struct door {
     struct admin *admin;
     struct server *server;
     bool is_private; /* the Unix socket */
+    _Atomic int64_t connections;
 };
 
 struct admin {
     struct admin_options options;
     struct door open_door, private_door;
-    struct list jobs; /* that the store thread has or has ended, and that are not answered yet */
+    struct admin_revoker revoker;
+    struct admin_jobs jobs;
+    struct strangers strangers;
+    struct net_timer tell; /* of strangers, while some were refused */
+    bool is_telling;
 };
 
-/* One operation under way. */
-struct job {
-    struct list link; /* admin->jobs, once it is posted */
-    struct admin *admin;
-    struct exchange *x;
-    struct net_task done;
-    struct buf body, out;
-    wall_us now;
-    enum err result;
-    struct span fault;
-    bool posted;
+/* ---- pages ---- */
+
+static enum err (*const pages[])(struct admin_page *) = {
+#define PAGE(name, method, path, role, scope, gives, help) [ADMIN_ROUTE_##name] = admin_page_##name,
+#define ROUTE(name, method, path, role, scope, queue, action, takes, gives, rules, help) \
+    [ADMIN_ROUTE_##name] = NULL,
+#define PARAM(route, name, kind, least, most, help)
+#include "admin/admin_routes.def"
+#undef PAGE
+#undef ROUTE
+#undef PARAM
 };
 
-static void answer(struct exchange *x, int status, struct span fields, struct span body)
+static struct span fields_of(const struct admin_route *route)
 {
-    struct iovec piece = {(void *)(uintptr_t)body.at, body.len};
-    exchange_put_head(x, status, fields, body.len);
-    if (body.len > 0) {
-        exchange_put(x, &piece, 1);
-    }
-    exchange_finish(x);
+    return route->gives == ADMIN_OBJECT_text ? SPAN("Content-Type: " PROMETHEUS_CONTENT_TYPE "\r\n")
+                                             : SPAN(ADMIN_JSON_FIELDS);
 }
 
-/* ---- store operations ---- */
-
-static void free_job(struct job *job)
-{
-    list_remove(&job->link);
-    if (job->out.at != NULL) {
-        crypto_wipe(job->out.at, job->out.len); /* it may hold a new key */
-    }
-    buf_fini(&job->out);
-    buf_fini(&job->body);
-    memory_free(job);
-}
-
-static enum err run_job(struct store *store, void *context)
-{
-    struct job *job = context;
-    const struct http_request *head = exchange_head(job->x); /* the exchange waits for us */
-    const struct admin_request request = {head->method, http_request_path(head),
-                                          http_request_query(head), buf_span(&job->body)};
-    if (span_is(request.path, "/admin/v1/usage")) {
-        enum err e = journal_apply_now(job->admin->options.apply, store);
-        if (e != ERR_OK) {
-            return e;
-        }
-    }
-    return admin_operate(job->admin->options.keys, store, &request, job->now, &job->out,
-                         &job->fault);
-}
-
-static void on_answered(struct net_task *task)
-{
-    struct job *job = (struct job *)(void *)((char *)task - offsetof(struct job, done));
-    if (exchange_is_gone(job->x)) {
-        exchange_cancel(job->x);
-    } else if (job->result == ERR_OK) {
-        answer(job->x, 200, SPAN(JSON_FIELDS), buf_span(&job->out));
-    } else {
-        exchange_refuse(job->x, job->result, job->fault, SPAN(""),
-                        job->result == ERR_METHOD_NOT_ALLOWED ? SPAN("Allow: GET, POST, DELETE\r\n")
-                                                              : SPAN(""));
-    }
-    free_job(job);
-}
-
-static void on_job_done(void *context, enum err result)
-{
-    struct job *job = context;
-    job->result = result;
-    net_loop_post(job->admin->options.loop, &job->done);
-}
-
-static void end_job(struct job *job, enum err e)
-{
-    exchange_refuse(job->x, e, SPAN(""), SPAN(""), SPAN(""));
-    free_job(job);
-}
-
-static void post_job(struct job *job)
-{
-    struct store_job work = {run_job, on_job_done, job};
-    enum err e = store_thread_post(job->admin->options.store, &work);
-    if (e != ERR_OK) {
-        end_job(job, e);
-    } else {
-        job->posted = true;
-        list_push_back(&job->admin->jobs, &job->link);
-    }
-}
-
-static void on_job_event(void *ctx)
-{
-    struct job *job = ctx;
-    uint8_t *room;
-    size_t got = 0;
-    if (job->posted) {
-        return; /* the answer is on its way; who has left is seen then */
-    }
-    do {
-        room = buf_reserve(&job->body, 4096);
-        if (room == NULL) {
-            end_job(job, ERR_BODY_TOO_LARGE);
-            return;
-        }
-        got = 0;
-        enum exchange_pulled pulled = exchange_pull(job->x, room, 4096, &got);
-        if (pulled == EXCHANGE_FAILED) {
-            end_job(job, exchange_error(job->x));
-            return;
-        }
-        buf_added(&job->body, got);
-        if (pulled == EXCHANGE_END) {
-            post_job(job);
-            return;
-        }
-    } while (got > 0);
-}
-
-static void start_job(struct admin *admin, struct exchange *x)
-{
-    struct job *job = memory_new(sizeof(*job));
-    if (job == NULL) {
-        exchange_refuse(x, ERR_NO_MEMORY, SPAN(""), SPAN(""), SPAN(""));
-        return;
-    }
-    list_init(&job->link);
-    job->admin = admin;
-    job->x = x;
-    job->now = clock_wall();
-    buf_init(&job->body, ADMIN_BODY_BYTES_MAX);
-    buf_init(&job->out, ANSWER_BYTES_MAX);
-    net_task_init(&job->done, on_answered);
-    exchange_attach(x, on_job_event, job);
-    exchange_continue(x);
-    on_job_event(job);
-}
-
-/* ---- the rest ---- */
-
-static void answer_metrics(struct exchange *x)
+static void answer_page(const struct admin *a, struct exchange *x, const struct admin_route *route)
 {
     struct buf out;
-    buf_init(&out, ANSWER_BYTES_MAX);
-    prometheus_write(&out);
-    if (buf_failed(&out)) {
-        exchange_refuse(x, ERR_NO_MEMORY, SPAN(""), SPAN(""), SPAN(""));
+    struct admin_page page = {&a->options.source, atomic_load(a->options.ready), &out, 200};
+    buf_init(&out, ADMIN_ANSWER_BYTES_MAX);
+    enum err e = pages[route->number](&page);
+    if (e != ERR_OK) {
+        exchange_refuse(x, e, SPAN(""), SPAN(""), SPAN(""));
     } else {
-        answer(x, 200, SPAN("Content-Type: " PROMETHEUS_CONTENT_TYPE "\r\n"), buf_span(&out));
+        admin_put_reply(x, page.status, fields_of(route), buf_span(&out));
     }
     buf_fini(&out);
+}
+
+/* ---- who may ---- */
+
+static void on_tell(struct net_timer *timer)
+{
+    struct admin *a = (struct admin *)(void *)((char *)timer - offsetof(struct admin, tell));
+    bool is_left = strangers_tell(&a->strangers, clock_mono());
+    a->is_telling = is_left && net_timer_set_ms(timer, TELL_MS) == ERR_OK;
+}
+
+/* Notes who has tried without a good key; a timer runs while there is something left to tell. */
+static void note_stranger(struct admin *a, struct exchange *x, enum err e)
+{
+    strangers_note(&a->strangers, exchange_peer(x), e, clock_mono());
+    if (!a->is_telling && net_timer_set_ms(&a->tell, TELL_MS) == ERR_OK) {
+        a->is_telling = true;
+    }
+}
+
+/* Finds who asks, and whether it may. */
+static enum err admit(struct door *door, struct exchange *x, const struct admin_route *route,
+                      struct admin_caller *caller, struct admin_fault *fault)
+{
+    if (route->role == ADMIN_ROLE_ANYONE) {
+        return ERR_OK;
+    }
+    if (door->is_private) {
+        span_copy_text(span_of(exchange_peer(x)), caller->name, sizeof(caller->name));
+        return ERR_OK;
+    }
+    enum err e = admin_caller_of_key(door->admin->options.keys, exchange_head(x), route,
+                                     clock_wall(), caller, fault);
+    if (e != ERR_OK && e != ERR_SCOPE_DENIED) {
+        note_stranger(door->admin, x, e);
+    }
+    return e;
+}
+
+/* ---- requests ---- */
+
+/* Whether a request to end a key only revokes it, whatever it is now, and says nothing wrong. */
+static bool is_revocation(const struct admin_route *route, const struct http_request *head)
+{
+    struct admin_params params;
+    struct admin_fault unused;
+    return route->number == ADMIN_ROUTE_key_end && !admin_has_condition(&head->fields) &&
+           admin_params_read(route, http_request_query(head), &params, &unused) == ERR_OK &&
+           params.at[0].number == 0; /* forget */
 }
 
 static void on_request(void *ctx, struct exchange *x)
 {
     struct door *door = ctx;
+    struct admin *a = door->admin;
     const struct http_request *head = exchange_head(x);
-    struct span path = http_request_path(head);
-    bool reads = head->method == HTTP_GET || head->method == HTTP_HEAD;
-    bool ready = atomic_load(door->admin->options.ready);
-    if (door->is_private && span_starts(path, SPAN("/admin/"))) {
-        start_job(door->admin, x);
-    } else if (reads && span_is(path, "/metrics")) {
-        answer_metrics(x);
-    } else if (reads && span_is(path, "/healthz")) {
-        answer(x, 200, SPAN(JSON_FIELDS), SPAN("{\"status\":\"ok\"}"));
-    } else if (reads && span_is(path, "/readyz")) {
-        answer(x, ready ? 200 : 503, SPAN(JSON_FIELDS),
-               ready ? SPAN("{\"status\":\"ok\"}") : SPAN("{\"status\":\"starting or stopping\"}"));
-    } else {
-        exchange_refuse(x, ERR_ROUTE_UNKNOWN, SPAN(""), SPAN(""), SPAN(""));
+    const struct admin_route *route;
+    struct admin_caller caller = {.has_key = false};
+    struct admin_fault fault = {.param = ""};
+    struct span id;
+    enum err e = admin_route_find(head->method, http_request_path(head), &route, &id);
+    if (e == ERR_OK) {
+        e = admit(door, x, route, &caller, &fault);
+    }
+    if (e != ERR_OK) {
+        admin_put_refusal(x, e, &fault);
+    } else if (pages[route->number] != NULL) {
+        answer_page(a, x, route);
+    } else if (!is_revocation(route, head) || !admin_revoke(&a->revoker, x, id, &caller)) {
+        admin_job_start(&a->jobs, x, route, &caller);
     }
 }
 
-static enum err open_door(struct admin *a, struct door *door, int fd, bool is_private)
+/* ---- open and close ---- */
+
+/* A door has few connections, and keeps none for long that asks for nothing. */
+static struct server_settings door_settings(const struct server_settings *server)
+{
+    struct server_settings settings = *server;
+    settings.connections_max = ADMIN_CONNECTIONS_MAX;
+    settings.idle_timeout_ms =
+        settings.idle_timeout_ms < IDLE_TIMEOUT_MS ? settings.idle_timeout_ms : IDLE_TIMEOUT_MS;
+    return settings;
+}
+
+static enum err open_door(struct admin *a, struct door *door, int fd, struct net_tls *tls)
 {
     door->admin = a;
-    door->is_private = is_private;
-    struct server_options options = {a->options.server, on_request, door, a->options.connections};
+    const struct server_settings settings = door_settings(a->options.server);
+    struct server_options options = {.settings = &settings,
+                                     .on_request = on_request,
+                                     .ctx = door,
+                                     .connections = &door->connections,
+                                     .evicts = true};
     enum err e = server_open(a->options.loop, &options, &door->server);
     if (e != ERR_OK) {
         (void)close(fd); /* a listening socket holds no data */
         return e;
     }
-    return server_listen(door->server, fd, 0, NULL);
+    return server_listen(door->server, fd, 0, tls);
+}
+
+void admin_reload(struct admin *a, const struct server_settings *server, struct net_tls *tls)
+{
+    const struct server_settings settings = door_settings(server);
+    server_set_settings(a->open_door.server, &settings);
+    server_set_settings(a->private_door.server, &settings);
+    server_set_tls(a->open_door.server, 0, tls);
 }
 
 enum err admin_open(const struct admin_options *options, struct admin **out)
@@ -230,10 +194,17 @@ enum err admin_open(const struct admin_options *options, struct admin **out)
         return ERR_NO_MEMORY;
     }
     a->options = *options;
-    list_init(&a->jobs);
-    enum err e = open_door(a, &a->open_door, options->listen_fd, false);
+    a->revoker = (struct admin_revoker){
+        options->loop, options->keys, options->watch, options->store, {NULL, NULL}};
+    a->jobs = (struct admin_jobs){
+        options->loop, options->keys, options->store, options->apply, {NULL, NULL}};
+    list_init(&a->revoker.open);
+    list_init(&a->jobs.posted);
+    net_timer_init(&a->tell, options->loop, on_tell);
+    a->private_door.is_private = true;
+    enum err e = open_door(a, &a->open_door, options->listen_fd, options->tls);
     if (e == ERR_OK) {
-        e = open_door(a, &a->private_door, options->socket_fd, true);
+        e = open_door(a, &a->private_door, options->socket_fd, NULL);
     } else {
         (void)close(options->socket_fd); /* a listening socket holds no data */
     }
@@ -250,15 +221,11 @@ void admin_close(struct admin **a)
     if (*a == NULL) {
         return;
     }
-    struct list *link;
-    while ((link = list_pop_front(&(*a)->jobs)) != NULL) {
-        struct job *job = LIST_OF(link, struct job, link);
-        net_loop_undefer(&job->done); /* posted, and the loop does not run any more */
-        exchange_cancel(job->x);
-        free_job(job);
-    }
+    admin_jobs_end(&(*a)->jobs);
+    admin_revoke_end(&(*a)->revoker);
     server_close(&(*a)->open_door.server);
     server_close(&(*a)->private_door.server);
+    net_timer_fini(&(*a)->tell);
     memory_free(*a);
     *a = NULL;
 }

@@ -1,190 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys: made, listed, revoked. A key's text is in one answer only, that of its making. */
+/* Keys: made, listed, shown, revoked. A key's text is in one answer only, that of its making. */
+#include <stdio.h>
+
 #include "admin/admin_internal.h"
+#include "base/arena.h"
+#include "crypto/hmac.h"
 #include "crypto/random.h"
-#include "http/http_target.h"
 #include "keys/keys.h"
-#include "store/store_keys.h"
-#include "json/json_value.h"
+#include "store/store_change.h"
+#include "store/store_tables.h"
 
-#define ROWS_MAX       64
-#define DEPTH_MAX      2
-#define TEXT_MAX       4096
 #define KEY_ANSWER_MAX 2048 /* a key as JSON; its name is the only part that is long */
-#define EXPIRES_MAX_MS INT64_C(253402300799999) /* the last of the year 9999 */
 
-static const struct {
-    uint32_t scope;
-    const char *name;
-} scopes[] = {
-    {KEY_SCOPE_CHAT, "chat"},     {KEY_SCOPE_COMPLETIONS, "completions"},
-    {KEY_SCOPE_MODELS, "models"}, {KEY_SCOPE_EMBEDDINGS, "embeddings"},
-    {KEY_SCOPE_ADMIN, "admin"},
-};
+/* The scopes in the order of ADMIN_KEY_SCOPES. */
+static const uint32_t scopes[] = {KEY_SCOPE_CHAT,   KEY_SCOPE_COMPLETIONS, KEY_SCOPE_EMBEDDINGS,
+                                  KEY_SCOPE_MODELS, KEY_SCOPE_READ,        KEY_SCOPE_WRITE};
 
 #define SCOPES (sizeof(scopes) / sizeof(scopes[0]))
 
-/* The body of a request for a key, while it is read. */
-struct wish_reader {
-    const struct admin_operation *op;
-    const struct json_index *x;
-    struct arena *arena;
-    struct key_wish *wish;
-};
-
-#define NAME_FAULT SPAN("'name' must be a text of 1 to 255 bytes without control characters")
-#define SCOPE_FAULT                                                                            \
-    SPAN("'scopes' must be a list of some of chat, completions, embeddings, models; an admin " \
-         "key's is admin")
-
-static enum err read_name(struct wish_reader *r, uint32_t value)
+static uint32_t scopes_of_words(uint32_t words)
 {
-    enum err e = json_text(r->x, value, r->arena, &r->wish->name);
-    if (e == ERR_NO_MEMORY) {
-        return e;
-    }
-    return e == ERR_OK && r->wish->name.len > 0
-               ? ERR_OK
-               : admin_refuse(r->op, ERR_VALUE_INVALID, NAME_FAULT);
-}
-
-static enum err read_kind(struct wish_reader *r, uint32_t value)
-{
-    for (int kind = KEY_LIVE; kind <= KEY_ADMIN; kind++) {
-        if (json_text_is(r->x, value, span_of(key_kind_name(kind)))) {
-            r->wish->kind = (enum key_kind)kind;
-            return ERR_OK;
-        }
-    }
-    return admin_refuse(r->op, ERR_VALUE_INVALID,
-                        SPAN("'kind' must be \"live\", \"test\" or \"admin\""));
-}
-
-static enum err read_expires_ms(struct wish_reader *r, uint32_t value)
-{
-    int64_t ms;
-    if (json_kind(r->x, value) == JSON_NULL) {
-        return ERR_OK;
-    }
-    enum err e = json_int64(r->x, value, &ms);
-    if (e != ERR_OK || ms <= r->op->now.us / 1000 || ms > EXPIRES_MAX_MS) {
-        return admin_refuse(
-            r->op, ERR_VALUE_INVALID,
-            SPAN("'expires_ms' must be a time to come, in milliseconds since 1970"));
-    }
-    r->wish->expires.us = ms * 1000;
-    return ERR_OK;
-}
-
-static enum err read_scopes(struct wish_reader *r, uint32_t value)
-{
-    if (json_first(r->x, value) == JSON_NONE || json_kind(r->x, value) != JSON_ARRAY) {
-        return admin_refuse(r->op, ERR_VALUE_INVALID, SCOPE_FAULT);
-    }
-    for (uint32_t row = json_first(r->x, value); row != JSON_NONE; row = json_next(r->x, row)) {
-        size_t i = 0;
-        while (i < SCOPES && !json_text_is(r->x, row, span_of(scopes[i].name))) {
-            i++;
-        }
-        if (i == SCOPES) {
-            return admin_refuse(r->op, ERR_VALUE_INVALID, SCOPE_FAULT);
-        }
-        r->wish->scopes |= scopes[i].scope;
-    }
-    return ERR_OK;
-}
-
-static const struct {
-    const char *name;
-    enum err (*read)(struct wish_reader *r, uint32_t value);
-} members[] = {
-    {"name", read_name},
-    {"kind", read_kind},
-    {"expires_ms", read_expires_ms},
-    {"scopes", read_scopes},
-};
-
-#define MEMBERS (sizeof(members) / sizeof(members[0]))
-
-static enum err read_member(struct wish_reader *r, uint32_t key)
-{
-    for (size_t i = 0; i < MEMBERS; i++) {
-        if (json_text_is(r->x, key, span_of(members[i].name))) {
-            return members[i].read(r, json_value(r->x, key));
-        }
-    }
-    return admin_refuse(r->op, ERR_VALUE_INVALID,
-                        SPAN("a key has 'name', 'kind', 'expires_ms' and 'scopes', nothing else"));
-}
-
-static enum err read_wish(struct wish_reader *r)
-{
-    uint32_t twice;
-    if (json_kind(r->x, 0) != JSON_OBJECT) {
-        return ERR_BODY_NOT_OBJECT;
-    }
-    enum err e = json_first_duplicate(r->x, 0, &twice);
-    if (e == ERR_OK && twice != JSON_NONE) {
-        e = ERR_JSON_DUPLICATE;
-    }
-    for (uint32_t key = json_first(r->x, 0); e == ERR_OK && key != JSON_NONE;
-         key = json_next(r->x, key)) {
-        e = read_member(r, key);
-    }
-    return e == ERR_OK && r->wish->name.len == 0
-               ? admin_refuse(r->op, ERR_VALUE_MISSING, SPAN("'name' is missing"))
-               : e;
-}
-
-static void write_time(struct json_writer *w, const char *key, wall_us at)
-{
-    char text[CLOCK_TEXT_BYTES];
-    json_write_key(w, key);
-    if (at.us == 0) {
-        json_write_null(w);
-        return;
-    }
-    clock_text(at, text);
-    json_write_text(w, text);
-}
-
-static const char *status_of(const struct store_key *key, wall_us now)
-{
-    if (key->revoked.us != 0) {
-        return "revoked";
-    }
-    return key->expires.us != 0 && key->expires.us <= now.us ? "expired" : "active";
-}
-
-/* Writes a key as an object; `text` is its text or NULL. */
-static void write_key(struct json_writer *w, const struct store_key *key, const char *text,
-                      wall_us now)
-{
-    json_write_object(w);
-    json_write_key(w, "id");
-    json_write_string(w, key->id);
-    if (text != NULL) {
-        json_write_key(w, "key");
-        json_write_text(w, text);
-    }
-    json_write_key(w, "name");
-    json_write_string(w, key->name);
-    json_write_key(w, "kind");
-    json_write_text(w, key_kind_name(key->kind));
-    json_write_key(w, "status");
-    json_write_text(w, status_of(key, now));
-    json_write_key(w, "scopes");
-    json_write_array(w);
+    uint32_t set = 0;
     for (size_t i = 0; i < SCOPES; i++) {
-        if ((key->scopes & scopes[i].scope) != 0) {
-            json_write_text(w, scopes[i].name);
-        }
+        set |= (words >> i & 1) != 0 ? scopes[i] : 0;
     }
-    json_write_end(w);
-    write_time(w, "created", key->created);
-    write_time(w, "expires", key->expires);
-    write_time(w, "revoked", key->revoked);
-    json_write_end(w);
+    return set;
+}
+
+static uint32_t words_of_scopes(uint32_t set)
+{
+    uint32_t words = 0;
+    for (size_t i = 0; i < SCOPES; i++) {
+        words |= (set & scopes[i]) != 0 ? 1U << i : 0;
+    }
+    return words;
+}
+
+/* What is known of a key: memory may know of a revocation that the store has not heard of, and the
+ * pepper file says what a row cannot. `keys` may be NULL: then the store alone is asked. */
+static enum admin_key_state state_of(const struct admin_operation *op, const struct store_key *key,
+                                     wall_us revoked)
+{
+    if (key->is_damaged || key->kind < KEY_LIVE || key->kind > KEY_ADMIN) {
+        return ADMIN_KEY_DAMAGED;
+    }
+    if (revoked.us != 0) {
+        return ADMIN_KEY_REVOKED;
+    }
+    if (key->expires.us != 0 && key->expires.us <= op->now.us) {
+        return ADMIN_KEY_EXPIRED;
+    }
+    return op->keys != NULL && !keys_has_pepper(op->keys, key->pepper) ? ADMIN_KEY_NO_PEPPER
+                                                                       : ADMIN_KEY_ACTIVE;
+}
+
+/* A key as it is shown. */
+static struct admin_key show(const struct admin_operation *op, const struct store_key *key)
+{
+    bool is_kind = key->kind >= KEY_LIVE && key->kind <= KEY_ADMIN;
+    struct admin_key shown = {.id = key->id,
+                              .name = key->name,
+                              .kind = is_kind ? key->kind - KEY_LIVE : 0,
+                              .scopes = words_of_scopes(key->scopes),
+                              .created = key->created,
+                              .expires = key->expires,
+                              .revoked = key->revoked};
+    if (op->keys != NULL && shown.revoked.us == 0) {
+        shown.revoked = keys_revoked(op->keys, key->id);
+    }
+    shown.status = (int)state_of(op, key, shown.revoked);
+    return shown;
 }
 
 /* Makes room for the answer before anything is changed: what was done must not look as if it had
@@ -194,14 +79,27 @@ static enum err take_room(const struct admin_operation *op)
     return buf_reserve(op->out, KEY_ANSWER_MAX) == NULL ? ERR_NO_MEMORY : ERR_OK;
 }
 
-/* Writes a key as the whole answer. */
+/* Writes a key as the whole answer, with its ETag if the route has one. */
 static enum err answer_key(const struct admin_operation *op, const struct store_key *key,
-                           const char *text)
+                           struct span text)
 {
     struct json_writer w;
+    struct admin_key shown = show(op, key);
+    if ((op->route->rules & ADMIN_TAGS) != 0 &&
+        admin_object_tag(ADMIN_OBJECT_key, &shown, op->answer->tag) != ERR_OK) {
+        op->answer->tag[0] = '\0'; /* what was done must not look as if it had failed */
+    }
+    shown.key = text;
     json_write_init(&w, op->out);
-    write_key(&w, key, text, op->now);
+    admin_object_write(&w, ADMIN_OBJECT_key, &shown);
     return json_write_finish(&w);
+}
+
+static enum err refuse_scopes(const struct admin_operation *op)
+{
+    return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("scopes"),
+                           "'scopes' must be a list of some of chat, completions, embeddings, "
+                           "models; an admin key's are read, write");
 }
 
 static enum err create(const struct admin_operation *op, const struct key_wish *wish)
@@ -212,94 +110,213 @@ static enum err create(const struct admin_operation *op, const struct key_wish *
     if (e == ERR_OK) {
         e = keys_create(op->keys, op->store, wish, op->now, &text, id);
     }
-    if (e == ERR_VALUE_INVALID) {
-        e = admin_refuse(op, e, wish->scopes == 0 ? NAME_FAULT : SCOPE_FAULT);
-    } else if (e == ERR_OK) {
+    if (e == ERR_OK) {
+        admin_note(op, op->route->action, span_of(id));
         const struct store_key made = {.id = span_of(id),
                                        .name = wish->name,
                                        .kind = (uint8_t)wish->kind,
+                                       .pepper = keys_newest_pepper(op->keys),
                                        .scopes = keys_scopes(wish),
                                        .created = op->now,
                                        .expires = wish->expires};
-        e = answer_key(op, &made, text.text);
+        e = answer_key(op, &made, span_of(text.text));
     }
     crypto_wipe(&text, sizeof(text));
     return e;
 }
 
+/* The body of a request about a key. */
+static struct admin_reading reading_of(const struct admin_operation *op, enum admin_use use,
+                                       struct arena *arena)
+{
+    return (struct admin_reading){.object = ADMIN_OBJECT_key,
+                                  .use = use,
+                                  .body = op->request->body,
+                                  .now = op->now,
+                                  .arena = arena,
+                                  .fault = &op->answer->fault};
+}
+
 enum err admin_key_create(const struct admin_operation *op)
 {
-    struct json_index x;
     struct arena arena;
-    struct key_wish wish = {.kind = KEY_LIVE};
-    struct wish_reader reader = {op, &x, &arena, &wish};
-    json_index_init(&x, ROWS_MAX, DEPTH_MAX);
+    struct admin_key asked = {0};
+    struct admin_reading reading = reading_of(op, ADMIN_MAKES, &arena);
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
-    enum err e = json_index_parse_borrow(&x, op->request->body);
+    enum err e = admin_object_read(&reading, &asked);
     if (e == ERR_OK) {
-        e = read_wish(&reader);
-    }
-    if (e == ERR_OK) {
-        e = create(op, &wish);
+        const struct key_wish wish = {.kind = (enum key_kind)(asked.kind + KEY_LIVE),
+                                      .name = asked.name,
+                                      .expires = asked.expires,
+                                      .scopes = scopes_of_words(asked.scopes),
+                                      .actor = op->request->actor};
+        e = keys_scopes(&wish) == 0 ? refuse_scopes(op) : create(op, &wish);
     }
     arena_fini(&arena);
-    json_index_fini(&x);
     return e;
 }
 
 struct list_writer {
     struct json_writer w;
-    wall_us now;
+    const struct admin_operation *op;
+    int64_t left, last; /* rows of this page, and the number of the one that was written last */
+    bool has_more;
 };
 
-static enum err on_key(void *context, const struct store_key *key)
+static enum err on_key(void *context, const void *row)
 {
+    const struct store_key *key = row;
     struct list_writer *list = context;
-    write_key(&list->w, key, NULL, list->now);
+    if (list->left == 0) {
+        list->has_more = true;
+        return ERR_OK;
+    }
+    list->left--;
+    list->last = key->number;
+    const struct admin_key shown = show(list->op, key);
+    admin_object_write(&list->w, ADMIN_OBJECT_key, &shown);
     return buf_failed(list->w.out) ? ERR_NO_MEMORY : ERR_OK;
 }
 
+/* A page is one job of the store's thread: what is urgent goes between two of them. */
 enum err admin_key_list(const struct admin_operation *op)
 {
-    struct list_writer list = {.now = op->now};
+    const struct admin_value *limit = admin_param(op, "limit"), *after = admin_param(op, "after");
+    struct list_writer list = {.op = op, .left = limit == NULL ? ADMIN_PAGE_MAX : limit->number};
+    const struct store_key last = {.number = after == NULL ? 0 : after->number};
+    const struct store_page page = {.from = &last, .after = true, .limit = list.left + 1};
     admin_list_begin(&list.w, op->out);
-    return admin_list_end(&list.w, store_key_list(op->store, on_key, &list));
+    enum err e = store_change_page(op->store, STORE_TABLE_KEY, STORE_INDEX_KEY_BY_NUMBER, &page,
+                                   on_key, &list);
+    if (e != ERR_OK) {
+        return e;
+    }
+    json_write_end(&list.w);
+    json_write_key(&list.w, "has_more");
+    json_write_bool(&list.w, list.has_more);
+    json_write_key(&list.w, "next_cursor");
+    if (list.has_more) {
+        char cursor[24];
+        (void)snprintf(cursor, sizeof(cursor), "%lld", (long long)list.last);
+        json_write_text(&list.w, cursor);
+    } else {
+        json_write_null(&list.w);
+    }
+    json_write_end(&list.w);
+    return json_write_finish(&list.w);
 }
 
-/* What the store says of the key before it is changed; `name` is where its name is kept. */
-static enum err find_key(const struct admin_operation *op, struct span id,
-                         uint8_t name[STORE_TEXT_MAX], struct store_key *out)
+/* Finds the key that the path names, as it was changed last; `name` is where its name is kept. */
+static enum err find_named(const struct admin_operation *op, uint8_t name[STORE_TEXT_MAX],
+                           struct store_key *out)
 {
-    enum err e = store_key_find(op->store, id, out);
+    enum err e = take_room(op);
+    if (e == ERR_OK) {
+        *out = (struct store_key){.id = op->id};
+        e = store_change_get(op->store, STORE_TABLE_KEY, out);
+    }
+    if (e == ERR_NOT_FOUND_ROW) {
+        return admin_refuse(op, e, "there is no key of this id");
+    }
     if (e == ERR_OK) {
         memcpy(name, out->name.at, out->name.len);
         out->name = span_make(name, out->name.len);
-        out->id = id;
+        out->id = op->id;
     }
     return e;
 }
 
-enum err admin_key_revoke(const struct admin_operation *op)
+/* Finds the key that is to be changed, and judges whether its changer saw it as it is. Nobody else
+ * changes it before he does: this is the thread that does. */
+static enum err find_to_change(const struct admin_operation *op, uint8_t name[STORE_TEXT_MAX],
+                               struct store_key *out)
 {
-    uint8_t room[3 * KEY_ID_CHARS]; /* each character may have been escaped */
+    enum err e = find_named(op, name, out);
+    if (e != ERR_OK) {
+        return e;
+    }
+    const struct admin_key shown = show(op, out);
+    return admin_judge(op, ADMIN_OBJECT_key, &shown);
+}
+
+enum err admin_key_show(const struct admin_operation *op)
+{
     uint8_t name[STORE_TEXT_MAX];
-    struct span id;
     struct store_key key;
-    enum err e = take_room(op);
+    enum err e = find_named(op, name, &key);
+    return e == ERR_OK ? answer_key(op, &key, SPAN("")) : e;
+}
+
+static enum err change(const struct admin_operation *op, const struct admin_key *asked,
+                       uint64_t given)
+{
+    uint8_t name[STORE_TEXT_MAX];
+    struct store_key key;
+    const struct key_change wanted = {.has_name = (given & ADMIN_GAVE(key, name)) != 0,
+                                      .has_expires = (given & ADMIN_GAVE(key, expires)) != 0,
+                                      .has_scopes = (given & ADMIN_GAVE(key, scopes)) != 0,
+                                      .name = asked->name,
+                                      .expires = asked->expires,
+                                      .scopes = scopes_of_words(asked->scopes),
+                                      .actor = op->request->actor};
+    enum err e = find_to_change(op, name, &key);
     if (e == ERR_OK) {
-        e = op->name.len <= sizeof(room) && http_target_decode(op->name, room, &id) == ERR_OK
-                ? find_key(op, id, name, &key)
-                : ERR_NOT_FOUND_ROW;
+        e = keys_change(op->keys, op->store, op->id, &wanted, op->now, &key);
     }
+    if (e != ERR_OK) {
+        return e == ERR_VALUE_INVALID ? refuse_scopes(op) : e;
+    }
+    admin_note(op, op->route->action, op->id);
+    return answer_key(op, &key, SPAN(""));
+}
+
+enum err admin_key_change(const struct admin_operation *op)
+{
+    struct arena arena;
+    struct admin_key asked = {0};
+    struct admin_reading reading = reading_of(op, ADMIN_CHANGES, &arena);
+    arena_init(&arena, ADMIN_BODY_BYTES_MAX);
+    enum err e = admin_object_read(&reading, &asked);
     if (e == ERR_OK) {
-        e = keys_revoke(op->keys, op->store, id, op->now);
+        e = change(op, &asked, reading.given);
     }
-    if (e == ERR_NOT_FOUND_ROW) {
-        return admin_refuse(op, e, SPAN("there is no key of this id"));
+    arena_fini(&arena);
+    return e;
+}
+
+static enum err revoke(const struct admin_operation *op, struct store_key *key)
+{
+    enum err e = keys_revoke(op->keys, op->store, key->id, op->request->actor, op->now);
+    key->revoked = key->revoked.us == 0 ? op->now : key->revoked;
+    return e;
+}
+
+static enum err forget(const struct admin_operation *op, const struct store_key *key)
+{
+    enum err e = keys_delete(op->keys, op->store, key->id, op->request->actor, op->now);
+    return e == ERR_VALUE_INVALID
+               ? admin_refuse(op, e, "the key works still: revoke it first, then delete it")
+               : e;
+}
+
+enum err admin_key_end(const struct admin_operation *op)
+{
+    uint8_t name[STORE_TEXT_MAX];
+    struct store_key key;
+    const struct admin_value *given = admin_param(op, "forget");
+    bool forgets = given != NULL && given->number != 0;
+    enum err e = find_to_change(op, name, &key);
+    if (e == ERR_OK) {
+        e = forgets ? forget(op, &key) : revoke(op, &key);
     }
     if (e != ERR_OK) {
         return e;
     }
-    key.revoked = key.revoked.us == 0 ? op->now : key.revoked;
-    return answer_key(op, &key, NULL);
+    admin_note(op, forgets ? "key.delete" : op->route->action, op->id);
+    const struct admin_key shown = show(op, &key);
+    const struct admin_ended_key ended = {shown.id, shown.status, shown.revoked};
+    struct json_writer w;
+    json_write_init(&w, op->out);
+    admin_object_write(&w, ADMIN_OBJECT_ended_key, &ended);
+    return json_write_finish(&w);
 }

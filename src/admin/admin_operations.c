@@ -2,50 +2,151 @@
 #include "admin/admin_operations.h"
 
 #include "admin/admin_internal.h"
+#include "base/log.h"
 #include "http/http_target.h"
 
-static const struct {
-    enum http_method method;
-    const char *path; /* ends with a slash where a name follows */
-    enum err (*run)(const struct admin_operation *op);
-} operations[] = {
-    {HTTP_POST, ADMIN_KEYS_PATH, admin_key_create},
-    {HTTP_GET, ADMIN_KEYS_PATH, admin_key_list},
-    {HTTP_DELETE, ADMIN_KEYS_PATH "/", admin_key_revoke},
-    {HTTP_GET, ADMIN_USAGE_PATH, admin_usage_list},
+#define NAME_BYTES 192 /* of a name in a path; each of 64 characters may be escaped */
+
+typedef enum err run_operation(const struct admin_operation *op);
+
+/* NULL: a page, which asks nothing of the store. */
+static run_operation *const operations[] = {
+#define PAGE(name, method, path, role, scope, gives, help) [ADMIN_ROUTE_##name] = NULL,
+#define ROUTE(name, method, path, role, scope, queue, action, takes, gives, rules, help) \
+    [ADMIN_ROUTE_##name] = admin_##name,
+#define PARAM(route, name, kind, least, most, help)
+#include "admin/admin_routes.def"
+#undef PAGE
+#undef ROUTE
+#undef PARAM
 };
 
-/* Whether `path` is this operation's; `*name` is then what follows it. */
-static bool has_path(const char *own_path, struct span path, struct span *name)
+/* Decodes what stands for {id}; what cannot be is nobody's. */
+static enum err read_id(struct admin_operation *op, struct span raw, uint8_t room[NAME_BYTES])
 {
-    struct span own = span_of(own_path);
-    if (own.at[own.len - 1] == '/') {
-        *name = http_target_below(path, own);
-        return name->len > 0;
+    if (raw.at == NULL) {
+        return ERR_OK;
     }
-    *name = (struct span){NULL, 0};
-    return span_equal(path, own);
+    if (raw.len > NAME_BYTES || http_target_decode(raw, room, &op->id) != ERR_OK) {
+        return admin_refuse(op, ERR_NOT_FOUND_ROW, "there is nothing of this id");
+    }
+    return ERR_OK;
+}
+
+/* Whether the values of If-Match have this tag; `*`: any. Weak ones are nobody's (RFC
+ * 9110, 13.1.1).
+ */
+static bool has_tag(struct span values, struct span tag)
+{
+    for (size_t at = 0; at < values.len;) {
+        size_t end = at;
+        for (bool is_quoted = false; end < values.len; end++) { /* a tag may hold commas */
+            is_quoted ^= values.at[end] == '"';
+            if (values.at[end] == ',' && !is_quoted) {
+                break;
+            }
+        }
+        if (span_equal(span_trim(span_cut(values, at, end - at)), tag)) {
+            return true;
+        }
+        at = end + 1;
+    }
+    return false;
+}
+
+enum err admin_judge(const struct admin_operation *op, enum admin_object object, const void *now)
+{
+    char tag[ADMIN_TAG_BYTES];
+    struct span values = span_trim(op->request->if_match);
+    op->answer->is_judged = true;
+    if (values.at == NULL || span_is(values, "*")) {
+        return ERR_OK;
+    }
+    enum err e = admin_object_tag(object, now, tag);
+    return e == ERR_OK && !has_tag(values, span_of(tag)) ? ERR_REVISION : e;
+}
+
+/* If-Match where the path names no object: a list has no ETag, but it is there. */
+static enum err judge_list(const struct admin_operation *op)
+{
+    op->answer->is_judged = true;
+    return span_is(span_trim(op->request->if_match), "*")
+               ? ERR_OK
+               : admin_refuse(op, ERR_REVISION,
+                              "a list has no ETag: leave If-Match out, or send *");
+}
+
+/* Does it, and sees to it that no operation forgets If-Match. */
+static enum err run(const struct admin_operation *op)
+{
+    bool has_match = op->route->action != NULL && op->request->if_match.at != NULL;
+    enum err e = ERR_OK;
+    if (has_match && strchr(op->route->path, '{') == NULL) {
+        e = judge_list(op);
+    }
+    if (e == ERR_OK) {
+        e = operations[op->route->number](op);
+    }
+    CHECK(e != ERR_OK || !has_match || op->answer->is_judged);
+    return e;
 }
 
 enum err admin_operate(struct keys *keys, struct store *store, const struct admin_request *request,
-                       wall_us now, struct buf *out, struct span *fault)
+                       wall_us now, struct buf *out, struct admin_answer *answer)
 {
-    struct admin_operation op = {keys, store, request, {NULL, 0}, now, out, fault};
-    enum err e = ERR_ROUTE_UNKNOWN;
-    *fault = (struct span){NULL, 0};
+    struct admin_operation op = {
+        .keys = keys, .store = store, .request = request, .now = now, .out = out, .answer = answer};
+    struct span name;
+    uint8_t room[NAME_BYTES];
+    memset(answer, 0, sizeof(*answer));
     if (request->body.len > ADMIN_BODY_BYTES_MAX) {
         return ERR_BODY_TOO_LARGE;
     }
-    for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
-        if (!has_path(operations[i].path, request->path, &op.name)) {
-            continue;
-        }
-        if (operations[i].method == request->method) {
-            return operations[i].run(&op);
-        }
-        e = ERR_METHOD_NOT_ALLOWED;
+    enum err e = admin_route_find(request->method, request->path, &op.route, &name);
+    if (e == ERR_OK && operations[op.route->number] == NULL) {
+        e = ERR_ROUTE_UNKNOWN;
+    }
+    if (e == ERR_OK) {
+        e = admin_params_read(op.route, request->query, &op.params, &answer->fault);
+    }
+    if (e == ERR_OK) {
+        e = read_id(&op, name, room);
+    }
+    if (e == ERR_OK && (op.route->rules & ADMIN_MATCHES) != 0 && request->if_match.at == NULL) {
+        e = ERR_REVISION_MISSING;
+    }
+    if (e == ERR_OK) {
+        e = run(&op);
+    }
+    if (e != ERR_OK) {
+        answer->action = NULL;
     }
     return e;
+}
+
+void admin_note(const struct admin_operation *op, const char *action, struct span id)
+{
+    op->answer->action = action;
+    span_copy_text(id, op->answer->object, sizeof(op->answer->object));
+}
+
+void admin_tell(const struct admin_answer *answer, struct span actor)
+{
+    if (answer->action != NULL) {
+        log_info("admin", "%s %s by %.*s", answer->action, answer->object, SPAN_ARGS(actor));
+    }
+}
+
+const struct admin_value *admin_param(const struct admin_operation *op, const char *name)
+{
+    size_t count;
+    const struct admin_param *rows = admin_route_params(op->route, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rows[i].name, name) == 0) {
+            return op->params.at[i].is_given ? &op->params.at[i] : NULL;
+        }
+    }
+    NEVER("a parameter that is not in the table");
 }
 
 void admin_list_begin(struct json_writer *w, struct buf *out)

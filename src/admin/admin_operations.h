@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * admin_operations.h — what an operator can ask, as requests and answers in JSON.
+ * admin_operations.h — what an operator can ask of the store, as requests and answers in JSON.
  *
- * The same function answers on admin.sock, where it runs on the store thread, and in the command
- * line when no gateway runs. So both say the same.
- *
- *   POST   /admin/v1/keys        makes a key; the one answer that holds its text
- *   GET    /admin/v1/keys        all keys, in the order they were made
- *   DELETE /admin/v1/keys/{id}   revokes a key
- *   GET    /admin/v1/usage       sums by day, key and model; ?from=, to= (days), key=, model=
+ * The same function answers on the admin listener and on admin.sock, where it runs on the store's
+ * thread, and in the command line when no gateway runs. So all say the same. What there is to ask
+ * stands in admin_routes.def.
  *
  * Ownership  a request borrows; the answer is the caller's buffer. The one that holds a new key
  *            must be wiped.
@@ -19,16 +15,12 @@
 #ifndef ADMIN_ADMIN_OPERATIONS_H
 #define ADMIN_ADMIN_OPERATIONS_H
 
+#include "admin/admin_routes.h"
 #include "base/buf.h"
-#include "base/clock.h"
-#include "base/err.h"
-#include "base/span.h"
-#include "http/http_request.h"
 
 #define ADMIN_BODY_BYTES_MAX (64u << 10)
 
-#define ADMIN_KEYS_PATH  "/admin/v1/keys"
-#define ADMIN_USAGE_PATH "/admin/v1/usage"
+#define ADMIN_OBJECT_ID_BYTES 65
 
 struct keys;
 struct store;
@@ -37,20 +29,40 @@ struct admin_request {
     enum http_method method;
     struct span path, query; /* as sent, not decoded; the query without its "?" */
     struct span body;
+    struct span if_match; /* the header's values, joined by commas; .at NULL: it has none */
+    struct span actor;    /* who asks, for the record: an admin key's id, or "uid:1000" */
+};
+
+/* What goes with an answer. */
+struct admin_answer {
+    struct admin_fault fault;  /* of a refusal */
+    char tag[ADMIN_TAG_BYTES]; /* the ETag of what was given; "": none */
+    bool is_judged;            /* If-Match was looked at */
+    const char *action;        /* what was changed, once it was: "key.create"; NULL: nothing */
+    char object[ADMIN_OBJECT_ID_BYTES]; /* the id of what was changed */
 };
 
 /*
- * Does what the request names and puts the answer behind what `out` holds. `fault` is set to a
- * sentence when there is more to say than the error does, else to an empty span.
+ * Does what the request names and puts the answer behind what `out` holds. `*answer` is always
+ * written.
  *
- *   ERR_ROUTE_UNKNOWN, ERR_METHOD_NOT_ALLOWED
+ *   ERR_ROUTE_UNKNOWN     also for what is not asked of the store
+ *   ERR_METHOD_NOT_ALLOWED
  *   ERR_BODY_NOT_JSON, ERR_BODY_NOT_OBJECT, ERR_JSON_…, ERR_VALUE_…   nothing was done
- *   ERR_NOT_FOUND_ROW  there is no such key
- *   ERR_NO_MEMORY      also when the answer is longer than its buffer may be
+ *   ERR_NOT_FOUND_ROW     there is no such thing
+ *   ERR_REVISION          it is not any more what If-Match says, or nothing that has an ETag
+ *   ERR_REVISION_MISSING  the request needs If-Match
+ *   ERR_NO_MEMORY         also when the answer is longer than its buffer may be
  *   and what keys and store say
  */
 MUST_USE enum err admin_operate(struct keys *keys, struct store *store,
                                 const struct admin_request *request, wall_us now, struct buf *out,
-                                struct span *fault);
+                                struct admin_answer *answer);
+
+/* Tells the log what was changed, and who did it; nothing if nothing was. */
+void admin_tell(const struct admin_answer *answer, struct span actor);
+
+/* Writes the description of the whole API, OpenAPI 3.1. ERR_NO_MEMORY. */
+MUST_USE enum err admin_openapi_write(struct buf *out);
 
 #endif

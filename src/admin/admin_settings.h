@@ -5,14 +5,16 @@
  * Filled by main from the settings table (src/settings/settings.def), where each field's default,
  * range and explanation stand.
  *
- * Ownership  borrowed: the string lives as long as the struct settings it is part of.
+ * Ownership  borrowed: the strings live as long as the struct settings it is part of.
  * Threads    any; read only.
  */
 #ifndef ADMIN_ADMIN_SETTINGS_H
 #define ADMIN_ADMIN_SETTINGS_H
 
+#include "server/server_settings.h"
+
 struct admin_settings {
-    const char *address; /* "127.0.0.1:8081": numeric; port 0: any free one; never with TLS */
+    struct server_listen listen; /* of the admin listener */
 };
 
 #endif

@@ -2,7 +2,9 @@
 /*
  * A block is its header and the space behind it. The first block is small, for the many calls that
  * need little; blocks of the usual size are kept in a short list per thread, because a call takes
- * and frees one each time.
+ * and frees one each time. An arena that has become large goes on in large ones: thousands of small
+ * blocks take milliseconds to free, and the hole that they leave in the heap is filled with what
+ * grows, and is copied, where it would be mapped apart.
  */
 #include "base/arena.h"
 
@@ -10,7 +12,10 @@
 
 #define ALIGN       16
 #define BLOCK_BYTES 4096
+#define LARGE_FROM  ((size_t)1024 * 1024) /* bytes of blocks; one more is large: */
+#define LARGE_BYTES ((size_t)2 * 1024 * 1024)
 #define KEPT_MAX    64
+#define TAKEN_STEP  ((size_t)64 * 1024) /* of the allowance, at once */
 
 struct arena_block {
     struct arena_block *next;
@@ -26,12 +31,12 @@ static _Thread_local unsigned kept_count;
 
 void arena_init(struct arena *a, size_t max)
 {
-    *a = (struct arena){.max = max};
+    *a = (struct arena){.max = max, .uncounted = SIZE_MAX};
 }
 
-void arena_init_counted(struct arena *a, size_t max)
+void arena_init_counted(struct arena *a, size_t max, size_t uncounted)
 {
-    *a = (struct arena){.max = max, .is_counted = true};
+    *a = (struct arena){.max = max, .uncounted = uncounted};
 }
 
 static struct arena_block *block_get(size_t size)
@@ -74,37 +79,55 @@ void arena_fini(struct arena *a)
     if (a->taken > 0) {
         memory_give(a->taken);
     }
-    *a = (struct arena){.max = a->max, .is_counted = a->is_counted};
+    *a = (struct arena){.max = a->max, .uncounted = a->uncounted};
+}
+
+/* Takes what is missing of the allowance for `held` bytes of blocks. */
+static bool take(struct arena *a, size_t held)
+{
+    size_t counted = held > a->uncounted ? held - a->uncounted : 0;
+    if (LIKELY(counted <= a->taken)) {
+        return true;
+    }
+    size_t more = (counted - a->taken + TAKEN_STEP - 1) / TAKEN_STEP * TAKEN_STEP;
+    if (!memory_take(more)) {
+        a->is_refused = true;
+        return false;
+    }
+    a->taken += more;
+    return true;
 }
 
 /* A block that is counted, where that is due. */
 static struct arena_block *block_take(struct arena *a, size_t space)
 {
     size_t bytes = sizeof(struct arena_block) + space;
-    bool counts = a->is_counted && a->held + bytes > ARENA_UNCOUNTED;
-    if (counts && !memory_take(bytes)) {
-        a->is_refused = true;
-        return NULL;
-    }
-    struct arena_block *b = block_get(space);
-    if (b == NULL && counts) {
-        memory_give(bytes);
-    } else if (b != NULL) {
+    struct arena_block *b = take(a, a->held + bytes) ? block_get(space) : NULL;
+    if (b != NULL) {
         a->held += bytes;
-        a->taken += counts ? bytes : 0;
     }
     return b;
+}
+
+static size_t usual_space(const struct arena *a)
+{
+#ifdef ATLAS_SLOW_CHECKS
+    (void)a;
+    return 0;
+#else
+    return a->held >= LARGE_FROM ? LARGE_BYTES : BLOCK_BYTES;
+#endif
 }
 
 /* Adds a block with room for `size` bytes and gives them out. */
 static void *alloc_from_new_block(struct arena *a, size_t size)
 {
-#ifdef ATLAS_SLOW_CHECKS
-    size_t space = size;
-#else
-    size_t space = size > BLOCK_BYTES ? size : BLOCK_BYTES;
-#endif
-    struct arena_block *b = block_take(a, space);
+    size_t usual = usual_space(a), least = size > BLOCK_BYTES ? size : BLOCK_BYTES;
+    struct arena_block *b = block_take(a, size > usual ? size : usual);
+    if (b == NULL && least < usual) { /* there is room for one that is just enough, perhaps */
+        a->is_refused = false;
+        b = block_take(a, least);
+    }
     if (b == NULL) {
         a->failed = true;
         return NULL;

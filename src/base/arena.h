@@ -6,8 +6,8 @@
  * then on), so a caller gets an error, not a crash. In sanitizer builds each allocation is a
  * malloc() of its own, or ASan would see nothing.
  *
- * A *counted* arena takes its blocks from the allowance of all calls together (base/memory.h),
- * but for the first few: little work touches no counter that threads share.
+ * A *counted* arena takes its blocks from the allowance of all calls together (base/memory.h), but
+ * for the first few and many at once: little work touches no counter that threads share.
  *
  * Ownership  what arena_alloc() gives belongs to the arena and is never freed singly.
  * Threads    one at a time.
@@ -20,24 +20,23 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define ARENA_UNCOUNTED (128 * 1024)
-
 struct arena_block;
 
 struct arena {
     struct arena_block *blocks; /* the newest first */
     uint8_t *at, *end;          /* free space in the newest */
     size_t used, max;           /* bytes given out; the most that may be */
-    size_t held, taken;         /* bytes of the blocks; of these, taken from the allowance */
-    bool failed, is_counted;
+    size_t held, taken;         /* bytes of the blocks; taken from the allowance for them */
+    size_t uncounted;           /* bytes of the blocks for which nothing is taken */
+    bool failed;
     bool is_refused; /* it failed for want of allowance */
 };
 
 /* An empty arena of at most `max` bytes; takes no memory yet. */
 void arena_init(struct arena *a, size_t max);
 
-/* The same, counted from ARENA_UNCOUNTED bytes on. */
-void arena_init_counted(struct arena *a, size_t max);
+/* The same, counted but for the first `uncounted` bytes. */
+void arena_init_counted(struct arena *a, size_t max, size_t uncounted);
 
 /* Frees all that was given out. */
 void arena_fini(struct arena *a);

@@ -10,19 +10,46 @@
 
 void buf_init(struct buf *b, size_t max)
 {
-    *b = (struct buf){.max = max};
+    *b = (struct buf){.max = max, .uncounted = SIZE_MAX};
+}
+
+void buf_init_counted(struct buf *b, size_t max, size_t uncounted)
+{
+    *b = (struct buf){.max = max, .uncounted = uncounted};
 }
 
 void buf_fini(struct buf *b)
 {
     memory_free(b->at);
-    *b = (struct buf){.max = b->max};
+    if (b->taken > 0) {
+        memory_give(b->taken);
+    }
+    *b = (struct buf){.max = b->max, .uncounted = b->uncounted};
 }
 
 void buf_clear(struct buf *b)
 {
     b->from = b->len = 0;
-    b->failed = false;
+    b->failed = b->is_refused = false;
+}
+
+/* Makes the room `cap` bytes, counted where that is due. */
+static bool grow(struct buf *b, size_t cap)
+{
+    size_t more = cap > b->uncounted ? cap - b->uncounted - b->taken : 0;
+    if (more > 0 && !memory_take(more)) {
+        b->is_refused = true;
+        return false;
+    }
+    uint8_t *grown = memory_resize(b->at, cap);
+    if (grown == NULL) {
+        memory_give(more);
+        return false;
+    }
+    b->at = grown;
+    b->cap = cap;
+    b->taken += more;
+    return true;
 }
 
 /* Moves the held bytes to the front: consumed space is used before more is asked for. */
@@ -51,13 +78,10 @@ uint8_t *buf_reserve(struct buf *b, size_t more)
         size_t cap = b->cap < FIRST_BYTES ? FIRST_BYTES : b->cap * 2;
         cap = cap < b->len + more ? b->len + more : cap;
         cap = cap > b->max ? b->max : cap;
-        uint8_t *grown = memory_resize(b->at, cap);
-        if (grown == NULL) {
+        if (!grow(b, cap)) {
             b->failed = true;
             return NULL;
         }
-        b->at = grown;
-        b->cap = cap;
     }
     return b->at + b->len;
 }

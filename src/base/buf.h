@@ -8,6 +8,9 @@
  *        at            at+from        at+len            at+cap        max
  *        |   consumed    |    held      |     free        |  not yet    |
  *
+ * A *counted* buffer takes its room from the allowance of all calls together (base/memory.h), but
+ * for the first bytes.
+ *
  * Ownership  buf_init() takes no memory; what grows is freed by buf_fini().
  * Threads    one at a time.
  */
@@ -16,17 +19,25 @@
 
 #include <stdbool.h>
 
+#include "base/err.h"
 #include "base/span.h"
+
+#define BUF_UNCOUNTED 4096 /* what one that a call has may hold beside the allowance */
 
 struct buf {
     uint8_t *at;
     size_t from, len, cap; /* from ≤ len ≤ cap ≤ max */
     size_t max;
+    size_t uncounted, taken; /* room for which nothing is taken of the allowance; taken */
     bool failed;
+    bool is_refused; /* it failed for want of allowance */
 };
 
 /* An empty buffer of at most `max` bytes. */
 void buf_init(struct buf *b, size_t max);
+
+/* The same, counted but for the first `uncounted` bytes. */
+void buf_init_counted(struct buf *b, size_t max, size_t uncounted);
 
 /* Frees the memory; `b` is then empty and may be used again. */
 void buf_fini(struct buf *b);
@@ -54,6 +65,13 @@ void buf_consume(struct buf *b, size_t count);
 static inline struct span buf_span(const struct buf *b)
 {
     return (struct span){b->at == NULL ? NULL : b->at + b->from, b->len - b->from};
+}
+
+/* Why it failed, where its maximum is not the cause: ERR_OVERLOADED for want of allowance, else
+ * ERR_NO_MEMORY. */
+static inline enum err buf_error(const struct buf *b)
+{
+    return b->is_refused ? ERR_OVERLOADED : ERR_NO_MEMORY;
 }
 
 static inline bool buf_failed(const struct buf *b)

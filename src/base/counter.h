@@ -44,7 +44,7 @@ void counter_add(enum counter c, int64_t n);
 int64_t counter_sum(enum counter c);
 
 /* Cells of the slots for histogram.h, which counts in them. */
-#define COUNTER_CELLS 64
+#define COUNTER_CELLS 80
 void counter_cell_add(unsigned cell, int64_t n);
 int64_t counter_cell_sum(unsigned cell);
 

@@ -35,6 +35,12 @@ struct err_row {
 /* The row of `e`; ERR_OK has one too (status 200). */
 const struct err_row *err_row(enum err e);
 
+/* Whether what is short is our own memory: what was read is not at fault. */
+static inline bool err_is_memory(enum err e)
+{
+    return e == ERR_NO_MEMORY || e == ERR_OVERLOADED;
+}
+
 /* The name of `e`, such as "BODY_NOT_JSON". */
 const char *err_name(enum err e);
 

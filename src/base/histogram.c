@@ -8,8 +8,8 @@
 _Static_assert(HISTOGRAM_COUNT *CELLS_EACH <= COUNTER_CELLS, "every histogram has its cells");
 
 static const int64_t bounds[HISTOGRAM_BUCKETS] = {
-    100,    500,    1000,    5000,    10000,   20000,    40000,    80000,    160000,
-    320000, 640000, 1280000, 2560000, 5120000, 20480000, 81920000, INT64_MAX};
+    100,    500,    1000,   2000,    5000,    10000,   20000,    40000,    80000,
+    160000, 320000, 640000, 1280000, 2560000, 5120000, 20480000, 81920000, INT64_MAX};
 
 static const struct histogram_row rows[HISTOGRAM_COUNT] = {
 #define HISTOGRAM(name, metric, help) [HISTOGRAM_##name] = {metric, help},

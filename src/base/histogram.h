@@ -24,7 +24,7 @@ enum histogram {
     HISTOGRAM_COUNT
 };
 
-#define HISTOGRAM_BUCKETS 17 /* the last has no upper bound */
+#define HISTOGRAM_BUCKETS 18 /* the last has no upper bound */
 
 struct histogram_row {
     const char *metric, *help;

@@ -57,6 +57,18 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
+/* Appends all of `from`, in their order, and leaves it empty. */
+static inline void list_move_all(struct list *to, struct list *from)
+{
+    if (!list_is_empty(from)) {
+        from->next->prev = to->prev;
+        to->prev->next = from->next;
+        from->prev->next = to;
+        to->prev = from->prev;
+        list_init(from);
+    }
+}
+
 /* Takes the first node off, or returns NULL. */
 static inline struct list *list_pop_front(struct list *l)
 {

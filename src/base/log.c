@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
-#include <fcntl.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log_sink.h"
 
 #define TEXT_BYTES 2048
 #define LINE_BYTES (TEXT_BYTES * 6 + 256) /* an escaped byte is up to 6 */
+#define RING_BYTES (256 * 1024)
+
+_Static_assert(LINE_BYTES < LOG_LINE_MAX, "whatever is said fits");
 
 static _Atomic int least_level = LOG_INFO;
-static _Atomic bool json_lines;
-static _Atomic int log_fd = STDERR_FILENO;
-static char log_path[4096];
-static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool json_lines, echoes;
+static struct log_sink *sink; /* set before other threads run */
 
 void log_setup(enum log_level least, bool as_json)
 {
@@ -26,44 +24,50 @@ void log_setup(enum log_level least, bool as_json)
     atomic_store(&json_lines, as_json);
 }
 
-/* Puts a new file in the old one's place. The number of the descriptor stays the same, so that a
- * thread in the middle of a write() never writes to a stranger's file. */
-static enum err switch_to(const char *path)
+static enum err open_sink(const char *path, struct log_sink **out)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-    if (fd < 0) {
-        return ERR_FILE;
-    }
-    int now = atomic_load(&log_fd);
-    if (now == STDERR_FILENO) {
-        atomic_store(&log_fd, fd);
-        return ERR_OK;
-    }
-    enum err e = dup3(fd, now, O_CLOEXEC) < 0 ? ERR_FILE : ERR_OK;
-    (void)close(fd); /* nothing was written through it */
-    return e;
+    const struct log_sink_options options = {
+        .path = path,
+        .name = "the log",
+        .event = "log_reopen",
+        .ring_bytes = RING_BYTES,
+        .lost = COUNT_LOG_LOST,
+    };
+    return log_sink_open(&options, out);
 }
 
 enum err log_open(const char *path)
 {
-    if (strlen(path) >= sizeof(log_path)) {
-        return ERR_FILE;
-    }
-    (void)pthread_mutex_lock(&open_lock); /* fails only when misused */
-    enum err e = switch_to(path);
+    struct log_sink *opened;
+    enum err e = open_sink(path, &opened);
     if (e == ERR_OK) {
-        memcpy(log_path, path, strlen(path) + 1);
+        log_sink_close(&sink);
+        sink = opened;
     }
-    (void)pthread_mutex_unlock(&open_lock); /* ours */
     return e;
 }
 
-enum err log_reopen(void)
+void log_reopen(void)
 {
-    (void)pthread_mutex_lock(&open_lock); /* fails only when misused */
-    enum err e = log_path[0] == '\0' ? ERR_OK : switch_to(log_path);
-    (void)pthread_mutex_unlock(&open_lock); /* ours */
-    return e;
+    if (sink != NULL) {
+        log_sink_reopen(sink);
+    }
+}
+
+enum err log_start(void)
+{
+    enum err e = sink == NULL ? open_sink(NULL, &sink) : ERR_OK;
+    return e == ERR_OK ? log_thread_start() : e;
+}
+
+void log_stop(void)
+{
+    log_thread_stop();
+}
+
+void log_echo(bool on)
+{
+    atomic_store(&echoes, on);
 }
 
 /* Copies `text` so that it can be neither a second line nor the end of a JSON string. */
@@ -103,11 +107,15 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
     char line[LINE_BYTES];
     int len = as_json ? snprintf(line, sizeof(line),
                                  "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\","
-                                 "\"message\":\"%s\"}\n",
+                                 "\"message\":\"%s\"}",
                                  time, names[level], event, escaped)
-                      : snprintf(line, sizeof(line), "%s %-5s %s  %s\n", time, names[level], event,
+                      : snprintf(line, sizeof(line), "%s %-5s %s  %s", time, names[level], event,
                                  escaped);
-    if (write(atomic_load(&log_fd), line, (size_t)len) < 0) {
-        return; /* a full disk must not stop the gateway from answering */
+    if (level >= LOG_WARN && atomic_load_explicit(&echoes, memory_order_relaxed)) {
+        (void)fprintf(stderr, "%s\n", line); /* who hears nothing there has the file */
     }
+    if (sink == NULL && open_sink(NULL, &sink) != ERR_OK) {
+        return;
+    }
+    log_sink_put(sink, span_make(line, (size_t)len), SPAN(""));
 }

@@ -108,6 +108,11 @@ static enum err grow(struct map *m)
 
 enum err map_put_borrow(struct map *m, struct span key, void *value)
 {
+    return map_put_hashed_borrow(m, key, map_hash(key), value);
+}
+
+enum err map_put_hashed_borrow(struct map *m, struct span key, uint64_t hash, void *value)
+{
     if ((m->count + 1) * 4 > m->cap * 3) {
         enum err e = grow(m);
         if (e != ERR_OK) {
@@ -116,7 +121,6 @@ enum err map_put_borrow(struct map *m, struct span key, void *value)
     }
     static const uint8_t empty[1];
     key.at = key.at == NULL ? empty : key.at;
-    uint64_t hash = map_hash(key);
     struct map_slot *slot = probe(m->slots, m->cap, key, hash);
     m->count += slot->key.at == NULL;
     *slot = (struct map_slot){key, value, hash};
@@ -126,7 +130,12 @@ enum err map_put_borrow(struct map *m, struct span key, void *value)
 void *map_find(const struct map *m, struct span key)
 {
     if (m->cap == 0) {
-        return NULL;
+        return NULL; /* without hashing */
     }
-    return probe(m->slots, m->cap, key, map_hash(key))->value;
+    return map_find_hashed(m, key, map_hash(key));
+}
+
+void *map_find_hashed(const struct map *m, struct span key, uint64_t hash)
+{
+    return m->cap == 0 ? NULL : probe(m->slots, m->cap, key, hash)->value;
 }

@@ -34,6 +34,11 @@ MUST_USE enum err map_put_borrow(struct map *m, struct span key, void *value);
 /* The value of `key`, or NULL. */
 void *map_find(const struct map *m, struct span key);
 
+/* The same with a hash that the caller has made, always in the same way, of keys that no stranger
+ * chooses. */
+MUST_USE enum err map_put_hashed_borrow(struct map *m, struct span key, uint64_t hash, void *value);
+void *map_find_hashed(const struct map *m, struct span key, uint64_t hash);
+
 /* A hash of `s` that differs from run to run. */
 uint64_t map_hash(struct span s);
 

@@ -3,9 +3,11 @@
  * memory.h — the heap, and the one bound on the bytes that all calls together may buffer.
  *
  * malloc() and its kin are called in base only, so that a test can make the n-th allocation fail.
- * Bodies, replies that are read whole, what is made of them and output that a slow peer has not
- * taken are *buffered* bytes: their owner takes them from one process-wide allowance and gives them
- * back. Past the allowance memory_take() says no, and the call is answered 503.
+ * Whatever a peer can make grow (bodies, replies that are read whole, what is made of them, events
+ * that come in pieces, indexes, arenas, heads in pieces, output that a slow peer has not taken) are
+ * *buffered* bytes: their owner takes them from one process-wide allowance and gives them back, by
+ * whole blocks and not by allocation. Past the allowance memory_take() says no, and the call is
+ * answered 503. What each call may have uncounted is small, and so is what a worker keeps.
  *
  * Ownership  the caller frees with memory_free().
  * Threads    any.
@@ -43,6 +45,13 @@ void memory_free(void *old);
  */
 void memory_forbid_core(bool wholly);
 
+/*
+ * Large blocks come from the system one by one from now on, grow without a copy, and go back to it
+ * when they are freed: what is counted is then what is resident, but for the small ones. Before
+ * threads are made.
+ */
+void memory_keep_large_apart(void);
+
 /* Sets how many bytes all calls together may buffer. 0 means no bound. */
 void memory_set_allowance(uint64_t bytes);
 
@@ -52,8 +61,21 @@ MUST_USE bool memory_take(uint64_t bytes);
 /* Gives back what memory_take() gave. */
 void memory_give(uint64_t bytes);
 
+/* memory_raw() whose bytes are taken from the allowance; NULL also if they are not there. Freed
+ * with memory_free_counted() and nothing else. For blocks that only some calls need. */
+MUST_USE void *memory_raw_counted(size_t size);
+void memory_free_counted(void *old);
+
 /* Bytes taken now. */
 uint64_t memory_taken(void);
+
+/*
+ * What is held for peers that are not known yet (heads that come in pieces) has an allowance of its
+ * own, an eighth of the other: strangers can use up that, and no call feels it. Else as above.
+ */
+MUST_USE bool memory_take_for_stranger(uint64_t bytes);
+void memory_give_for_stranger(uint64_t bytes);
+uint64_t memory_taken_for_strangers(void);
 
 /* Gives freed memory back to the system. Other threads' allocations wait for it: some 20 ms for
  * 100 MiB. */

@@ -63,6 +63,9 @@ static inline bool span_starts(struct span s, struct span prefix)
 /* Equal but for the case of ASCII letters. */
 bool span_equal_nocase(struct span a, struct span b);
 
+/* Behind a noun of which there are `count`: "1 call", "2 calls". */
+#define SPAN_PLURAL(count) ((count) == 1 ? "" : "s")
+
 /* Without spaces and tabs at either end. */
 struct span span_trim(struct span s);
 
@@ -72,7 +75,10 @@ size_t span_find(struct span s, uint8_t byte, size_t from);
 /* Reads all of `s` as a decimal number; false if empty, not digits, or past `most`. */
 MUST_USE bool span_to_u64(struct span s, uint64_t most, uint64_t *out);
 
-/* Copies `s` as a C string into `out`, cutting it to `size` - 1 bytes. */
+/* The first at most `most` bytes of a text in UTF-8, without a character that is torn. */
+struct span span_cut_text(struct span s, size_t most);
+
+/* Copies `s` as a C string into `out`, cutting it to `size` - 1 bytes as span_cut_text() does. */
 void span_copy_text(struct span s, char *out, size_t size);
 
 #endif

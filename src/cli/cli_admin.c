@@ -92,6 +92,9 @@ static enum err send_request(const struct reading *r, const struct admin_request
     http_write_request(&head, request->method, buf_span(&target));
     http_write_field(&head, SPAN("Host"), SPAN("localhost"));
     http_write_field(&head, SPAN("Connection"), SPAN("close"));
+    if (request->if_match.len > 0) {
+        http_write_field(&head, SPAN("If-Match"), request->if_match);
+    }
     if (request->body.len > 0) {
         http_write_field(&head, SPAN("Content-Type"), SPAN("application/json"));
         http_write_number(&head, SPAN("Content-Length"), request->body.len);

@@ -26,16 +26,40 @@ static int fail(const char *command, enum err e, struct span fault)
     return CLI_FAILED;
 }
 
-/* Opens the keys for the requests that need the pepper: those that change something. */
+/* Opens the keys and looks at the pepper. A question can do without: it says less then. */
 static enum err open_keys(const struct settings *settings, const struct admin_request *request,
-                          struct keys **out)
+                          struct store *store, struct keys **out)
 {
     char path[CLI_PATH_MAX];
+    enum err e = cli_data_path(settings->data, KEYS_PEPPER_FILE, path);
+    if (e == ERR_OK) {
+        e = keys_open(path, out);
+    }
     if (request->method == HTTP_GET) {
         return ERR_OK;
     }
-    enum err e = cli_data_path(settings->data, KEYS_PEPPER_FILE, path);
-    return e == ERR_OK ? keys_open(path, out) : e;
+    return e == ERR_OK ? keys_prove(*out, store) : e;
+}
+
+/* The store may not have heard of all revocations; what it then shows is out of date. */
+static void tell_store(const char *command, const struct settings *settings, struct store *store)
+{
+    char path[CLI_PATH_MAX];
+    struct key_deny *deny = NULL;
+    enum err e = cli_data_path(settings->data, KEY_DENY_FILE, path);
+    if (e == ERR_OK) {
+        e = key_deny_open(path, &deny);
+    }
+    if (e == ERR_OK) {
+        e = keys_tell_store(deny, store);
+    }
+    key_deny_close(&deny);
+    if (e != ERR_OK) {
+        fprintf(stderr,
+                "atlas %s: warning: the store may not know of all keys in the file " KEY_DENY_FILE
+                ", and cannot be told now: %s\n",
+                command, err_sentence(e));
+    }
 }
 
 static int ask_store(const char *command, const struct settings *settings,
@@ -43,13 +67,20 @@ static int ask_store(const char *command, const struct settings *settings,
 {
     struct store *store = NULL;
     struct keys *keys = NULL;
+    struct admin_answer said = {.tag = ""};
+    struct admin_request own = *request;
     struct span fault = {NULL, 0};
+    char actor[32];
+    (void)snprintf(actor, sizeof(actor), "uid:%u", geteuid()); /* it fits */
+    own.actor = span_of(actor);
     enum err e = cli_data_open_store(settings->data, &store);
     if (e == ERR_OK) {
-        e = open_keys(settings, request, &keys);
+        tell_store(command, settings, store);
+        e = open_keys(settings, request, store, &keys);
     }
     if (e == ERR_OK) {
-        e = admin_operate(keys, store, request, clock_wall(), answer, &fault);
+        e = admin_operate(keys, store, &own, clock_wall(), answer, &said);
+        fault = span_of(said.fault.message);
     }
     keys_close(&keys);
     store_close(&store);
@@ -118,7 +149,9 @@ static int fail_to_lock(const char *command, const char *folder)
 {
     int why = errno;
     fprintf(stderr, "atlas %s: %s cannot be locked: %s%s\n", command, folder, strerrordesc_np(why),
-            why == EACCES || why == EPERM ? "; is it another user's?" : "");
+            why == EACCES || why == EPERM ? "; is it another user's?"
+            : why == EROFS                ? "; mount it for writing, or set `data:` to another"
+                                          : "");
     return CLI_FAILED;
 }
 
@@ -138,7 +171,9 @@ static int ask(const char *command, const struct settings *settings,
     if (e != ERR_OK) {
         return fail_to_lock(command, settings->data);
     }
-    int status = ask_store(command, settings, request, answer);
+    int status = span_is(request->path, ADMIN_STATUS_PATH)
+                     ? fail(command, ERR_USAGE, SPAN("no gateway runs with this configuration"))
+                     : ask_store(command, settings, request, answer);
     (void)close(lock); /* lets go of it */
     return status;
 }
@@ -150,7 +185,7 @@ int cli_ask(const char *command, const char *config, const struct admin_request 
     struct settings *settings = NULL;
     int status = CLI_FAILED;
     buf_init(&problems, PROBLEMS_BYTES_MAX);
-    enum err e = settings_open(config, &problems, &settings);
+    enum err e = settings_open_data(config, &problems, &settings);
     if (e == ERR_OK) {
         status = ask(command, settings, request, answer);
     } else if (e == ERR_CONFIG) {

@@ -170,6 +170,25 @@ static enum err open_store(const char *folder, struct store **out)
     return e == ERR_OK ? store_open(&settings, out) : e;
 }
 
+/* Keeps in the store what proves the pepper, so that another's is found out. */
+static enum err prove_pepper(const char *folder, struct store *store, struct cli_data_made *out)
+{
+    char path[CLI_PATH_MAX];
+    struct keys *keys = NULL;
+    enum err e = cli_data_path(folder, KEYS_PEPPER_FILE, path);
+    if (e == ERR_OK) {
+        e = keys_open(path, &keys);
+    }
+    if (e == ERR_OK) {
+        e = keys_prove(keys, store);
+    }
+    keys_close(&keys);
+    if (e != ERR_OK) {
+        snprintf(out->problem, sizeof(out->problem), "%s: %s", KEYS_PEPPER_FILE, err_sentence(e));
+    }
+    return e;
+}
+
 static enum err make_store(const char *folder, struct cli_data_made *out)
 {
     char path[CLI_PATH_MAX];
@@ -181,8 +200,28 @@ static enum err make_store(const char *folder, struct cli_data_made *out)
         snprintf(out->problem, sizeof(out->problem), "%s: %s", CLI_STORE_FILE, err_sentence(e));
         return e;
     }
-    store_close(&store);
     out->store = !was_there;
+    e = prove_pepper(folder, store, out);
+    store_close(&store);
+    return e;
+}
+
+static enum err make_deny(const char *folder, struct cli_data_made *out)
+{
+    char path[CLI_PATH_MAX];
+    struct key_deny *deny = NULL;
+    enum err e = cli_data_path(folder, KEY_DENY_FILE, path);
+    bool was_there = e == ERR_OK && access(path, F_OK) == 0;
+    if (e == ERR_OK) {
+        e = key_deny_open(path, &deny);
+    }
+    key_deny_close(&deny);
+    if (e != ERR_OK) {
+        snprintf(out->problem, sizeof(out->problem), "the file %s cannot be made: %s",
+                 KEY_DENY_FILE, err_sentence(e));
+        return e;
+    }
+    out->deny = !was_there;
     return ERR_OK;
 }
 
@@ -192,6 +231,9 @@ enum err cli_data_make(const char *folder, struct cli_data_made *out)
     enum err e = make_folder(folder, out);
     if (e == ERR_OK) {
         e = make_pepper(folder, out);
+    }
+    if (e == ERR_OK) {
+        e = make_deny(folder, out);
     }
     if (e == ERR_OK) {
         e = make_store(folder, out);
@@ -206,6 +248,15 @@ enum err cli_data_look(const char *folder, char *complaint, uint64_t *sequence)
     const struct store_settings settings = {
         .driver = "sqlite", .path = path, .busy_ms = STORE_BUSY_MS, .complaint = complaint};
     return e == ERR_OK ? store_look(&settings, sequence) : e;
+}
+
+enum err cli_data_open_to_look(const char *folder, struct store **out)
+{
+    char path[CLI_PATH_MAX];
+    enum err e = cli_data_path(folder, CLI_STORE_FILE, path);
+    const struct store_settings settings = {
+        .driver = "sqlite", .path = path, .busy_ms = STORE_BUSY_MS, .looks_only = true};
+    return e == ERR_OK ? store_open(&settings, out) : e;
 }
 
 enum err cli_data_open_store(const char *folder, struct store **out)

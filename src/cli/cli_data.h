@@ -4,7 +4,7 @@
  *
  *     atlas.db     keys and usage (store)         pepper      secret of all keys (keys)
  *     journal/     the record of calls            admin.sock  the owner's way in while it runs
- *     lock         whose it is now
+ *     lock         whose it is now                revoked     the keys that were revoked (keys)
  *
  * Threads  any.
  */
@@ -25,8 +25,8 @@ struct store;
 
 /* What cli_data_make() found and did. */
 struct cli_data_made {
-    bool folder, pepper, store; /* made now; else they were there */
-    char problem[256];          /* after a failure: what is wrong and how to mend it */
+    bool folder, pepper, store, deny; /* made now; else they were there */
+    char problem[256];                /* after a failure: what is wrong and how to mend it */
 };
 
 /* Writes "folder/name" to `out`. ERR_FILE if it is too long. */
@@ -60,6 +60,9 @@ MUST_USE enum err cli_data_lock(const char *folder, enum cli_lock kind, int64_t 
 /* Looks at the store of the folder and changes nothing; as store_look(). `complaint` has
  * STORE_COMPLAINT_BYTES. */
 MUST_USE enum err cli_data_look(const char *folder, char *complaint, uint64_t *sequence);
+
+/* Opens the store of the folder only to read; as store_open() with `looks_only`. */
+MUST_USE enum err cli_data_open_to_look(const char *folder, struct store **out);
 
 /* Opens the store of the folder. ERR_FILE when there is none (`atlas init` makes it), and what
  * store_open() says. */

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli_options.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/span.h"
 #include "text/text_near.h"
 
-#define NAMES_MAX 16 /* options of one subcommand */
+#define LINE_COLUMNS 80
+#define HELP_BYTES   1024
+#define HELP_COLUMN  26 /* where an option's help begins */
 
 int cli_unknown(const char *what, const char *word, const char *const *names, size_t count)
 {
@@ -20,102 +23,275 @@ int cli_unknown(const char *what, const char *word, const char *const *names, si
     return CLI_MISUSED;
 }
 
-static void help(const char *usage, const struct cli_option *options, size_t count)
+/* Writes "--first-token-ms" of `first_token_ms`. */
+static void write_name(const char *name, char out[CLI_NAME_BYTES])
 {
-    printf("usage: %s\n\n", usage);
-    for (size_t i = 0; i < count; i++) {
-        char shown[64];
-        const char *value = options[i].value == NULL ? "" : options[i].value;
-        if (options[i].name == NULL) {
-            snprintf(shown, sizeof(shown), "%s", value);
-        } else {
-            snprintf(shown, sizeof(shown), "--%s %s", options[i].name, value);
-        }
-        printf("  %-22s %s\n", shown, options[i].help);
+    snprintf(out, CLI_NAME_BYTES, "--%s", name);
+    for (char *c = out; *c != '\0'; c++) {
+        *c = *c == '_' ? '-' : *c;
     }
-    printf("  %-22s %s\n", "--help", "Print this");
 }
 
-static int unknown_option(const char *name, const struct cli_option *options, size_t count)
+const char *cli_option_text(const struct cli_option *option, char out[CLI_NAME_BYTES])
 {
-    const char *names[NAMES_MAX];
+    if (option->name == NULL) {
+        snprintf(out, CLI_NAME_BYTES, "%s", option->value);
+        return out;
+    }
+    write_name(option->name, out);
+    if (option->value != NULL) {
+        size_t len = strlen(out);
+        snprintf(out + len, CLI_NAME_BYTES - len, " %s", option->value);
+    }
+    return out;
+}
+
+const char *cli_option_rest(const struct cli_option *option, char out[CLI_REST_BYTES])
+{
+    const size_t bytes = CLI_REST_BYTES;
+    bool has_fallback = option->fallback != NULL && option->fallback[0] != '\0';
+    size_t len = 0;
+    out[0] = '\0';
+    for (const char *at = option->env; at != NULL && *at != '\0' && len < bytes;) {
+        size_t name = strcspn(at, " ");
+        len += (size_t)snprintf(out + len, bytes - len, "%s$%.*s", len == 0 ? " (" : ", ",
+                                (int)name, at);
+        at += name;
+        at += strspn(at, " ");
+    }
+    if (has_fallback && len < bytes) {
+        len += (size_t)snprintf(out + len, bytes - len, "%s%s", len == 0 ? " (" : ", else ",
+                                option->fallback);
+    }
+    if (len > 0 && len < bytes) {
+        snprintf(out + len, bytes - len, ")");
+    }
+    return out;
+}
+
+/* Prints the words of `text`, the first at column `left`, in lines that begin there. */
+static void wrap(FILE *out, const char *text, size_t left)
+{
+    for (size_t at = left; *text != '\0';) {
+        size_t len = strcspn(text, " ");
+        if (at + 1 + len > LINE_COLUMNS && at > left) {
+            fprintf(out, "\n%*s", (int)left, "");
+            at = left;
+        }
+        fprintf(out, at > left ? " %.*s" : "%.*s", (int)len, text);
+        at += len + (at > left);
+        text += len;
+        text += strspn(text, " ");
+    }
+}
+
+/* One option in the usage line; it is not broken at its value. */
+static void put_usage(FILE *out, const struct cli_option *o, size_t left, size_t *at)
+{
+    char text[CLI_NAME_BYTES];
+    bool is_needed = o->is_needed || (o->name == NULL && o->fallback == NULL);
+    size_t len = strlen(cli_option_text(o, text)) + (is_needed ? 0 : 2);
+    if (*at + 1 + len > LINE_COLUMNS) {
+        fprintf(out, "\n%*s", (int)left, "");
+        *at = left;
+    }
+    fprintf(out, is_needed ? " %s" : " [%s]", text);
+    *at += 1 + len;
+}
+
+static void put_row(FILE *out, const char *shown, const char *help, const char *rest)
+{
+    char text[HELP_BYTES];
+    snprintf(text, sizeof(text), "%s%s", help, rest);
+    fprintf(out, "  %-22s  ", shown);
+    if (strlen(shown) > HELP_COLUMN - 4) {
+        fprintf(out, "\n%*s", HELP_COLUMN, "");
+    }
+    wrap(out, text, HELP_COLUMN);
+    (void)fputc('\n', out); /* who cannot read it is not helped */
+}
+
+static void put_usage_line(FILE *out, const struct cli_command *command)
+{
+    size_t left = strlen("usage: atlas ") + strlen(command->name), at = left;
+    fprintf(out, "usage: atlas %s", command->name);
+    for (const struct cli_option *o = command->options; o->help != NULL; o++) {
+        put_usage(out, o, left, &at);
+    }
+    (void)fputc('\n', out); /* as above */
+}
+
+static const struct cli_option *end_of(const struct cli_option *options)
+{
+    while (options->help != NULL) {
+        options++;
+    }
+    return options;
+}
+
+void cli_help(FILE *out, const struct cli_command *command)
+{
+    char shown[CLI_NAME_BYTES], rest[CLI_REST_BYTES];
+    put_usage_line(out, command);
+    fprintf(out, "\n%s.\n\n", command->help);
+    for (const struct cli_option *o = command->options; o->help != NULL; o++) {
+        put_row(out, cli_option_text(o, shown), o->help, cli_option_rest(o, rest));
+    }
+    put_row(out, "--help", "Print this", "");
+    void (*teach)(FILE *) = end_of(command->options)->teach;
+    if (teach != NULL) {
+        (void)fputc('\n', out); /* as above */
+        teach(out);
+    }
+}
+
+static int misused(const struct cli_command *command, const char *word, const char *why)
+{
+    fprintf(stderr, "atlas %s: '%s' %s\n", command->name, word, why);
+    return CLI_MISUSED;
+}
+
+static int unknown_option(const struct cli_command *command, const char *given)
+{
+    static char names[CLI_OPTIONS_MAX][CLI_NAME_BYTES];
+    const char *list[CLI_OPTIONS_MAX];
     size_t named = 0;
-    for (size_t i = 0; i < count && named < NAMES_MAX; i++) {
-        if (options[i].name != NULL) {
-            names[named++] = options[i].name;
+    for (const struct cli_option *o = command->options; o->help != NULL; o++) {
+        CHECK(named < CLI_OPTIONS_MAX);
+        if (o->name != NULL) {
+            write_name(o->name, names[named]);
+            list[named] = names[named];
+            named++;
         }
     }
-    return cli_unknown("option", name, names, named);
+    return cli_unknown("option", given, list, named);
 }
 
-/* Reads the option at argv[*at], whose name follows the two dashes; moves *at past its value. */
-static int read_option(int argc, char **argv, int *at, const struct cli_option *options,
-                       size_t count)
+static void put_text(void *given, const struct cli_option *o, const char *text)
 {
-    struct span given = span_of(argv[*at] + 2);
-    size_t equals = span_find(given, '=', 0);
-    struct span name = span_cut(given, 0, equals);
-    for (size_t i = 0; i < count; i++) {
-        const struct cli_option *o = &options[i];
-        if (o->name == NULL || !span_is(name, o->name)) {
+    CHECK(o->field + sizeof(text) <= CLI_GIVEN_BYTES);
+    memcpy((char *)given + o->field, &text, sizeof(text));
+}
+
+static const char *text_of(const void *given, const struct cli_option *o)
+{
+    const char *text;
+    memcpy(&text, (const char *)given + o->field, sizeof(text));
+    return text;
+}
+
+/* Whether `given`, which may end in "=value", is the option's name. */
+static bool is_named(const struct cli_option *o, struct span given)
+{
+    char name[CLI_NAME_BYTES];
+    if (o->name == NULL) {
+        return false;
+    }
+    write_name(o->name, name);
+    return span_is(span_cut(given, 0, span_find(given, '=', 0)), name);
+}
+
+/* Reads the option at words[*at]; moves *at past its value. */
+static int read_option(const struct cli_command *command, int count, char *const *words, int *at,
+                       void *given)
+{
+    struct span word = span_of(words[*at]);
+    size_t equals = span_find(word, '=', 0);
+    bool has_value = equals < word.len;
+    for (const struct cli_option *o = command->options; o->help != NULL; o++) {
+        if (!is_named(o, word)) {
             continue;
         }
-        if (o->flag != NULL && equals < given.len) {
-            fprintf(stderr, "atlas: --%s takes no value\n", o->name);
-            return CLI_MISUSED;
+        if (o->value == NULL && has_value) {
+            return misused(command, words[*at], "takes no value");
         }
-        if (o->flag != NULL) {
-            *o->flag = true;
+        if (o->value == NULL) {
+            CHECK(o->field < CLI_GIVEN_BYTES);
+            memcpy((char *)given + o->field, &(bool){true}, sizeof(bool));
             return CLI_GO_ON;
         }
-        if (equals < given.len) {
-            *o->text = argv[*at] + 2 + equals + 1;
-            return CLI_GO_ON;
+        if (!has_value && *at + 1 >= count) {
+            return misused(command, words[*at], "needs a value");
         }
-        if (*at + 1 >= argc) {
-            fprintf(stderr, "atlas: --%s needs a value\n", o->name);
-            return CLI_MISUSED;
-        }
-        *o->text = argv[++*at];
+        put_text(given, o, has_value ? words[*at] + equals + 1 : words[++*at]);
         return CLI_GO_ON;
     }
-    return unknown_option(argv[*at] + 2, options, count);
+    return unknown_option(command, words[*at]);
 }
 
-/* Gives `word` to the first plain word's row that is still without one. */
-static int read_word(const char *word, const struct cli_option *options, size_t count, size_t *row)
+/* Gives `word` to the first plain word's row at or after `*row`. */
+static int read_word(const struct cli_command *command, const char *word,
+                     const struct cli_option **row, void *given)
 {
-    while (*row < count && options[*row].name != NULL) {
+    while ((*row)->help != NULL && (*row)->name != NULL) {
         ++*row;
     }
-    if (*row == count) {
-        fprintf(stderr, "atlas: '%s' is one word too many; --help shows the usage\n", word);
-        return CLI_MISUSED;
+    if ((*row)->help == NULL) {
+        return misused(command, word, "is one word too many; --help shows the usage");
     }
-    *options[(*row)++].text = word;
+    put_text(given, (*row)++, word);
     return CLI_GO_ON;
 }
 
-int cli_options(int argc, char **argv, const char *usage, const struct cli_option *options,
-                size_t count)
+/* What the first of an option's variables that is set and not empty says, or NULL. */
+static const char *text_of_environment(const struct cli_option *o)
 {
-    size_t row = 0; /* the next plain word's row is at or after it */
-    for (int at = 1; at < argc; at++) {
-        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
-            help(usage, options, count);
+    char name[CLI_NAME_BYTES];
+    for (const char *at = o->env; at != NULL && *at != '\0'; at += strspn(at, " ")) {
+        size_t len = strcspn(at, " ");
+        span_copy_text(span_make(at, len), name, sizeof(name));
+        const char *text = getenv(name); // NOLINT(concurrency-mt-unsafe): no other thread runs yet
+        if (text != NULL && text[0] != '\0') {
+            return text;
+        }
+        at += len;
+    }
+    return NULL;
+}
+
+/* Puts in what stands for that which was not given. */
+static int complete(const struct cli_command *command, void *given)
+{
+    char shown[CLI_NAME_BYTES];
+    for (const struct cli_option *o = command->options; o->help != NULL; o++) {
+        if (o->value == NULL || text_of(given, o) != NULL) {
+            continue;
+        }
+        const char *text = text_of_environment(o);
+        put_text(given, o, text != NULL ? text : o->fallback);
+        bool is_needed = o->is_needed || o->name == NULL;
+        if (is_needed && text_of(given, o) == NULL) {
+            fprintf(stderr, "atlas %s: %s is missing: %s\n", command->name,
+                    cli_option_text(o, shown), o->help);
+            put_usage_line(stderr, command);
+            return CLI_MISUSED;
+        }
+    }
+    return CLI_GO_ON;
+}
+
+int cli_read(const struct cli_command *command, int count, char *const *words, void *given)
+{
+    const struct cli_option *row = command->options;
+    bool only_words = false; /* behind "--" */
+    for (int at = 0; at < count; at++) {
+        int status;
+        if (!only_words && (strcmp(words[at], "--help") == 0 || strcmp(words[at], "-h") == 0)) {
+            cli_help(stdout, command);
             return CLI_DONE;
         }
-        int status = strncmp(argv[at], "--", 2) == 0 ? read_option(argc, argv, &at, options, count)
-                                                     : read_word(argv[at], options, count, &row);
+        if (!only_words && strcmp(words[at], "--") == 0) {
+            only_words = true;
+            continue;
+        }
+        if (!only_words && words[at][0] == '-' && words[at][1] != '\0') {
+            status = read_option(command, count, words, &at, given);
+        } else {
+            status = read_word(command, words[at], &row, given);
+        }
         if (status != CLI_GO_ON) {
             return status;
         }
     }
-    for (; row < count; row++) {
-        if (options[row].name == NULL) {
-            fprintf(stderr, "atlas: %s is missing\nusage: %s\n", options[row].value, usage);
-            return CLI_MISUSED;
-        }
-    }
-    return CLI_GO_ON;
+    return complete(command, given);
 }

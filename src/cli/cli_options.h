@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli_options.h — reading a subcommand's command line, and the exit statuses of `atlas`.
+ * cli_options.h — the subcommands of `atlas` as tables, reading a command line by them, and the
+ * exit statuses.
  *
- *     const char *config = CLI_CONFIG_DEFAULT;
- *     bool json = false;
- *     const struct cli_option options[] = {
- *         {"config", "F", "The configuration", .text = &config},
- *         {"json", NULL, "Print JSON", .flag = &json},
+ * A command's options are one table, from which its reading, its --help, its man page and the
+ * shells' completion come:
+ *
+ *     struct usage_given {
+ *         const char *config, *from;
+ *         bool json;
  *     };
- *     int status = cli_options(argc, argv, "atlas usage [--config F] [--json]", options, 2);
- *     if (status != CLI_GO_ON) {
- *         return status;
- *     }
+ *     const struct cli_option main_usage_options[] = {
+ *         CLI_TEXT(struct usage_given, from, "from", "DAY", "The first day"),
+ *         CLI_FLAG(struct usage_given, json, "json", "Print JSON"),
+ *         CLI_CONFIG(struct usage_given, config),
+ *         CLI_END(NULL),
+ *     };
+ *     int main_usage(const void *given);
  *
- * Ownership  option texts point into argv.
+ * Ownership  tables are constant; what was given points into argv, the environment or a table.
+ * Limits     CLI_GIVEN_BYTES for the struct of what was given; CLI_OPTIONS_MAX options.
  * Threads    the main thread.
  */
 #ifndef CLI_CLI_OPTIONS_H
@@ -21,8 +27,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #define CLI_CONFIG_DEFAULT "/etc/atlas/atlas.yaml"
+#define CLI_CONFIG_ENV     "ATLAS_CONFIG"
+#define CLI_GIVEN_BYTES    512
+#define CLI_OPTIONS_MAX    24
+#define CLI_NAME_BYTES     48
+#define CLI_REST_BYTES     256
 
 enum cli_exit {
     CLI_DONE = 0,
@@ -31,21 +43,77 @@ enum cli_exit {
     CLI_GO_ON = -1   /* not an exit status: nothing stands in the way */
 };
 
-/* One option. Exactly one of `text` and `flag` is set. */
+/* One option. A row whose `help` is NULL ends a table (CLI_END). */
 struct cli_option {
-    const char *name;  /* "config" for --config; NULL: a plain word that must be given */
-    const char *value; /* what stands for its value in the help; NULL for a flag */
-    const char *help;
-    const char **text; /* set to the value of --name VALUE or --name=VALUE, or to the plain word */
-    bool *flag;        /* set to true by --name */
+    const char *name;     /* "config" for --config, '_' stands for '-'; NULL: a plain word */
+    const char *value;    /* what stands for its value in the help; NULL: a flag */
+    const char *help;     /* a phrase without a full stop */
+    const char *fallback; /* its text when it is not given; NULL: none */
+    const char *env;      /* variables, "ONE TWO", asked before the fallback; NULL: none */
+    const char *words; /* what its value may be, "one two …", or CLI_FILES … below; NULL: any */
+    size_t field;      /* where in the struct it goes: const char *, or bool for a flag */
+    bool is_needed;    /* a plain word always is, unless it has a fallback */
+    void (*teach)(
+        FILE *out); /* of the row that ends the table: what is told below; NULL: nothing */
+};
+
+/* The value names a file: shells complete it as such. */
+#define CLI_FILES "/"
+
+/* The word names a command, or (behind one) an action of it. */
+#define CLI_COMMANDS "*"
+#define CLI_ACTIONS  "**"
+
+#define CLI_AT(type, member, as) \
+    _Generic(((type *)NULL)->member, as : offsetof(type, member)) /* or it does not compile */
+/* The help, and behind it what else is to be set: CLI_TEXT(…, "The file", .words = CLI_FILES). */
+#define CLI_TEXT(type, member, called, takes, ...)                                       \
+    {                                                                                    \
+        .name = (called), .value = (takes), .field = CLI_AT(type, member, const char *), \
+        .help = __VA_ARGS__                                                              \
+    }
+#define CLI_FLAG(type, member, called, what)                                  \
+    {                                                                         \
+        .name = (called), .help = (what), .field = CLI_AT(type, member, bool) \
+    }
+#define CLI_WORD(type, member, takes, ...) CLI_TEXT(type, member, NULL, takes, __VA_ARGS__)
+#define CLI_CONFIG(type, member)                                                                  \
+    CLI_TEXT(type, member, "config", "FILE", "The configuration", .fallback = CLI_CONFIG_DEFAULT, \
+             .env = CLI_CONFIG_ENV, .words = CLI_FILES)
+
+#define CLI_END(tells)   \
+    {                    \
+        .teach = (tells) \
+    }
+
+/* What a command that takes nothing but --config was given. */
+struct cli_given_config {
+    const char *config;
+};
+
+/* One subcommand. Its rows stand below the one of its group: "key", then "key create". */
+struct cli_command {
+    const char *name;
+    const char *help;                 /* a sentence without its full stop */
+    int (*run)(const void *given);    /* NULL: a group, whose actions run */
+    const struct cli_option *options; /* NULL for a group */
 };
 
 /*
- * Reads argv[1] onward. `usage` is the line that --help shows above the options. Returns
- * CLI_GO_ON, CLI_DONE after --help, or CLI_MISUSED when it has said what is wrong.
+ * Reads the `count` words behind a command's name into `given`, a struct of CLI_GIVEN_BYTES at most
+ * that is all zero. CLI_GO_ON, CLI_DONE after --help was answered, or CLI_MISUSED when it has said
+ * what is wrong.
  */
-int cli_options(int argc, char **argv, const char *usage, const struct cli_option *options,
-                size_t count);
+int cli_read(const struct cli_command *command, int count, char *const *words, void *given);
+
+/* Prints what --help shows of a command that runs. */
+void cli_help(FILE *out, const struct cli_command *command);
+
+/* Writes an option as it is typed, "--first-token-ms MS", to `out`. Returns it. */
+const char *cli_option_text(const struct cli_option *option, char out[CLI_NAME_BYTES]);
+
+/* Writes what is behind an option's help, " ($ATLAS_CONFIG, else /etc/…)", to `out`. Returns it. */
+const char *cli_option_rest(const struct cli_option *option, char out[CLI_REST_BYTES]);
 
 /* Says that `word` is none of the `count` names, and which was probably meant. CLI_MISUSED. */
 int cli_unknown(const char *what, const char *word, const char *const *names, size_t count);

@@ -5,6 +5,8 @@
  */
 #include "cli/cli_table.h"
 
+#include <inttypes.h>
+
 #include "json/json_value.h"
 
 #define ROWS_MAX  (1u << 28)
@@ -14,11 +16,14 @@ struct table {
     const struct cli_column *columns;
     size_t count;
     size_t width[CLI_COLUMNS_MAX];
+    bool is_shown[CLI_COLUMNS_MAX];
     struct json_index index;
     struct arena arena; /* of one cell */
 };
 
 #define CELL_BYTES_MAX (1u << 20)
+#define POINT_BYTES    32
+#define BILLION        1000000000
 
 static size_t width_of(struct span text)
 {
@@ -27,6 +32,25 @@ static size_t width_of(struct span text)
         width += (text.at[i] & 0xc0) != 0x80;
     }
     return width;
+}
+
+/* A number of billionths with its point, exactly; as it is where it is none. One that is as large
+ * as it can be is at least that. */
+static struct span with_point(struct table *t, uint32_t row, struct span text)
+{
+    int64_t nano;
+    char *room = arena_alloc(&t->arena, POINT_BYTES);
+    if (room == NULL || json_int64(&t->index, row, &nano) != ERR_OK || nano == 0) {
+        return text;
+    }
+    uint64_t size = nano < 0 ? 0 - (uint64_t)nano : (uint64_t)nano;
+    int len =
+        snprintf(room, POINT_BYTES, "%s%s%" PRIu64 ".%09" PRIu64, nano == INT64_MAX ? ">" : "",
+                 nano < 0 ? "-" : "", size / BILLION, size % BILLION);
+    for (int i = 0; i < 7 && room[len - 1] == '0'; i++) {
+        len--; /* two decimals stay */
+    }
+    return span_make(room, (size_t)len);
 }
 
 /* The text of an object's cell. It may lie in the arena. */
@@ -40,6 +64,7 @@ static struct span cell_of(struct table *t, uint32_t object, const struct cli_co
         }
     } else if (row != JSON_NONE && json_kind(&t->index, row) != JSON_NULL) {
         text = json_source(&t->index, row);
+        text = (column->look & CLI_NANO) != 0 ? with_point(t, row, text) : text;
     }
     return text.len == 0 ? span_of(column->none) : text;
 }
@@ -62,19 +87,36 @@ static void put_text(FILE *out, struct span text)
     }
 }
 
-static void put_cell(const struct table *t, FILE *out, size_t c, struct span text)
+static void put_cell(const struct table *t, FILE *out, size_t c, struct span text, bool is_first)
 {
-    bool is_number = t->columns[c].is_number, is_last = c + 1 == t->count;
+    bool is_number = (t->columns[c].look & CLI_RIGHT) != 0;
     size_t width = width_of(text);
     int pad = width < t->width[c] ? (int)(t->width[c] - width) : 0;
-    if (is_number) {
-        fprintf(out, "%*s", pad, "");
-    }
+    fprintf(out, "%s%*s", is_first ? "" : "  ", is_number ? pad : 0, "");
     put_text(out, text);
-    if (!is_number && !is_last) {
-        fprintf(out, "%*s", pad, "");
+    bool is_last = true;
+    for (size_t more = c + 1; more < t->count; more++) {
+        is_last &= !t->is_shown[more];
     }
-    fputs(is_last ? "\n" : "  ", out);
+    fprintf(out, "%*s", is_number || is_last ? 0 : pad, "");
+}
+
+/* A line of the table: an object's, or the titles for JSON_NONE. */
+static void put_line(struct table *t, FILE *out, uint32_t object)
+{
+    bool is_first = true;
+    for (size_t c = 0; c < t->count; c++) {
+        if (!t->is_shown[c]) {
+            continue;
+        }
+        put_cell(t, out, c,
+                 object == JSON_NONE ? span_of(t->columns[c].title)
+                                     : cell_of(t, object, &t->columns[c]),
+                 is_first);
+        is_first = false;
+        next_cell(t);
+    }
+    (void)fputc('\n', out); /* who cannot read it is not helped */
 }
 
 static void measure(struct table *t, uint32_t data, size_t *lines)
@@ -82,7 +124,10 @@ static void measure(struct table *t, uint32_t data, size_t *lines)
     for (uint32_t object = json_first(&t->index, data); object != JSON_NONE;
          object = json_next(&t->index, object)) {
         for (size_t c = 0; c < t->count; c++) {
-            size_t width = width_of(cell_of(t, object, &t->columns[c]));
+            struct span cell = cell_of(t, object, &t->columns[c]);
+            size_t width = width_of(cell);
+            t->is_shown[c] |=
+                (t->columns[c].look & CLI_OPTIONAL) == 0 || !span_is(cell, t->columns[c].none);
             t->width[c] = width > t->width[c] ? width : t->width[c];
             next_cell(t);
         }
@@ -92,15 +137,10 @@ static void measure(struct table *t, uint32_t data, size_t *lines)
 
 static void print(struct table *t, FILE *out, uint32_t data)
 {
-    for (size_t c = 0; c < t->count; c++) {
-        put_cell(t, out, c, span_of(t->columns[c].title));
-    }
+    put_line(t, out, JSON_NONE);
     for (uint32_t object = json_first(&t->index, data); object != JSON_NONE;
          object = json_next(&t->index, object)) {
-        for (size_t c = 0; c < t->count; c++) {
-            put_cell(t, out, c, cell_of(t, object, &t->columns[c]));
-            next_cell(t);
-        }
+        put_line(t, out, object);
     }
 }
 

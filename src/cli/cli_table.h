@@ -14,13 +14,17 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define CLI_COLUMNS_MAX 12
+#define CLI_COLUMNS_MAX 16
+
+#define CLI_RIGHT    1u /* a number: stands at the right */
+#define CLI_OPTIONAL 2u /* left out where every row has `none` */
+#define CLI_NANO     4u /* a number of billionths, shown with its point: 1500000000 as 1.50 */
 
 struct cli_column {
     const char *title;
     const char *member; /* of each object in the list */
     const char *none;   /* stands for null, "" and a member that is missing */
-    bool is_number;     /* stands at the right */
+    unsigned look;      /* a set of CLI_RIGHT … below; 0: a text, at the left */
 };
 
 /*

@@ -12,8 +12,6 @@
 #define RANDOM_BYTES 10
 #define AT_ONCE      25
 
-static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
-
 static _Thread_local uint8_t pool[AT_ONCE * RANDOM_BYTES];
 static _Thread_local size_t pool_left;
 
@@ -32,16 +30,29 @@ void crypto_call_id_make(wall_us now, struct crypto_call_id *out)
     crypto_call_id_write(out->bytes, out->text);
 }
 
-/* The lowest `count` characters of `number`, the last of them before `end`. */
-static void write_low(uint64_t number, int count, char *end)
+#define EACH(byte) ((byte)*0x0101010101010101ULL)
+
+/* In each byte 1 where that of `values`, below 32, is above `value`; else 0. */
+static uint64_t above(uint64_t values, uint64_t value)
 {
-    for (int i = 0; i < count; i++) {
-        *--end = alphabet[number & 31];
-        number >>= 5;
-    }
+    return (values + EACH(0x7f - value)) >> 7 & EACH(1);
 }
 
-/* In three parts, none of which takes more than 64 bits at a time. */
+/* The low 40 bits as eight characters of five bits, all at once: the bits are spread over the
+ * bytes, and each byte becomes its character: a digit; or a letter, the further on the more of i,
+ * l, o and u are left out before it. */
+static void write_eight(uint64_t bits, char *out)
+{
+    uint64_t v = (bits & 0xfffff00000ULL) << 12 | (bits & 0xfffff);
+    v = (v & 0x000ffc00000ffc00ULL) << 6 | (v & 0x000003ff000003ffULL);
+    v = (v & 0x03e003e003e003e0ULL) << 3 | (v & 0x001f001f001f001fULL);
+    v += EACH('0') + above(v, 9) * ('a' - '9' - 1) + above(v, 17) + above(v, 19) + above(v, 21) +
+         above(v, 26);
+    v = htobe64(v);
+    memcpy(out, &v, sizeof(v));
+}
+
+/* The first of the 26 characters holds three bits. */
 void crypto_call_id_write(const uint8_t bytes[CRYPTO_CALL_ID_BYTES],
                           char out[CRYPTO_CALL_ID_CHARS + 1])
 {
@@ -50,9 +61,10 @@ void crypto_call_id_write(const uint8_t bytes[CRYPTO_CALL_ID_BYTES],
     memcpy(&low, bytes + sizeof(high), sizeof(low));
     high = be64toh(high);
     low = be64toh(low);
-    write_low(high >> 56, 2, out + 2);
-    write_low(high << 4 | low >> 60, 12, out + 14);
-    write_low(low, 12, out + 26);
+    write_eight(high >> 26, out); /* of these, two stay */
+    write_eight(high >> 16, out + 2);
+    write_eight(high << 24 | low >> 40, out + 10);
+    write_eight(low, out + 18);
     out[CRYPTO_CALL_ID_CHARS] = '\0';
 }
 

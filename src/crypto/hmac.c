@@ -78,8 +78,14 @@ void crypto_hmac(const struct crypto_hmac_key *k, struct span message,
 
 void crypto_sha256(struct span message, uint8_t out[CRYPTO_SHA256_BYTES])
 {
+    crypto_sha256_two(SPAN(""), message, out);
+}
+
+void crypto_sha256_two(struct span first, struct span second, uint8_t out[CRYPTO_SHA256_BYTES])
+{
     SHA256_CTX c;
     sha256_start(&c);
-    sha256_add(&c, message.at, message.len);
+    sha256_add(&c, first.at, first.len);
+    sha256_add(&c, second.at, second.len);
     sha256_end(&c, out);
 }

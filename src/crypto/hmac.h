@@ -30,4 +30,7 @@ void crypto_hmac(const struct crypto_hmac_key *k, struct span message,
 /* The SHA-256 of `message`. */
 void crypto_sha256(struct span message, uint8_t out[CRYPTO_SHA256_BYTES]);
 
+/* That of two texts, one behind the other. */
+void crypto_sha256_two(struct span first, struct span second, uint8_t out[CRYPTO_SHA256_BYTES]);
+
 #endif

@@ -36,18 +36,21 @@ static void report_problems(struct doctor *d, struct span problems)
 static void check_all(struct doctor *d)
 {
     const struct settings *s = d->settings;
-    doctor_say(d, DOCTOR_OK, "configuration", "%s is valid: %zu upstreams, %zu models", s->path,
-               s->upstream.definitions_count, s->gateway.models_count);
+    doctor_say(d, DOCTOR_OK, "configuration", "%s is valid: %zu upstream%s, %zu model%s", s->path,
+               s->upstream.definitions_count, SPAN_PLURAL(s->upstream.definitions_count),
+               s->gateway.models_count, SPAN_PLURAL(s->gateway.models_count));
     if (s->gateway.models_count == 0) {
         doctor_say(d, DOCTOR_WARN, "configuration",
                    "no model is configured, so every call is answered 404; name one below "
                    "`models:`");
     }
+    doctor_check_config_file(d);
     doctor_check_data(d);
     doctor_check_machine(d);
     doctor_check_certificates(d);
     doctor_check_ports(d);
     doctor_check_upstreams(d);
+    doctor_check_running(d);
 }
 
 bool doctor_run(const char *path, FILE *out)

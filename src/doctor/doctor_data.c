@@ -7,26 +7,43 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/holder.h"
 #include "base/memory.h"
 #include "cli/cli_data.h"
-#include "crypto/random.h"
+#include "journal/journal_apply.h"
 #include "journal/journal_reader.h"
-#include "keys/key_pepper.h"
-#include "keys/keys.h"
 #include "store/store.h"
 
 #define MIB ((uint64_t)1 << 20)
 
-static void check_folder(struct doctor *d)
+/* It may well be there: what is in the way is who may go there. */
+static void say_denied(struct doctor *d, const char *path)
+{
+    char us[64];
+    holder_user(geteuid(), us, sizeof(us));
+    doctor_say(d, DOCTOR_FAIL, "data folder",
+               "%s: %s may not go there — run this as the user that Atlas runs as, or give it the "
+               "folders: chown -R %s %s",
+               path, us, us, d->settings->data);
+}
+
+/* False: nothing in it can be looked at, and that was said. */
+static bool check_folder(struct doctor *d)
 {
     const char *folder = d->settings->data;
     struct stat st;
-    if (stat(folder, &st) != 0) {
+    if (stat(folder, &st) != 0 && errno == EACCES) {
+        say_denied(d, folder);
+    } else if (stat(folder, &st) != 0) {
         doctor_say(d, DOCTOR_FAIL, "data folder", "%s: %s — `atlas init --config %s` makes it",
                    folder, strerrordesc_np(errno), d->settings->path);
     } else if (!S_ISDIR(st.st_mode)) {
         doctor_say(d, DOCTOR_FAIL, "data folder", "%s is not a folder — set `data:` to one",
                    folder);
+    } else if (access(folder, R_OK | W_OK | X_OK) != 0 && errno == EROFS) {
+        doctor_say(d, DOCTOR_FAIL, "data folder",
+                   "%s cannot be written: %s — mount it for writing, or set `data:` to another",
+                   folder, strerrordesc_np(errno));
     } else if (access(folder, R_OK | W_OK | X_OK) != 0) {
         doctor_say(d, DOCTOR_FAIL, "data folder",
                    "%s cannot be written by user %d — run Atlas as its owner, user %d", folder,
@@ -37,44 +54,37 @@ static void check_folder(struct doctor *d)
     } else {
         doctor_say(d, DOCTOR_OK, "data folder", "%s is its owner's alone", folder);
     }
+    return stat(folder, &st) == 0 && S_ISDIR(st.st_mode) && access(folder, X_OK) == 0;
 }
 
-static void check_pepper(struct doctor *d)
+static void say_no_store(struct doctor *d, const char *path)
 {
-    char path[CLI_PATH_MAX];
-    struct key_peppers peppers;
-    enum err e = cli_data_path(d->settings->data, KEYS_PEPPER_FILE, path);
-    if (e == ERR_OK) {
-        e = key_peppers_read(path, &peppers);
-    }
-    if (e == ERR_OK) {
-        crypto_wipe(&peppers, sizeof(peppers));
-        doctor_say(d, DOCTOR_OK, "pepper", "%s can be read by its owner only", path);
-    } else if (e == ERR_PEPPER_OPEN) {
-        doctor_say(d, DOCTOR_FAIL, "pepper",
-                   "%s is not the file of this user alone — chmod 600 %s, and chown it", path,
-                   path);
+    const char *why = strerrordesc_np(errno);
+    char journal[CLI_PATH_MAX];
+    if (cli_data_path(d->settings->data, "journal", journal) == ERR_OK &&
+        access(journal, F_OK) == 0) {
+        doctor_say(d, DOCTOR_FAIL, "store",
+                   "%s: %s — restore a backup; or else `atlas serve` makes it from the journal",
+                   path, why);
     } else {
-        doctor_say(
-            d, DOCTOR_FAIL, "pepper",
-            "%s is missing or damaged — restore it from a backup; without it no key is valid",
-            path);
+        doctor_say(d, DOCTOR_FAIL, "store", "%s: %s — `atlas init --config %s` makes it", path, why,
+                   d->settings->path);
     }
 }
 
-/* The store says which record of the journal it has seen. False if it cannot be used. */
-static bool check_store(struct doctor *d, uint64_t *seen)
+/* False if it cannot be used, and that was said. */
+static bool check_store(struct doctor *d)
 {
+    uint64_t seen;
     char path[CLI_PATH_MAX];
     char complaint[STORE_COMPLAINT_BYTES] = "";
     enum err e = cli_data_path(d->settings->data, CLI_STORE_FILE, path);
     if (e == ERR_OK && access(path, F_OK) != 0) {
-        doctor_say(d, DOCTOR_FAIL, "store", "%s: %s — `atlas init --config %s` makes it", path,
-                   strerrordesc_np(errno), d->settings->path);
+        say_no_store(d, path);
         return false;
     }
     if (e == ERR_OK) {
-        e = cli_data_look(d->settings->data, complaint, seen);
+        e = cli_data_look(d->settings->data, complaint, &seen);
     }
     if (e == ERR_STORE_NEWER) {
         doctor_say(d, DOCTOR_FAIL, "store",
@@ -112,33 +122,61 @@ static enum err read_journal(const char *folder, uint64_t seen, struct journal_p
     return e;
 }
 
-static void check_journal(struct doctor *d, uint64_t seen)
+/* Whether it is the journal that the store was filled from, whole, as `atlas serve` asks. False:
+ * what is wrong was said. */
+static bool compare_journal(struct doctor *d, const char *folder, const struct journal_seen *seen)
+{
+    struct journal_report report;
+    enum err e = journal_look(folder, seen, &report);
+    if (report.flaw == JOURNAL_SHORT) {
+        doctor_say(d, DOCTOR_FAIL, "journal",
+                   "%s lacks records that the store has seen: it ends with %llu, and the store has "
+                   "seen %llu — %s",
+                   folder, (unsigned long long)report.last_sequence,
+                   (unsigned long long)seen->sequence, journal_flaw_sentence(report.flaw));
+    } else if (report.flaw != JOURNAL_FLAWLESS) {
+        doctor_say(d, DOCTOR_FAIL, "journal", "%s%s%s — %s", folder,
+                   report.place.file[0] != '\0' ? "/" : "", report.place.file,
+                   journal_flaw_sentence(report.flaw));
+    } else if (e == ERR_JOURNAL_BROKEN) {
+        doctor_say(d, DOCTOR_FAIL, "journal",
+                   "%s/%s is damaged at byte %llu — keep it, and see docs/operating.md", folder,
+                   report.place.file, (unsigned long long)report.place.offset);
+    } else if (e == ERR_JOURNAL_OLD) {
+        doctor_say(d, DOCTOR_FAIL, "journal", "%s/%s — %s", folder, report.place.file,
+                   err_sentence(e));
+    } else if (e != ERR_OK) {
+        doctor_say(d, DOCTOR_FAIL, "journal", "%s cannot be read: %s — is it this user's?", folder,
+                   err_sentence(e));
+    }
+    return e == ERR_OK;
+}
+
+static void check_journal(struct doctor *d, const struct journal_seen *seen)
 {
     char folder[CLI_PATH_MAX];
     struct journal_place place = {0};
     uint64_t last = 0;
     enum err e = cli_data_path(d->settings->data, "journal", folder);
-    if (e == ERR_OK && access(folder, F_OK) != 0 && seen == 0) {
+    if (e == ERR_OK && access(folder, F_OK) != 0 && seen->sequence == 0) {
         doctor_say(d, DOCTOR_OK, "journal", "`atlas serve` makes it");
         return;
     }
-    if (e == ERR_OK) {
-        e = read_journal(folder, seen, &place, &last);
+    if (e != ERR_OK || !compare_journal(d, folder, seen)) {
+        return;
     }
-    if (e == ERR_JOURNAL_BROKEN) {
+    e = read_journal(folder, seen->sequence, &place, &last);
+    if (e == ERR_JOURNAL_BROKEN || e == ERR_JOURNAL_OTHER) {
         doctor_say(d, DOCTOR_FAIL, "journal",
                    "%s/%s is damaged at byte %llu — keep it, and see docs/operating.md", folder,
                    place.file, (unsigned long long)place.offset);
     } else if (e != ERR_NOT_FOUND_ROW) {
         doctor_say(d, DOCTOR_FAIL, "journal", "%s cannot be read: %s — is it this user's?", folder,
                    err_sentence(e));
-    } else if (last < seen) {
-        doctor_say(d, DOCTOR_FAIL, "journal",
-                   "%s lacks records that the store has seen, up to %llu — find the segments, or "
-                   "see docs/operating.md",
-                   folder, (unsigned long long)seen);
     } else {
-        doctor_say(d, DOCTOR_OK, "journal", "%s holds all that the store has seen, to record %llu",
+        doctor_say(d, DOCTOR_OK, "journal",
+                   "%s holds what the store has seen last, to record %llu; "
+                   "`atlas journal check` reads all of it",
                    folder, (unsigned long long)last);
     }
 }
@@ -170,10 +208,12 @@ static void check_disk(struct doctor *d)
     struct statvfs fs;
     uint64_t segment = (uint64_t)d->settings->journal.segment_bytes;
     if (statvfs(d->settings->data, &fs) != 0) {
-        return; /* check_folder() has said that it is not there */
+        return; /* cannot be: it is there */
     }
     uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (free_bytes < 2 * segment) {
+    if (fs.f_blocks == 0) {
+        doctor_say(d, DOCTOR_OK, "disk", "it does not say how much is free");
+    } else if (free_bytes < 2 * segment) {
         doctor_say(
             d, DOCTOR_FAIL, "disk",
             "%llu MiB are free, and a full disk stops all calls — make room, or move `data:`",
@@ -188,15 +228,53 @@ static void check_disk(struct doctor *d)
     }
 }
 
+/* Which journal the store was filled from, and how far. */
+static bool ask_store(struct doctor *d, struct journal_seen *seen)
+{
+    struct store *store = NULL;
+    enum err e = cli_data_open_to_look(d->settings->data, &store);
+    e = e == ERR_OK ? journal_apply_seen(store, seen) : e;
+    store_close(&store);
+    if (e != ERR_OK) {
+        doctor_say(d, DOCTOR_FAIL, "store", "%s cannot be read: %s — is it this user's?",
+                   CLI_STORE_FILE, err_sentence(e));
+    }
+    return e == ERR_OK;
+}
+
+static void check_inside(struct doctor *d)
+{
+    struct journal_seen seen;
+    bool has_pepper = doctor_check_pepper(d);
+    if (check_store(d)) {
+        if (has_pepper) {
+            doctor_check_keys(d);
+        }
+        if (ask_store(d, &seen)) {
+            check_journal(d, &seen);
+        }
+    }
+    check_disk(d);
+}
+
+/* Whether `path` lies in the data folder. */
+static bool is_inside(const struct doctor *d, const char *path)
+{
+    size_t len = strlen(d->settings->data);
+    return path != NULL && strncmp(path, d->settings->data, len) == 0 && path[len] == '/';
+}
+
 void doctor_check_data(struct doctor *d)
 {
-    uint64_t seen = 0;
-    check_folder(d);
-    check_pepper(d);
-    if (check_store(d, &seen)) {
-        check_journal(d, seen);
+    const struct settings_log *log = &d->settings->log;
+    bool has_folder = check_folder(d);
+    if (has_folder) {
+        check_inside(d);
     }
-    check_log(d, "log.file", d->settings->log.file);
-    check_log(d, "log.access", d->settings->log.access);
-    check_disk(d);
+    if (has_folder || !is_inside(d, log->file)) {
+        check_log(d, "log.file", log->file);
+    }
+    if (has_folder || !is_inside(d, log->access)) {
+        check_log(d, "log.access", log->access);
+    }
 }

@@ -14,6 +14,7 @@ struct doctor {
     FILE *out; /* where the lines go */
     const struct settings *settings;
     size_t found[DOCTOR_FAIL + 1]; /* how many of each */
+    bool runs;                     /* the gateway of this data folder holds one of its addresses */
 };
 
 /* Prints one line, "what: sentence". */
@@ -24,6 +25,15 @@ void doctor_say(struct doctor *d, enum doctor_finding finding, const char *what,
  * sound, whether logs can be written, how much room its disk has. */
 void doctor_check_data(struct doctor *d);
 
+/* Whether the pepper file is its owner's alone and whole; true if it is. */
+bool doctor_check_pepper(struct doctor *d);
+
+/* Whether each key can be checked. The pepper file can be read, and the store is sound. */
+void doctor_check_keys(struct doctor *d);
+
+/* The configuration's file: keys in it that others may read. */
+void doctor_check_config_file(struct doctor *d);
+
 /* The clock, and the limit on open files. */
 void doctor_check_machine(struct doctor *d);
 
@@ -33,11 +43,10 @@ void doctor_check_certificates(struct doctor *d);
 /* Addresses to answer on: free, or held by whom. */
 void doctor_check_ports(struct doctor *d);
 
-/* Writes who listens on TCP port `port`: "nginx (process 12)", or "another program" if that cannot
- * be seen. */
-void doctor_find_holder(unsigned port, char *out, size_t size);
-
 /* Model servers: reachable, letting us in, serving the models that are configured. */
 void doctor_check_upstreams(struct doctor *d);
+
+/* What the running gateway, if there is one, has learnt of them: additions that they refuse. */
+void doctor_check_running(struct doctor *d);
 
 #endif

@@ -2,67 +2,34 @@
 #include "doctor/doctor_internal.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/holder.h"
+#include "cli/cli_data.h"
+#include "net/net_certificate.h"
 #include "net/net_listen.h"
-#include "net/net_tls.h"
 
 #define WARN_DAYS 30
-
-/* Days until the first certificate of the file ends; negative: since. False if it has none. */
-static bool read_validity(const char *path, int *days_left, int *days_until_begin)
-{
-    int seconds;
-    FILE *file = fopen(path, "re");
-    X509 *certificate = file == NULL ? NULL : PEM_read_X509(file, NULL, NULL, NULL);
-    bool ok = certificate != NULL &&
-              ASN1_TIME_diff(days_left, &seconds, NULL, X509_get0_notAfter(certificate)) == 1;
-    if (ok && *days_left == 0 && seconds < 0) {
-        *days_left = -1;
-    }
-    ok = ok &&
-         ASN1_TIME_diff(days_until_begin, &seconds, NULL, X509_get0_notBefore(certificate)) == 1;
-    if (ok && *days_until_begin == 0 && seconds > 0) {
-        *days_until_begin = 1;
-    }
-    X509_free(certificate);
-    if (file != NULL) {
-        (void)fclose(file); /* only read from */
-    }
-    return ok;
-}
 
 static void check_pair(struct doctor *d, const char *address, struct net_tls_pair pair)
 {
     char reason[NET_TLS_REASON_BYTES] = "";
-    struct net_tls *tls = NULL;
+    char warning[512];
+    struct net_certificate c = {0};
     struct stat st;
-    int left = 0;
-    int until = 0;
-    if (net_tls_open_server(&pair, 1, reason, &tls) != ERR_OK ||
-        !read_validity(pair.certificate, &left, &until)) {
-        doctor_say(d, DOCTOR_FAIL, "certificate", "%s: %s — give it the matching pair of PEM files",
+    if (net_certificate_look(&pair, reason, &c) != ERR_OK) {
+        doctor_say(d, DOCTOR_FAIL, "certificate",
+                   "%s: %s — `certificate:` takes a PEM file and `key:` that of its private key",
                    address, reason[0] != '\0' ? reason : "it cannot be read");
-    } else if (left < 0) {
-        doctor_say(d, DOCTOR_FAIL, "certificate",
-                   "%s expired %d %s ago — renew it, then send SIGHUP", pair.certificate, -left,
-                   left == -1 ? "day" : "days");
-    } else if (until > 0) {
-        doctor_say(d, DOCTOR_FAIL, "certificate",
-                   "%s is valid only in %d days — check it and the clock", pair.certificate, until);
-    } else if (left < WARN_DAYS) {
-        doctor_say(d, DOCTOR_WARN, "certificate",
-                   "%s expires in %d days — renew it, then send SIGHUP", pair.certificate, left);
+    } else if (net_certificate_warning(&pair, &c, WARN_DAYS, warning, sizeof(warning))) {
+        bool is_unusable = c.days_left < 0 || c.days_until > 0;
+        doctor_say(d, is_unusable ? DOCTOR_FAIL : DOCTOR_WARN, "certificate", "%s", warning);
     } else {
         doctor_say(d, DOCTOR_OK, "certificate", "%s is valid for %d more days", pair.certificate,
-                   left);
+                   c.days_left);
     }
-    net_tls_unref(&tls);
     if (stat(pair.key, &st) == 0 && (st.st_mode & 0007) != 0) {
         doctor_say(d, DOCTOR_WARN, "certificate", "every user may read the key %s — chmod 640 %s",
                    pair.key, pair.key);
@@ -71,46 +38,53 @@ static void check_pair(struct doctor *d, const char *address, struct net_tls_pai
 
 void doctor_check_certificates(struct doctor *d)
 {
-    const struct server_settings *s = &d->settings->server;
-    for (size_t i = 0; i < s->listens_count; i++) {
-        const struct server_listen *l = &s->listens[i];
+    const struct server_listen *l;
+    for (size_t i = 0; (l = settings_listen(d->settings, i)) != NULL; i++) {
         if (l->tls_certificate == NULL) {
             continue;
         }
         check_pair(d, l->address, (struct net_tls_pair){l->tls_certificate, l->tls_key});
-        for (size_t p = 0; p < l->tls_sni_keys.count; p++) {
+        for (size_t p = 0; p < l->tls_sni_count; p++) {
             check_pair(d, l->address,
-                       (struct net_tls_pair){l->tls_sni_certificates.at[p], l->tls_sni_keys.at[p]});
+                       (struct net_tls_pair){l->tls_sni[p].certificate, l->tls_sni[p].key});
         }
     }
 }
 
-static unsigned port_of(const struct net_address *address)
+/* The gateway of this very data folder keeps its lock file open; another Atlas does not. */
+static bool is_ours(const struct doctor *d, pid_t holder)
 {
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    if (address->storage.ss_family == AF_INET) {
-        memcpy(&v4, &address->storage, sizeof(v4));
-        return ntohs(v4.sin_port);
-    }
-    if (address->storage.ss_family == AF_INET6) {
-        memcpy(&v6, &address->storage, sizeof(v6));
-        return ntohs(v6.sin6_port);
-    }
-    return 0;
+    char lock[CLI_PATH_MAX];
+    return holder > 0 && cli_data_path(d->settings->data, CLI_LOCK_FILE, lock) == ERR_OK &&
+           holder_has_open(holder, lock);
 }
 
 static void say_held(struct doctor *d, const char *setting, const char *text, unsigned port)
 {
-    char holder[128];
-    doctor_find_holder(port, holder, sizeof(holder));
-    bool is_ours =
-        strncmp(holder, "atlas (", 7) == 0 || strncmp(holder, "atlas-gateway (", 15) == 0;
-    if (is_ours) {
+    char holder[HOLDER_BYTES];
+    pid_t pid = holder_of_port(port, holder, sizeof(holder));
+    if (is_ours(d, pid)) {
+        d->runs = true;
         doctor_say(d, DOCTOR_OK, setting, "%s is held by %s, which runs already", text, holder);
     } else {
-        doctor_say(d, DOCTOR_FAIL, setting, "%s is held by %s — stop it, or choose another port",
-                   text, holder);
+        bool is_atlas = strncmp(holder, "atlas", 5) == 0;
+        doctor_say(d, DOCTOR_FAIL, setting, "%s is held by %s%s — stop it, or choose another port",
+                   text, holder, is_atlas ? ", an Atlas of another data folder" : "");
+    }
+}
+
+/* What is sent in the clear beyond this machine. */
+static void check_reach(struct doctor *d, const char *setting, const char *text, bool is_tls)
+{
+    struct net_address address;
+    if (net_address_parse(text, &address) != ERR_OK || net_address_is_loopback(&address)) {
+        return;
+    }
+    if (!is_tls) {
+        doctor_say(d, DOCTOR_WARN, setting,
+                   "%s takes %s from other machines in the clear — give it `tls:`, or keep it "
+                   "behind a proxy that has it",
+                   text, strcmp(setting, "admin") == 0 ? "admin keys" : "keys and prompts");
     }
 }
 
@@ -122,7 +96,7 @@ static void check_port(struct doctor *d, const char *setting, const char *text)
         doctor_say(d, DOCTOR_FAIL, setting, "%s is not an address", text);
         return;
     }
-    unsigned port = port_of(&address);
+    unsigned port = net_address_port(&address);
     if (port == 0) {
         doctor_say(d, DOCTOR_OK, setting, "%s is nobody else's", text);
         return;
@@ -143,11 +117,29 @@ static void check_port(struct doctor *d, const char *setting, const char *text)
     }
 }
 
+/* A gateway that works in this folder and holds none of these addresses was started with another
+ * configuration, and `serve` refuses to be the second. */
+static void check_lock(struct doctor *d)
+{
+    char lock[CLI_PATH_MAX];
+    char holder[HOLDER_BYTES];
+    if (d->runs || cli_data_path(d->settings->data, CLI_LOCK_FILE, lock) != ERR_OK ||
+        holder_of_lock(lock, holder, sizeof(holder)) == 0 || strncmp(holder, "atlas", 5) != 0) {
+        return;
+    }
+    doctor_say(d, DOCTOR_FAIL, "data folder",
+               "%s is used by %s, which does not listen where this configuration says — stop it, "
+               "or set `data:` to another folder",
+               d->settings->data, holder);
+}
+
 void doctor_check_ports(struct doctor *d)
 {
-    const struct server_settings *s = &d->settings->server;
-    for (size_t i = 0; i < s->listens_count; i++) {
-        check_port(d, "listen", s->listens[i].address);
+    const struct server_listen *l;
+    for (size_t i = 0; (l = settings_listen(d->settings, i)) != NULL; i++) {
+        const char *setting = l == &d->settings->admin.listen ? "admin" : "listen";
+        check_port(d, setting, l->address);
+        check_reach(d, setting, l->address, l->tls_certificate != NULL);
     }
-    check_port(d, "admin", d->settings->admin.address);
+    check_lock(d);
 }

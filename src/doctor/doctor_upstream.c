@@ -9,9 +9,11 @@
 
 #include "http/http_response.h"
 #include "net/net_loop.h"
+#include "net/net_resolve.h"
 #include "upstream/attempt.h"
 #include "upstream/deployment.h"
 #include "upstream/upstream_pool.h"
+#include "upstream/upstream_trust.h"
 #include "json/json_value.h"
 
 #define WAIT_MS        10000 /* at most, for any one wait */
@@ -65,19 +67,59 @@ static bool is_loopback(const struct deployment *d)
            strcmp(d->host, "::1") == 0;
 }
 
+/* Whether a handshake failed since the other side has no TLS. */
+static bool is_plain_answer(const char *problem)
+{
+    return problem != NULL && (strstr(problem, "wrong version number") != NULL ||
+                               strstr(problem, "packet length too long") != NULL ||
+                               strstr(problem, "http request") != NULL);
+}
+
+/* False: it was said what is wrong. */
+static bool check_url(struct doctor *d, const char *what, const struct upstream_definition *up)
+{
+    char fault[SETTINGS_FAULT_BYTES];
+    if (settings_url_is_too_long(up->url, fault)) {
+        doctor_say(d, DOCTOR_FAIL, what, "%s %s", up->url, fault);
+        return false;
+    }
+    return true;
+}
+
+static const char *mend_of_tls(enum err e, const char *problem)
+{
+    if (e == ERR_UPSTREAM_CONNECT) {
+        return "is it running? where its port speaks plain HTTP, begin `url:` with http://";
+    }
+    return is_plain_answer(problem) ? "that port speaks plain HTTP: begin `url:` with http://"
+                                    : "check the name in `url:`, its certificate, and `ca_file:`";
+}
+
+static const char *mend_of(enum err e, bool is_https, const char *problem)
+{
+    switch ((int)e) {
+    case ERR_UPSTREAM_DNS:
+        return "check the host in `url:` and this machine's name servers";
+    case ERR_UPSTREAM_TIMEOUT:
+    case ERR_UPSTREAM_UNREACHED:
+        return "is it busy loading a model, is a firewall in between, does it speak https?";
+    case ERR_UPSTREAM_TLS:
+        return mend_of_tls(e, problem);
+    case ERR_UPSTREAM_PROTOCOL:
+    case ERR_UPSTREAM_CLOSED:
+        return is_https
+                   ? "is that port an HTTP server's, is it https as `url:` says, or plain HTTP?"
+                   : "is that port an HTTP server's? where it speaks TLS, begin `url:` with "
+                     "https://";
+    default:
+        return is_https ? mend_of_tls(e, problem) : "is it running, and is `url:` right?";
+    }
+}
+
 static void say_failed(struct doctor *d, const char *what, const struct upstream_definition *up,
                        enum err e, const char *problem)
 {
-    const char *mend = "is it running, and is `url:` right?";
-    if (e == ERR_UPSTREAM_DNS) {
-        mend = "check the host in `url:` and this machine's name servers";
-    } else if (e == ERR_UPSTREAM_TLS) {
-        mend = "check the name in `url:`, its certificate, and `ca_file:`";
-    } else if (e == ERR_UPSTREAM_TIMEOUT) {
-        mend = "is it busy loading a model, is a firewall in between, does it speak https?";
-    } else if (e == ERR_UPSTREAM_PROTOCOL) {
-        mend = "is that port an HTTP server's, and http or https as `url:` says?";
-    }
+    const char *mend = mend_of(e, strncmp(up->url, "https:", 6) == 0, problem);
     doctor_say(d, DOCTOR_FAIL, what, "%s: %s%s%s — %s", up->url, err_sentence(e),
                problem == NULL ? "" : ": ", problem == NULL ? "" : problem, mend);
 }
@@ -110,9 +152,9 @@ static bool is_listed(const struct json_index *x, uint32_t data, const char *nam
 static void check_listed(struct doctor *d, const char *what, const struct upstream_definition *up,
                          const struct json_index *x, uint32_t data)
 {
-    const struct gateway_settings *g = &d->settings->gateway;
+    const struct policy_settings *g = &d->settings->gateway;
     for (size_t i = 0; i < g->models_count; i++) {
-        const struct gateway_model *m = &g->models[i];
+        const struct model_settings *m = &g->models[i];
         const char *name = m->upstream_name != NULL ? m->upstream_name : m->name;
         struct buf others;
         if (strcmp(m->upstream, up->name) != 0 || m->is_pattern) {
@@ -139,8 +181,8 @@ static void check_list(struct doctor *d, const char *what, const struct upstream
         data = json_find(&x, 0, SPAN("data"));
     }
     if (data != JSON_NONE && json_kind(&x, data) == JSON_ARRAY) {
-        doctor_say(d, DOCTOR_OK, what, "%s answers and lists %zu models", up->url,
-                   (size_t)json_count(&x, data));
+        doctor_say(d, DOCTOR_OK, what, "%s answers and lists %zu model%s", up->url,
+                   (size_t)json_count(&x, data), SPAN_PLURAL(json_count(&x, data)));
         check_listed(d, what, up, &x, data);
     } else {
         doctor_say(d, DOCTOR_FAIL, what,
@@ -201,11 +243,14 @@ static void check_upstream(struct doctor *d, const struct upstream_definition *u
     char reason[DEPLOYMENT_REASON_BYTES] = "";
     char what[160];
     snprintf(what, sizeof(what), "upstream %s", up->name);
+    if (!check_url(d, what, up)) {
+        return;
+    }
     quick.connect_timeout_ms = at_most(up->connect_timeout_ms);
     quick.first_byte_timeout_ms = at_most(up->first_byte_timeout_ms);
     quick.idle_timeout_ms = at_most(up->idle_timeout_ms);
     quick.total_timeout_ms = at_most(up->total_timeout_ms);
-    enum err e = deployment_open(&quick, reason, &deployment);
+    enum err e = upstream_trust_open_alone(&quick, reason, &deployment);
     if (e != ERR_OK) {
         doctor_say(d, DOCTOR_FAIL, what, "%s — correct it in the configuration",
                    reason[0] != '\0' ? reason : err_sentence(e));
@@ -227,10 +272,14 @@ static void check_upstream(struct doctor *d, const struct upstream_definition *u
 void doctor_check_upstreams(struct doctor *d)
 {
     struct net_loop *loop = NULL;
+    struct net_resolver *resolver = NULL;
     struct upstream_pool *pool = NULL;
     enum err e = net_loop_open(&loop);
     if (e == ERR_OK) {
-        e = upstream_pool_open(loop, &pool);
+        e = net_resolver_open(&d->settings->dns, &resolver);
+    }
+    if (e == ERR_OK) {
+        e = upstream_pool_open(loop, resolver, &pool);
     }
     if (e != ERR_OK) {
         doctor_say(d, DOCTOR_FAIL, "upstreams", "cannot be asked: %s", err_sentence(e));
@@ -239,5 +288,6 @@ void doctor_check_upstreams(struct doctor *d)
         check_upstream(d, &d->settings->upstream.definitions[i], loop, pool);
     }
     upstream_pool_close(&pool);
+    net_resolver_close(&resolver);
     net_loop_close(&loop);
 }

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/gateway_replies.h"
 
-#include "gateway/cors.h"
+#include "base/health.h"
+#include <stdio.h>
+
+#include "http/http_bearer.h"
 #include "http/http_request.h"
 #include "http/http_target.h"
+#include "policy/cors.h"
 #include "json/json_scan.h"
 
 #define FIELDS_MAX   8192
 #define MODEL_ID_MAX 512
+#define PATH_SHOWN   128 /* bytes of a path that an error names */
 
 /* An answer in the making: all that is needed to end the exchange. */
 struct answer {
@@ -38,16 +43,16 @@ static void answer(struct answer *a, int status, struct span more, struct span b
 {
     const struct call_ports *ports = a->shared->ports;
     struct iovec piece = {(void *)(uintptr_t)body.at, body.len};
-    ports->client.put_head(a->x, status, common_fields(a, more), body.len);
+    ports->client->put_head(a->x, status, common_fields(a, more), body.len);
     if (body.len > 0) {
-        ports->client.put(a->x, &piece, 1);
+        ports->client->put(a->x, &piece, 1);
     }
-    ports->client.finish(a->x);
+    ports->client->finish(a->x);
 }
 
 static void refuse(struct answer *a, enum err e, struct span param, struct span more)
 {
-    a->shared->ports->client.refuse(a->x, e, SPAN(""), param, common_fields(a, more));
+    a->shared->ports->client->refuse(a->x, e, SPAN(""), param, common_fields(a, more));
 }
 
 static void answer_model(struct answer *a, struct span rest)
@@ -76,10 +81,14 @@ static enum err check_key(const struct answer *a, uint32_t scope)
     const struct call_shared *shared = a->shared;
     struct span token;
     struct key_handle key;
-    enum err e = call_bearer(http_fields_find(&a->head->fields, HTTP_NAME_AUTHORIZATION), &token);
+    enum err e = http_bearer(http_fields_find(&a->head->fields, HTTP_NAME_AUTHORIZATION), &token);
     if (e == ERR_OK) {
         e = shared->ports->keys.check(shared->keys, token, KEY_USE_INFERENCE, shared->ports->wall(),
                                       &key);
+    }
+    if (e != ERR_OK) {
+        strangers_note(&a->shared->strangers, shared->ports->client->peer(a->x), e,
+                       shared->ports->mono());
     }
     return e != ERR_OK ? e : (key.scopes & scope) == 0 ? ERR_SCOPE_DENIED : ERR_OK;
 }
@@ -87,7 +96,12 @@ static enum err check_key(const struct answer *a, uint32_t scope)
 static void answer_models(struct answer *a, const struct route *route, struct span rest)
 {
     enum err e = check_key(a, route->scope);
-    if (e != ERR_OK) {
+    if (e == ERR_SCOPE_DENIED) {
+        char text[CALL_SCOPE_BYTES];
+        size_t len = call_say_scope(route->scope, text);
+        a->shared->ports->client->refuse(a->x, e, span_make(text, len), SPAN(""),
+                                         common_fields(a, SPAN("")));
+    } else if (e != ERR_OK) {
         refuse(a, e, SPAN(""), SPAN(""));
     } else if (route->handler == ROUTE_MODELS) {
         answer(a, 200, SPAN("Content-Type: application/json\r\n"), a->shared->policy->models_json);
@@ -96,28 +110,90 @@ static void answer_models(struct answer *a, const struct route *route, struct sp
     }
 }
 
-static void answer_health(struct answer *a, bool ready)
+/* Strangers may ask: which kinds of trouble there are, and no names. */
+static void answer_health(struct answer *a, const char *status, bool is_ok)
 {
-    answer(a, ready ? 200 : 503,
+    struct buf b;
+    const char *before = ",\"problems\":[";
+    buf_init(&b, FIELDS_MAX);
+    buf_printf(&b, "{\"status\":\"%s\"", status);
+    for (enum health kind = 0; kind < HEALTH_COUNT; kind++) {
+        if (health_count(kind) > 0) {
+            buf_printf(&b, "%s\"%s\"", before, health_row(kind)->word);
+            before = ",";
+        }
+    }
+    buf_put_text(&b, before[1] == '\0' ? "]}" : "}");
+    answer(a, is_ok ? 200 : 503,
            SPAN("Content-Type: application/json\r\nCache-Control: no-store\r\n"),
-           ready ? SPAN("{\"status\":\"ok\"}") : SPAN("{\"status\":\"starting or stopping\"}"));
+           buf_failed(&b) ? SPAN("{}") : buf_span(&b));
+    buf_fini(&b);
+}
+
+static void answer_ready(struct answer *a, bool ready)
+{
+    bool is_ok = ready && health_is_ready();
+    answer_health(a, is_ok ? "ok" : ready ? "not ready" : "starting or stopping", is_ok);
 }
 
 /* Everything that is not a call. */
 static void answer_at_once(struct call_shared *shared, struct exchange *x,
                            const struct route *route, struct span rest, bool ready)
 {
-    struct answer a = {.shared = shared, .x = x, .head = shared->ports->client.head(x)};
+    struct answer a = {.shared = shared, .x = x, .head = shared->ports->client->head(x)};
     arena_init(&a.arena, FIELDS_MAX * 4);
     shared->ports->call_id(shared->ports->wall(), &a.id);
     if (route == NULL) { /* OPTIONS */
-        answer(&a, 204, cors_preflight_fields(shared->policy, &a.arena), SPAN(""));
-    } else if (route->handler == ROUTE_HEALTH || route->handler == ROUTE_READY) {
-        answer_health(&a, route->handler == ROUTE_HEALTH || (ready && !shared->draining));
+        answer(&a, 204, cors_preflight_fields(shared->policy, a.head, &a.arena), SPAN(""));
+    } else if (route->handler == ROUTE_HEALTH) {
+        answer_health(&a, "ok", true);
+    } else if (route->handler == ROUTE_READY) {
+        answer_ready(&a, ready && !shared->draining);
     } else {
         answer_models(&a, route, rest);
     }
     arena_fini(&a.arena);
+}
+
+/* Part of a request's target, fit to be read: visible ASCII, cut where it is long. */
+static const char *show_path(struct span path, char out[PATH_SHOWN + 4])
+{
+    size_t len = path.len < PATH_SHOWN ? path.len : PATH_SHOWN;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = path.at[i];
+        out[i] = (char)(c > ' ' && c < 0x7f && c != '"' && c != '\\' ? c : '?');
+    }
+    memcpy(out + len, len < path.len ? "..." : "", len < path.len ? 4 : 1);
+    return out;
+}
+
+/* Whether there is an endpoint of that path, for any method. */
+static bool has_route(struct span path)
+{
+    const struct route *route;
+    struct span rest, allow;
+    enum err e = route_find(HTTP_GET, path, &route, &rest, &allow);
+    return e == ERR_OK || e == ERR_METHOD_NOT_ALLOWED;
+}
+
+/* Says which path is not there, and what most of those who ask for such a one have wrong: an SDK's
+ * base URL has /v1 once. */
+static void refuse_path(struct answer *a, struct span more)
+{
+    struct span path = http_request_path(a->head);
+    char shown[PATH_SHOWN + 4], text[PATH_SHOWN + 256], with[PATH_SHOWN + 4];
+    const char *mend = "";
+    (void)snprintf(with, sizeof(with), "/v1%.*s", (int)(path.len < PATH_SHOWN ? path.len : 0),
+                   (const char *)path.at); /* fits */
+    if (span_starts(path, SPAN("/v1/v1/"))) {
+        mend = ": the client's base_url already ends with /v1, and /v1 was added once more";
+    } else if (has_route(span_of(with))) {
+        mend = ": the client's base_url must end with /v1";
+    }
+    (void)snprintf(text, sizeof(text), "there is no endpoint %s on this gateway%s",
+                   show_path(path, shown), mend); /* fits */
+    a->shared->ports->client->refuse(a->x, ERR_ROUTE_UNKNOWN, span_of(text), SPAN(""),
+                                     common_fields(a, more));
 }
 
 /* No endpoint for this method and path: says so, or which methods there are to who asks just that.
@@ -125,11 +201,13 @@ static void answer_at_once(struct call_shared *shared, struct exchange *x,
 static void answer_no_route(struct call_shared *shared, struct exchange *x, enum err e,
                             struct span allow)
 {
-    struct answer a = {.shared = shared, .x = x, .head = shared->ports->client.head(x)};
+    struct answer a = {.shared = shared, .x = x, .head = shared->ports->client->head(x)};
     arena_init(&a.arena, FIELDS_MAX * 4);
     shared->ports->call_id(shared->ports->wall(), &a.id);
     if (e == ERR_METHOD_NOT_ALLOWED && a.head->method == HTTP_OPTIONS) {
         answer(&a, 204, allow, SPAN(""));
+    } else if (e == ERR_ROUTE_UNKNOWN) {
+        refuse_path(&a, allow);
     } else {
         refuse(&a, e, SPAN(""), allow);
     }
@@ -138,7 +216,7 @@ static void answer_no_route(struct call_shared *shared, struct exchange *x, enum
 
 void gateway_reply(struct call_shared *shared, bool ready, struct exchange *x)
 {
-    const struct http_request *head = shared->ports->client.head(x);
+    const struct http_request *head = shared->ports->client->head(x);
     const struct route *route = NULL;
     struct span rest = SPAN(""), allow = SPAN("");
     if (cors_is_preflight(shared->policy, head)) {

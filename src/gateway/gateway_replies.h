@@ -7,7 +7,7 @@
 #ifndef GATEWAY_GATEWAY_REPLIES_H
 #define GATEWAY_GATEWAY_REPLIES_H
 
-#include "gateway/call.h"
+#include "call/call.h"
 
 /* Answers the request, or begins its call. `ready` is what /readyz says. */
 void gateway_reply(struct call_shared *shared, bool ready, struct exchange *x);

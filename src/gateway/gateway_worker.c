@@ -9,15 +9,18 @@
 
 #include "base/counter.h"
 #include "base/memory.h"
-#include "gateway/call.h"
+#include "base/memory_threads.h"
+#include "call/call.h"
 #include "gateway/gateway_replies.h"
 #include "net/net_loop.h"
 #include "net/net_timer.h"
 #include "net/net_tls.h"
 #include "server/server.h"
+#include "telemetry/call_series.h"
 #include "upstream/upstream_pool.h"
 
-#define SWEEP_MS 250 /* a revocation is seen within one second: four looks */
+#define SWEEP_MS  250 /* a revocation is seen within one second: four looks */
+#define ACCEPT_MS 1   /* to the next look while more wait to be accepted, at the end */
 
 struct gateway_worker {
     struct net_loop *loop;
@@ -27,8 +30,9 @@ struct gateway_worker {
     struct net_timer sweep;
     uint64_t keys_revision;
     struct net_task commit, drain;
-    _Atomic int64_t drain_timeout_ms;
-    mono_us drain_until;
+    _Atomic int64_t notice_ms, drain_timeout_ms;
+    mono_us notice_until, drain_until;
+    bool accepts_no_more;
 };
 
 static void on_request(void *ctx, struct exchange *x)
@@ -42,11 +46,18 @@ static void end_drain_when_idle(struct gateway_worker *w)
     if (!w->shared.draining) {
         return;
     }
-    bool late = clock_since(w->drain_until, clock_mono()) >= 0;
+    mono_us now = clock_mono();
+    bool late = clock_since(w->drain_until, now) >= 0;
     if (late) {
         call_stop_all(&w->shared);
     }
-    if ((list_is_empty(&w->shared.open) && server_is_idle(w->server)) || late) {
+    if (clock_since(w->notice_until, now) < 0) {
+        return;
+    }
+    if (!w->accepts_no_more) {
+        w->accepts_no_more = server_stop_accepting(w->server);
+    }
+    if ((call_is_none(&w->shared) && server_is_idle(w->server)) || late) {
         net_loop_stop(w->loop);
     }
 }
@@ -56,15 +67,15 @@ static void on_sweep(struct net_timer *timer)
     struct gateway_worker *w =
         (struct gateway_worker *)(void *)((char *)timer - offsetof(struct gateway_worker, sweep));
     uint64_t revision = keys_revision(w->shared.keys);
-    if (revision != w->keys_revision) {
-        w->keys_revision = revision;
-        call_recheck_keys(&w->shared);
-    }
+    call_recheck_keys(&w->shared, revision != w->keys_revision);
+    w->keys_revision = revision;
     call_tell_failures(&w->shared, clock_mono());
+    (void)strangers_tell(&w->shared.strangers, clock_mono()); /* what is left, the next time */
     upstream_pool_sweep(w->shared.pool);
-    call_wake_durable(&w->shared); /* those that have waited for too long end */
     end_drain_when_idle(w);
-    CHECK(net_timer_set_ms(&w->sweep, SWEEP_MS) ==
+    bool is_accepting = w->shared.draining && !w->accepts_no_more &&
+                        clock_since(w->notice_until, clock_mono()) >= 0;
+    CHECK(net_timer_set_ms(&w->sweep, is_accepting ? ACCEPT_MS : SWEEP_MS) ==
           ERR_OK); /* its place in the heap was just freed */
 }
 
@@ -80,7 +91,9 @@ static void on_drain(struct net_task *task)
     struct gateway_worker *w =
         (struct gateway_worker *)(void *)((char *)task - offsetof(struct gateway_worker, drain));
     w->shared.draining = true;
-    w->drain_until = clock_after_ms(clock_mono(), atomic_load(&w->drain_timeout_ms));
+    mono_us now = clock_mono();
+    w->notice_until = clock_after_ms(now, atomic_load(&w->notice_ms));
+    w->drain_until = clock_after_ms(now, atomic_load(&w->drain_timeout_ms));
     server_drain(w->server);
     end_drain_when_idle(w);
 }
@@ -91,12 +104,16 @@ static enum err open_parts(struct gateway_worker *w, const struct gateway_worker
     if (e != ERR_OK) {
         return e;
     }
+    net_loop_count_turns(w->loop);
     w->shared.loop = w->loop;
-    e = upstream_pool_open(w->loop, &w->shared.pool);
+    e = upstream_pool_open(w->loop, options->resolver, &w->shared.pool);
     if (e != ERR_OK) {
         return e;
     }
-    struct server_options server = {options->server, on_request, w, options->connections};
+    struct server_options server = {.settings = options->server,
+                                    .on_request = on_request,
+                                    .ctx = w,
+                                    .connections = options->connections};
     e = server_open(w->loop, &server, &w->server);
     if (e != ERR_OK) {
         return e;
@@ -116,6 +133,7 @@ enum err gateway_worker_open(const struct gateway_worker_options *options,
     w->shared.ports = call_ports_real();
     w->shared.keys = options->keys;
     w->shared.lane = options->lane;
+    w->shared.access = options->access;
     w->shared.policy = policy_ref(options->policy);
     w->shared.calls_open = options->calls_open;
     w->shared.body_bytes_max = options->server->body_bytes_max;
@@ -142,8 +160,11 @@ struct server *gateway_worker_server(struct gateway_worker *w)
 void gateway_worker_run(struct gateway_worker *w)
 {
     counter_thread_start();
+    call_series_thread_start();
+    memory_thread_start();
     net_loop_run(w->loop);
     call_stop_all(&w->shared);
+    memory_thread_end();
 }
 
 /* ---- what other threads ask ---- */
@@ -222,10 +243,16 @@ void gateway_worker_post_commit(struct gateway_worker *w)
     net_loop_post(w->loop, &w->commit);
 }
 
-void gateway_worker_post_drain(struct gateway_worker *w, int64_t timeout_ms)
+void gateway_worker_post_drain(struct gateway_worker *w, int64_t notice_ms, int64_t timeout_ms)
 {
+    atomic_store(&w->notice_ms, notice_ms);
     atomic_store(&w->drain_timeout_ms, timeout_ms);
     net_loop_post(w->loop, &w->drain);
+}
+
+mono_us gateway_worker_turned(const struct gateway_worker *w)
+{
+    return net_loop_turned(w->loop);
 }
 
 void gateway_worker_close(struct gateway_worker **worker)

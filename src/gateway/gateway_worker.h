@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-#include "gateway/policy.h"
+#include "policy/policy.h"
 #include "server/server_settings.h"
 
 struct gateway_reload;
@@ -18,6 +18,8 @@ struct gateway_worker;
 struct journal;
 struct journal_lane;
 struct keys;
+struct log_sink;
+struct net_resolver;
 struct net_tls;
 struct server;
 
@@ -25,7 +27,9 @@ struct gateway_worker_options {
     const struct server_settings *server; /* copied */
     struct policy *policy;                /* referenced */
     const struct keys *keys;
+    struct net_resolver *resolver;
     struct journal_lane *lane;
+    struct log_sink *access;      /* made with call_access_format(); NULL: none is wanted */
     _Atomic int64_t *calls_open;  /* one for the process */
     _Atomic int64_t *connections; /* one for the process */
     const _Atomic bool *ready;    /* what /readyz says */
@@ -59,9 +63,13 @@ void gateway_worker_post_reload(struct gateway_worker *w, struct gateway_reload 
 /* The journal has committed: calls that wait for it may go on. Any thread, at any rate. */
 void gateway_worker_post_commit(struct gateway_worker *w);
 
-/* Accepts no more and returns from run() when the last call ends, or after `timeout_ms`. Any
- * thread. */
-void gateway_worker_post_drain(struct gateway_worker *w, int64_t timeout_ms);
+/* Tells whoever comes 503 for `notice_ms`, so that a load balancer sees it; then accepts no more,
+ * and returns from run() when the last call has ended. Calls get `timeout_ms` in all. Any thread.
+ */
+void gateway_worker_post_drain(struct gateway_worker *w, int64_t notice_ms, int64_t timeout_ms);
+
+/* When its loop last came around, four times a second. Any thread. */
+mono_us gateway_worker_turned(const struct gateway_worker *w);
 
 void gateway_worker_close(struct gateway_worker **w);
 

@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,39 +27,27 @@
 #include "base/memory.h"
 #include "journal/journal_internal.h"
 
-#define LISTENERS_MAX 4
-#define FULL_WAIT_MS  250
-#define RESERVE_NAME  "reserve"
-#define RESERVE_BYTES (1024 * 1024)
-
-struct journal {
-    char *folder;
-    int folder_fd;
-    _Atomic int64_t interval_ms;
-    _Atomic int64_t segment_bytes;
-    struct journal_bell bell;
-    struct journal_lane *lanes;
-    size_t lane_count;
-    struct journal_listener listeners[LISTENERS_MAX];
-    size_t listener_count;
-    struct journal_writer writer;
-    _Atomic uint64_t last; /* sequence that is on the disk */
-    _Atomic uint32_t stopping;
-    bool started;
-    bool has_reserve;
-    pthread_t thread;
-    pthread_mutex_t lock; /* for `ended` */
-    pthread_cond_t ended; /* a group, or all hope: for journal_settle() */
-};
+#define FULL_WAIT_MS 250
+#define WANT_WAIT_MS 20
+#define WANT_TRIES   50 /* while stopping */
 
 /* ---- groups ---- */
 
-void journal_writer_add(struct journal_writer *w, struct journal_record *record)
+void journal_writer_add(struct journal_writer *w, struct journal_record *record, struct span state)
 {
+    struct journal_told *told = &w->told[w->commit.records++];
+    journal_record_bound(record); /* whoever wrote it, the process and its line stay whole */
+    if (record->bounded != 0) {
+        counter_add(COUNT_JOURNAL_BOUNDED, 1);
+    }
     record->sequence = (int64_t)++w->commit.last_sequence;
-    w->records[w->commit.records++] = record;
-    journal_frame_write(record, &w->frames);
-    CHECK(!buf_failed(&w->frames)); /* the memory was taken at opening */
+    memcpy(record->prev, w->commit.head, sizeof(record->prev));
+    told->record = record;
+    told->state = state;
+    told->line = journal_frame_write(record, state, &w->frames);
+    CHECK(!buf_failed(&w->frames)); /* the memory was taken at opening, so the line stays there */
+    journal_leaf(told->line, told->leaf);
+    memcpy(w->commit.head, told->leaf, sizeof(told->leaf));
 }
 
 bool journal_writer_is_full(const struct journal_writer *w)
@@ -82,16 +71,23 @@ void journal_writer_clear(struct journal_writer *w)
     buf_clear(&w->frames);
 }
 
+/* Forgets what is in the group: it was not written. */
+static void drop(struct journal_writer *w)
+{
+    const struct journal_commit *last = journal_segment_last(w->segment);
+    w->commit.last_sequence = last->last_sequence;
+    memcpy(w->commit.head, last->head, sizeof(last->head));
+    journal_writer_clear(w);
+}
+
 /* Tells the listeners of the group, which is on the disk but still held. */
 static void tell(const struct journal *j)
 {
     const struct journal_writer *w = &j->writer;
     for (size_t l = 0; l < j->listener_count; l++) {
         const struct journal_listener *listener = &j->listeners[l];
-        struct span frames = buf_span(&w->frames);
-        struct span line;
-        for (size_t i = 0; journal_frame_next(&frames, &line); i++) {
-            listener->on_record(listener->ctx, w->records[i], line);
+        for (size_t i = 0; i < w->commit.records; i++) {
+            listener->on_record(listener->ctx, &w->told[i]);
         }
         if (listener->on_commit != NULL) {
             listener->on_commit(listener->ctx, w->commit.last_sequence);
@@ -111,7 +107,8 @@ static bool collect(struct journal *j)
         uint64_t published = atomic_load(&lane->published);
         uint64_t ticket = w->commit.lane[i].ticket;
         while (ticket < published && !journal_writer_is_full(w)) {
-            journal_writer_add(w, &journal_lane_slot(lane, ++ticket)->record);
+            struct journal_slot *slot = journal_lane_slot(lane, ++ticket);
+            journal_writer_add(w, &slot->record, journal_slot_json(slot, lane->slot_bytes));
         }
         w->commit.lane[i].ticket = ticket;
         atomic_store_explicit(&lane->collected, ticket, memory_order_relaxed);
@@ -191,25 +188,45 @@ static void set_trouble(struct journal *j, enum err trouble)
     }
 }
 
-/* Writes the group, waiting for room on a full disk for as long as the process does not end. */
+/* Whether the disk is well, and only this process or machine has too little of something. */
+static bool is_want(enum err e)
+{
+    return e == ERR_NO_FILES || e == ERR_NO_MEMORY;
+}
+
+/* Waits before another try, or makes room for it; false: the process ends and there is none. */
+static bool wait_to_try(struct journal *j, enum err why, unsigned tries)
+{
+    bool is_stopping = atomic_load(&j->stopping) != 0;
+    if (!is_stopping || (is_want(why) && tries < WANT_TRIES)) {
+        atomic_store(&j->bell.mood, JOURNAL_DOZING);
+        wait_until(j, clock_after_ms(clock_mono(), is_want(why) ? WANT_WAIT_MS : FULL_WAIT_MS));
+        return true;
+    }
+    if (is_want(why) || !j->has_reserve) {
+        return false;
+    }
+    j->has_reserve = false;
+    (void)unlinkat(j->folder_fd, JOURNAL_RESERVE_NAME, 0); /* if it fails, the next try will tell */
+    return true;
+}
+
+/* Writes the group, waiting for room on a full disk, or for a descriptor or memory, for as long as
+ * the process does not end; then the lanes keep it for the next start. Calls wait for as long as
+ * their slots last. */
 static enum err write_group(struct journal *j)
 {
     journal_segment_reload(j->writer.segment, atomic_load(&j->segment_bytes));
-    for (;;) {
+    for (unsigned tries = 0;; tries++) {
         enum err e = journal_writer_commit(&j->writer);
-        if (e != ERR_DISK_FULL) {
+        atomic_store(&j->want, is_want(e) ? (uint32_t)e : ERR_OK);
+        if (e != ERR_DISK_FULL && !is_want(e)) {
             set_trouble(j, e == ERR_OK ? ERR_OK : ERR_DISK);
             return e;
         }
-        set_trouble(j, ERR_DISK_FULL);
-        if (atomic_load(&j->stopping) == 0) {
-            atomic_store(&j->bell.mood, JOURNAL_DOZING);
-            wait_until(j, clock_after_ms(clock_mono(), FULL_WAIT_MS));
-        } else if (j->has_reserve) {
-            j->has_reserve = false;
-            (void)unlinkat(j->folder_fd, RESERVE_NAME, 0); /* if it fails, the next try will tell */
-        } else {
-            return e; /* the lanes keep it for the next start */
+        set_trouble(j, is_want(e) ? ERR_OK : ERR_DISK_FULL);
+        if (!wait_to_try(j, e, tries)) {
+            return e;
         }
     }
 }
@@ -256,132 +273,7 @@ static void *run(void *ctx)
     }
 }
 
-/* ---- opening and closing ---- */
-
-static enum err open_folder(struct journal *j, const char *folder)
-{
-    struct buf path;
-    buf_init(&path, 4096);
-    buf_printf(&path, "%s/journal", folder);
-    buf_put_byte(&path, '\0');
-    j->folder = buf_failed(&path) ? NULL : memory_text((const char *)buf_span(&path).at);
-    buf_fini(&path);
-    if (j->folder == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    if (mkdir(j->folder, 0700) != 0 && errno != EEXIST) {
-        return errno == ENOSPC || errno == EDQUOT ? ERR_DISK_FULL : ERR_FILE;
-    }
-    j->folder_fd = open(j->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return j->folder_fd < 0 ? ERR_FILE : ERR_OK;
-}
-
-/* The file that is given up on a full disk so that the last records can be written. Without it all
- * works; they then stay in the lanes. */
-static void make_reserve(struct journal *j)
-{
-    int fd = openat(j->folder_fd, RESERVE_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        j->has_reserve = posix_fallocate(fd, 0, RESERVE_BYTES) == 0;
-        (void)close(fd);
-    }
-}
-
-/* Writes down that a torn tail was cut off. */
-static enum err record_cut(struct journal *j, const struct journal_report *report)
-{
-    struct journal_record r = {
-        .kind = JOURNAL_RECOVERY,
-        .started_ms = clock_wall().us / 1000,
-        .cut_offset = (int64_t)report->place.offset,
-        .cut_bytes = (int64_t)report->torn_bytes,
-    };
-    char *end;
-    r.cut_segment = (int64_t)strtoull(report->place.file, &end, 16);
-    if (report->torn_bytes == 0) {
-        return ERR_OK;
-    }
-    journal_writer_add(&j->writer, &r);
-    enum err e = journal_writer_commit(&j->writer);
-    journal_writer_clear(&j->writer);
-    return e;
-}
-
-static enum err open_lanes(struct journal *j, size_t lanes, size_t slots)
-{
-    struct journal_commit *c = &j->writer.commit;
-    j->lanes = memory_new_array(lanes, sizeof(*j->lanes));
-    if (j->lanes == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    for (size_t i = 0; i < lanes; i++) {
-        char name[16];
-        journal_lane_name(i, name);
-        enum err e = journal_lane_open(j->folder_fd, name, slots, &j->bell, &j->lanes[i]);
-        if (e != ERR_OK) {
-            return e;
-        }
-        j->lane_count = i + 1;
-        c->lane[i] = (struct journal_lane_mark){.id = j->lanes[i].file->id};
-    }
-    c->lanes = lanes;
-    return ERR_OK;
-}
-
-static enum err open_all(struct journal *j, const char *folder,
-                         const struct journal_settings *settings, size_t lanes, uint64_t seen,
-                         struct journal_report *report)
-{
-    struct journal_writer *w = &j->writer;
-    enum err e = open_folder(j, folder);
-    if (e == ERR_OK) {
-        buf_init(&w->frames, JOURNAL_GROUP_MAX);
-        e = buf_reserve(&w->frames, JOURNAL_GROUP_MAX) == NULL ? ERR_NO_MEMORY : ERR_OK;
-    }
-    if (e == ERR_OK) {
-        e = journal_segment_open(j->folder, j->folder_fd, settings->segment_bytes, seen, report,
-                                 &w->segment);
-    }
-    if (e == ERR_OK) {
-        w->commit = *journal_segment_last(w->segment);
-        w->commit.records = 0;
-        e = record_cut(j, report);
-    }
-    if (e == ERR_OK) {
-        e = journal_recover(j->folder_fd, w, report);
-    }
-    if (e == ERR_OK) {
-        e = open_lanes(j, lanes, (size_t)settings->slots);
-    }
-    if (e == ERR_OK) {
-        make_reserve(j);
-        report->last_sequence = w->commit.last_sequence;
-        atomic_store(&j->last, w->commit.last_sequence);
-    }
-    return e;
-}
-
-enum err journal_open(const char *folder, const struct journal_settings *settings, size_t lanes,
-                      uint64_t seen, struct journal_report *report, struct journal **out)
-{
-    CHECK(lanes >= 1 && lanes <= JOURNAL_WORKERS_MAX);
-    *report = (struct journal_report){0};
-    struct journal *j = memory_new(sizeof(*j));
-    if (j == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    j->folder_fd = -1;
-    journal_reload(j, settings);
-    CHECK(sem_init(&j->bell.wake, 0, 0) == 0);
-    CHECK(pthread_mutex_init(&j->lock, NULL) == 0 && pthread_cond_init(&j->ended, NULL) == 0);
-    enum err e = open_all(j, folder, settings, lanes, seen, report);
-    if (e != ERR_OK) {
-        journal_close(&j);
-        return e;
-    }
-    *out = j;
-    return ERR_OK;
-}
+/* ---- for everybody ---- */
 
 void journal_reload(struct journal *j, const struct journal_settings *settings)
 {
@@ -391,7 +283,7 @@ void journal_reload(struct journal *j, const struct journal_settings *settings)
 
 void journal_listen(struct journal *j, const struct journal_listener *listener)
 {
-    CHECK(j->listener_count < LISTENERS_MAX && !j->started);
+    CHECK(j->listener_count < JOURNAL_LISTENERS_MAX && !j->started);
     j->listeners[j->listener_count++] = *listener;
 }
 
@@ -406,14 +298,13 @@ enum err journal_append(struct journal *j, struct journal_record *records, size_
 {
     CHECK(!j->started);
     for (size_t i = 0; i < count; i++) {
-        journal_writer_add(&j->writer, &records[i]);
+        journal_writer_add(&j->writer, &records[i], SPAN(""));
         if (!journal_writer_is_full(&j->writer) && i + 1 < count) {
             continue;
         }
         enum err e = journal_writer_commit(&j->writer);
         if (e != ERR_OK) {
-            j->writer.commit.last_sequence -= j->writer.commit.records;
-            journal_writer_clear(&j->writer);
+            drop(&j->writer);
             return e;
         }
         end_group(j);
@@ -441,7 +332,7 @@ static bool is_settled(const struct journal *j, const uint64_t *published)
 
 enum err journal_settle(struct journal *j)
 {
-    uint64_t published[JOURNAL_WORKERS_MAX] = {0};
+    uint64_t published[JOURNAL_WORKERS_MAX + JOURNAL_LANES_FURTHER] = {0};
     for (size_t i = 0; i < j->lane_count; i++) {
         published[i] = atomic_load(&j->lanes[i].published);
     }
@@ -465,6 +356,11 @@ enum err journal_state(const struct journal *j)
     return (enum err)atomic_load(&j->bell.trouble);
 }
 
+enum err journal_want(const struct journal *j)
+{
+    return (enum err)atomic_load(&j->want);
+}
+
 uint64_t journal_last(const struct journal *j)
 {
     return atomic_load(&j->last);
@@ -475,30 +371,7 @@ const char *journal_folder(const struct journal *j)
     return j->folder;
 }
 
-void journal_close(struct journal **j)
+const char *journal_origin(const struct journal *j)
 {
-    struct journal *ended = *j;
-    if (ended == NULL) {
-        return;
-    }
-    if (ended->started) {
-        atomic_store(&ended->stopping, 1);
-        journal_ring(&ended->bell, true);
-        CHECK(pthread_join(ended->thread, NULL) == 0);
-    }
-    for (size_t i = 0; i < ended->lane_count; i++) {
-        journal_lane_close(&ended->lanes[i]);
-    }
-    journal_segment_close(&ended->writer.segment);
-    buf_fini(&ended->writer.frames);
-    if (ended->folder_fd >= 0) {
-        (void)close(ended->folder_fd);
-    }
-    (void)sem_destroy(&ended->bell.wake); /* nobody waits on these */
-    (void)pthread_cond_destroy(&ended->ended);
-    (void)pthread_mutex_destroy(&ended->lock);
-    memory_free(ended->lanes);
-    memory_free(ended->folder);
-    memory_free(ended);
-    *j = NULL;
+    return j->origin;
 }

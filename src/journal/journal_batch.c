@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call's row in a batch says what becomes of its row in the store:
+ * A try that began and ended in a batch never gets a row in the store:
  *
- *   first seen as     then            in the store there was   so the store
- *   first intent      –               no row                   puts one
- *   first intent      completion      no row                   does nothing
- *   later intent      –               a row                    puts one, replacing it
- *   later intent      completion      a row                    takes it
- *   completion        –               a row                    takes it
+ *   of a try there is   in the store there was   so the store
+ *   an intent alone     no row                   puts one
+ *   an intent, its end  no row                   does nothing
+ *   its end alone       a row                    deletes it
+ *
+ * A completion ends all tries of its call, those that other batches know of too.
  */
 #include "journal/journal_batch.h"
 
@@ -15,18 +15,37 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/sum.h"
+#include "store/store_change.h"
 #include "store/store_usage.h"
+
+#define DAY_MS INT64_C(86400000)
+
+/* What names a row of usage, in this order. */
+static const enum journal_text names[] = {JOURNAL_TEXT_KEY, JOURNAL_TEXT_MODEL,
+                                          JOURNAL_TEXT_CURRENCY, JOURNAL_TEXT_UPSTREAM};
+#define NAMES (sizeof(names) / sizeof(names[0]))
 
 struct usage_row {
     struct list node;
-    struct store_usage sums; /* its spans lie in the arena */
+    struct store_usage sums; /* its spans are those of `name` */
+    struct span name[NAMES]; /* in the arena */
+    int64_t day_from_ms;
+};
+
+struct try_row {
+    struct list node;
+    uint32_t attempt;
+    uint64_t sequence; /* of its intent; 0: that is in another batch */
+    bool ended;
 };
 
 struct call_row {
     struct list node;
-    struct store_open_call call;
-    bool known; /* the store has a row, as far as the batch tells */
-    bool ended;
+    uint8_t id[JOURNAL_ID_BYTES];
+    struct list tries; /* that the batch has something of */
+    uint32_t attempts; /* all of them, once the call has ended; 0: it has not */
+    struct try_row first;
 };
 
 void journal_batch_init(struct journal_batch *b, size_t bytes)
@@ -37,6 +56,7 @@ void journal_batch_init(struct journal_batch *b, size_t bytes)
     map_init(&b->calls);
     list_init(&b->usage_rows);
     list_init(&b->call_rows);
+    list_init(&b->changes);
 }
 
 void journal_batch_fini(struct journal_batch *b)
@@ -47,9 +67,9 @@ void journal_batch_fini(struct journal_batch *b)
     journal_batch_init(b, b->memory.max);
 }
 
-/* Two rows, the texts that name them, and what aligning each of the six pieces may cost. */
-_Static_assert(sizeof(struct usage_row) + sizeof(struct call_row) +
-                       2 * sizeof(struct journal_record) + (size_t)6 * 16 <=
+/* The rows, the texts that name them twice over, and what aligning each of eight pieces costs. */
+_Static_assert(sizeof(struct usage_row) + sizeof(struct call_row) + sizeof(struct try_row) +
+                       (size_t)2 * JOURNAL_ROOM_BYTES + (size_t)8 * 16 <=
                    JOURNAL_BATCH_RECORD_MAX,
                "whatever a record brings");
 
@@ -58,57 +78,75 @@ bool journal_batch_has_room(const struct journal_batch *b)
     return b->memory.max - b->memory.used >= JOURNAL_BATCH_RECORD_MAX;
 }
 
-static struct span text_of(const char *text, size_t size)
-{
-    return span_make(text, strnlen(text, size));
-}
-
-#define TEXT(field) text_of(field, sizeof(field))
-
 /* ---- usage ---- */
 
-/* What names a row of usage, as one text. */
-struct usage_name {
+/* All names as one text, for the map: the day, and each with its length. */
+struct usage_key {
     int32_t day;
-    uint8_t key_len, model_len;
-    char text[sizeof(((struct journal_record *)NULL)->key_id) +
-              sizeof(((struct journal_record *)NULL)->model) +
-              sizeof(((struct journal_record *)NULL)->upstream)];
+    uint16_t len[NAMES];
+    char text[JOURNAL_ROOM_BYTES];
 };
 
-static struct span name_of(const struct journal_record *r, struct usage_name *out)
+_Static_assert(offsetof(struct usage_key, text) == sizeof(int32_t) + NAMES * sizeof(uint16_t),
+               "no byte of it is left unset");
+
+static struct span key_of(const struct journal_record *r, struct usage_key *out)
 {
-    struct span key = TEXT(r->key_id);
-    struct span model = TEXT(r->model);
-    struct span upstream = TEXT(r->upstream);
+    size_t len = 0;
     out->day = store_day((wall_us){r->started_ms * 1000});
-    out->key_len = (uint8_t)key.len;
-    out->model_len = (uint8_t)model.len;
-    memcpy(out->text, key.at, key.len);
-    memcpy(out->text + key.len, model.at, model.len);
-    memcpy(out->text + key.len + model.len, upstream.at, upstream.len);
-    return span_make(out, offsetof(struct usage_name, text) + key.len + model.len + upstream.len);
+    for (size_t i = 0; i < NAMES; i++) {
+        struct span name = journal_record_text(r, names[i]);
+        out->len[i] = (uint16_t)name.len;
+        memcpy(out->text + len, name.at, name.len);
+        len += name.len;
+    }
+    return span_make(out, offsetof(struct usage_key, text) + len);
+}
+
+static bool is_of(const struct usage_row *row, const struct journal_record *r)
+{
+    bool is_same = (uint64_t)(r->started_ms - row->day_from_ms) < (uint64_t)DAY_MS;
+    for (size_t i = 0; is_same && i < NAMES; i++) {
+        is_same = span_equal(row->name[i], journal_record_text(r, names[i]));
+    }
+    return is_same;
+}
+
+static struct usage_row *new_usage_row(struct journal_batch *b, const struct usage_key *key,
+                                       struct span bytes)
+{
+    struct usage_row *row = arena_new(&b->memory, sizeof(*row));
+    bytes = arena_copy(&b->memory, bytes);
+    if (row == NULL || bytes.at == NULL || map_put_borrow(&b->usage, bytes, row) != ERR_OK) {
+        return NULL;
+    }
+    struct span text = span_cut(bytes, offsetof(struct usage_key, text), bytes.len);
+    for (size_t i = 0; i < NAMES; i++) {
+        row->name[i] = span_cut(text, 0, key->len[i]);
+        text = span_cut(text, key->len[i], text.len);
+    }
+    row->day_from_ms = key->day * DAY_MS;
+    row->sums.day = key->day;
+    row->sums.key_id = row->name[0];
+    row->sums.model = row->name[1];
+    row->sums.currency = row->name[2];
+    row->sums.upstream = row->name[3];
+    list_push_back(&b->usage_rows, &row->node);
+    return row;
 }
 
 static struct usage_row *usage_row(struct journal_batch *b, const struct journal_record *r)
 {
-    struct usage_name name = {0};
-    struct span bytes = name_of(r, &name);
+    struct usage_key key; /* all that is looked at is set by key_of() */
+    if (b->last_usage != NULL && is_of(b->last_usage, r)) {
+        return b->last_usage;
+    }
+    struct span bytes = key_of(r, &key);
     struct usage_row *row = map_find(&b->usage, bytes);
-    if (row != NULL) {
-        return row;
+    if (row == NULL) {
+        row = new_usage_row(b, &key, bytes);
     }
-    bytes = arena_copy(&b->memory, bytes);
-    row = arena_new(&b->memory, sizeof(*row));
-    if (row == NULL || bytes.at == NULL || map_put_borrow(&b->usage, bytes, row) != ERR_OK) {
-        return NULL;
-    }
-    struct span text = span_cut(bytes, offsetof(struct usage_name, text), bytes.len);
-    row->sums.day = name.day;
-    row->sums.key_id = span_cut(text, 0, name.key_len);
-    row->sums.model = span_cut(text, name.key_len, name.model_len);
-    row->sums.upstream = span_cut(text, (size_t)name.key_len + name.model_len, text.len);
-    list_push_back(&b->usage_rows, &row->node);
+    b->last_usage = row;
     return row;
 }
 
@@ -119,16 +157,22 @@ static enum err add_usage(struct journal_batch *b, const struct journal_record *
         return ERR_NO_MEMORY;
     }
     struct store_usage *sums = &row->sums;
+    sums->tokens_in = sum_of(sums->tokens_in, r->tokens_in);
+    sums->tokens_out = sum_of(sums->tokens_out, r->tokens_out);
+    sums->tokens_cached = sum_of(sums->tokens_cached, r->tokens_cached);
+    sums->tokens_reasoning = sum_of(sums->tokens_reasoning, r->tokens_reasoning);
+    sums->cost_nano = sum_of(sums->cost_nano, r->cost_nano);
+    if (r->kind == JOURNAL_TRY_END) { /* its call is counted by the completion */
+        return ERR_OK;
+    }
     sums->calls++;
     sums->interrupted +=
         r->outcome == JOURNAL_OUTCOME_INTERRUPTED || r->outcome == JOURNAL_OUTCOME_CLIENT_GONE;
-    sums->failed += r->outcome == JOURNAL_OUTCOME_FAILED || r->outcome == JOURNAL_OUTCOME_REFUSED;
+    sums->failed += r->outcome == JOURNAL_OUTCOME_FAILED;
+    sums->refused += r->outcome == JOURNAL_OUTCOME_REFUSED;
     sums->estimated += r->tokens_in_estimated != 0 || r->tokens_out_estimated != 0;
-    sums->tokens_in += r->tokens_in;
-    sums->tokens_out += r->tokens_out;
-    sums->bytes_in += r->bytes_in;
-    sums->bytes_out += r->bytes_out;
-    sums->cost_microusd += r->cost_micro;
+    sums->bytes_in = sum_of(sums->bytes_in, r->bytes_in);
+    sums->bytes_out = sum_of(sums->bytes_out, r->bytes_out);
     return ERR_OK;
 }
 
@@ -136,7 +180,13 @@ static enum err add_usage(struct journal_batch *b, const struct journal_record *
 
 static struct call_row *call_row(struct journal_batch *b, const struct journal_record *r)
 {
-    struct call_row *row = map_find(&b->calls, span_make(r->call_id, JOURNAL_ID_BYTES));
+    struct span id = span_make(r->call_id, JOURNAL_ID_BYTES);
+    uint64_t half[2]; /* of an id of ours: no stranger chooses it */
+    memcpy(half, r->call_id, sizeof(half));
+    uint64_t hash =
+        (half[0] ^ half[1]) * UINT64_C(0x9e3779b97f4a7c15); /* 2^64 by the golden mean */
+    hash ^= hash >> 32;
+    struct call_row *row = map_find_hashed(&b->calls, id, hash);
     if (row != NULL) {
         return row;
     }
@@ -144,44 +194,57 @@ static struct call_row *call_row(struct journal_batch *b, const struct journal_r
     if (row == NULL) {
         return NULL;
     }
-    memcpy(row->call.id, r->call_id, JOURNAL_ID_BYTES);
-    row->known = r->kind != JOURNAL_INTENT || r->attempt > 1;
-    if (map_put_borrow(&b->calls, span_make(row->call.id, JOURNAL_ID_BYTES), row) != ERR_OK) {
+    memcpy(row->id, r->call_id, JOURNAL_ID_BYTES);
+    list_init(&row->tries);
+    id = span_make(row->id, JOURNAL_ID_BYTES);
+    if (map_put_hashed_borrow(&b->calls, id, hash, row) != ERR_OK) {
         return NULL;
     }
     list_push_back(&b->call_rows, &row->node);
     return row;
 }
 
+static struct try_row *find_try(struct call_row *call, uint32_t attempt)
+{
+    for (struct list *at = call->tries.next; at != &call->tries; at = at->next) {
+        struct try_row *row = LIST_OF(at, struct try_row, node);
+        if (row->attempt == attempt) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static struct try_row *try_row(struct journal_batch *b, const struct journal_record *r)
+{
+    struct call_row *call = call_row(b, r);
+    struct try_row *row = call == NULL ? NULL : find_try(call, r->attempt);
+    if (call == NULL || row != NULL) {
+        return row;
+    }
+    bool is_first = call->tries.next == &call->tries;
+    row = is_first ? &call->first : arena_new(&b->memory, sizeof(*row));
+    if (row != NULL) {
+        row->attempt = r->attempt;
+        list_push_back(&call->tries, &row->node);
+    }
+    return row;
+}
+
 static enum err add_intent(struct journal_batch *b, const struct journal_record *r)
 {
-    struct call_row *row = call_row(b, r);
+    struct try_row *row = try_row(b, r);
     if (row == NULL) {
         return ERR_NO_MEMORY;
     }
-    struct store_open_call *call = &row->call;
-    call->key_id = arena_copy(&b->memory, TEXT(r->key_id));
-    call->model = arena_copy(&b->memory, TEXT(r->model));
-    call->upstream = arena_copy(&b->memory, TEXT(r->upstream));
-    call->started = (wall_us){r->started_ms * 1000};
-    call->sequence = (uint64_t)r->sequence;
-    call->attempt = r->attempt;
-    call->bytes_in = r->bytes_in;
-    call->reserved_tokens_in = r->tokens_in;
-    call->reserved_tokens_out =
-        r->tokens_reserved > r->tokens_in ? r->tokens_reserved - r->tokens_in : 0;
-    call->reserved_microusd = r->cost_micro;
-    row->ended = false;
-    return arena_failed(&b->memory) ? ERR_NO_MEMORY : ERR_OK;
+    row->sequence = (uint64_t)r->sequence;
+    return ERR_OK;
 }
 
-static enum err add_completion(struct journal_batch *b, const struct journal_record *r)
+static enum err add_try_end(struct journal_batch *b, const struct journal_record *r)
 {
     enum err e = add_usage(b, r);
-    if (e != ERR_OK || r->attempt == 0) {
-        return e; /* without an attempt there was no intent */
-    }
-    struct call_row *row = call_row(b, r);
+    struct try_row *row = e == ERR_OK ? try_row(b, r) : NULL;
     if (row == NULL) {
         return ERR_NO_MEMORY;
     }
@@ -189,22 +252,68 @@ static enum err add_completion(struct journal_batch *b, const struct journal_rec
     return ERR_OK;
 }
 
-enum err journal_batch_add(struct journal_batch *b, const struct journal_record *r)
+static enum err add_completion(struct journal_batch *b, const struct journal_record *r)
 {
+    enum err e = add_usage(b, r);
+    if (e != ERR_OK || r->attempt == 0) {
+        return e; /* without a try there was no intent */
+    }
+    struct call_row *row = call_row(b, r);
+    if (row == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    row->attempts = r->attempt;
+    return ERR_OK;
+}
+
+/* ---- changes by administrators ---- */
+
+struct change_row {
+    struct list node;
+    struct store_change change; /* its spans lie in the arena */
+};
+
+static enum err add_change(struct journal_batch *b, const struct journal_told *told)
+{
+    const struct journal_record *r = told->record;
+    struct change_row *row = arena_new(&b->memory, sizeof(*row));
+    if (row == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    row->change.action = arena_copy(&b->memory, journal_record_text(r, JOURNAL_TEXT_ACTION));
+    row->change.actor = arena_copy(&b->memory, journal_record_text(r, JOURNAL_TEXT_ACTOR));
+    row->change.object = arena_copy(&b->memory, journal_record_text(r, JOURNAL_TEXT_OBJECT));
+    row->change.state = arena_copy(&b->memory, told->state);
+    list_push_back(&b->changes, &row->node);
+    return arena_failed(&b->memory) ? ERR_NO_MEMORY : ERR_OK;
+}
+
+enum err journal_batch_add(struct journal_batch *b, const struct journal_told *told)
+{
+    const struct journal_record *r = told->record;
     CHECK(b->last == 0 || b->last + 1 == (uint64_t)r->sequence);
     b->last = (uint64_t)r->sequence;
     b->first = b->first == 0 ? b->last : b->first;
+    memcpy(b->head, told->leaf, sizeof(b->head));
     switch ((enum journal_kind)r->kind) {
     case JOURNAL_INTENT:
         return add_intent(b, r);
+    case JOURNAL_TRY_END:
+        return add_try_end(b, r);
     case JOURNAL_COMPLETION:
         return add_completion(b, r);
+    case JOURNAL_ADMIN:
+        return add_change(b, told);
     case JOURNAL_RECOVERY:
+    case JOURNAL_ORIGIN:
+    case JOURNAL_NO_KIND:
     case JOURNAL_KIND_COUNT:
         break;
     }
     return ERR_OK;
 }
+
+/* ---- applying ---- */
 
 /* As SQLite orders texts: by bytes, and a beginning before the whole. */
 static int compare_texts(struct span x, struct span y)
@@ -215,12 +324,13 @@ static int compare_texts(struct span x, struct span y)
 
 static int compare(const void *a, const void *b)
 {
-    const struct store_usage *x = &(*(const struct usage_row *const *)a)->sums;
-    const struct store_usage *y = &(*(const struct usage_row *const *)b)->sums;
-    int order = (x->day > y->day) - (x->day < y->day);
-    order = order != 0 ? order : compare_texts(x->key_id, y->key_id);
-    order = order != 0 ? order : compare_texts(x->model, y->model);
-    return order != 0 ? order : compare_texts(x->upstream, y->upstream);
+    const struct usage_row *x = *(const struct usage_row *const *)a;
+    const struct usage_row *y = *(const struct usage_row *const *)b;
+    int order = (x->sums.day > y->sums.day) - (x->sums.day < y->sums.day);
+    for (size_t i = 0; order == 0 && i < NAMES; i++) {
+        order = compare_texts(x->name[i], y->name[i]);
+    }
+    return order;
 }
 
 /* In the order of the table a page of it is changed once a batch, however many rows there are. */
@@ -243,17 +353,42 @@ static enum err apply_usage(const struct journal_batch *b, struct store *s)
     return e;
 }
 
-static enum err apply_call(const struct call_row *row, struct store *s)
+static enum err delete_try(const struct call_row *call, uint32_t attempt, struct store *s)
 {
-    struct store_open_call taken;
-    if (!row->ended) {
-        return store_open_call_put(s, &row->call);
-    }
-    if (!row->known) {
-        return ERR_OK;
-    }
-    enum err e = store_open_call_take(s, row->call.id, &taken);
+    struct store_open_call row = {.attempt = attempt};
+    memcpy(row.id, call->id, sizeof(row.id));
+    enum err e = store_open_call_delete(s, &row);
     return e == ERR_NOT_FOUND_ROW ? ERR_OK : e;
+}
+
+/* A call that has ended: what other batches put of it goes. */
+static enum err apply_end(struct call_row *call, struct store *s)
+{
+    enum err e = ERR_OK;
+    for (uint32_t attempt = 1; e == ERR_OK && attempt <= call->attempts; attempt++) {
+        const struct try_row *row = find_try(call, attempt);
+        e = row != NULL && row->sequence != 0 ? ERR_OK : delete_try(call, attempt, s);
+    }
+    return e;
+}
+
+static enum err apply_call(struct call_row *call, struct store *s)
+{
+    enum err e = ERR_OK;
+    if (call->attempts > 0) {
+        return apply_end(call, s);
+    }
+    for (struct list *at = call->tries.next; e == ERR_OK && at != &call->tries; at = at->next) {
+        const struct try_row *row = LIST_OF(at, struct try_row, node);
+        struct store_open_call open = {.attempt = row->attempt, .sequence = row->sequence};
+        memcpy(open.id, call->id, sizeof(open.id));
+        if (row->sequence != 0 && !row->ended) {
+            e = store_open_call_put(s, &open);
+        } else if (row->sequence == 0) {
+            e = delete_try(call, row->attempt, s);
+        }
+    }
+    return e;
 }
 
 enum err journal_batch_apply(struct journal_batch *b, struct store *s)
@@ -269,8 +404,11 @@ enum err journal_batch_apply(struct journal_batch *b, struct store *s)
     for (struct list *at = b->call_rows.next; e == ERR_OK && at != &b->call_rows; at = at->next) {
         e = apply_call(LIST_OF(at, struct call_row, node), s);
     }
+    for (struct list *at = b->changes.next; e == ERR_OK && at != &b->changes; at = at->next) {
+        e = store_change_apply(s, &LIST_OF(at, struct change_row, node)->change);
+    }
     if (e == ERR_OK) {
-        e = store_sequence_set(s, b->last);
+        e = store_journal_set(s, b->last, b->head);
     }
     if (e != ERR_OK) {
         store_rollback(s);

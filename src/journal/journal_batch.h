@@ -2,8 +2,9 @@
 /*
  * journal_batch.h — what some records change in the store, put together. For this part only.
  *
- * A batch of records that follow one another becomes one row a key, model, upstream and day, and
- * one row a call that is still open; calls that began and ended in it leave no row.
+ * A batch of records that follow one another becomes one row a key, model, upstream, currency and
+ * day, and one row a try that is still open; tries that began and ended in it leave no row. What
+ * admin records say is kept whole, in their order.
  *
  * Ownership  journal_batch_fini() frees what it holds; it may be used again after it.
  * Limits     of memory, as given to journal_batch_init(); the maps' comes on top, less than half.
@@ -15,12 +16,13 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "journal/journal_record.h"
+#include "journal/journal.h"
 
 /* A record takes no more than this of a batch's memory. */
-#define JOURNAL_BATCH_RECORD_MAX ((size_t)2048)
+#define JOURNAL_BATCH_RECORD_MAX ((size_t)8192)
 
 struct store;
+struct usage_row;
 
 struct journal_batch {
     struct arena memory;
@@ -28,7 +30,10 @@ struct journal_batch {
     struct map calls;       /* call id → struct call_row */
     struct list usage_rows; /* the same, in the order of their first records */
     struct list call_rows;
-    uint64_t first, last; /* sequences of its records; 0, 0: none */
+    struct list changes;              /* of admin records */
+    struct usage_row *last_usage;     /* of the record before: the next is often of the same */
+    uint64_t first, last;             /* sequences of its records; 0, 0: none */
+    uint8_t head[JOURNAL_HASH_BYTES]; /* leaf hash of the last one */
 };
 
 /* An empty batch of at most `bytes`; takes no memory yet. */
@@ -45,7 +50,7 @@ bool journal_batch_has_room(const struct journal_batch *b);
  *
  *   ERR_NO_MEMORY  the batch is full, and of no further use
  */
-MUST_USE enum err journal_batch_add(struct journal_batch *b, const struct journal_record *r);
+MUST_USE enum err journal_batch_add(struct journal_batch *b, const struct journal_told *told);
 
 /* Applies the batch to the store, in one transaction, its rows of usage in the order of their
  * table; as store_commit(). */

@@ -12,8 +12,8 @@
     "\x01"           \
     "ATLASC\x02"
 #define MAGIC_BYTES  8
-#define VERSION      1
-#define COMMIT_BYTES 32 /* of its payload, before the lanes */
+#define VERSION      2
+#define COMMIT_BYTES 64 /* of its payload, before the lanes */
 #define LANE_BYTES   16
 #define COMMIT_MAX   (COMMIT_BYTES + LANE_BYTES * JOURNAL_LANES_MAX)
 
@@ -39,22 +39,29 @@ void journal_header_write(const struct journal_header *h, uint8_t out[JOURNAL_HE
     (void)put(out + 12, JOURNAL_HEADER_BYTES, 4);
     (void)put(out + 16, h->first_sequence, 8);
     (void)put(out + 24, (uint64_t)h->made_ms, 8);
+    memcpy(out + 32, h->origin, sizeof(h->origin));
+    memcpy(out + 64, h->head, sizeof(h->head));
     (void)put(out + JOURNAL_HEADER_BYTES - 4,
               crypto_crc32c(0, span_make(out, JOURNAL_HEADER_BYTES - 4)), 4);
 }
 
-bool journal_header_parse(struct span bytes, struct journal_header *out)
+enum err journal_header_parse(struct span bytes, struct journal_header *out)
 {
     struct span s = span_cut(bytes, 0, JOURNAL_HEADER_BYTES);
+    if (s.len >= 16 && memcmp(s.at, HEADER_MAGIC, MAGIC_BYTES) == 0 && get(s, 8, 4) < VERSION) {
+        return ERR_JOURNAL_OLD;
+    }
     if (s.len < JOURNAL_HEADER_BYTES || memcmp(s.at, HEADER_MAGIC, MAGIC_BYTES) != 0 ||
         get(s, 8, 4) != VERSION || get(s, 12, 4) != JOURNAL_HEADER_BYTES ||
         get(s, JOURNAL_HEADER_BYTES - 4, 4) !=
             crypto_crc32c(0, span_cut(s, 0, JOURNAL_HEADER_BYTES - 4))) {
-        return false;
+        return ERR_JOURNAL_BROKEN;
     }
     out->first_sequence = get(s, 16, 8);
     out->made_ms = (int64_t)get(s, 24, 8);
-    return true;
+    memcpy(out->origin, s.at + 32, sizeof(out->origin));
+    memcpy(out->head, s.at + 64, sizeof(out->head));
+    return ERR_OK;
 }
 
 static uint32_t frame_crc(const uint8_t *frame, size_t payload)
@@ -73,15 +80,16 @@ static void seal(struct buf *out, size_t payload)
     }
 }
 
-void journal_frame_write(const struct journal_record *r, struct buf *out)
+struct span journal_frame_write(const struct journal_record *r, struct span state, struct buf *out)
 {
     static const uint8_t head[JOURNAL_FRAME_BYTES];
     buf_put(out, span_make(head, sizeof(head)));
-    size_t before = out->len - out->from;
-    journal_record_write(r, out);
-    size_t line = out->len - out->from - before;
+    size_t before = out->len;
+    journal_record_write(r, state, out);
+    size_t line = out->len - before;
     CHECK(line <= JOURNAL_LINE_MAX);
     seal(out, line);
+    return span_make(out->at + out->len - line, line);
 }
 
 void journal_commit_write(const struct journal_commit *c, size_t group_bytes, struct buf *out)
@@ -99,6 +107,8 @@ void journal_commit_write(const struct journal_commit *c, size_t group_bytes, st
     at = put(at, c->records, 4);
     at = put(at, c->last_sequence, 8);
     at = put(at, group_bytes, 8);
+    memcpy(at, c->head, sizeof(c->head));
+    at += sizeof(c->head);
     for (size_t i = 0; i < c->lanes; i++) {
         at = put(at, c->lane[i].id, 8);
         at = put(at, c->lane[i].ticket, 8);
@@ -116,7 +126,7 @@ static enum frame look(struct span bytes, struct span *payload)
         return FRAME_SHORT;
     }
     size_t len = get(bytes, 0, 4);
-    if (len < 2 || len > COMMIT_MAX) {
+    if (len < 2 || (len > COMMIT_MAX && len > JOURNAL_LINE_MAX)) {
         return FRAME_BAD;
     }
     if (bytes.len - JOURNAL_FRAME_BYTES < len) {
@@ -140,6 +150,7 @@ static void read_commit(struct span payload, struct journal_commit *out)
     out->lanes = get(payload, 10, 2);
     out->records = (uint32_t)get(payload, 12, 4);
     out->last_sequence = get(payload, 16, 8);
+    memcpy(out->head, payload.at + 32, sizeof(out->head));
     for (size_t i = 0; i < out->lanes; i++) {
         out->lane[i].id = get(payload, COMMIT_BYTES + LANE_BYTES * i, 8);
         out->lane[i].ticket = get(payload, COMMIT_BYTES + LANE_BYTES * i + 8, 8);

@@ -8,6 +8,7 @@
 #define JOURNAL_JOURNAL_INTERNAL_H
 
 #include <dirent.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 
@@ -16,8 +17,9 @@
 #include "journal/journal_segment.h"
 #include "journal/journal_slots.h"
 
-#define JOURNAL_SLOT_BYTES 768
-#define JOURNAL_NO_SLOT    UINT32_MAX
+#define JOURNAL_SLOT_BYTES       1280
+#define JOURNAL_STATE_SLOT_BYTES (JOURNAL_SLOT_BYTES + JOURNAL_STATE_MAX) /* of admin's lanes */
+#define JOURNAL_NO_SLOT          UINT32_MAX
 
 /* The first page of a lane's file. */
 struct journal_lane_file {
@@ -31,21 +33,22 @@ struct journal_lane_file {
 };
 
 #define JOURNAL_LANE_MAGIC  "ATLASLNE"
-#define JOURNAL_LANE_LAYOUT 2
+#define JOURNAL_LANE_LAYOUT 4
 #define JOURNAL_LANE_PAGE   4096
 
 enum journal_slot_state { JOURNAL_FREE, JOURNAL_TAKEN, JOURNAL_ARMED, JOURNAL_READY };
 
 struct journal_slot {
     _Atomic uint32_t state; /* enum journal_slot_state */
-    uint32_t unused;
-    uint64_t ticket; /* from 1, once ready */
-    uint64_t intent; /* once armed */
+    uint32_t index;         /* its place in the lane */
+    uint64_t ticket;        /* from 1, once ready */
+    uint64_t intent;        /* once armed: its intent's ticket */
     struct journal_record record;
     uint8_t filler[JOURNAL_SLOT_BYTES - 24 - sizeof(struct journal_record)];
+    char json[]; /* in a lane of states: JOURNAL_STATE_MAX bytes */
 };
 
-_Static_assert(sizeof(struct journal_slot) == JOURNAL_SLOT_BYTES, "twelve cache lines");
+_Static_assert(sizeof(struct journal_slot) == JOURNAL_SLOT_BYTES, "twenty cache lines");
 
 /* What the journal thread does, and so what a publisher must do about it. */
 enum journal_mood { JOURNAL_BUSY, JOURNAL_DOZING, JOURNAL_ASLEEP };
@@ -58,12 +61,12 @@ struct journal_bell {
 
 struct journal_lane {
     struct journal_lane_file *file; /* mapped */
-    struct journal_slot *slots;     /* in the same mapping */
     struct journal_bell *bell;
     uint32_t count, mask; /* slots; size of `ring`, less one */
-    uint32_t hurry_at;    /* so many wait for the thread, so it does not doze; a power of two */
-    uint32_t *ring;       /* published slots by ticket: filled by the worker, read by the thread */
-    uint32_t *next;       /* links of `returned`, by slot */
+    uint32_t slot_bytes;
+    uint32_t hurry_at; /* so many wait for the thread, so it does not doze; a power of two */
+    uint32_t *ring;    /* published slots by ticket: filled by the worker, read by the thread */
+    uint32_t *next;    /* links of `returned`, by slot */
 
     /* the worker's */
     char apart_1[64];
@@ -89,17 +92,38 @@ struct journal_lane {
     void *on_durable_ctx;
 };
 
+/* Slot `index` of a lane's file. */
+static inline struct journal_slot *journal_slot_at(struct journal_lane_file *file, size_t index,
+                                                   size_t slot_bytes)
+{
+    return (struct journal_slot *)((char *)file + JOURNAL_LANE_PAGE + index * slot_bytes);
+}
+
+/* What of an admin record's JSON lies in the slot, if that has room for it. */
+static inline struct span journal_slot_json(const struct journal_slot *slot, size_t slot_bytes)
+{
+    size_t room = slot_bytes - JOURNAL_SLOT_BYTES;
+    size_t len = slot->record.state_bytes;
+    return span_make(slot->json, len <= room ? len : 0);
+}
+
 /* Wakes the journal thread if it sleeps or, with `hurry`, dozes. */
 void journal_ring(struct journal_bell *bell, bool hurry);
 
+/* How a lane is made. */
+struct journal_lane_plan {
+    size_t slots;
+    size_t slot_bytes; /* JOURNAL_SLOT_BYTES or JOURNAL_STATE_SLOT_BYTES */
+    struct journal_bell *bell;
+};
+
 /*
- * Makes the file `name` in `folder_fd` anew with `slots` free slots, all its disk space taken, and
- * maps it.
+ * Makes the file `name` in `folder_fd` anew with free slots, all its disk space taken, and maps it.
  *
  *   ERR_DISK_FULL, ERR_DISK, ERR_NO_MEMORY
  */
-MUST_USE enum err journal_lane_open(int folder_fd, const char *name, size_t slots,
-                                    struct journal_bell *bell, struct journal_lane *out);
+MUST_USE enum err journal_lane_open(int folder_fd, const char *name,
+                                    const struct journal_lane_plan *plan, struct journal_lane *out);
 
 /* Unmaps; the file stays. Does nothing to a lane of zeros. */
 void journal_lane_close(struct journal_lane *lane);
@@ -121,24 +145,26 @@ void journal_lane_name(size_t lane, char out[16]);
  * not tell. ERR_DISK: it could not be read now. */
 MUST_USE enum err journal_boot(char out[40]);
 
-/* ERR_DISK_FULL or ERR_DISK for an errno. */
+/* ERR_DISK_FULL, ERR_NO_FILES, ERR_NO_MEMORY or, for all others, ERR_DISK for an errno. */
 enum err journal_disk_error(int number);
 
 #define JOURNAL_GROUP_RECORDS 1024
 
 /* Record frames take no more than this of a group, so that one more and the commit always fit. */
-#define JOURNAL_GROUP_FULL (JOURNAL_GROUP_MAX - 16384)
+#define JOURNAL_GROUP_FULL \
+    (JOURNAL_GROUP_MAX - JOURNAL_FRAME_BYTES - JOURNAL_LINE_MAX - JOURNAL_COMMIT_FRAME_MAX)
 
 /* The group that is being put together, and what was said in the last commit. */
 struct journal_writer {
     struct journal_segment *segment;
     struct buf frames;            /* of `commit.records` records */
-    struct journal_commit commit; /* of this group; its last sequence counts what is in `frames` */
-    struct journal_record *records[JOURNAL_GROUP_RECORDS];
+    struct journal_commit commit; /* of this group; last sequence and head count what is in it */
+    struct journal_told told[JOURNAL_GROUP_RECORDS]; /* its records; their lines come later */
 };
 
-/* Gives `record` the next sequence and adds it to the group. */
-void journal_writer_add(struct journal_writer *w, struct journal_record *record);
+/* Gives `record` the next sequence, chains it to the one before and adds it to the group. `state`:
+ * an admin record's JSON. */
+void journal_writer_add(struct journal_writer *w, struct journal_record *record, struct span state);
 
 /* Whether the group takes no more. */
 bool journal_writer_is_full(const struct journal_writer *w);
@@ -160,5 +186,30 @@ MUST_USE enum err journal_recover(int folder_fd, struct journal_writer *w,
 
 /* The folder's entries from the first on, for closedir(); NULL with errno set. */
 DIR *journal_folder_read(int folder_fd);
+
+#define JOURNAL_LISTENERS_MAX 4
+#define JOURNAL_RESERVE_NAME  "reserve"
+
+struct journal {
+    char *folder;
+    char origin[JOURNAL_ORIGIN_CHARS + 1];
+    int folder_fd;
+    _Atomic int64_t interval_ms;
+    _Atomic int64_t segment_bytes;
+    struct journal_bell bell;
+    struct journal_lane *lanes;
+    size_t lane_count;
+    struct journal_listener listeners[JOURNAL_LISTENERS_MAX];
+    size_t listener_count;
+    struct journal_writer writer;
+    _Atomic uint64_t last; /* sequence that is on the disk */
+    _Atomic uint32_t stopping;
+    _Atomic uint32_t want; /* enum err: what it waits for, but for room on the disk */
+    bool started;
+    bool has_reserve;
+    pthread_t thread;
+    pthread_mutex_t lock; /* for `ended` */
+    pthread_cond_t ended; /* a group, or all hope: for journal_settle() */
+};
 
 #endif

@@ -21,6 +21,8 @@
 struct journal_reader {
     int folder_fd, fd;
     size_t opened;
+    struct journal_header header;     /* of the open segment */
+    uint8_t head[JOURNAL_HASH_BYTES]; /* leaf hash of the record before the next */
     uint64_t newest; /* first sequence of the last segment that was there at opening */
     uint64_t first;  /* of the open segment */
     uint64_t next;   /* sequence of the next record */
@@ -31,21 +33,37 @@ struct journal_reader {
     size_t given; /* of `bytes`, to be dropped at the next call */
 };
 
+/* Whether a segment of header `h` goes on where the open one ended. */
+static bool goes_on(const struct journal_reader *r, const struct journal_header *h)
+{
+    return r->fd < 0 || (memcmp(h->origin, r->header.origin, sizeof(h->origin)) == 0 &&
+                         memcmp(h->head, r->head, sizeof(h->head)) == 0);
+}
+
 static enum err open_segment(struct journal_reader *r, uint64_t first)
 {
     int fd;
-    enum err e = journal_segment_look(r->folder_fd, first, &fd);
-    if (e == ERR_OK || e == ERR_JOURNAL_BROKEN) {
+    struct journal_header header;
+    enum err e = journal_segment_look(r->folder_fd, first, &header, &fd);
+    if (e == ERR_OK || e == ERR_JOURNAL_BROKEN || e == ERR_JOURNAL_OLD) {
         r->first = r->next = first;
         r->at = r->given = 0;
     }
     if (e != ERR_OK) {
         return e;
     }
+    if (!goes_on(r, &header)) {
+        (void)close(fd);
+        r->first = first;
+        r->at = r->given = 0;
+        return ERR_JOURNAL_OTHER;
+    }
     if (r->fd >= 0) {
         (void)close(r->fd);
     }
     r->fd = fd;
+    r->header = header;
+    memcpy(r->head, header.head, sizeof(r->head));
     r->opened++;
     r->at = JOURNAL_HEADER_BYTES;
     buf_clear(&r->bytes);
@@ -200,6 +218,7 @@ enum err journal_reader_next(struct journal_reader *r, struct journal_group *gro
         }
         *first = r->next;
         r->next = next;
+        memcpy(r->head, group->commit.head, sizeof(r->head));
         if (next > r->wanted || (group->commit.records == 0 && next == r->wanted)) {
             return ERR_OK;
         }
@@ -259,6 +278,11 @@ struct journal_place journal_reader_place(const struct journal_reader *r)
 uint64_t journal_reader_tail(const struct journal_reader *r)
 {
     return r->tail;
+}
+
+const struct journal_header *journal_reader_header(const struct journal_reader *r)
+{
+    return &r->header;
 }
 
 size_t journal_reader_segments(const struct journal_reader *r)

@@ -2,7 +2,9 @@
 /*
  * journal_reader.h — the journal from some record on, group by group, as it lies in the segments.
  *
- * Every frame's CRC and every group's count is checked on the way. A bad frame before the last
+ * Every frame's CRC, every group's count, and that each segment continues the one before it, is
+ * checked on the way; that each record does is for who reads their lines (journal_leaf()).
+ * A bad frame before the last
  * commit is ERR_JOURNAL_BROKEN; what lies behind the last commit is a tail that does not count: a
  * group that is just being written, or one that a power cut tore.
  *
@@ -29,6 +31,7 @@ struct journal_reader;
  *
  *   ERR_FILE            there is no such folder
  *   ERR_JOURNAL_BROKEN  a segment's header is damaged; *where says which
+ *   ERR_JOURNAL_OLD     it is of an earlier version
  *   ERR_NOT_FOUND_ROW   the segments begin after `sequence`
  *   ERR_DISK, ERR_NO_MEMORY
  */
@@ -40,6 +43,7 @@ MUST_USE enum err journal_reader_open(const char *folder, uint64_t sequence,
  *
  *   ERR_NOT_FOUND_ROW   there is no further whole group: journal_reader_tail() says what is left
  *   ERR_JOURNAL_BROKEN  damage at journal_reader_place()
+ *   ERR_JOURNAL_OTHER   the segment there does not continue the one before it
  *   ERR_DISK, ERR_NO_MEMORY
  */
 MUST_USE enum err journal_reader_next(struct journal_reader *r, struct journal_group *group,
@@ -51,8 +55,23 @@ struct journal_place journal_reader_place(const struct journal_reader *r);
 /* After ERR_NOT_FOUND_ROW: bytes behind the last whole group. */
 uint64_t journal_reader_tail(const struct journal_reader *r);
 
+/* Of the segment that the group last read is in, or of the first. */
+const struct journal_header *journal_reader_header(const struct journal_reader *r);
+
 /* Segments opened so far. */
 size_t journal_reader_segments(const struct journal_reader *r);
+
+/* When what a record tells of was: the attempt began, the call ended, the cut was found. */
+int64_t journal_written_ms(const struct journal_record *r);
+
+/*
+ * The first record of the last segment that began before `since_ms`, or of the first one: what was
+ * written from then on is not before it. `*out` stays as it is where there is no segment.
+ *
+ *   ERR_FILE  there is no such folder
+ *   ERR_DISK, ERR_NO_MEMORY
+ */
+MUST_USE enum err journal_seek(const char *folder, int64_t since_ms, uint64_t *out);
 
 /* Closes `*r` and sets it to NULL. Does nothing if it is NULL already. */
 void journal_reader_close(struct journal_reader **r);

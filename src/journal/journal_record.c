@@ -1,55 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two records a call are written, so the writer asks for room once and then stores: a member's name
- * is copied as NAME_BYTES whatever its length, and what follows overwrites the excess.
+ * A record in memory. A process may die between any two stores into an armed one, and what it left
+ * is written down: so a text is first laid into the room, where nothing points at it, and numbers
+ * are stored whole.
  */
 #include "journal/journal_record.h"
 
-#include "crypto/call_id.h"
-#include "json/json_write.h"
+#include <stdatomic.h>
 
-enum type {
-    TYPE_I64,
-    TYPE_U16,
-    TYPE_U8,
-    TYPE_BOOL,
-    TYPE_TEXT,
-    TYPE_ID,
-    TYPE_KIND,
-    TYPE_OUTCOME,
-    TYPE_SCHEMA
-};
+#include "crypto/hmac.h"
+#include "journal/journal_members.h"
 
-#define INTENT     (1u << JOURNAL_INTENT)
-#define COMPLETION (1u << JOURNAL_COMPLETION)
-#define RECOVERY   (1u << JOURNAL_RECOVERY)
+#define CUT "\xe2\x80\xa6" /* … */
 
-#define NAME_BYTES 32
-
-static const struct member {
-    char name[NAME_BYTES]; /* with the comma before it, quotes and colon */
-    uint8_t name_len;
-    uint8_t type; /* enum type */
-    uint16_t offset, size;
-    uint32_t kinds;
-} members[] = {
-#define MEMBER(name, field, type, kinds)             \
-    {",\"" name "\":",                               \
-     sizeof(name) + 3,                               \
-     TYPE_##type,                                    \
-     offsetof(struct journal_record, field),         \
-     sizeof(((struct journal_record *)NULL)->field), \
-     kinds},
-#include "journal/journal_record.def"
-#undef MEMBER
-};
-
-#define MEMBERS (sizeof(members) / sizeof(members[0]))
+_Static_assert(JOURNAL_HASH_BYTES == CRYPTO_SHA256_BYTES, "the leaf hash is SHA-256's");
 
 static const char *const kind_names[JOURNAL_KIND_COUNT] = {
-    [JOURNAL_INTENT] = "intent",
-    [JOURNAL_COMPLETION] = "completion",
-    [JOURNAL_RECOVERY] = "recovery",
+    [JOURNAL_NO_KIND] = "",
+#define KIND(name, word, help) [JOURNAL_##name] = word,
+#include "journal/journal_kinds.def"
+#undef KIND
 };
 
 static const char *const outcome_names[JOURNAL_OUTCOME_COUNT] = {
@@ -59,11 +29,12 @@ static const char *const outcome_names[JOURNAL_OUTCOME_COUNT] = {
     [JOURNAL_OUTCOME_CLIENT_GONE] = "client_gone",
     [JOURNAL_OUTCOME_INTERRUPTED] = "interrupted",
     [JOURNAL_OUTCOME_REFUSED] = "refused",
+    [JOURNAL_OUTCOME_LOST] = "lost",
 };
 
 const char *journal_kind_name(enum journal_kind kind)
 {
-    CHECK(kind >= JOURNAL_INTENT && kind < JOURNAL_KIND_COUNT);
+    CHECK(kind > JOURNAL_NO_KIND && kind < JOURNAL_KIND_COUNT);
     return kind_names[kind];
 }
 
@@ -75,12 +46,24 @@ const char *journal_outcome_name(enum journal_outcome outcome)
 
 /* ---- texts ---- */
 
+enum { WORDS, MAYBE, DIGEST };
+
+static const uint8_t text_types[JOURNAL_TEXT_COUNT] = {
+#define FIXED(member, field, type, kinds, help)
+#define TEXT(member, NAME, type, kinds, help) [JOURNAL_TEXT_##NAME] = (type),
+#define STATE(member, kinds, help)
+#include "journal/journal_record.def"
+#undef FIXED
+#undef TEXT
+#undef STATE
+};
+
 /* Length of the UTF-8 character at the front of `s`, which is not empty; 0 if there is none. */
 static size_t utf8_length(struct span s)
 {
     uint8_t first = s.at[0];
     if (first < 0x80) {
-        return 1;
+        return first != '\0';
     }
     if (first < 0xc2 || first > 0xf4) {
         return 0;
@@ -106,7 +89,16 @@ static size_t utf8_length(struct span s)
 /* Whether all of it is ASCII other than NUL, as nearly every text is. */
 static bool is_ascii(struct span text)
 {
-    for (size_t i = 0; i < text.len; i++) {
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+    size_t i = 0;
+    for (; text.len - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, text.at + i, sizeof(word));
+        if (((word | (word - ones)) & highs) != 0) { /* not ASCII, or NUL in front of it */
+            return false;
+        }
+    }
+    for (; i < text.len; i++) {
         if ((uint8_t)(text.at[i] - 1) >= 0x7f) {
             return false;
         }
@@ -114,167 +106,191 @@ static bool is_ascii(struct span text)
     return true;
 }
 
-void journal_copy_text(struct span text, char *out, size_t size)
+static bool is_utf8(struct span text)
 {
-    size_t len = 0;
-    if (text.len < size && is_ascii(text)) {
-        span_copy_text(text, out, size);
-        memset(out + text.len, 0, size - text.len);
-        return;
-    }
-    for (size_t at = 0; at < text.len;) {
-        size_t step = utf8_length(span_cut(text, at, 4));
-        size_t copied = step == 0 ? 1 : step;
-        if (len + copied >= size) {
-            break;
-        }
-        if (step == 0 || text.at[at] == '\0') {
-            out[len] = '?';
-        } else {
-            memcpy(out + len, text.at + at, step);
-        }
-        len += copied;
-        at += copied;
-    }
-    memset(out + len, 0, size - len);
-}
-
-static bool text_is_valid(const char *text, size_t size)
-{
-    size_t len = strnlen(text, size);
-    if (len == size) {
-        return false;
-    }
-    struct span s = span_make(text, len);
-    while (s.len > 0) {
-        size_t step = utf8_length(s);
+    while (text.len > 0) {
+        size_t step = utf8_length(text);
         if (step == 0) {
             return false;
         }
-        s = span_cut(s, step, s.len);
+        text = span_cut(text, step, text.len);
     }
     return true;
 }
 
-bool journal_record_is_valid(const struct journal_record *r)
+/* Copies what fits into `most` bytes at `to`, and says so where it is not all; returns its length.
+ */
+static size_t copy_text(char *to, struct span text, size_t most)
 {
-    if (r->kind < JOURNAL_INTENT || r->kind >= JOURNAL_KIND_COUNT ||
-        r->outcome >= JOURNAL_OUTCOME_COUNT) {
+    size_t len = 0;
+    size_t cut = 0; /* as long as this, a sign that it was cut fits behind it */
+    for (size_t at = 0; at < text.len;) {
+        size_t step = utf8_length(span_cut(text, at, 4));
+        size_t copied = step == 0 ? 1 : step;
+        if (len + copied > most) {
+            bool has_sign = cut + sizeof(CUT) - 1 <= most;
+            memcpy(to + cut, CUT, has_sign ? sizeof(CUT) - 1 : 0);
+            return has_sign ? cut + sizeof(CUT) - 1 : 0;
+        }
+        if (step == 0) {
+            to[len] = '?';
+        } else {
+            memcpy(to + len, text.at + at, step);
+        }
+        len += copied;
+        at += copied;
+        cut = len + sizeof(CUT) - 1 <= most ? len : cut;
+    }
+    return len;
+}
+
+/* Whether it says this already; most texts are empty in both. */
+static inline bool says(const struct journal_record *r, enum journal_text which, struct span text)
+{
+    return r->text[which].len == text.len &&
+           (text.len == 0 || memcmp(journal_record_text(r, which).at, text.at, text.len) == 0);
+}
+
+static void append(struct journal_record *r, enum journal_text which, struct span text, size_t most)
+{
+    size_t left = JOURNAL_ROOM_BYTES - r->used;
+    char *to = r->room + r->used;
+    most = most < left ? most : left;
+    struct journal_text_at here = {(uint16_t)r->used, (uint16_t)text.len};
+    bool is_digest = text_types[which] == DIGEST;
+    CHECK(!is_digest || text.len == 0 || text.len == JOURNAL_HASH_BYTES);
+    if (is_digest && text.len > most) {
+        here.len = 0; /* half a digest is none: it is left out, as if it were not known */
+    } else if (!is_digest && (text.len > most || !is_ascii(text))) {
+        here.len = (uint16_t)copy_text(to, text, most);
+    } else if (text.len > 0) {
+        memcpy(to, text.at, text.len);
+    }
+    r->used += here.len;
+    atomic_signal_fence(memory_order_seq_cst); /* the processor keeps the order of stores */
+    r->text[which] = here;
+}
+
+void journal_record_set(struct journal_record *r, enum journal_text which, struct span text)
+{
+    if (!says(r, which, text)) {
+        append(r, which, text, JOURNAL_ROOM_BYTES);
+    }
+}
+
+void journal_record_set_invented(struct journal_record *r, enum journal_text which,
+                                 struct span text)
+{
+    if (!says(r, which, text)) {
+        append(r, which, text, JOURNAL_INVENTED_MAX);
+    }
+}
+
+void journal_record_copy(struct journal_record *to, const struct journal_record *from)
+{
+    memcpy(to, from, offsetof(struct journal_record, room) + from->used);
+}
+
+void journal_record_update(struct journal_record *armed, const struct journal_record *from)
+{
+    const size_t begin = offsetof(struct journal_record, call_id) / sizeof(uint64_t);
+    const size_t end = offsetof(struct journal_record, used) / sizeof(uint64_t);
+    for (int i = 0; i < JOURNAL_TEXT_COUNT; i++) {
+        journal_record_set(armed, (enum journal_text)i,
+                           journal_record_text(from, (enum journal_text)i));
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    for (size_t i = begin; i < end; i++) { /* word by word: memcpy() may stop within a number */
+        __atomic_store_n((uint64_t *)armed + i, ((const uint64_t *)from)[i], __ATOMIC_RELAXED);
+    }
+}
+
+/* ---- numbers ---- */
+
+#define BOUND_I64(field)     bound(&(field))
+#define BOUND_U16(field)     false
+#define BOUND_U8(field)      false
+#define BOUND_BOOL(field)    false
+#define BOUND_MARK(field)    false
+#define BOUND_ID(field)      false
+#define BOUND_HASH(field)    false
+#define BOUND_KIND(field)    false
+#define BOUND_SCHEMA(field)  false
+#define BOUND_OUTCOME(field) false
+
+static inline bool bound(int64_t *number)
+{
+    if (LIKELY((uint64_t)*number <= JOURNAL_NUMBER_MAX)) {
         return false;
     }
-    for (size_t i = 0; i < MEMBERS; i++) {
-        const uint8_t *field = (const uint8_t *)r + members[i].offset;
-        int64_t number = 0;
-        if (members[i].type == TYPE_I64) {
-            memcpy(&number, field, sizeof(number));
-        }
-        if (number < 0 || number > JOURNAL_NUMBER_MAX ||
-            (members[i].type == TYPE_BOOL && *field > 1) ||
-            (members[i].type == TYPE_TEXT &&
-             !text_is_valid((const char *)field, members[i].size))) {
+    *number = *number < 0 ? 0 : JOURNAL_NUMBER_MAX;
+    return true;
+}
+
+void journal_record_bound(struct journal_record *r)
+{
+#define FIXED(member, field, type, kinds, help) r->bounded |= (uint8_t)BOUND_##type(r->field);
+#define TEXT(member, NAME, type, kinds, help)
+#define STATE(member, kinds, help)
+#include "journal/journal_record.def"
+#undef FIXED
+#undef TEXT
+#undef STATE
+}
+
+/* ---- checks ---- */
+
+#define IS_I64(field)     ((field) >= 0 && (field) <= JOURNAL_NUMBER_MAX)
+#define IS_U16(field)     true
+#define IS_U8(field)      true
+#define IS_BOOL(field)    ((field) <= 1)
+#define IS_MARK(field)    ((field) <= 1)
+#define IS_ID(field)      true
+#define IS_HASH(field)    true
+#define IS_KIND(field)    true
+#define IS_SCHEMA(field)  true
+#define IS_OUTCOME(field) ((field) < JOURNAL_OUTCOME_COUNT)
+
+/* NOLINTNEXTLINE(readability-function-cognitive-complexity): a member a row, one behind another */
+static bool numbers_are_valid(const struct journal_record *r)
+{
+    unsigned kind = 1u << r->kind;
+    bool valid = true;
+#define FIXED(member, field, type, kinds, help) \
+    valid = valid && (((kinds)&kind) == 0 || IS_##type(r->field));
+#define TEXT(member, NAME, type, kinds, help)
+#define STATE(member, kinds, help)
+#include "journal/journal_record.def"
+#undef FIXED
+#undef TEXT
+#undef STATE
+    return valid;
+}
+
+static bool texts_are_valid(const struct journal_record *r)
+{
+    if (r->used > JOURNAL_ROOM_BYTES) {
+        return false;
+    }
+    for (int i = 0; i < JOURNAL_TEXT_COUNT; i++) {
+        struct journal_text_at text = r->text[i];
+        if ((size_t)text.at + text.len > r->used ||
+            (text_types[i] == DIGEST ? text.len != 0 && text.len != JOURNAL_HASH_BYTES
+                                     : !is_utf8(journal_record_text(r, (enum journal_text)i)))) {
             return false;
         }
     }
     return true;
 }
 
-/* ---- writing ---- */
-
-static uint64_t number_at(const uint8_t *field, enum type type)
+bool journal_record_is_valid(const struct journal_record *r, struct span state)
 {
-    if (type == TYPE_I64) {
-        int64_t number;
-        memcpy(&number, field, sizeof(number));
-        CHECK(number >= 0 && number <= JOURNAL_NUMBER_MAX);
-        return (uint64_t)number;
-    }
-    if (type == TYPE_U16) {
-        uint16_t number;
-        memcpy(&number, field, sizeof(number));
-        return number;
-    }
-    return *field;
+    return r->kind > JOURNAL_NO_KIND && r->kind < JOURNAL_KIND_COUNT && numbers_are_valid(r) &&
+           texts_are_valid(r) && r->state_bytes == state.len &&
+           (r->kind == JOURNAL_ADMIN ? journal_state_is_valid(state) : state.len == 0);
 }
 
-/* Each of these stores at `to` and returns what is behind it. */
-
-static uint8_t *put_number(uint8_t *to, uint64_t number)
+void journal_leaf(struct span line, uint8_t out[JOURNAL_HASH_BYTES])
 {
-    uint8_t digits[20];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (uint8_t)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    while (at < sizeof(digits)) {
-        *to++ = digits[at++];
-    }
-    return to;
-}
-
-/* A string that ends in a NUL before `size`; well-formed, as all texts of a record are. */
-static uint8_t *put_text(uint8_t *to, const uint8_t *text, size_t size)
-{
-    *to++ = '"';
-    for (const uint8_t *end = text + size; text < end && *text != '\0'; text++) {
-        if (LIKELY(*text >= 0x20 && *text != '"' && *text != '\\')) {
-            *to++ = *text;
-        } else {
-            to += json_escape(*text, to);
-        }
-    }
-    *to++ = '"';
-    return to;
-}
-
-static uint8_t *put_word(uint8_t *to, const char *word)
-{
-    return put_text(to, (const uint8_t *)word, strlen(word));
-}
-
-static uint8_t *put_value(uint8_t *to, const struct member *m, const struct journal_record *r)
-{
-    const uint8_t *field = (const uint8_t *)r + m->offset;
-    char id[CRYPTO_CALL_ID_CHARS + 1];
-    switch ((enum type)m->type) {
-    case TYPE_TEXT:
-        return put_text(to, field, m->size);
-    case TYPE_BOOL:
-        memcpy(to, *field != 0 ? "true" : "false", 5); /* the first one's NUL is overwritten */
-        return to + (*field != 0 ? 4 : 5);
-    case TYPE_ID:
-        crypto_call_id_write(field, id);
-        return put_word(to, id);
-    case TYPE_KIND:
-        return put_word(to, kind_names[*field]); /* the caller has checked it */
-    case TYPE_OUTCOME:
-        return put_word(to, journal_outcome_name(*field));
-    case TYPE_SCHEMA:
-        return put_number(to, JOURNAL_SCHEMA);
-    case TYPE_I64:
-    case TYPE_U16:
-    case TYPE_U8:
-        return put_number(to, number_at(field, (enum type)m->type));
-    }
-    NEVER("a type without a writer");
-}
-
-void journal_record_write(const struct journal_record *r, struct buf *out)
-{
-    CHECK(r->kind >= JOURNAL_INTENT && r->kind < JOURNAL_KIND_COUNT);
-    uint8_t *from = buf_reserve(out, JOURNAL_LINE_MAX);
-    if (from == NULL) {
-        return;
-    }
-    uint8_t *to = from;
-    for (size_t i = 0; i < MEMBERS; i++) {
-        if (members[i].kinds & 1u << r->kind) {
-            memcpy(to, members[i].name, NAME_BYTES);
-            to = put_value(to + members[i].name_len, &members[i], r);
-        }
-    }
-    *from = '{'; /* for the first comma */
-    *to++ = '}';
-    CHECK((size_t)(to - from) <= JOURNAL_LINE_MAX - NAME_BYTES); /* whatever the texts hold */
-    buf_added(out, (size_t)(to - from));
+    crypto_sha256_two(SPAN("\0"), line, out);
 }

@@ -7,12 +7,35 @@
  * Each reader takes its value off the front of `rest`, or returns false.
  */
 #include "crypto/call_id.h"
-#include "journal/journal_record.h"
+#include "journal/journal_members.h"
+#include "journal/journal_state.h"
 #include "json/json_scan.h"
 
 #define NUMBER_DIGITS_MAX 16 /* of 2^53 - 1 */
 
-typedef bool read_value(struct span *rest, uint8_t *field, size_t size);
+struct row;
+
+/* What is being read: the record, and where its JSON lies in the line. */
+struct reading {
+    struct journal_record *record;
+    struct span state;
+};
+
+typedef bool read_value(struct span *rest, struct reading *to, const struct row *row);
+
+/* A member; `at` and `size` are those of its field, or `at` says which text it is. */
+struct row {
+    struct span name; /* with quotes and colon */
+    read_value *read;
+    size_t at, size;
+    uint32_t kinds;
+    bool may_lack;
+};
+
+static uint8_t *field_of(const struct reading *to, const struct row *row)
+{
+    return (uint8_t *)to->record + row->at;
+}
 
 static bool take(struct span *rest, struct span word)
 {
@@ -28,7 +51,7 @@ static bool take_byte(struct span *rest, uint8_t byte)
     return take(rest, span_make(&byte, 1));
 }
 
-static bool read_number(struct span *rest, uint8_t *field, size_t size)
+static bool take_number(struct span *rest, void *field, size_t size)
 {
     uint64_t most = size == sizeof(uint64_t) ? JOURNAL_NUMBER_MAX : (UINT64_C(1) << size * 8) - 1;
     uint64_t number = 0;
@@ -45,69 +68,94 @@ static bool read_number(struct span *rest, uint8_t *field, size_t size)
     return true;
 }
 
+static bool read_number(struct span *rest, struct reading *to, const struct row *row)
+{
+    return take_number(rest, field_of(to, row), row->size);
+}
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are kept in this order");
 
-static bool read_bool(struct span *rest, uint8_t *field, size_t size)
+static bool read_bool(struct span *rest, struct reading *to, const struct row *row)
 {
-    (void)size; /* a byte */
+    uint8_t *field = field_of(to, row);
     *field = take(rest, SPAN("true"));
     return *field != 0 || take(rest, SPAN("false"));
 }
 
-/* The character that the escape at the front of `rest` stands for; 0 if we do not write it so. */
-static uint8_t read_escape(struct span *rest)
+static bool read_mark(struct span *rest, struct reading *to, const struct row *row)
 {
-    static const uint8_t letters[256] = {['"'] = '"',  ['\\'] = '\\', ['b'] = '\b', ['f'] = '\f',
-                                         ['n'] = '\n', ['r'] = '\r',  ['t'] = '\t'};
-    static const char digits[] = "0123456789abcdef";
-    uint8_t letter = rest->len < 2 ? 0 : letters[rest->at[1]];
-    if (letter != 0) {
-        *rest = span_cut(*rest, 2, rest->len);
-        return letter;
-    }
-    struct span code = span_cut(*rest, 0, 6);
-    if (!take(rest, SPAN("\\u00")) || code.len < 6 || (code.at[4] != '0' && code.at[4] != '1')) {
-        return 0;
-    }
-    const char *low = memchr(digits, code.at[5], 16);
-    if (low == NULL) {
-        return 0;
-    }
-    uint8_t byte = (uint8_t)((code.at[4] - '0') * 16 + (low - digits));
-    *rest = span_cut(*rest, 2, rest->len);
-    bool has_letter = byte >= '\b' && byte <= '\r' && byte != '\v';
-    return has_letter ? 0 : byte;
+    *field_of(to, row) = 1;
+    return take(rest, SPAN("true"));
 }
 
-static bool read_text(struct span *rest, uint8_t *field, size_t size)
+static bool read_words(struct span *rest, struct reading *to, const struct row *row)
 {
+    struct journal_record *r = to->record;
+    char *room = r->room + r->used;
     size_t len = 0;
-    if (!take_byte(rest, '"')) {
+    if (!journal_text_take(rest, room, JOURNAL_ROOM_BYTES - r->used, &len)) {
         return false;
     }
-    while (!take_byte(rest, '"')) {
-        const uint8_t *end = json_scan_special(rest->at, rest->at + rest->len);
-        struct span plain = span_make(rest->at, (size_t)(end - rest->at));
-        uint8_t escaped = 0;
-        *rest = span_cut(*rest, plain.len, rest->len);
-        if (plain.len == 0 && (escaped = read_escape(rest)) == 0) {
-            return false;
-        }
-        plain = plain.len > 0 ? plain : span_make(&escaped, 1);
-        if (plain.len >= size - len) {
-            return false;
-        }
-        memcpy(field + len, plain.at, plain.len);
-        len += plain.len;
-    }
+    r->text[row->at] = (struct journal_text_at){(uint16_t)r->used, (uint16_t)len};
+    r->used += (uint32_t)len;
     return true;
 }
 
-static bool read_id(struct span *rest, uint8_t *field, size_t size)
+static bool read_maybe(struct span *rest, struct reading *to, const struct row *row)
 {
+    return read_words(rest, to, row) && to->record->text[row->at].len > 0;
+}
+
+/* JOURNAL_HASH_BYTES as hexadecimal digits, in quotes. */
+static bool take_hex(struct span *rest, uint8_t *out)
+{
+    struct span digits = span_cut(*rest, 1, (size_t)2 * JOURNAL_HASH_BYTES);
+    if (digits.len < (size_t)2 * JOURNAL_HASH_BYTES || !take_byte(rest, '"')) {
+        return false;
+    }
+    for (size_t i = 0; i < digits.len; i++) {
+        uint8_t c = digits.at[i];
+        bool is_letter = c >= 'a' && c <= 'f';
+        if (!is_letter && (c < '0' || c > '9')) {
+            return false;
+        }
+        uint8_t value = (uint8_t)(is_letter ? c - 'a' + 10 : c - '0');
+        out[i / 2] = (uint8_t)(i % 2 == 0 ? value << 4 : out[i / 2] | value);
+    }
+    *rest = span_cut(*rest, digits.len, rest->len);
+    return take_byte(rest, '"');
+}
+
+static bool read_hash(struct span *rest, struct reading *to, const struct row *row)
+{
+    return take_hex(rest, field_of(to, row));
+}
+
+static bool read_digest(struct span *rest, struct reading *to, const struct row *row)
+{
+    uint8_t bytes[JOURNAL_HASH_BYTES];
+    if (JOURNAL_ROOM_BYTES - to->record->used < sizeof(bytes) || !take_hex(rest, bytes)) {
+        return false;
+    }
+    journal_record_set(to->record, (enum journal_text)row->at, span_make(bytes, sizeof(bytes)));
+    return true;
+}
+
+static bool read_state(struct span *rest, struct reading *to, const struct row *row)
+{
+    (void)row; /* there is one */
+    size_t len = journal_state_length(*rest);
+    to->state = span_cut(*rest, 0, len);
+    to->record->state_bytes = (uint32_t)len;
+    *rest = span_cut(*rest, len, rest->len);
+    return len > 0;
+}
+
+static bool read_id(struct span *rest, struct reading *to, const struct row *row)
+{
+    uint8_t *field = field_of(to, row);
     char again[CRYPTO_CALL_ID_CHARS + 1];
     struct span id = span_cut(*rest, 1, CRYPTO_CALL_ID_CHARS);
-    (void)size; /* an id's */
     if (!take_byte(rest, '"') || crypto_call_id_parse(id, field) != ERR_OK) {
         return false;
     }
@@ -123,10 +171,10 @@ static bool take_quoted(struct span *rest, const char *word)
     return is_taken;
 }
 
-static bool read_kind(struct span *rest, uint8_t *field, size_t size)
+static bool read_kind(struct span *rest, struct reading *to, const struct row *row)
 {
-    (void)size; /* a byte */
-    for (int kind = JOURNAL_INTENT; kind < JOURNAL_KIND_COUNT; kind++) {
+    uint8_t *field = field_of(to, row);
+    for (int kind = JOURNAL_NO_KIND + 1; kind < JOURNAL_KIND_COUNT; kind++) {
         if (take_quoted(rest, journal_kind_name((enum journal_kind)kind))) {
             *field = (uint8_t)kind;
             return true;
@@ -135,9 +183,9 @@ static bool read_kind(struct span *rest, uint8_t *field, size_t size)
     return false;
 }
 
-static bool read_outcome(struct span *rest, uint8_t *field, size_t size)
+static bool read_outcome(struct span *rest, struct reading *to, const struct row *row)
 {
-    (void)size; /* a byte */
+    uint8_t *field = field_of(to, row);
     for (int outcome = 0; outcome < JOURNAL_OUTCOME_COUNT; outcome++) {
         if (take_quoted(rest, journal_outcome_name((enum journal_outcome)outcome))) {
             *field = (uint8_t)outcome;
@@ -147,92 +195,101 @@ static bool read_outcome(struct span *rest, uint8_t *field, size_t size)
     return false;
 }
 
-static bool read_schema(struct span *rest, uint8_t *field, size_t size)
+static bool read_schema(struct span *rest, struct reading *to, const struct row *row)
 {
     uint64_t schema = 0;
-    (void)field; /* it is not kept: there is one */
-    (void)size;
-    return read_number(rest, (uint8_t *)&schema, sizeof(schema)) && schema == JOURNAL_SCHEMA;
+    (void)to; /* it is not kept: there is one */
+    (void)row;
+    return take_number(rest, &schema, sizeof(schema)) && schema == JOURNAL_SCHEMA;
 }
 
 /* ---- the table ---- */
-
-#define INTENT     (1u << JOURNAL_INTENT)
-#define COMPLETION (1u << JOURNAL_COMPLETION)
-#define RECOVERY   (1u << JOURNAL_RECOVERY)
 
 #define READ_I64     read_number
 #define READ_U16     read_number
 #define READ_U8      read_number
 #define READ_BOOL    read_bool
-#define READ_TEXT    read_text
+#define READ_MARK    read_mark
 #define READ_ID      read_id
+#define READ_HASH    read_hash
 #define READ_KIND    read_kind
 #define READ_OUTCOME read_outcome
 #define READ_SCHEMA  read_schema
+#define READ_WORDS   read_words
+#define READ_MAYBE   read_maybe
+#define READ_DIGEST  read_digest
+#define LACK_I64     false
+#define LACK_U16     false
+#define LACK_U8      false
+#define LACK_BOOL    false
+#define LACK_MARK    true
+#define LACK_ID      false
+#define LACK_HASH    false
+#define LACK_KIND    false
+#define LACK_OUTCOME false
+#define LACK_SCHEMA  false
+#define LACK_WORDS   false
+#define LACK_MAYBE   true
+#define LACK_DIGEST  true
 
 #define SIZE_OF(field) sizeof(((struct journal_record *)NULL)->field)
+#define NAME_OF(member)                                          \
+    {                                                            \
+        (const uint8_t *)"\"" #member "\":", sizeof(#member) + 2 \
+    }
 
-static const struct {
-    struct span name; /* with quotes and colon */
-    read_value *read;
-    size_t offset, size;
-    uint32_t kinds;
-} rows[] = {
-#define MEMBER(name, field, type, kinds)                   \
-    {{(const uint8_t *)"\"" name "\":", sizeof(name) + 2}, \
-     READ_##type,                                          \
-     offsetof(struct journal_record, field),               \
-     SIZE_OF(field),                                       \
-     (kinds)},
+static const struct row rows[] = {
+#define FIXED(member, field, type, kinds, help)                            \
+    {NAME_OF(member), READ_##type, offsetof(struct journal_record, field), \
+     SIZE_OF(field),  (kinds),     LACK_##type},
+#define TEXT(member, NAME, type, kinds, help) \
+    {NAME_OF(member), READ_##type, JOURNAL_TEXT_##NAME, 0, (kinds), LACK_##type},
+#define STATE(member, kinds, help) {NAME_OF(member), read_state, 0, 0, (kinds), false},
 #include "journal/journal_record.def"
-#undef MEMBER
+#undef FIXED
+#undef TEXT
+#undef STATE
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-_Static_assert(ROWS <= 64, "a bit each");
-
-/* Reads the members that are there, in the table's order; `seen` gets a bit for each. */
-static bool read_members(struct span *rest, struct journal_record *out, uint64_t *seen)
+/* Reads the members that are there, in the table's order. `kinds` are those of which a record may
+ * be that has just these members. */
+static bool read_members(struct span *rest, struct reading *to, uint32_t *kinds)
 {
     uint8_t before = '{';
-    *seen = 0;
+    *kinds = ALL;
     for (size_t i = 0; i < ROWS; i++) {
         struct span after = *rest;
         if (!take_byte(&after, before) || !take(&after, rows[i].name)) {
+            *kinds &= rows[i].may_lack ? ALL : ~rows[i].kinds;
             continue;
         }
-        if (!rows[i].read(&after, (uint8_t *)out + rows[i].offset, rows[i].size)) {
+        if (!rows[i].read(&after, to, &rows[i])) {
             return false;
         }
         *rest = after;
-        *seen |= UINT64_C(1) << i;
+        *kinds &= rows[i].kinds;
         before = ',';
     }
     return true;
 }
 
-/* The members that a record of `kind` has. */
-static uint64_t members_of(unsigned kind)
+enum err journal_record_parse(struct span line, struct journal_record *out, struct span *state)
 {
-    uint64_t members = 0;
-    for (size_t i = 0; i < ROWS; i++) {
-        members |= (uint64_t)(rows[i].kinds >> kind & 1) << i;
-    }
-    return members;
-}
-
-enum err journal_record_parse(struct span line, struct journal_record *out)
-{
-    struct journal_record r = {0};
+    struct journal_record r;
+    struct reading to = {.record = &r};
     struct span rest = line;
-    uint64_t seen;
+    uint32_t kinds;
+    memset(&r, 0, offsetof(struct journal_record, room));
     if (line.len > JOURNAL_LINE_MAX || json_scan_utf8(line) < line.len ||
-        !read_members(&rest, &r, &seen) || !span_equal(rest, SPAN("}")) || r.kind == 0 ||
-        seen != members_of(r.kind)) {
+        !read_members(&rest, &to, &kinds) || !span_equal(rest, SPAN("}")) ||
+        (kinds & 1u << r.kind) == 0) {
         return ERR_VALUE_INVALID;
     }
-    *out = r;
+    journal_record_copy(out, &r);
+    if (state != NULL) {
+        *state = to.state;
+    }
     return ERR_OK;
 }

@@ -31,6 +31,19 @@ static int by_ticket(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static int by_call(const void *a, const void *b)
+{
+    return memcmp(((const struct left *)a)->slot->record.call_id,
+                  ((const struct left *)b)->slot->record.call_id, JOURNAL_ID_BYTES);
+}
+
+/* What a dead process left in its file, in the layout that this program makes. */
+struct left_lane {
+    struct journal_lane_file *file;
+    size_t slot_bytes;
+    uint32_t touched;
+};
+
 /* The mark of lane `id` in the commit that is being made; NULL: there is no room for one more. */
 static struct journal_lane_mark *mark_of(struct journal_commit *c, uint64_t id)
 {
@@ -51,31 +64,97 @@ static void interrupt(struct journal_slot *slot, uint64_t ticket)
     struct journal_record *r = &slot->record;
     r->outcome = JOURNAL_OUTCOME_INTERRUPTED;
     r->ended_ms = clock_wall().us / 1000;
-    if (r->attempts_sent == 0) { /* it waited for the disk: nobody has used what is held for it */
-        r->tokens_in = r->cost_micro = 0;
+    bool was_sent = r->kind == JOURNAL_TRY_END ? r->sent != 0 : r->attempts_sent > 0;
+    if (!was_sent) { /* it waited for the disk: nobody has used what is held for it */
+        r->tokens_in = r->tokens_out = 0;
         r->tokens_in_estimated = r->tokens_out_estimated = 0;
     }
-    if (r->status == 0) { /* it died while it noted that the answer had begun */
+    int64_t used = r->cost_nano > r->reserved_nano ? r->cost_nano : r->reserved_nano;
+    r->cost_nano = was_sent ? used : 0; /* nobody knows how much of it was used */
+    if (r->status == 0) {               /* it died while it noted that the answer had begun */
         r->bytes_out = 0;
     }
-    journal_set_text(r->error, span_of(err_name(ERR_INTERRUPTED)));
+    journal_record_set(r, JOURNAL_TEXT_ERROR, span_of(err_name(ERR_INTERRUPTED)));
     slot->ticket = ticket;
     atomic_store(&slot->state, JOURNAL_READY);
 }
 
+/* The completion of the same call, whose records `left` begins with, or, if there is none, a later
+ * try's end; NULL: neither. */
+static struct journal_record *find_heir(const struct left *left, size_t count,
+                                        const struct journal_record *end)
+{
+    struct journal_record *heir = NULL;
+    for (size_t i = 0; i < count && by_call(&left[i], left) == 0; i++) {
+        struct journal_record *r = &left[i].slot->record;
+        if (r->kind == JOURNAL_COMPLETION) {
+            return r;
+        }
+        heir = r->kind == JOURNAL_TRY_END && r->attempt > end->attempt ? r : heir;
+    }
+    return heir;
+}
+
+/* A call whose try has an armed end has a completion in its lane, too; but where the process died
+ * as that went from one try to another, it is made of the last try's end. */
+static void complete(const struct left *left, size_t count, struct journal_record *end)
+{
+    struct journal_record *heir = find_heir(left, count, end);
+    if (heir == NULL) {
+        end->kind = JOURNAL_COMPLETION;
+        end->attempts_sent = end->sent ? end->attempt : (uint8_t)(end->attempt - 1);
+    } else if (heir->kind == JOURNAL_COMPLETION && heir->attempt < end->attempt) {
+        heir->attempt = end->attempt; /* it died before it noted that there is one more */
+    }
+}
+
+/* Gives those that are armed tickets behind `last`. There may be as many as a worker has calls. */
+static void interrupt_armed(struct left *left, size_t count, uint64_t last)
+{
+    qsort(left, count, sizeof(*left), by_call);
+    for (size_t i = 0, first = 0; i < count; i++) {
+        first = by_call(&left[first], &left[i]) == 0 ? first : i;
+        if (left[i].ticket == UINT64_MAX && left[i].slot->record.kind == JOURNAL_TRY_END) {
+            complete(left + first, count - first, &left[i].slot->record);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (left[i].ticket == UINT64_MAX) {
+            interrupt(left[i].slot, left[i].ticket = ++last);
+        }
+    }
+}
+
+/* Frees what was armed for an intent that the process did not come to publish: first of all, for
+ * later there are tickets that look like that one. Returns how many are left. */
+static size_t free_void(struct left *left, size_t count, uint64_t last)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (left[i].ticket == UINT64_MAX && left[i].slot->intent > last) {
+            atomic_store(&left[i].slot->state, JOURNAL_FREE);
+        } else {
+            left[kept++] = left[i];
+        }
+    }
+    return kept;
+}
+
 /* The slots to move, in the order of their tickets. */
-static size_t gather(struct journal_slot *slots, size_t touched, uint64_t done, struct left *left,
+static size_t gather(const struct left_lane *lane, uint64_t done, struct left *left,
                      struct journal_report *report)
 {
     size_t count = 0;
     uint64_t last = done;
-    for (size_t i = 0; i < touched; i++) {
-        struct journal_slot *slot = &slots[i];
+    for (size_t i = 0; i < lane->touched; i++) {
+        struct journal_slot *slot = journal_slot_at(lane->file, i, lane->slot_bytes);
         uint32_t state = atomic_load(&slot->state);
         if (state != JOURNAL_READY && state != JOURNAL_ARMED) {
             continue;
         }
-        if (!journal_record_is_valid(&slot->record)) {
+        struct span json = journal_slot_json(slot, lane->slot_bytes);
+        journal_record_bound(&slot->record); /* as it would have been, had the process lived */
+        if (!journal_record_is_valid(&slot->record, json)) {
             report->discarded++;
         } else if (state == JOURNAL_ARMED) {
             left[count++] = (struct left){.ticket = UINT64_MAX, .slot = slot};
@@ -84,12 +163,9 @@ static size_t gather(struct journal_slot *slots, size_t touched, uint64_t done, 
             last = slot->ticket > last ? slot->ticket : last;
         }
     }
-    for (size_t i = 0; i < count; i++) {
-        if (left[i].ticket == UINT64_MAX) {
-            interrupt(left[i].slot, left[i].ticket = ++last);
-        }
-    }
+    count = free_void(left, count, last);
     if (count > 0) {
+        interrupt_armed(left, count, last);
         qsort(left, count, sizeof(*left), by_ticket);
     }
     return count;
@@ -99,19 +175,18 @@ static enum err drain(struct journal_lane_file *file, struct journal_writer *w,
                       struct journal_report *report)
 {
     struct journal_lane_mark *mark = mark_of(&w->commit, file->id);
-    uint32_t touched = atomic_load(&file->touched);
-    touched = touched < file->slots ? touched : file->slots;
-    struct left *left = memory_new_array(touched + 1, sizeof(*left));
+    struct left_lane lane = {file, file->slot_bytes, atomic_load(&file->touched)};
+    lane.touched = lane.touched < file->slots ? lane.touched : file->slots;
+    struct left *left = memory_new_array((size_t)lane.touched + 1, sizeof(*left));
     if (left == NULL || mark == NULL) {
         memory_free(left);
         return ERR_NO_MEMORY;
     }
-    struct journal_slot *slots = (struct journal_slot *)((char *)file + JOURNAL_LANE_PAGE);
-    size_t count = gather(slots, touched, mark->ticket, left, report);
+    size_t count = gather(&lane, mark->ticket, left, report);
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < count; i++) {
         struct journal_record *r = &left[i].slot->record;
-        journal_writer_add(w, r);
+        journal_writer_add(w, r, journal_slot_json(left[i].slot, lane.slot_bytes));
         mark->ticket = left[i].ticket;
         report->recovered++;
         report->interrupted += r->outcome == JOURNAL_OUTCOME_INTERRUPTED;
@@ -128,9 +203,11 @@ static enum err drain(struct journal_lane_file *file, struct journal_writer *w,
 static bool is_trusted(const struct journal_lane_file *file, size_t bytes, const char boot[40])
 {
     return memcmp(file->magic, JOURNAL_LANE_MAGIC, sizeof(file->magic)) == 0 &&
-           file->layout == JOURNAL_LANE_LAYOUT && file->slot_bytes == JOURNAL_SLOT_BYTES &&
-           bytes == JOURNAL_LANE_PAGE + (size_t)file->slots * JOURNAL_SLOT_BYTES &&
-           boot[0] != '\0' && memcmp(file->boot, boot, sizeof(file->boot)) == 0;
+           file->layout == JOURNAL_LANE_LAYOUT &&
+           (file->slot_bytes == JOURNAL_SLOT_BYTES ||
+            file->slot_bytes == JOURNAL_STATE_SLOT_BYTES) &&
+           bytes == JOURNAL_LANE_PAGE + (size_t)file->slots * file->slot_bytes && boot[0] != '\0' &&
+           memcmp(file->boot, boot, sizeof(file->boot)) == 0;
 }
 
 static enum err recover_file(int folder_fd, const char *name, struct journal_writer *w,

@@ -19,18 +19,20 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "crypto/random.h"
 #include "journal/journal_internal.h"
-#include "journal/journal_reader.h"
 
 #define YOUNG_NAME  "next.tmp"
 #define AHEAD_BYTES (1024 * 1024)
 
 struct journal_segment {
     int folder_fd, fd;
+    int young_fd;           /* of what will be the next one, opened ahead; -1: not yet */
     uint64_t first;         /* sequence */
     uint64_t end;           /* offset behind the last group */
     uint64_t allocated;     /* disk space taken up to this offset */
     uint64_t segment_bytes; /* where the next one is begun */
+    char origin[JOURNAL_ORIGIN_CHARS];
     struct journal_commit last;
 };
 
@@ -126,20 +128,19 @@ static ssize_t read_all(int fd, uint8_t *to, size_t size, uint64_t offset)
     return (ssize_t)held;
 }
 
-enum err journal_segment_look(int folder_fd, uint64_t first_sequence, int *out_fd)
+enum err journal_segment_look(int folder_fd, uint64_t first_sequence, struct journal_header *header,
+                              int *out_fd)
 {
     char name[JOURNAL_SEGMENT_NAME_BYTES];
     uint8_t bytes[JOURNAL_HEADER_BYTES];
-    struct journal_header header;
     journal_segment_name(first_sequence, name);
     int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return errno == ENOENT ? ERR_NOT_FOUND_ROW : ERR_DISK;
     }
     ssize_t got = read_all(fd, bytes, sizeof(bytes), 0);
-    enum err e = got < 0 ? ERR_DISK : ERR_OK;
-    if (e == ERR_OK && (!journal_header_parse(span_make(bytes, (size_t)got), &header) ||
-                        header.first_sequence != first_sequence)) {
+    enum err e = got < 0 ? ERR_DISK : journal_header_parse(span_make(bytes, (size_t)got), header);
+    if (e == ERR_OK && header->first_sequence != first_sequence) {
         e = ERR_JOURNAL_BROKEN;
     }
     if (e != ERR_OK) {
@@ -169,31 +170,49 @@ static enum err write_all(int fd, struct span bytes, uint64_t offset)
     return ERR_OK;
 }
 
+/*
+ * Opens what will be the next segment. Ahead, so that clients who take the last descriptor
+ * meanwhile do not stop the journal; where it cannot be done now, it is tried again when it is
+ * needed.
+ */
+static enum err open_young(struct journal_segment *s)
+{
+    if (s->young_fd < 0) {
+        s->young_fd =
+            openat(s->folder_fd, YOUNG_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    }
+    return s->young_fd < 0 ? journal_disk_error(errno) : ERR_OK;
+}
+
 /* Begins a segment and makes it the open one; the old one stays open on failure. */
 static enum err begin(struct journal_segment *s)
 {
     char name[JOURNAL_SEGMENT_NAME_BYTES];
     uint8_t header[JOURNAL_HEADER_BYTES];
     struct journal_commit empty = s->last;
+    struct journal_header h = {.first_sequence = s->last.last_sequence + 1,
+                               .made_ms = clock_wall().us / 1000};
     struct buf bytes;
     empty.records = 0;
-    journal_header_write(&(struct journal_header){.first_sequence = s->last.last_sequence + 1,
-                                                  .made_ms = clock_wall().us / 1000},
-                         header);
+    memcpy(h.origin, s->origin, sizeof(h.origin));
+    memcpy(h.head, s->last.head, sizeof(h.head));
+    journal_header_write(&h, header);
     buf_init(&bytes, JOURNAL_GROUP_MAX);
     buf_put(&bytes, span_make(header, sizeof(header)));
     journal_commit_write(&empty, 0, &bytes);
     journal_segment_name(s->last.last_sequence + 1, name);
     enum err e = buf_failed(&bytes) ? ERR_NO_MEMORY : ERR_OK;
-    int fd = -1;
-    if (e == ERR_OK) {
-        fd = openat(s->folder_fd, YOUNG_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        e = fd < 0 ? journal_disk_error(errno) : write_all(fd, buf_span(&bytes), 0);
+    e = e == ERR_OK ? open_young(s) : e;
+    int fd = s->young_fd;
+    e = e == ERR_OK ? write_all(fd, buf_span(&bytes), 0) : e; /* again what an earlier try wrote */
+    if (e == ERR_OK && fdatasync(fd) != 0) {
+        e = journal_disk_error(errno);
     }
     if (e == ERR_OK &&
-        (fdatasync(fd) != 0 || renameat(s->folder_fd, YOUNG_NAME, s->folder_fd, name) != 0 ||
-         fsync(s->folder_fd) != 0)) {
+        (renameat(s->folder_fd, YOUNG_NAME, s->folder_fd, name) != 0 || fsync(s->folder_fd) != 0)) {
         e = journal_disk_error(errno);
+        (void)close(fd); /* it may have its name already: another try makes another file */
+        s->young_fd = -1;
     }
     if (e == ERR_OK) {
         if (s->fd >= 0) {
@@ -202,8 +221,8 @@ static enum err begin(struct journal_segment *s)
         s->fd = fd;
         s->first = s->last.last_sequence + 1;
         s->end = s->allocated = buf_span(&bytes).len;
-    } else if (fd >= 0) {
-        (void)close(fd);
+        s->young_fd = -1;
+        (void)open_young(s); /* or later */
     }
     buf_fini(&bytes);
     return e;
@@ -228,6 +247,7 @@ static void keep_last(struct journal_segment *s, const struct journal_commit *c)
 {
     s->last.records = c->records;
     s->last.last_sequence = c->last_sequence;
+    memcpy(s->last.head, c->head, sizeof(c->head));
     s->last.lanes = c->lanes;
     memcpy(s->last.lane, c->lane, c->lanes * sizeof(c->lane[0]));
 }
@@ -269,74 +289,6 @@ enum err journal_segment_append(struct journal_segment *s, struct buf *group,
 
 /* ---- opening ---- */
 
-/* Whether the segment ends with the record before `next`; `*size` is where it ends. */
-static enum err look_at_end(int fd, uint64_t next, uint64_t *size)
-{
-    uint8_t bytes[JOURNAL_COMMIT_FRAME_MAX];
-    struct journal_commit last;
-    struct stat info;
-    if (fstat(fd, &info) != 0) {
-        return ERR_DISK;
-    }
-    *size = (uint64_t)info.st_size;
-    uint64_t from = *size > sizeof(bytes) ? *size - sizeof(bytes) : 0;
-    ssize_t got = pread(fd, bytes, sizeof(bytes), (off_t)from);
-    if (got < 0) {
-        return ERR_DISK;
-    }
-    return journal_commit_at_end(span_make(bytes, (size_t)got), &last) &&
-                   last.last_sequence + 1 == next
-               ? ERR_OK
-               : ERR_JOURNAL_BROKEN;
-}
-
-/* Looks at where each segment begins and ends: none in between is missing or short. What lies
- * inside the older ones is checked by who reads it. */
-static enum err look_at_all(int folder_fd, const uint64_t *firsts, size_t count,
-                            struct journal_report *report)
-{
-    enum err e = ERR_OK;
-    for (size_t i = 0; e == ERR_OK && i < count; i++) {
-        int fd;
-        uint64_t size = 0;
-        e = journal_segment_look(folder_fd, firsts[i], &fd);
-        if (e == ERR_OK) {
-            e = i + 1 < count ? look_at_end(fd, firsts[i + 1], &size) : ERR_OK;
-            (void)close(fd);
-        }
-        if (e != ERR_OK) {
-            journal_segment_name(firsts[i], report->place.file);
-            report->place.offset = size;
-        }
-    }
-    return e;
-}
-
-/* Reads the newest segment to its last commit; `size` is the last group's. */
-static enum err read_newest(const char *folder, uint64_t first, struct journal_report *report,
-                            struct journal_commit *last, size_t *size)
-{
-    struct journal_reader *r;
-    struct journal_group group;
-    uint64_t sequence;
-    enum err e = journal_reader_open(folder, first, &report->place, &r);
-    if (e != ERR_OK) {
-        return e;
-    }
-    *size = 0;
-    while ((e = journal_reader_next(r, &group, &sequence)) == ERR_OK) {
-        *last = group.commit;
-        *size = group.size;
-    }
-    report->place = journal_reader_place(r);
-    report->torn_bytes = e == ERR_NOT_FOUND_ROW ? journal_reader_tail(r) : 0;
-    journal_reader_close(&r);
-    if (e == ERR_NOT_FOUND_ROW) {
-        e = *size > 0 ? ERR_OK : ERR_JOURNAL_BROKEN; /* it was born with a group */
-    }
-    return e;
-}
-
 /*
  * Writes the last group again, as it is. Where its fdatasync() failed we read it from memory that
  * the kernel believes to be clean; only a new write and sync say whether the disk has it.
@@ -356,17 +308,12 @@ static enum err renew(const struct journal_segment *s, size_t size)
 }
 
 static enum err open_newest(struct journal_segment *s, const char *folder, uint64_t first,
-                            uint64_t seen, struct journal_report *report)
+                            const struct journal_seen *seen, struct journal_report *report)
 {
     size_t size;
-    enum err e = read_newest(folder, first, report, &s->last, &size);
+    enum err e = journal_look_at_newest(folder, first, seen, report, &s->last, &size);
     if (e != ERR_OK) {
         return e;
-    }
-    report->last_sequence = s->last.last_sequence;
-    report->is_short = s->last.last_sequence < seen;
-    if (report->is_short) {
-        return ERR_JOURNAL_BROKEN; /* what looks like a torn tail may be all that is left */
     }
     s->fd = openat(s->folder_fd, report->place.file, O_RDWR | O_CLOEXEC);
     s->first = first;
@@ -384,8 +331,40 @@ const struct journal_commit *journal_segment_last(const struct journal_segment *
     return &s->last;
 }
 
+/* Begins a journal, in an empty folder. */
+static enum err begin_all(struct journal_segment *s, const struct journal_seen *seen,
+                          struct journal_report *report)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t name[JOURNAL_ORIGIN_CHARS];
+    enum err e = journal_look_at_none(seen, report);
+    if (e != ERR_OK) {
+        return e;
+    }
+    crypto_random(name, sizeof(name));
+    for (size_t i = 0; i < sizeof(name); i++) {
+        s->origin[i] = report->origin[i] = digits[name[i] % 16];
+    }
+    return begin(s);
+}
+
+/* Goes on with one. */
+static enum err go_on(struct journal_segment *s, const char *folder, uint64_t newest,
+                      const struct journal_seen *seen, struct journal_report *report)
+{
+    memcpy(s->origin, report->origin, sizeof(s->origin));
+    enum err e = open_newest(s, folder, newest, seen, report);
+    if (e == ERR_OK && fsync(s->folder_fd) != 0) {
+        e = ERR_DISK; /* who gave the segment its name may have died before this */
+    }
+    if (e == ERR_OK) {
+        (void)open_young(s); /* or later */
+    }
+    return e;
+}
+
 enum err journal_segment_open(const char *folder, int folder_fd, int64_t segment_bytes,
-                              uint64_t seen, struct journal_report *report,
+                              const struct journal_seen *seen, struct journal_report *report,
                               struct journal_segment **out)
 {
     uint64_t *firsts = NULL;
@@ -395,15 +374,13 @@ enum err journal_segment_open(const char *folder, int folder_fd, int64_t segment
         return ERR_NO_MEMORY;
     }
     s->folder_fd = folder_fd;
-    s->fd = -1;
+    s->fd = s->young_fd = -1;
     s->segment_bytes = (uint64_t)segment_bytes;
     enum err e = journal_segment_list(folder_fd, &firsts, &count);
-    e = e == ERR_OK ? look_at_all(folder_fd, firsts, count, report) : e;
-    if (e == ERR_OK && count == 0) {
-        report->is_short = seen > 0;
-        e = report->is_short ? ERR_JOURNAL_BROKEN : begin(s);
-    } else if (e == ERR_OK) {
-        e = open_newest(s, folder, firsts[count - 1], seen, report);
+    e = e == ERR_OK ? journal_look_at_all(folder_fd, firsts, count, report) : e;
+    if (e == ERR_OK) {
+        e = count == 0 ? begin_all(s, seen, report)
+                       : go_on(s, folder, firsts[count - 1], seen, report);
     }
     memory_free(firsts);
     if (e != ERR_OK) {
@@ -426,6 +403,9 @@ void journal_segment_close(struct journal_segment **s)
     }
     if ((*s)->fd >= 0) {
         (void)close((*s)->fd);
+    }
+    if ((*s)->young_fd >= 0) {
+        (void)close((*s)->young_fd); /* it holds nothing */
     }
     memory_free(*s);
     *s = NULL;

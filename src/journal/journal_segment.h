@@ -29,23 +29,43 @@ void journal_segment_name(uint64_t first_sequence, char out[JOURNAL_SEGMENT_NAME
 /*
  * Opens a segment to read it, and checks its header.
  *
- *   ERR_NOT_FOUND_ROW  there is no such segment
- *   ERR_JOURNAL_BROKEN the header is damaged
+ *   ERR_NOT_FOUND_ROW   there is no such segment
+ *   ERR_JOURNAL_BROKEN  the header is damaged
+ *   ERR_JOURNAL_OLD     it is of an earlier version
  *   ERR_DISK
  */
-MUST_USE enum err journal_segment_look(int folder_fd, uint64_t first_sequence, int *out_fd);
+MUST_USE enum err journal_segment_look(int folder_fd, uint64_t first_sequence,
+                                       struct journal_header *header, int *out_fd);
 
 /*
  * Opens the newest segment for appending, making the first one in an empty folder, and cuts a torn
- * tail off; `report`'s place, torn_bytes and last_sequence are filled. The records up to `seen`
- * must be there.
+ * tail off; `report`'s place, torn_bytes, last_sequence and origin are filled. What was `seen` must
+ * be there.
  *
- *   ERR_JOURNAL_BROKEN  damage at report->place, or report->is_short; nothing was changed
+ *   ERR_JOURNAL_BROKEN  damage at report->place, or it is too short; nothing was changed
+ *   ERR_JOURNAL_OTHER   as report->flaw says; nothing was changed
+ *   ERR_JOURNAL_OLD     nothing was changed
  *   ERR_DISK, ERR_DISK_FULL, ERR_NO_MEMORY
  */
 MUST_USE enum err journal_segment_open(const char *folder, int folder_fd, int64_t segment_bytes,
-                                       uint64_t seen, struct journal_report *report,
-                                       struct journal_segment **out);
+                                       const struct journal_seen *seen,
+                                       struct journal_report *report, struct journal_segment **out);
+
+/* Looks at where each of the segments begins and ends: none in between is missing, short or another
+ * journal's. What lies inside the older ones is checked by who reads it. Sets report->origin. */
+MUST_USE enum err journal_look_at_all(int folder_fd, const uint64_t *firsts, size_t count,
+                                      struct journal_report *report);
+
+/* Reads the newest segment to its last commit, after journal_look_at_all(); what was `seen` must be
+ * in the journal. `size` is the last group's. */
+MUST_USE enum err journal_look_at_newest(const char *folder, uint64_t first,
+                                         const struct journal_seen *seen,
+                                         struct journal_report *report, struct journal_commit *last,
+                                         size_t *size);
+
+/* Whether nothing is missed where there is no segment. */
+MUST_USE enum err journal_look_at_none(const struct journal_seen *seen,
+                                       struct journal_report *report);
 
 /* The last commit. */
 const struct journal_commit *journal_segment_last(const struct journal_segment *s);
@@ -55,8 +75,8 @@ const struct journal_commit *journal_segment_last(const struct journal_segment *
  * added to it. With `c->records` 0 nothing is done.
  *
  *   ERR_DISK_FULL  nothing was written; `group` is as it was; it may be tried again
+ *   ERR_NO_FILES, ERR_NO_MEMORY  likewise: the next segment could not be opened for want of them
  *   ERR_DISK       nobody knows what was written: the writer must not be used again
- *   ERR_NO_MEMORY  `group` failed
  */
 MUST_USE enum err journal_segment_append(struct journal_segment *s, struct buf *group,
                                          const struct journal_commit *c);

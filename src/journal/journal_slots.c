@@ -17,17 +17,21 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "crypto/random.h"
 #include "journal/journal_internal.h"
+#include "journal/journal_settings.h"
 
 /* Each commit costs about 0.2 ms of CPU whatever its size: few and large ones are cheap. A lane of
  * few slots cannot wait for so many. */
 #define HURRY_MOST 512
 
-#define SLOTS_A_CALL 2 /* its intent and its completion */
+#define CACHE_LINE_BYTES 64
+#define SLOT_HEAD_BYTES \
+    (offsetof(struct journal_slot, record) + offsetof(struct journal_record, room))
 
 void journal_ring(struct journal_bell *bell, bool hurry)
 {
@@ -37,6 +41,11 @@ void journal_ring(struct journal_bell *bell, bool hurry)
             CHECK(sem_post(&bell->wake) == 0);
         }
     }
+}
+
+static struct journal_slot *slot_at(const struct journal_lane *lane, uint32_t index)
+{
+    return journal_slot_at(lane->file, index, lane->slot_bytes);
 }
 
 /* ---- the worker's side ---- */
@@ -60,6 +69,17 @@ enum err journal_trouble(const struct journal_lane *lane)
     return (enum err)atomic_load_explicit(&lane->bell->trouble, memory_order_relaxed);
 }
 
+/* The slot that is taken next was last written by the thread's core: it is asked for now. */
+static void fetch_next(const struct journal_lane *lane)
+{
+    if (LIKELY(lane->stacked > 0)) {
+        const char *next = (const char *)slot_at(lane, lane->stack[lane->stacked - 1]);
+        for (size_t at = 0; at < SLOT_HEAD_BYTES; at += CACHE_LINE_BYTES) {
+            __builtin_prefetch(next + at, 1);
+        }
+    }
+}
+
 enum err journal_take(struct journal_lane *lane, struct journal_slot **out)
 {
     enum err trouble = journal_trouble(lane);
@@ -76,11 +96,13 @@ enum err journal_take(struct journal_lane *lane, struct journal_slot **out)
     } else {
         return ERR_JOURNAL_FULL;
     }
-    struct journal_slot *slot = &lane->slots[index];
+    struct journal_slot *slot = slot_at(lane, index);
     CHECK(atomic_load_explicit(&slot->state, memory_order_relaxed) == JOURNAL_FREE);
+    slot->index = index;
     slot->ticket = slot->intent = 0;
-    memset(&slot->record, 0, sizeof(slot->record));
+    memset(&slot->record, 0, offsetof(struct journal_record, room));
     atomic_store_explicit(&slot->state, JOURNAL_TAKEN, memory_order_release);
+    fetch_next(lane);
     *out = slot;
     return ERR_OK;
 }
@@ -90,11 +112,17 @@ struct journal_record *journal_slot_record(struct journal_slot *slot)
     return &slot->record;
 }
 
-void journal_arm(struct journal_slot *slot, uint64_t intent)
+char *journal_slot_state(const struct journal_lane *lane, struct journal_slot *slot)
+{
+    CHECK(lane->slot_bytes == JOURNAL_STATE_SLOT_BYTES);
+    return slot->json;
+}
+
+void journal_arm(const struct journal_lane *lane, struct journal_slot *slot)
 {
     CHECK(atomic_load_explicit(&slot->state, memory_order_relaxed) == JOURNAL_TAKEN);
-    CHECK(slot->record.kind == JOURNAL_COMPLETION && intent != 0);
-    slot->intent = intent;
+    CHECK(slot->record.kind == JOURNAL_COMPLETION || slot->record.kind == JOURNAL_TRY_END);
+    slot->intent = lane->published_here + 1;
     atomic_store_explicit(&slot->state, JOURNAL_ARMED, memory_order_release);
 }
 
@@ -106,7 +134,7 @@ uint64_t journal_publish(struct journal_lane *lane, struct journal_slot *slot)
     slot->ticket = ticket;
     /* Ready first: from here on the record survives us, whoever hears of it. */
     atomic_store_explicit(&slot->state, JOURNAL_READY, memory_order_release);
-    lane->ring[ticket & lane->mask] = (uint32_t)(slot - lane->slots);
+    lane->ring[ticket & lane->mask] = slot->index;
     atomic_store(&lane->published, ticket);
     bool many =
         ticket % lane->hurry_at == 0 &&
@@ -119,7 +147,7 @@ void journal_give_back(struct journal_lane *lane, struct journal_slot *slot)
 {
     CHECK(atomic_load_explicit(&slot->state, memory_order_relaxed) == JOURNAL_TAKEN);
     atomic_store_explicit(&slot->state, JOURNAL_FREE, memory_order_release);
-    lane->stack[lane->stacked++] = (uint32_t)(slot - lane->slots);
+    lane->stack[lane->stacked++] = slot->index;
 }
 
 bool journal_is_durable(const struct journal_lane *lane, uint64_t ticket)
@@ -143,7 +171,7 @@ bool journal_await_slots(struct journal_lane *lane)
     if (atomic_load(&lane->returned) != JOURNAL_NO_SLOT) { /* in this order: see free_to() */
         take_returned(lane);
     }
-    if (journal_slots_free(lane) >= SLOTS_A_CALL) {
+    if (journal_slots_free(lane) >= JOURNAL_SLOTS_A_CALL) {
         return true;
     }
     journal_ring(lane->bell, true);
@@ -159,7 +187,7 @@ size_t journal_slots_free(const struct journal_lane *lane)
 
 struct journal_slot *journal_lane_slot(const struct journal_lane *lane, uint64_t ticket)
 {
-    struct journal_slot *slot = &lane->slots[lane->ring[ticket & lane->mask]];
+    struct journal_slot *slot = slot_at(lane, lane->ring[ticket & lane->mask]);
     CHECK(slot->ticket == ticket);
     return slot;
 }
@@ -191,7 +219,7 @@ void journal_lane_free_to(struct journal_lane *lane, uint64_t last)
     uint32_t tail = JOURNAL_NO_SLOT;
     while (ticket < last) {
         uint32_t index = lane->ring[++ticket & lane->mask];
-        atomic_store_explicit(&lane->slots[index].state, JOURNAL_FREE, memory_order_release);
+        atomic_store_explicit(&slot_at(lane, index)->state, JOURNAL_FREE, memory_order_release);
         lane->next[index] = head;
         head = index;
         tail = tail == JOURNAL_NO_SLOT ? index : tail;
@@ -208,7 +236,18 @@ void journal_lane_free_to(struct journal_lane *lane, uint64_t last)
 
 enum err journal_disk_error(int number)
 {
-    return number == ENOSPC || number == EDQUOT ? ERR_DISK_FULL : ERR_DISK;
+    switch (number) {
+    case ENOSPC:
+    case EDQUOT:
+        return ERR_DISK_FULL;
+    case EMFILE:
+    case ENFILE:
+        return ERR_NO_FILES;
+    case ENOMEM:
+        return ERR_NO_MEMORY;
+    default:
+        return ERR_DISK;
+    }
 }
 
 void journal_lane_name(size_t lane, char out[16])
@@ -230,10 +269,23 @@ enum err journal_boot(char out[40])
     return e;
 }
 
+/* Whether the disk has so much room. To try it is no way to know: until it failed, nobody else on
+ * this disk would find any. One that does not say how large it is (a tmpfs without a bound, some
+ * file systems of users) is tried all the same. */
+static bool has_room(int folder_fd, size_t bytes)
+{
+    struct statvfs disk;
+    bool is_known = fstatvfs(folder_fd, &disk) == 0 && disk.f_blocks > 0 && disk.f_frsize > 0;
+    return !is_known || bytes / disk.f_frsize < disk.f_bavail;
+}
+
 /* Takes the file's disk space now, so that no store into the mapping can find none (SIGBUS). */
 static enum err make_file(int folder_fd, const char *name, size_t bytes, int *out)
 {
     (void)unlinkat(folder_fd, name, 0); /* usually there is none */
+    if (!has_room(folder_fd, bytes)) {
+        return ERR_DISK_FULL;
+    }
     int fd = openat(folder_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
         return journal_disk_error(errno);
@@ -255,9 +307,8 @@ static enum err map_file(struct journal_lane *lane, int fd, size_t bytes)
         return ERR_NO_MEMORY;
     }
     lane->file = at;
-    lane->slots = (struct journal_slot *)((char *)at + JOURNAL_LANE_PAGE);
     lane->file->layout = JOURNAL_LANE_LAYOUT;
-    lane->file->slot_bytes = JOURNAL_SLOT_BYTES;
+    lane->file->slot_bytes = lane->slot_bytes;
     lane->file->slots = lane->count;
     crypto_random(&lane->file->id, sizeof(lane->file->id));
     enum err e = journal_boot(lane->file->boot);
@@ -282,18 +333,20 @@ static enum err make_lists(struct journal_lane *lane)
     return made ? ERR_OK : ERR_NO_MEMORY;
 }
 
-enum err journal_lane_open(int folder_fd, const char *name, size_t slots, struct journal_bell *bell,
+enum err journal_lane_open(int folder_fd, const char *name, const struct journal_lane_plan *plan,
                            struct journal_lane *out)
 {
+    size_t slots = plan->slots;
     CHECK(slots >= 2 && slots < JOURNAL_NO_SLOT / 2);
-    size_t bytes = JOURNAL_LANE_PAGE + slots * JOURNAL_SLOT_BYTES;
+    size_t bytes = JOURNAL_LANE_PAGE + slots * plan->slot_bytes;
     int fd = -1;
     enum err e = make_file(folder_fd, name, bytes, &fd);
     if (e != ERR_OK) {
         return e;
     }
     memset(out, 0, sizeof(*out));
-    out->bell = bell;
+    out->bell = plan->bell;
+    out->slot_bytes = (uint32_t)plan->slot_bytes;
     out->count = (uint32_t)slots;
     out->hurry_at = HURRY_MOST;
     while (out->hurry_at > 1 && out->hurry_at > slots / 4) {
@@ -313,7 +366,7 @@ enum err journal_lane_open(int folder_fd, const char *name, size_t slots, struct
 void journal_lane_close(struct journal_lane *lane)
 {
     if (lane->file != NULL) {
-        (void)munmap(lane->file, JOURNAL_LANE_PAGE + (size_t)lane->count * JOURNAL_SLOT_BYTES);
+        (void)munmap(lane->file, JOURNAL_LANE_PAGE + (size_t)lane->count * lane->slot_bytes);
     }
     memory_free(lane->ring);
     memory_free(lane->next);

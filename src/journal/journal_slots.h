@@ -11,9 +11,11 @@
  *   FREE ── take ──→ TAKEN ── arm ──→ ARMED ── publish ──→ READY ── (journal thread) ──→ FREE
  *                      └───────────── publish ──────────────↑
  *
- * An ARMED slot is the completion of a call whose intent was published: if the process dies, the
- * record is journaled as it stands then, with the outcome `interrupted`. So a worker may go on
- * storing progress (bytes, tokens) in an armed record, with plain stores.
+ * An ARMED slot is the completion of a call, or the end of a try: if the process dies and the
+ * intent was published, the record is journaled as it stands then, with the outcome `interrupted`,
+ * at its reservation if something was sent. So a worker may go on storing progress (bytes, tokens)
+ * in an armed record, with plain stores, and texts with journal_record_set(). It may also make the
+ * completion the end of its try, and then the end of another try of that call the completion.
  *
  * Always true:
  *   1. Records reach the journal in the order in which their lane published them (its *tickets*,
@@ -47,10 +49,18 @@ MUST_USE enum err journal_take(struct journal_lane *lane, struct journal_slot **
 struct journal_record *journal_slot_record(struct journal_slot *slot);
 
 /*
- * Arms a completion, half filled: identity, reservation and what is known so far. `intent` is the
- * ticket of the call's first intent. Arm at once after publishing that.
+ * Where the JSON of an admin record goes, JOURNAL_STATE_MAX bytes: one object that
+ * journal_state_is_valid() takes; the record's `state_bytes` says how long it is. Only in the lanes
+ * of housekeeping and the store thread (journal.h).
  */
-void journal_arm(struct journal_slot *slot, uint64_t intent);
+char *journal_slot_state(const struct journal_lane *lane, struct journal_slot *slot);
+
+/*
+ * Arms a completion or the end of a try, half filled: identity, reservation and what is known so
+ * far. It is for the intent that the lane publishes next, which is to be done at once: an intent is
+ * never found without its end, and of one that was not published nothing is.
+ */
+void journal_arm(const struct journal_lane *lane, struct journal_slot *slot);
 
 /* Hands a taken or armed slot over and returns its ticket. The slot must not be touched again. */
 uint64_t journal_publish(struct journal_lane *lane, struct journal_slot *slot);

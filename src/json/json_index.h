@@ -27,7 +27,7 @@
  *
  * What is strict: RFC 8259 to the letter, no byte order mark, UTF-8 only. Escaped surrogates
  * without a partner (`"\ud800"`) are in its grammar and pass; json_value.h says what becomes of
- * them. Duplicate keys pass too: json_first_duplicate() finds them in the objects that matter.
+ * them. Duplicate keys pass too: json_duplicates.h finds them in the objects that matter.
  *
  * Ownership  the rows belong to the index and are used again by the next parse; json_index_fini()
  *            frees them. The text is borrowed for as long as the index is read.
@@ -69,18 +69,44 @@ struct json_row {
     uint32_t next;   /* the row behind it and all that it holds */
 };
 
+/* A string or number that reaches beyond the end of a step. */
+struct json_token {
+    uint32_t at; /* where to go on; 0: there is none */
+    uint8_t flags, part;
+};
+
+enum json_walk_phase { JSON_WALK_DONE, JSON_WALK_QUICK, JSON_WALK_UTF8, JSON_WALK_VALUES };
+
+/* How far an index is filled. */
+struct json_walk {
+    enum json_walk_phase phase;
+    uint8_t step; /* the walk's own */
+    uint16_t depth;
+    uint32_t at, count, open; /* in the text; rows; the innermost open container's */
+    uint32_t end;             /* of the quick walk: without white space behind */
+    struct json_token token;
+};
+
 struct json_index {
     struct span text;
     struct json_row *rows;
     uint32_t count, cap; /* rows filled; room */
     uint32_t max_rows;
+    uint32_t uncounted; /* rows for which nothing of the allowance is taken */
+    size_t taken;       /* of the allowance */
     uint16_t max_depth;
+    struct json_walk walk;
     size_t error_at; /* after a failure: offset of the byte, number, word or escape at fault */
 };
 
 /* An empty index for texts of at most `max_rows` values and keys, and at most `max_depth`
  * containers inside one another. Takes no memory yet. */
 void json_index_init(struct json_index *x, uint32_t max_rows, uint16_t max_depth);
+
+/* The same; what rows beyond the first `uncounted` take is counted in the allowance of all calls
+ * together (base/memory.h). */
+void json_index_init_counted(struct json_index *x, uint32_t max_rows, uint16_t max_depth,
+                             uint32_t uncounted);
 
 /* Frees the rows; `x` is then as after json_index_init(). */
 void json_index_fini(struct json_index *x);
@@ -89,11 +115,12 @@ void json_index_fini(struct json_index *x);
  * for ever. The index is empty afterwards in any case. */
 void json_index_trim(struct json_index *x, uint32_t rows);
 
-/* Moves what `x` has to `out`, which has nothing yet; `x` is then as after json_index_init(). */
+/* Moves what `x` has to `out`, which has nothing yet; `x` is then as after its init. */
 void json_index_move(struct json_index *x, struct json_index *out);
 
-/* Gives back the room that no row needs, and returns how many bytes are left. */
-size_t json_index_fit(struct json_index *x);
+/* Gives back the room that no row needs, and counts all that is left: what stays for longer than a
+ * step. ERR_OVERLOADED: it is not there, and the index is as it was. */
+MUST_USE enum err json_index_keep(struct json_index *x);
 
 /*
  * Fills the index from `text`, forgetting what it held.
@@ -102,11 +129,31 @@ size_t json_index_fit(struct json_index *x);
  *   ERR_JSON_TOO_DEEP   more than max_depth containers in one another; error_at: the bracket
  *   ERR_JSON_TOO_MANY   more than max_rows rows
  *   ERR_BODY_TOO_LARGE  4 GiB or more
+ *   ERR_OVERLOADED      the allowance has no room for the rows
  *   ERR_NO_MEMORY
  *
  * After a failure the index is empty.
  */
 MUST_USE enum err json_index_parse_borrow(struct json_index *x, struct span text);
+
+/*
+ * The same in steps, for a text that takes longer than one may: json_index_begin_borrow(), then
+ * json_index_step() for about so many bytes each until json_index_is_done(); rows and errors are
+ * the same, wherever the steps end. A step takes about 8 ns a byte at worst, which is when
+ * rows are many and their memory is new: JSON_STEP_BYTES less than half a millisecond. Until it is
+ * done the index is empty; it may be given up at any time.
+ *
+ *   errors as above; after one the index is done, and empty
+ */
+#define JSON_STEP_BYTES 32768
+
+void json_index_begin_borrow(struct json_index *x, struct span text);
+MUST_USE enum err json_index_step(struct json_index *x, size_t bytes);
+
+static inline bool json_index_is_done(const struct json_index *x)
+{
+    return x->walk.phase == JSON_WALK_DONE;
+}
 
 /* The row numbered `row`, which must exist. */
 static inline const struct json_row *json_row(const struct json_index *x, uint32_t row)

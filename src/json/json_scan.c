@@ -46,6 +46,28 @@ const uint8_t *json_scan_special_portable(const uint8_t *at, const uint8_t *end)
     return at;
 }
 
+/* True if none of the eight bytes is above 0x20: between values of JSON that is white space. */
+static bool is_blank(uint64_t word)
+{
+    return ((word | (word + 0x5f5f5f5f5f5f5f5fULL)) & 0x8080808080808080ULL) == 0;
+}
+
+size_t json_scan_blanks_before(struct span text, size_t offset)
+{
+    uint64_t word;
+    while (offset >= sizeof(word)) {
+        memcpy(&word, text.at + offset - sizeof(word), sizeof(word));
+        if (!is_blank(word)) {
+            break;
+        }
+        offset -= sizeof(word);
+    }
+    while (offset > 0 && text.at[offset - 1] <= ' ') {
+        offset--;
+    }
+    return offset;
+}
+
 /* What may follow a lead byte: how long the character is, and the range of its second byte. */
 struct lead {
     uint8_t len, low, high;
@@ -270,3 +292,65 @@ size_t json_scan_utf8(struct span s)
 }
 
 #endif
+
+struct span json_scan_piece(struct span s, size_t offset, size_t most)
+{
+    struct span piece = span_cut(s, offset, most);
+    for (int i = 0; i < 3 && offset + piece.len < s.len; i++) {
+        piece.len += (s.at[offset + piece.len] & 0xc0) == 0x80;
+    }
+    return piece;
+}
+
+#define REPLACEMENT "\xEF\xBF\xBD"
+
+/* Takes the well-formed bytes at the start of `*s` and gives them; then takes what one U+FFFD
+ * stands for. */
+static struct span next_good(struct span *s)
+{
+    struct span good = span_cut(*s, 0, json_scan_utf8(*s));
+    size_t bad = 0;
+    *s = span_cut(*s, good.len, s->len);
+    if (s->len > 0) {
+        (void)json_scan_character(s->at, s->at + s->len, &bad); /* it is none */
+        *s = span_cut(*s, bad, s->len);
+    }
+    return good;
+}
+
+size_t json_scan_mended_piece(struct span s, size_t most, size_t *parts)
+{
+    size_t len = 0;
+    while (s.len > 0 && *parts <= most) {
+        size_t before = s.len;
+        struct span good = next_good(&s);
+        bool is_bad = before > good.len + s.len;
+        *parts += is_bad ? 1 : 0;
+        len += good.len + (is_bad ? sizeof(REPLACEMENT) - 1 : 0);
+    }
+    return len;
+}
+
+size_t json_scan_mended(struct span s, size_t most)
+{
+    size_t parts = 0, len = json_scan_mended_piece(s, most, &parts);
+    return parts == 0 || parts > most ? 0 : len;
+}
+
+size_t json_scan_mend(struct span s, uint8_t *out)
+{
+    const uint8_t *begin = out;
+    while (s.len > 0) {
+        size_t before = s.len;
+        struct span good = next_good(&s);
+        if (good.len > 0) {
+            memcpy(out, good.at, good.len);
+            out += good.len;
+        }
+        if (before > good.len + s.len) {
+            memcpy(out, REPLACEMENT, sizeof(REPLACEMENT) - 1);
+            out += sizeof(REPLACEMENT) - 1;
+        }
+    }
+    return (size_t)(out - begin);
+}

@@ -8,11 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/map.h"
-#include "base/memory.h"
-
-#define FEW_KEYS     16  /* up to so many keys are compared with one another … */
-#define SHORT_KEY    64  /* … if none is longer than this or has escapes */
 #define NUMBER_BYTES 400 /* the longest number that is converted */
 
 static bool is_text(const struct json_index *x, uint32_t row)
@@ -108,6 +103,15 @@ static void next_piece(struct span *left, struct piece *out)
     *left = span_cut(*left, taken, left->len);
 }
 
+size_t json_undo_escape(struct span *left, uint8_t out[4])
+{
+    struct piece piece = {.half = false};
+    CHECK(left->len > 0 && left->at[0] == '\\');
+    next_piece(left, &piece);
+    memcpy(out, piece.undone, sizeof(piece.undone));
+    return piece.said.len;
+}
+
 /* Whether the inside of a string with escapes reads `text`. */
 static bool escaped_is(struct span inside, struct span text)
 {
@@ -164,6 +168,65 @@ size_t json_unescape(const struct json_index *x, uint32_t row, uint8_t *out, siz
     return len;
 }
 
+void json_reader_init(struct json_reader *r, const struct json_index *x, uint32_t row)
+{
+    r->left = json_inside(x, row);
+    r->is_escaped = (json_row(x, row)->flags & JSON_ESCAPED) != 0;
+}
+
+/* How many of the first `most` bytes of `s` are whole characters. */
+static size_t whole_characters(struct span s, size_t most)
+{
+    if (s.len <= most) {
+        return s.len;
+    }
+    while ((s.at[most] & 0xc0) == 0x80) {
+        most--;
+    }
+    return most;
+}
+
+/* Takes up to `most` bytes that stand as they are off the front; empty at an escape. */
+static struct span take_plain(struct json_reader *r, size_t most)
+{
+    struct span plain = span_cut(r->left, 0, whole_characters(r->left, most));
+    if (r->is_escaped) {
+        plain.len = span_find(plain, '\\', 0);
+    }
+    r->left = span_cut(r->left, plain.len, r->left.len);
+    return plain;
+}
+
+/* Undoes escapes, and copies the few bytes that may stand between them, while there is room. */
+static struct span take_escapes(struct json_reader *r, size_t most)
+{
+    most = most < sizeof(r->room) ? most : sizeof(r->room);
+    size_t len = 0;
+    while (r->left.len > 0 && most - len >= 4) {
+        struct piece piece;
+        if (r->left.at[0] == '\\') {
+            next_piece(&r->left, &piece);
+        } else {
+            size_t plain = span_find(span_cut(r->left, 0, most - len), '\\', 0);
+            if (plain == most - len || plain == r->left.len) {
+                break; /* a longer stretch is no piece of this room */
+            }
+            piece.said = span_cut(r->left, 0, plain);
+            r->left = span_cut(r->left, plain, r->left.len);
+        }
+        memcpy(r->room + len, piece.said.at, piece.said.len);
+        len += piece.said.len;
+    }
+    return span_make(r->room, len);
+}
+
+struct span json_reader_next(struct json_reader *r, size_t most)
+{
+    CHECK(most >= 16);
+    struct span plain = take_plain(r, most);
+    return plain.len > 0 || r->left.len == 0 ? plain : take_escapes(r, most);
+}
+
 enum err json_text(const struct json_index *x, uint32_t row, struct arena *arena, struct span *out)
 {
     if (!is_text(x, row)) {
@@ -209,136 +272,16 @@ uint32_t json_find(const struct json_index *x, uint32_t object, struct span name
 
 uint32_t json_count(const struct json_index *x, uint32_t row)
 {
+    return json_count_most(x, row, UINT32_MAX);
+}
+
+uint32_t json_count_most(const struct json_index *x, uint32_t row, uint32_t most)
+{
     uint32_t count = 0;
-    for (uint32_t i = json_first(x, row); i != JSON_NONE; i = json_next(x, i)) {
+    for (uint32_t i = json_first(x, row); i != JSON_NONE && count < most; i = json_next(x, i)) {
         count++;
     }
     return count;
-}
-
-/* A bit for a key: keys whose bits differ are different. */
-static uint64_t sign_of(const struct json_index *x, const struct json_row *key)
-{
-    const uint8_t *source = x->text.at + key->offset;
-    uint32_t mixed = key->len * 7 + source[1] + source[key->len - 2] * 3u;
-    return UINT64_C(1) << (mixed & 63);
-}
-
-/* Whether one of the keys in `seen` has the bytes of `key`. */
-static bool is_among(const struct json_index *x, const uint32_t *seen, uint32_t count, uint32_t key)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (span_equal(json_source(x, seen[i]), json_source(x, key))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Looks for a key that repeats an earlier one among a few short ones, which is what nearly all
- * objects have. False: they are many, or long, or have escapes. */
-static bool look_at_few(const struct json_index *x, uint32_t object, uint32_t *duplicate)
-{
-    uint32_t seen[FEW_KEYS];
-    uint32_t count = 0, end = x->rows[object].next;
-    uint64_t signs = 0;
-    *duplicate = JSON_NONE;
-    for (uint32_t key = object + 1; key < end; key = x->rows[key + 1].next) {
-        const struct json_row *r = &x->rows[key];
-        if (count == FEW_KEYS || r->len > SHORT_KEY || (r->flags & JSON_ESCAPED) != 0) {
-            return false;
-        }
-        uint64_t sign = sign_of(x, r);
-        if ((signs & sign) != 0 && is_among(x, seen, count, key)) {
-            *duplicate = key;
-            return true;
-        }
-        signs |= sign;
-        seen[count++] = key;
-    }
-    return true;
-}
-
-/* What a table of all keys of an object takes. */
-struct keys {
-    uint32_t count;
-    size_t escaped_bytes; /* room that undoing their escapes takes */
-};
-
-static struct keys measure_keys(const struct json_index *x, uint32_t object)
-{
-    struct keys keys = {0, 0};
-    for (uint32_t key = json_first(x, object); key != JSON_NONE; key = json_next(x, key)) {
-        const struct json_row *r = json_row(x, key);
-        keys.count++;
-        keys.escaped_bytes += (r->flags & JSON_ESCAPED) != 0 ? r->len : 0;
-    }
-    return keys;
-}
-
-/* A key in the table of keys seen. */
-struct seen_key {
-    const uint8_t *at; /* NULL: free */
-    uint32_t len;
-    uint32_t hash;
-};
-
-/* Puts `name` into a table of a power of two of slots; false if it is there already. */
-static bool add_seen(struct seen_key *table, size_t slots, struct span name)
-{
-    uint64_t hash = map_hash(name);
-    struct seen_key *slot = &table[hash & (slots - 1)];
-    while (slot->at != NULL) {
-        if (slot->hash == (uint32_t)(hash >> 32) &&
-            span_equal(span_make(slot->at, slot->len), name)) {
-            return false;
-        }
-        slot = slot + 1 < table + slots ? slot + 1 : table;
-    }
-    *slot = (struct seen_key){name.at, (uint32_t)name.len, (uint32_t)(hash >> 32)};
-    return true;
-}
-
-/* The first key that repeats an earlier one; `room` is for undoing escapes. */
-static uint32_t duplicate_of_many(const struct json_index *x, uint32_t object,
-                                  struct seen_key *table, size_t slots, uint8_t *room)
-{
-    for (uint32_t key = json_first(x, object); key != JSON_NONE; key = json_next(x, key)) {
-        struct span name = json_inside(x, key);
-        if ((json_row(x, key)->flags & JSON_ESCAPED) != 0) {
-            name = span_make(room, json_unescape(x, key, room, NULL));
-            room += name.len;
-        }
-        if (!add_seen(table, slots, name)) {
-            return key;
-        }
-    }
-    return JSON_NONE;
-}
-
-enum err json_first_duplicate(const struct json_index *x, uint32_t object, uint32_t *key)
-{
-    if (json_kind(x, object) != JSON_OBJECT) {
-        *key = JSON_NONE;
-        return ERR_OK;
-    }
-    if (look_at_few(x, object, key)) {
-        return ERR_OK;
-    }
-    struct keys keys = measure_keys(x, object);
-    size_t slots = FEW_KEYS;
-    while (slots < (size_t)keys.count * 2) {
-        slots *= 2;
-    }
-    struct seen_key *table = memory_new_array(slots, sizeof(*table));
-    uint8_t *room = memory_raw(keys.escaped_bytes + 1);
-    enum err e = table == NULL || room == NULL ? ERR_NO_MEMORY : ERR_OK;
-    if (e == ERR_OK) {
-        *key = duplicate_of_many(x, object, table, slots, room);
-    }
-    memory_free(room);
-    memory_free(table);
-    return e;
 }
 
 enum err json_bool(const struct json_index *x, uint32_t row, bool *out)

@@ -8,8 +8,7 @@
  * says so. "\u0000" is a character like any other.
  *
  * Ownership  nothing is kept. Spans that json_text() gives lie in the text or in the arena.
- * Limits     json_first_duplicate() takes memory in proportion to one object's keys and gives it
- *            back; every function's time is at most linear in the rows and bytes it looks at.
+ * Limits     every function's time is at most linear in the rows and bytes it looks at.
  * Threads    any number of readers of one index.
  * Sources    RFC 8259 sections 4, 6, 7 and 8.3.
  */
@@ -27,9 +26,9 @@ uint32_t json_find(const struct json_index *x, uint32_t object, struct span name
 uint32_t json_find_key(const struct json_index *x, uint32_t object, struct span name);
 
 /*
- * Looks for two equal keys among the members of `object` itself (not of what they hold). `*key` is
- * the row of the first key that repeats an earlier one, or JSON_NONE; also for what is no object.
- * Half surrogate pairs count as U+FFFD here: some readers cannot tell them apart either.
+ * The key among the members of `object` itself (not of what they hold) that repeats an earlier one,
+ * or JSON_NONE; also for what is no object. For objects whose size is bounded: json_duplicates.h
+ * says how keys are compared, and does the same in steps.
  *
  *   ERR_NO_MEMORY
  */
@@ -60,6 +59,31 @@ struct span json_inside(const struct json_index *x, uint32_t row);
 size_t json_unescape(const struct json_index *x, uint32_t row, uint8_t *out, size_t *halves);
 
 /*
+ * Undoes the escape at the front of `left`, which begins with one, and takes it off: what it says
+ * is written to `out`, U+FFFD for half a surrogate pair. Returns how many bytes that are. For
+ * strings of an index alone, which has checked them.
+ */
+size_t json_undo_escape(struct span *left, uint8_t out[4]);
+
+#define JSON_PIECE_BYTES 256 /* of what escapes say, at a time */
+
+/* Reads what a string or key says piece by piece, whatever its length. */
+struct json_reader {
+    struct span left; /* of the text between the quotes */
+    bool is_escaped;
+    uint8_t room[JSON_PIECE_BYTES];
+};
+
+void json_reader_init(struct json_reader *r, const struct json_index *x, uint32_t row);
+
+/*
+ * The next piece, unescaped: at most `most` bytes (16 or more), never less than a character and
+ * never a part of one; empty behind the last. All pieces together are what json_unescape() writes.
+ * A piece lies in the text or in the reader, and is good until the next call.
+ */
+struct span json_reader_next(struct json_reader *r, size_t most);
+
+/*
  * A number that is whole (1, -5, 1.0 and 1e3 are) and fits.
  *
  *   ERR_VALUE_INVALID  it is no number, not whole, or does not fit. With a point or an exponent it
@@ -79,5 +103,8 @@ MUST_USE enum err json_bool(const struct json_index *x, uint32_t row, bool *out)
 
 /* How many elements or members a container has. Walks over them. */
 uint32_t json_count(const struct json_index *x, uint32_t row);
+
+/* The same, but walks over no more than `most`, which it then says. */
+uint32_t json_count_most(const struct json_index *x, uint32_t row, uint32_t most);
 
 #endif

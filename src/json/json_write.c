@@ -79,7 +79,8 @@ void json_write_key(struct json_writer *w, const char *key)
     json_write_key_span(w, span_of(key));
 }
 
-size_t json_escape(uint8_t byte, uint8_t out[6])
+/* Writes the escape of a byte below 0x20, a quote or a backslash; returns its length, 2 or 6. */
+static size_t write_escape(uint8_t byte, uint8_t out[6])
 {
     static const uint8_t letters[256] = {['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
                                          ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't'};
@@ -106,7 +107,7 @@ static void put_well_formed(struct buf *out, struct span text)
         buf_put(out, span_make(at, (size_t)(special - at)));
         if (special < end) {
             uint8_t escape[6];
-            buf_put(out, span_make(escape, json_escape(*special++, escape)));
+            buf_put(out, span_make(escape, write_escape(*special++, escape)));
         }
         at = special;
     }
@@ -197,4 +198,16 @@ enum err json_write_finish(struct json_writer *w)
 {
     CHECK(w->depth == 0 && w->comma);
     return buf_failed(w->out) ? ERR_NO_MEMORY : ERR_OK;
+}
+
+void json_write_member_text(struct json_writer *w, const char *key, const char *text)
+{
+    json_write_key(w, key);
+    json_write_text(w, text);
+}
+
+void json_write_member_int(struct json_writer *w, const char *key, int64_t number)
+{
+    json_write_key(w, key);
+    json_write_int(w, number);
 }

@@ -65,14 +65,15 @@ void json_write_float(struct json_writer *w, float number);
 void json_write_bool(struct json_writer *w, bool truth);
 void json_write_null(struct json_writer *w);
 
+/* A key and its value. */
+void json_write_member_text(struct json_writer *w, const char *key, const char *text);
+void json_write_member_int(struct json_writer *w, const char *key, int64_t number);
+
 /* A value that is JSON already; it is not looked at. */
 void json_write_raw(struct json_writer *w, struct span json);
 
 /* Checks that all containers were ended. ERR_NO_MEMORY: the buffer was full or found no memory. */
 MUST_USE enum err json_write_finish(struct json_writer *w);
-
-/* Writes the escape of a byte below 0x20, a quote or a backslash; returns its length, 2 or 6. */
-size_t json_escape(uint8_t byte, uint8_t out[6]);
 
 /* Only the string, quotes included, straight onto a buffer. */
 void json_put_string(struct buf *out, struct span text);

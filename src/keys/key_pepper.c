@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,17 +20,17 @@
 
 #define START        "pepper "
 #define BASE64_CHARS 44
-#define LINE_MAX     72 /* "pepper 255 ", Base64, a space, eight digits, a line end; with room */
-#define FILE_MAX     (LINE_MAX * KEY_PEPPERS_MAX)
+#define LINE_BYTES   72 /* "pepper 255 ", Base64, a space, eight digits, a line end; with room */
+#define FILE_MAX     (LINE_BYTES * KEY_PEPPERS_MAX)
 
 static enum err line_write(uint8_t version, const uint8_t pepper[KEY_PEPPER_BYTES],
-                           char line[LINE_MAX], size_t *len)
+                           char line[LINE_BYTES], size_t *len)
 {
-    int start = snprintf(line, LINE_MAX, START "%d ", version);
+    int start = snprintf(line, LINE_BYTES, START "%d ", version);
     char *at = line + start;
     at += crypto_base64_write(span_make(pepper, KEY_PEPPER_BYTES), at);
     uint32_t crc = crypto_crc32(0, span_make(line, (size_t)(at - line)));
-    at += snprintf(at, LINE_MAX - (size_t)(at - line), " %08x\n", crc);
+    at += snprintf(at, LINE_BYTES - (size_t)(at - line), " %08x\n", crc);
     *len = (size_t)(at - line);
     return ERR_OK;
 }
@@ -64,7 +66,7 @@ enum err key_pepper_make(const char *path)
         return errno == ENOSPC ? ERR_DISK_FULL : ERR_FILE;
     }
     uint8_t pepper[KEY_PEPPER_BYTES];
-    char line[LINE_MAX];
+    char line[LINE_BYTES];
     size_t len = 0;
     crypto_random(pepper, sizeof(pepper));
     enum err e = line_write(1, pepper, line, &len);
@@ -161,28 +163,165 @@ static enum err read_all(int fd, char text[FILE_MAX + 1], size_t *len)
     return ERR_OK;
 }
 
-enum err key_peppers_read(const char *path, struct key_peppers *out)
+/* Reads the file's text. */
+static enum err read_file(const char *path, char text[FILE_MAX + 1], size_t *len)
 {
-    char text[FILE_MAX + 1];
-    size_t len = 0;
-    struct key_peppers peppers = {0};
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK); /* it may be a pipe */
     if (fd < 0) {
         return open_error(errno);
     }
     enum err e = check_private(fd);
     if (e == ERR_OK) {
-        e = read_all(fd, text, &len);
+        e = read_all(fd, text, len);
     }
     (void)close(fd); /* it was only read */
+    return e == ERR_OK && *len > FILE_MAX ? ERR_PEPPER : e;
+}
+
+/* A file's text and what it says. */
+struct pepper_file {
+    char text[FILE_MAX + 1];
+    size_t len;
+    struct key_peppers peppers;
+};
+
+static enum err file_read(const char *path, struct pepper_file *f)
+{
+    *f = (struct pepper_file){.len = 0};
+    enum err e = read_file(path, f->text, &f->len);
+    return e == ERR_OK ? file_parse(span_make(f->text, f->len), &f->peppers) : e;
+}
+
+enum err key_peppers_read(const char *path, struct key_peppers *out)
+{
+    struct pepper_file f;
+    enum err e = file_read(path, &f);
     if (e == ERR_OK) {
-        e = len <= FILE_MAX ? file_parse(span_make(text, len), &peppers) : ERR_PEPPER;
+        *out = f.peppers;
+    }
+    crypto_wipe(&f, sizeof(f));
+    return e;
+}
+
+/* ---- changing the file ---- */
+
+/* A new file of the old one's owner, private to it. */
+static enum err write_beside(const char *path, const char *beside, struct span text)
+{
+    struct stat old;
+    (void)unlink(beside); /* of a try that was cut short */
+    int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return errno == ENOSPC ? ERR_DISK_FULL : ERR_FILE;
+    }
+    bool is_owned = stat(path, &old) == 0 &&
+                    (old.st_uid == geteuid() || fchown(fd, old.st_uid, old.st_gid) == 0);
+    enum err e = is_owned ? write_through(fd, text) : ERR_FILE;
+    if (close(fd) != 0 && e == ERR_OK) {
+        e = disk_error();
+    }
+    return e;
+}
+
+static enum err sync_folder_of(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    struct span name = slash == NULL ? SPAN(".") : span_make(path, (size_t)(slash - path));
+    span_copy_text(name.len == 0 ? SPAN("/") : name, folder, sizeof(folder));
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return ERR_FILE;
+    }
+    enum err e = fsync(fd) == 0 ? ERR_OK : disk_error();
+    (void)close(fd); /* it was only synced */
+    return e;
+}
+
+/* Puts a new file in the place of the old one. */
+static enum err replace(const char *path, struct span text)
+{
+    char beside[PATH_MAX];
+    int len = snprintf(beside, sizeof(beside), "%s.new", path);
+    if (len < 0 || len >= (int)sizeof(beside)) {
+        return ERR_FILE;
+    }
+    enum err e = write_beside(path, beside, text);
+    if (e == ERR_OK && rename(beside, path) != 0) {
+        e = errno == ENOSPC ? ERR_DISK_FULL : ERR_FILE;
+    }
+    if (e != ERR_OK) {
+        (void)unlink(beside); /* the first failure is what the caller must hear of */
+        return e;
+    }
+    return sync_folder_of(path);
+}
+
+static enum err add(const char *path, struct pepper_file *f, uint8_t *version)
+{
+    uint8_t pepper[KEY_PEPPER_BYTES];
+    size_t len = 0;
+    uint8_t newest = f->peppers.row[f->peppers.count - 1].version;
+    if (f->peppers.count == KEY_PEPPERS_MAX || newest == UINT8_MAX) {
+        return ERR_EXISTS;
+    }
+    char line[LINE_BYTES];
+    crypto_random(pepper, sizeof(pepper));
+    enum err e = line_write((uint8_t)(newest + 1), pepper, line, &len);
+    if (e == ERR_OK) {
+        memcpy(f->text + f->len, line, len); /* FILE_MAX has room for all that may be */
+        e = replace(path, span_make(f->text, f->len + len));
+    }
+    crypto_wipe(pepper, sizeof(pepper));
+    crypto_wipe(line, sizeof(line));
+    *version = (uint8_t)(newest + 1);
+    return e;
+}
+
+enum err key_pepper_add(const char *path, uint8_t *version)
+{
+    struct pepper_file f;
+    enum err e = file_read(path, &f);
+    if (e == ERR_OK) {
+        e = add(path, &f, version);
+    }
+    crypto_wipe(&f, sizeof(f));
+    return e;
+}
+
+/* Takes the line of the pepper in row `row` out of the text. */
+static void cut_line(struct pepper_file *f, size_t row)
+{
+    struct span text = span_make(f->text, f->len);
+    size_t start = 0;
+    for (size_t i = 0; i < row; i++) {
+        start = span_find(text, '\n', start) + 1;
+    }
+    size_t end = span_find(text, '\n', start) + 1;
+    for (size_t at = end; at < f->len; at++) { /* a few hundred bytes at most */
+        f->text[start + at - end] = f->text[at];
+    }
+    f->len -= end - start;
+}
+
+enum err key_pepper_remove(const char *path, uint8_t version)
+{
+    struct pepper_file f;
+    size_t row = 0;
+    enum err e = file_read(path, &f);
+    while (e == ERR_OK && row < f.peppers.count && f.peppers.row[row].version != version) {
+        row++;
+    }
+    if (e == ERR_OK && row == f.peppers.count) {
+        e = ERR_NOT_FOUND_ROW;
+    } else if (e == ERR_OK && row + 1 == f.peppers.count) {
+        e = ERR_VALUE_INVALID;
     }
     if (e == ERR_OK) {
-        *out = peppers;
+        cut_line(&f, row);
+        e = replace(path, span_make(f.text, f.len));
     }
-    crypto_wipe(text, sizeof(text));
-    crypto_wipe(&peppers, sizeof(peppers));
+    crypto_wipe(&f, sizeof(f));
     return e;
 }
 

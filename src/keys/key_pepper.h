@@ -46,6 +46,25 @@ MUST_USE enum err key_pepper_make(const char *path);
  */
 MUST_USE enum err key_peppers_read(const char *path, struct key_peppers *out);
 
+/*
+ * Adds a new pepper, which new keys take from the next start on. The file is replaced as a whole:
+ * whatever fails, it is the old one or the new one.
+ *
+ *   ERR_EXISTS  there are KEY_PEPPERS_MAX, or version 255 was given away
+ *   ERR_FILE, ERR_DISK, ERR_DISK_FULL  the file is as it was
+ *   and as key_peppers_read()
+ */
+MUST_USE enum err key_pepper_add(const char *path, uint8_t *version);
+
+/*
+ * Takes the pepper of this version out; the keys that were made with it are refused from the next
+ * start on. Fails as key_pepper_add() does, and
+ *
+ *   ERR_NOT_FOUND_ROW  there is none of this version
+ *   ERR_VALUE_INVALID  it is the newest: its number must not be given to another
+ */
+MUST_USE enum err key_pepper_remove(const char *path, uint8_t version);
+
 /* The pepper of this version, or NULL. */
 const struct crypto_hmac_key *key_pepper_find(const struct key_peppers *p, uint8_t version);
 

@@ -193,11 +193,25 @@ enum err key_table_revoke(struct key_table *t, struct span id, wall_us when)
         return ERR_NOT_FOUND_ROW;
     }
     struct key_slot *slot = slot_at(t, number);
-    if (atomic_load_explicit(&slot->revoked_us, memory_order_relaxed) == KEY_NEVER_US) {
-        atomic_store_explicit(&slot->revoked_us, when.us, memory_order_release);
+    int64_t never = KEY_NEVER_US;
+    if (atomic_compare_exchange_strong(&slot->revoked_us, &never, when.us)) {
         atomic_fetch_add_explicit(&slot->generation, 1, memory_order_release);
         atomic_fetch_add_explicit(&t->revision, 1, memory_order_release);
     }
+    return ERR_OK;
+}
+
+enum err key_table_change(struct key_table *t, struct span id, uint32_t scopes, wall_us expires)
+{
+    uint32_t number;
+    if (!key_table_find(t, id, &number)) {
+        return ERR_NOT_FOUND_ROW;
+    }
+    struct key_slot *slot = slot_at(t, number);
+    atomic_store_explicit(&slot->scopes, scopes, memory_order_release);
+    atomic_store_explicit(&slot->expires_us, or_never(expires), memory_order_release);
+    atomic_fetch_add_explicit(&slot->generation, 1, memory_order_release);
+    atomic_fetch_add_explicit(&t->revision, 1, memory_order_release);
     return ERR_OK;
 }
 

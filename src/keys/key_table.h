@@ -3,9 +3,9 @@
  * key_table.h — every key in memory, read by all workers without a lock.
  *
  * A key has a slot that never moves and is never given to another key while the table is open:
- * revoked keys stay, so that they can be told from unknown ones. What may change in a slot
- * (expiry, revocation, scopes) are single atomic words; the slot's generation counts the changes.
- * An index over the ids finds the slot.
+ * revoked keys stay, deleted ones too, so that they can be told from unknown ones. What may change
+ * in a slot (expiry, revocation, scopes) are single atomic words; the slot's generation counts the
+ * changes. An index over the ids finds the slot.
  *
  * Always true between two calls:
  *   1. A slot that the index names is filled; what identifies its key never changes again.
@@ -17,7 +17,8 @@
  *            table closes, as a reader may be in one: together they are smaller than the newest.
  * Limits     2^31 keys. A key costs 72 bytes in its slot and 12 to 24 in the index (up to twice
  *            that with the halves, which key_table_tidy() frees after a load).
- * Threads    one writer at a time (insert, revoke, reserve); any number of readers at any time.
+ * Threads    one writer at a time (insert, reserve); any number of readers, and revoke, at any
+ * time.
  */
 #ifndef KEYS_KEY_TABLE_H
 #define KEYS_KEY_TABLE_H
@@ -82,6 +83,14 @@ MUST_USE enum err key_table_insert(struct key_table *t, const struct key_facts *
  *   ERR_NOT_FOUND_ROW
  */
 MUST_USE enum err key_table_revoke(struct key_table *t, struct span id, wall_us when);
+
+/*
+ * Gives the key other scopes and another end (0: never). Readers see it at once.
+ *
+ *   ERR_NOT_FOUND_ROW
+ */
+MUST_USE enum err key_table_change(struct key_table *t, struct span id, uint32_t scopes,
+                                   wall_us expires);
 
 /* The number of the slot of the key of this id; false if there is none. */
 bool key_table_find(const struct key_table *t, struct span id, uint32_t *out);

@@ -5,17 +5,26 @@
 
 #include "crypto/random.h"
 #include "keys/key_pepper.h"
-#include "store/store_keys.h"
+#include "store/store_change.h"
+#include "store/store_tables.h"
 #include "json/json_scan.h"
 
-_Static_assert(KEY_ID_CHARS == STORE_KEY_ID_CHARS, "the store keeps whole ids");
-_Static_assert(CRYPTO_SHA256_BYTES == STORE_KEY_MAC_BYTES, "the store keeps whole MACs");
+_Static_assert(CRYPTO_SHA256_BYTES == sizeof(((struct store_key *)NULL)->mac),
+               "the store keeps whole MACs");
+
+#define PROOF_BYTES sizeof(((struct store_pepper *)NULL)->proof)
+#define HEARD       "keys_denied" /* the name of the count of lines that the store has heard of */
+#define TRIES       8             /* of a change that another program crosses */
 
 /* Lies in pages of its own that are neither swapped out nor dumped: it holds the peppers. */
 struct keys {
     struct key_peppers peppers;
     struct key_table *table;
+    struct key_deny *deny; /* NULL before keys_load() */
 };
+
+/* What a pepper's proof is the MAC of. Never changes. */
+#define PROVED SPAN("atlas pepper proof 1")
 
 enum err keys_open(const char *pepper_path, struct keys **out)
 {
@@ -49,15 +58,8 @@ void keys_close(struct keys **k)
     *k = NULL;
 }
 
-static enum err take_in(void *context, const struct store_key *row)
+static enum err take_in(struct keys *k, const struct store_key *row)
 {
-    struct keys *k = context;
-    if (row->id.len != KEY_ID_CHARS) {
-        return ERR_STORE_CORRUPT;
-    }
-    if (key_pepper_find(&k->peppers, row->pepper) == NULL) {
-        return ERR_PEPPER;
-    }
     struct key_facts facts = {.kind = row->kind,
                               .pepper = row->pepper,
                               .scopes = row->scopes,
@@ -68,10 +70,74 @@ static enum err take_in(void *context, const struct store_key *row)
     return key_table_insert(k->table, &facts);
 }
 
-enum err keys_load(struct keys *k, struct store *s)
+struct loading {
+    struct keys *keys;
+    struct keys_report *report;
+};
+
+static enum err on_row(void *context, const void *given)
 {
-    enum err e = store_key_list(s, take_in, k);
+    struct loading *l = context;
+    const struct store_key *row = given;
+    if (row->is_damaged || row->kind < KEY_LIVE || row->kind > KEY_ADMIN) {
+        l->report->damaged++;
+        return ERR_OK;
+    }
+    l->report->no_pepper += keys_has_pepper(l->keys, row->pepper) ? 0 : 1;
+    return take_in(l->keys, row);
+}
+
+static void on_denial(void *context, const struct key_denial *denial)
+{
+    struct loading *l = context;
+    struct span id = span_make(denial->id, KEY_ID_CHARS);
+    l->report->denied +=
+        keys_revoked(l->keys, id).us == 0 && keys_deny(l->keys, id, denial->when) == ERR_OK;
+}
+
+enum err keys_load(struct keys *k, struct store *s, struct key_deny *deny,
+                   struct keys_report *report)
+{
+    const struct store_page all = {.limit = INT64_MAX};
+    struct loading loading = {k, report};
+    struct key_deny_place place = {0};
+    *report = (struct keys_report){0};
+    enum err e = keys_prove(k, s);
+    if (e == ERR_OK) {
+        e = store_key_page(s, STORE_INDEX_KEY_BY_NUMBER, &all, on_row, &loading);
+    }
+    if (e == ERR_OK && deny != NULL) {
+        e = key_deny_read(deny, &place, on_denial, &loading);
+        report->damaged_lines = place.damaged;
+        k->deny = deny;
+    }
     key_table_tidy(k->table);
+    return e;
+}
+
+static enum err prove(const struct keys *k, size_t row, struct store *s)
+{
+    struct store_pepper ours = {.version = k->peppers.row[row].version};
+    struct store_pepper kept = ours;
+    crypto_hmac(&k->peppers.row[row].hmac, PROVED, ours.proof);
+    enum err e = store_pepper_get(s, &kept);
+    if (e == ERR_NOT_FOUND_ROW || (e == ERR_OK && kept.is_damaged)) {
+        enum err kept_now = store_pepper_put(s, &ours);
+        (void)kept_now; /* the next time will do */
+        return ERR_OK;
+    }
+    if (e == ERR_OK && !crypto_equal(kept.proof, ours.proof, PROOF_BYTES)) {
+        return ERR_PEPPER_WRONG;
+    }
+    return e;
+}
+
+enum err keys_prove(const struct keys *k, struct store *s)
+{
+    enum err e = ERR_OK;
+    for (size_t row = 0; e == ERR_OK && row < k->peppers.count; row++) {
+        e = prove(k, row, s);
+    }
     return e;
 }
 
@@ -91,9 +157,16 @@ static bool is_name(struct span name)
 
 uint32_t keys_scopes(const struct key_wish *wish)
 {
-    uint32_t all = wish->kind == KEY_ADMIN ? (uint32_t)KEY_SCOPE_ADMIN : KEY_SCOPES_INFERENCE;
+    uint32_t all = wish->kind == KEY_ADMIN ? KEY_SCOPES_ADMIN : KEY_SCOPES_INFERENCE;
     uint32_t wished = wish->scopes == 0 ? all : wish->scopes;
     return (wished & ~all) == 0 ? wished : 0;
+}
+
+/* Has the rows follow what was recorded. When they cannot now, they do as soon as they can. */
+static void follow(struct store *s)
+{
+    enum err e = store_catch_up(s);
+    (void)e; /* the journal's health tells of it (journal_apply.h) */
 }
 
 enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wish, wall_us now,
@@ -118,13 +191,17 @@ enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wis
                             .expires = wish->expires};
     crypto_hmac(&k->peppers.row[newest].hmac, span_of(key.text), row.mac);
 
-    /* Room first: once it is in the store, taking it in cannot fail. */
+    /* Room first: once it is recorded, taking it in cannot fail. */
     enum err e = key_table_reserve(k->table, key_table_count(k->table) + 1);
     if (e == ERR_OK) {
-        e = store_key_insert(s, &row);
+        e = store_change(s, STORE_TABLE_KEY, &row, false, "key.create", wish->actor);
+    }
+    if (e == ERR_OK) {
+        e = store_settle(s);
     }
     if (e == ERR_OK) {
         e = take_in(k, &row);
+        follow(s);
     }
     if (e == ERR_OK) {
         span_copy_text(parts.id, id, KEY_ID_CHARS + 1);
@@ -134,14 +211,210 @@ enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wis
     return e;
 }
 
-enum err keys_revoke(struct keys *k, struct store *s, struct span id, wall_us now)
+static bool is_change(const struct store_key *row, const struct key_change *change, wall_us now)
 {
-    enum err e = store_key_revoke(s, id, now);
-    if (e == ERR_OK || e == ERR_STORE_UNSURE) {
-        enum err in_memory = key_table_revoke(k->table, id, now);
-        (void)in_memory; /* not there when nothing was loaded */
+    const struct key_wish wish = {.kind = (enum key_kind)row->kind, .scopes = change->scopes};
+    return !row->is_damaged && (!change->has_name || is_name(change->name)) &&
+           (!change->has_scopes || (change->scopes != 0 && keys_scopes(&wish) != 0)) &&
+           (!change->has_expires || change->expires.us == 0 || change->expires.us > now.us);
+}
+
+/* Reads the row, changes it and has that recorded, unless another program changed it meanwhile. */
+static enum err change_row(struct store *s, const struct key_change *change, wall_us now,
+                           struct store_key *row)
+{
+    enum err e = store_change_get(s, STORE_TABLE_KEY, row);
+    if (e != ERR_OK) {
+        return e;
+    }
+    if (!is_change(row, change, now)) {
+        return ERR_VALUE_INVALID;
+    }
+    row->name = change->has_name ? change->name : row->name;
+    row->expires = change->has_expires ? change->expires : row->expires;
+    row->scopes = change->has_scopes ? change->scopes : row->scopes;
+    return store_change(s, STORE_TABLE_KEY, row, false, "key.change", change->actor);
+}
+
+enum err keys_change(struct keys *k, struct store *s, struct span id,
+                     const struct key_change *change, wall_us now, struct store_key *out)
+{
+    enum err e = store_change_begin(s);
+    if (e != ERR_OK) {
+        return e;
+    }
+    e = ERR_REVISION;
+    for (int i = 0; e == ERR_REVISION && i < TRIES; i++) {
+        *out = (struct store_key){.id = id};
+        e = change_row(s, change, now, out);
+    }
+    if (e == ERR_OK) {
+        e = store_settle(s);
+    }
+    if (e != ERR_OK) {
+        return e;
+    }
+    enum err in_memory = key_table_change(k->table, id, out->scopes, out->expires);
+    (void)in_memory; /* not there when nothing was loaded */
+    follow(s);
+    *out = (struct store_key){.id = id};
+    return store_change_get(s, STORE_TABLE_KEY, out);
+}
+
+enum err keys_deny(struct keys *k, struct span id, wall_us when)
+{
+    return key_table_revoke(k->table, id, when);
+}
+
+/* Has the revocation recorded, unless the row says it already. */
+static enum err record_revocation(struct store *s, struct span id, struct span actor, wall_us when)
+{
+    enum err e = ERR_REVISION;
+    for (int i = 0; e == ERR_REVISION && i < TRIES; i++) {
+        struct store_key row = {.id = id};
+        e = store_change_get(s, STORE_TABLE_KEY, &row);
+        if (e != ERR_OK || row.revoked.us != 0) {
+            return e;
+        }
+        row.revoked = when;
+        e = store_change(s, STORE_TABLE_KEY, &row, false, "key.revoke", actor);
     }
     return e;
+}
+
+enum err keys_revoke_row(struct store *s, struct span id, struct span actor, wall_us when)
+{
+    enum err behind = store_change_begin(s);
+    (void)behind; /* who revoked it is worth more than a change of its name that the row lacks */
+    enum err e = record_revocation(s, id, actor, when);
+    if (e == ERR_OK) {
+        e = store_settle(s);
+        follow(s);
+    }
+    return e;
+}
+
+enum err keys_revoke(struct keys *k, struct store *s, struct span id, struct span actor,
+                     wall_us now)
+{
+    enum err in_memory = keys_deny(k, id, now);
+    (void)in_memory; /* not there when nothing was loaded */
+    enum err in_file = k->deny == NULL ? ERR_FILE : key_deny_add(k->deny, id, now);
+    enum err e = keys_revoke_row(s, id, actor, now);
+    return in_file == ERR_OK && e != ERR_NOT_FOUND_ROW ? ERR_OK : e;
+}
+
+/* Who wrote into the file is not known; that it was the file is. */
+#define BY_FILE SPAN("file:" KEY_DENY_FILE)
+
+struct telling {
+    struct store *store;
+    enum err failed;
+};
+
+static void on_told(void *context, const struct key_denial *denial)
+{
+    struct telling *t = context;
+    if (t->failed != ERR_OK) {
+        return;
+    }
+    struct span id = span_make(denial->id, KEY_ID_CHARS);
+    enum err e = record_revocation(t->store, id, BY_FILE, denial->when);
+    t->failed = e == ERR_NOT_FOUND_ROW ? ERR_OK : e; /* it was deleted, or never was one */
+}
+
+/* Tells of the lines from `place` on. Those that were told and not counted are revoked by then, so
+ * that telling them again changes nothing. */
+static enum err tell(struct key_deny *deny, struct telling *t, struct key_deny_place *place)
+{
+    enum err e = key_deny_read(deny, place, on_told, t);
+    e = e == ERR_OK ? t->failed : e;
+    if (e == ERR_OK) {
+        e = store_catch_up(t->store);
+    }
+    return e == ERR_OK ? store_number_set(t->store, HEARD, place->line) : e;
+}
+
+static void on_line(void *context, const struct key_denial *denial)
+{
+    (void)denial;
+    *(uint64_t *)context += 1;
+}
+
+enum err keys_tell_store(struct key_deny *deny, struct store *s)
+{
+    uint64_t heard = 0;
+    uint64_t lines = 0;
+    enum err e = store_change_record_rest(s);
+    if (e == ERR_OK) {
+        e = store_number(s, HEARD, &heard);
+    }
+    if (e != ERR_OK) {
+        return e;
+    }
+    /* The last line that it has heard of must be there: else the file is another, and all is told.
+     */
+    struct key_deny_place place = {.line = heard == 0 ? 0 : heard - 1};
+    e = key_deny_read(deny, &place, on_line, &lines);
+    if (e != ERR_OK || (heard > 0 && lines == 1 && place.line == heard) || (heard | lines) == 0) {
+        return e;
+    }
+    e = store_catch_up(s); /* what is recorded already need not be told */
+    if (e != ERR_OK) {
+        return e;
+    }
+    struct telling t = {.store = s};
+    place = (struct key_deny_place){.line = lines == 0 ? 0 : heard};
+    return tell(deny, &t, &place);
+}
+
+enum err keys_delete(struct keys *k, struct store *s, struct span id, struct span actor,
+                     wall_us now)
+{
+    struct store_key row = {.id = id};
+    enum err e = store_change_begin(s);
+    e = e == ERR_OK ? store_change_get(s, STORE_TABLE_KEY, &row) : e;
+    if (e != ERR_OK) {
+        return e;
+    }
+    bool is_revoked = row.revoked.us != 0 || keys_revoked(k, id).us != 0;
+    bool is_expired = row.expires.us != 0 && row.expires.us <= now.us;
+    if (!is_revoked && !is_expired && !row.is_damaged) {
+        return ERR_VALUE_INVALID;
+    }
+    row = (struct store_key){.id = id, .revision = row.revision};
+    e = store_change(s, STORE_TABLE_KEY, &row, true, "key.delete", actor);
+    if (e == ERR_OK) {
+        e = store_settle(s);
+    }
+    if (e != ERR_OK) {
+        return e;
+    }
+    enum err in_memory = keys_deny(k, id, now);
+    (void)in_memory; /* not there when nothing was loaded */
+    follow(s);
+    return ERR_OK;
+}
+
+wall_us keys_revoked(const struct keys *k, struct span id)
+{
+    uint32_t number;
+    if (!key_table_find(k->table, id, &number)) {
+        return (wall_us){0};
+    }
+    int64_t at =
+        atomic_load_explicit(&key_table_slot(k->table, number)->revoked_us, memory_order_acquire);
+    return (wall_us){at == KEY_NEVER_US ? 0 : at};
+}
+
+bool keys_has_pepper(const struct keys *k, uint8_t version)
+{
+    return key_pepper_find(&k->peppers, version) != NULL;
+}
+
+uint8_t keys_newest_pepper(const struct keys *k)
+{
+    return k->peppers.row[k->peppers.count - 1].version;
 }
 
 static bool is_for(uint8_t kind, enum key_use use)
@@ -149,15 +422,22 @@ static bool is_for(uint8_t kind, enum key_use use)
     return (kind == KEY_ADMIN) == (use == KEY_USE_ADMIN);
 }
 
-static enum err slot_state(const struct key_slot *slot, wall_us now)
+/* Whether the key of a slot is good, and what it is now: the words that may change. */
+static enum err look_at_slot(const struct key_slot *slot, wall_us now, struct key_handle *out)
 {
+    /* Before the words it counts: a change in between makes the next recheck look again. */
+    uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_acquire);
+    int64_t expires = atomic_load_explicit(&slot->expires_us, memory_order_acquire);
     /* Whenever it was: a clock that is set back must not bring a key back. */
     if (atomic_load_explicit(&slot->revoked_us, memory_order_acquire) != KEY_NEVER_US) {
         return ERR_KEY_REVOKED;
     }
-    if (atomic_load_explicit(&slot->expires_us, memory_order_acquire) <= now.us) {
+    if (expires <= now.us) {
         return ERR_KEY_EXPIRED;
     }
+    out->generation = generation;
+    out->scopes = atomic_load_explicit(&slot->scopes, memory_order_acquire);
+    out->expires.us = expires;
     return ERR_OK;
 }
 
@@ -201,23 +481,16 @@ enum err keys_check(const struct keys *k, struct span token, enum key_use use, w
     if (!is_for(slot->kind, use)) {
         return ERR_KEY_WRONG_KIND;
     }
-    /* Before the words it counts: a change in between makes the first recheck look again. */
-    uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_acquire);
-    e = slot_state(slot, now);
-    if (e != ERR_OK) {
-        return e;
+    struct key_handle found = {.slot = number, .kind = slot->kind};
+    memcpy(found.id, slot->id, KEY_ID_CHARS);
+    e = look_at_slot(slot, now, &found);
+    if (e == ERR_OK) {
+        *out = found;
     }
-    *out = (struct key_handle){
-        .slot = number,
-        .generation = generation,
-        .scopes = atomic_load_explicit(&slot->scopes, memory_order_acquire),
-        .kind = slot->kind,
-        .expires = {atomic_load_explicit(&slot->expires_us, memory_order_acquire)}};
-    memcpy(out->id, slot->id, KEY_ID_CHARS);
-    return ERR_OK;
+    return e;
 }
 
-enum err keys_recheck(const struct keys *k, const struct key_handle *handle, wall_us now)
+enum err keys_recheck(const struct keys *k, struct key_handle *handle, wall_us now)
 {
     const struct key_slot *slot = key_table_slot(k->table, handle->slot);
     if (LIKELY(atomic_load_explicit(&slot->generation, memory_order_acquire) ==
@@ -225,7 +498,7 @@ enum err keys_recheck(const struct keys *k, const struct key_handle *handle, wal
                now.us < handle->expires.us)) {
         return ERR_OK;
     }
-    return slot_state(slot, now);
+    return look_at_slot(slot, now, handle);
 }
 
 uint64_t keys_revision(const struct keys *k)

@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keys.h — who calls: keys are made, loaded, revoked, and checked on every call.
+ * keys.h — who calls: keys are made, loaded, revoked, deleted, and checked on every call.
  *
- * A check costs one hash and one look-up in memory. It never touches the store; changes go to the
- * store first and to the table then, so a key works, or works no longer, as soon as the change is
- * on the disk. A revocation is seen by every worker at its next look.
+ * A check costs one hash and one look-up in memory. It never touches the store. Whatever changes a
+ * key is a record in the journal first, in memory then, in the store last (store/store_change.h).
+ * A revocation alone begins in memory, so that nothing can keep it waiting, and in the file of
+ * revoked keys (key_deny.h), which a full disk takes, too; its record follows. It is seen by every
+ * worker at its next look.
+ *
+ * What is wrong with one key stops that key: a row that is damaged, or whose pepper is not in the
+ * pepper file, is counted, and the others are loaded.
  *
  * The order of a check is: shape and checksum, id, MAC (against nothing when the id is unknown, in
  * the same time), kind, revocation, expiry. Only who knows the secret is told why it is no good.
  *
  * Ownership  keys_open() hands the keys to the caller, who gives them back to keys_close().
- * Threads    keys_check(), keys_recheck() and keys_revision() anywhere at any time; the functions
- *            that take a store on the store's thread only.
+ * Threads    the functions that take a store on the store's thread only; the others anywhere at
+ *            any time.
  * Sources    docs/formats/keys.md.
  */
 #ifndef KEYS_KEYS_H
 #define KEYS_KEYS_H
 
+#include "keys/key_deny.h"
+#include "keys/key_scope.h"
 #include "keys/key_string.h"
 #include "keys/key_table.h"
 #include "store/store.h"
@@ -24,22 +31,11 @@
 #define KEYS_PEPPER_FILE "pepper" /* its name in the data folder */
 #define KEYS_NAME_MAX    STORE_TEXT_MAX
 
-/* What a key may be used for; the numbers are kept in the store and never change. */
-enum key_scope {
-    KEY_SCOPE_CHAT = 1U << 0,
-    KEY_SCOPE_COMPLETIONS = 1U << 1,
-    KEY_SCOPE_EMBEDDINGS = 1U << 2,
-    KEY_SCOPE_MODELS = 1U << 3,
-    KEY_SCOPE_ADMIN = 1U << 30,
-};
-
-#define KEY_SCOPES_INFERENCE \
-    ((uint32_t)(KEY_SCOPE_CHAT | KEY_SCOPE_COMPLETIONS | KEY_SCOPE_EMBEDDINGS | KEY_SCOPE_MODELS))
-
 /* Which routes a key is shown to. */
 enum key_use { KEY_USE_INFERENCE, KEY_USE_ADMIN };
 
 struct keys;
+struct store_key;
 
 /* A key that was checked: what a call keeps of it. */
 struct key_handle {
@@ -54,9 +50,10 @@ struct key_handle {
 /* A key that shall be made. */
 struct key_wish {
     enum key_kind kind;
-    struct span name; /* 1 to KEYS_NAME_MAX bytes of UTF-8 without control characters */
-    wall_us expires;  /* 0: never */
-    uint32_t scopes;  /* 0: all of its kind */
+    struct span name;  /* 1 to KEYS_NAME_MAX bytes of UTF-8 without control characters */
+    wall_us expires;   /* 0: never */
+    uint32_t scopes;   /* 0: all of its kind */
+    struct span actor; /* who makes it, for the journal; empty: not known */
 };
 
 /*
@@ -70,34 +67,121 @@ MUST_USE enum err keys_open(const char *pepper_path, struct keys **out);
 /* Wipes and closes `*k` and sets it to NULL. Does nothing if it is NULL already. */
 void keys_close(struct keys **k);
 
+/* What keys_load() found. */
+struct keys_report {
+    uint64_t damaged;       /* rows that cannot be what Atlas wrote: these keys do not work */
+    uint64_t no_pepper;     /* keys whose pepper is not in the file: nor do these */
+    uint64_t denied;        /* keys that the file of revoked keys ends, though the store does not */
+    uint64_t damaged_lines; /* of that file */
+};
+
 /*
- * Takes all keys of the store in, once, before any reader: 1,000,000 in about a second.
+ * Whether the peppers are those that the store's keys were made with; what proves a new one is put
+ * into the store, unless that cannot be written just now.
  *
- *   ERR_PEPPER  a key was made with a pepper that the file does not hold
- *   any error of the store
+ *   ERR_PEPPER_WRONG  one of them is another of the same version
+ *   any error of the store in reading
  */
-MUST_USE enum err keys_load(struct keys *k, struct store *s);
+MUST_USE enum err keys_prove(const struct keys *k, struct store *s);
+
+/*
+ * Takes all keys of the store in, once, before any reader: 1,000,000 in about a second. Those that
+ * `deny` holds are revoked, whatever the store says. `deny` is borrowed until keys_close().
+ *
+ *   ERR_PEPPER_WRONG  as keys_prove()
+ *   any error of the store; ERR_DISK: the file of revoked keys cannot be read
+ */
+MUST_USE enum err keys_load(struct keys *k, struct store *s, struct key_deny *deny,
+                            struct keys_report *report);
 
 /* The scopes that a key of this wish has; 0 if it asks for some that its kind has not. */
 uint32_t keys_scopes(const struct key_wish *wish);
 
 /*
- * Makes a key, keeps it in the store and takes it in. `out` is the only copy of its text; `id` is
- * where its id is written. Works without keys_load(), too.
+ * Makes a key: in the journal first (store/store_change.h), in memory then, in the store last.
+ * `out` is the only copy of its text; `id` is where its id is written. Works without keys_load(),
+ * too.
  *
  *   ERR_VALUE_INVALID  the name or expiry is not valid, or the scopes are not those of the kind
- *   any error of the store: the key does not work. After ERR_STORE_UNSURE it may be listed.
+ *   any error of the store or the journal: the key does not work. After ERR_STORE_UNSURE it may be
+ *   listed.
  */
 MUST_USE enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wish,
                               wall_us now, struct key_text *out, char id[KEY_ID_CHARS + 1]);
 
+/* What shall be another about a key. */
+struct key_change {
+    bool has_name, has_expires, has_scopes;
+    struct span name;  /* as a wish's */
+    wall_us expires;   /* 0: never */
+    uint32_t scopes;   /* some of its kind's, not none */
+    struct span actor; /* as in struct key_wish */
+};
+
 /*
- * Revokes the key of this id. A key that was revoked before keeps its time.
+ * Changes a key. It works by the change at once, on open streams too. `*out` is its row afterwards;
+ * its spans are valid until the next operation on the store.
  *
  *   ERR_NOT_FOUND_ROW
- *   any error of the store: the key still works, but not after ERR_STORE_UNSURE
+ *   ERR_REVISION       another program changes it again and again
+ *   ERR_VALUE_INVALID  as keys_create(), or the row is damaged
+ *   any error of the store or the journal: nothing was changed; after ERR_STORE_UNSURE it may be
  */
-MUST_USE enum err keys_revoke(struct keys *k, struct store *s, struct span id, wall_us now);
+MUST_USE enum err keys_change(struct keys *k, struct store *s, struct span id,
+                              const struct key_change *change, wall_us now, struct store_key *out);
+
+/*
+ * Ends the key of this id at `when` in memory, at once and for this process only: it must be
+ * written down, too. A key that was revoked before keeps its time.
+ *
+ *   ERR_NOT_FOUND_ROW  it was not taken in
+ */
+MUST_USE enum err keys_deny(struct keys *k, struct span id, wall_us when);
+
+/*
+ * Revokes the key of this id in memory, in the file of revoked keys, and as keys_revoke_row(). A
+ * key that was revoked before keeps its time. ERR_OK as soon as the file or the journal holds it.
+ *
+ *   ERR_NOT_FOUND_ROW  the store has no such key
+ *   any error of the store or the journal: the key is refused until this process ends
+ */
+MUST_USE enum err keys_revoke(struct keys *k, struct store *s, struct span id, struct span actor,
+                              wall_us now);
+
+/*
+ * Writes into the journal and the store that the key of this id was revoked at `when`; without a
+ * gateway, into the store and for the next one. One that was revoked before keeps its time.
+ *
+ *   ERR_NOT_FOUND_ROW
+ *   any error of the store or the journal
+ */
+MUST_USE enum err keys_revoke_row(struct store *s, struct span id, struct span actor, wall_us when);
+
+/*
+ * Tells the journal and the store of what they have not heard of yet: all that the file of revoked
+ * keys holds, and what commands changed while no gateway ran.
+ *
+ *   any error of the store or the journal: what is left is told the next time. ERR_DISK: the file
+ *   cannot be read
+ */
+MUST_USE enum err keys_tell_store(struct key_deny *deny, struct store *s);
+
+/*
+ * Takes a key that was revoked or has expired out of the store. In memory it stays refused.
+ *
+ *   ERR_NOT_FOUND_ROW
+ *   ERR_VALUE_INVALID  it works still: it must be revoked first
+ *   any error of the store: it is still there
+ */
+MUST_USE enum err keys_delete(struct keys *k, struct store *s, struct span id, struct span actor,
+                              wall_us now);
+
+/* When the key of this id was revoked, as far as memory knows; 0: it was not. */
+wall_us keys_revoked(const struct keys *k, struct span id);
+
+/* Whether the pepper file holds this version, and which one new keys take. */
+bool keys_has_pepper(const struct keys *k, uint8_t version);
+uint8_t keys_newest_pepper(const struct keys *k);
 
 /*
  * Checks the token of a request.
@@ -110,17 +194,14 @@ MUST_USE enum err keys_revoke(struct keys *k, struct store *s, struct span id, w
 MUST_USE enum err keys_check(const struct keys *k, struct span token, enum key_use use, wall_us now,
                              struct key_handle *out);
 
-/* Whether a key that was checked is good still, in nanoseconds: ERR_OK, ERR_KEY_REVOKED or
- * ERR_KEY_EXPIRED. */
-MUST_USE enum err keys_recheck(const struct keys *k, const struct key_handle *handle, wall_us now);
+/*
+ * Whether a key that was checked is good still, in nanoseconds: ERR_OK, ERR_KEY_REVOKED or
+ * ERR_KEY_EXPIRED. After ERR_OK the handle's end and scopes are what they are now; whoever needs a
+ * scope looks at them.
+ */
+MUST_USE enum err keys_recheck(const struct keys *k, struct key_handle *handle, wall_us now);
 
-static inline bool keys_still_valid(const struct keys *k, const struct key_handle *handle,
-                                    wall_us now)
-{
-    return keys_recheck(k, handle, now) == ERR_OK;
-}
-
-/* Counts up with each revocation: when it moved, idle connections recheck their keys. */
+/* Counts up with each change of a key: when it moved, open calls recheck theirs. */
 uint64_t keys_revision(const struct keys *k);
 
 /* The table, for counts and figures. */

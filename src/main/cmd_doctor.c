@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `atlas doctor`. */
-#include "cli/cli_options.h"
 #include "doctor/doctor.h"
 #include "main/commands.h"
 
-int main_doctor(int argc, char **argv)
+const struct cli_option main_doctor_options[] = {
+    CLI_CONFIG(struct cli_given_config, config),
+    CLI_END(NULL),
+};
+
+int main_doctor(const void *given)
 {
-    const char *config = CLI_CONFIG_DEFAULT;
-    const struct cli_option options[] = {
-        {"config", "F", "The configuration; " CLI_CONFIG_DEFAULT " if not given", .text = &config},
-    };
-    int status = cli_options(argc, argv, "atlas doctor [--config F]", options, 1);
-    if (status != CLI_GO_ON) {
-        return status;
-    }
-    return doctor_run(config, stdout) ? CLI_DONE : CLI_FAILED;
+    const struct cli_given_config *g = given;
+    return doctor_run(g->config, stdout) ? CLI_DONE : CLI_FAILED;
 }

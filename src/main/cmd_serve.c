@@ -7,15 +7,19 @@
  * A child that served is started again at once. One that dies before it serves, or that has died
  * often lately, waits longer each time. Where the very first one says that it cannot serve, there
  * is nothing to keep alive: the parent ends too, and whoever started it hears of it.
+ *
+ * One that stands still is killed, and started again like one that died. What the parent knows of
+ * that it hears (serve_word): of a worker from the housekeeping thread, of that thread by silence.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -23,9 +27,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/holder.h"
 #include "cli/cli_data.h"
-#include "cli/cli_options.h"
 #include "main/commands.h"
+#include "main/main_stopped.h"
 #include "serve/serve.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
@@ -33,22 +38,28 @@
 #define QUICK_MS           10000
 #define WAIT_FIRST_MS      100
 #define WAIT_MOST_MS       10000
-#define KILL_GRACE_MS      5000 /* beyond the drain timeout */
-#define LOCK_WAIT_MS       1000 /* for a command that is at work in the data folder */
+#define KILL_GRACE_MS      5000          /* beyond the drain timeout */
+#define LOCK_WAIT_MS       1000          /* for a command that is at work in the data folder */
+#define LISTEN_MOST_MS     SERVE_BEAT_MS /* that one turn of our loop may add to a silence */
+#define SILENCES           3 /* worker_still_max so often: the child's main thread may be slower */
 
 struct parent {
     const char *config_path;
     char **argv;
     struct settings *settings;
     struct serve_inherited inherited;
+    int life;    /* the end of a pipe that is open for as long as this process lives */
     int signals; /* signalfd */
     sigset_t old_mask;
     pid_t child; /* 0: none runs */
-    int ready_read;
+    int hears;   /* what the child says; -1: nothing more */
     bool child_served;
-    bool ever_served; /* a child did */
+    mono_us listened;  /* until when */
+    int64_t silent_us; /* how long it has said nothing, as far as we listened */
+    bool ever_served;  /* a child did */
     bool stopping;
-    bool failed; /* the first child could not serve */
+    bool killing; /* SIGKILL is on its way to the child */
+    bool failed;  /* the first child could not serve, or the last one did not end as it should */
     mono_us deaths[QUICK_DEATHS_MAX];
     unsigned death_count, wait_count;
     mono_us start_at; /* of the next child */
@@ -57,17 +68,76 @@ struct parent {
 
 /* ---- the data folder ---- */
 
+/* The first file of the data folder that is another user's and that we may not write. Root may
+ * write all of them. */
+static bool find_anothers(const char *folder, char *name, size_t size, uid_t *owner)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    bool found = false;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the DIR is this function's own
+    while (dir != NULL && !found && (entry = readdir(dir)) != NULL) {
+        struct stat st;
+        found = strcmp(entry->d_name, "..") != 0 &&
+                fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                !S_ISSOCK(st.st_mode) && st.st_uid != geteuid() &&
+                faccessat(dirfd(dir), entry->d_name, W_OK, AT_EACCESS) != 0;
+        if (found) {
+            (void)snprintf(name, size, "%s", entry->d_name); /* has room for any name */
+            *owner = st.st_uid;
+        }
+    }
+    if (dir != NULL) {
+        (void)closedir(dir); /* only read from */
+    }
+    return found;
+}
+
+/* What root made, or restored from a backup, belongs to root. */
+static enum err refuse_anothers(const char *folder)
+{
+    char name[NAME_MAX + 1];
+    char owner[64];
+    char us[64];
+    uid_t user;
+    if (!find_anothers(folder, name, sizeof(name), &user)) {
+        return ERR_OK;
+    }
+    holder_user(user, owner, sizeof(owner));
+    holder_user(geteuid(), us, sizeof(us));
+    log_error("data_owner",
+              "%s/%s belongs to %s and %s may not write it; give it back: "
+              "sudo chown -R %s %s",
+              folder, name, owner, us, us, folder);
+    return ERR_FILE;
+}
+
+static void say_locked(const char *folder)
+{
+    char path[CLI_PATH_MAX];
+    char holder[HOLDER_BYTES] = "another Atlas";
+    if (cli_data_path(folder, CLI_LOCK_FILE, path) == ERR_OK) {
+        (void)holder_of_lock(path, holder, sizeof(holder));
+    }
+    log_error("data_locked", "%s is used by %s; stop it first", folder, holder);
+}
+
 static enum err lock_data(const struct parent *p, int *out)
 {
-    enum err e = cli_data_lock(p->settings->data, CLI_LOCK_ALONE, LOCK_WAIT_MS, out);
+    enum err e = refuse_anothers(p->settings->data);
+    if (e != ERR_OK) {
+        return e;
+    }
+    e = cli_data_lock(p->settings->data, CLI_LOCK_ALONE, LOCK_WAIT_MS, out);
     if (e == ERR_LOCKED) {
-        log_error("data_locked", "another Atlas uses %s; stop it first", p->settings->data);
+        say_locked(p->settings->data);
     } else if (e != ERR_OK && errno == ENOENT) {
         log_error("data_folder", "%s is not there; make it with: atlas init --config %s",
                   p->settings->data, p->config_path);
     } else if (e != ERR_OK) {
-        log_error("data_folder", "%s cannot be locked: %s", p->settings->data,
-                  strerrordesc_np(errno));
+        log_error("data_folder", "%s cannot be locked: %s%s", p->settings->data,
+                  strerrordesc_np(errno),
+                  errno == EROFS ? "; mount it for writing, or set `data:` to another" : "");
     }
     return e;
 }
@@ -75,9 +145,20 @@ static enum err lock_data(const struct parent *p, int *out)
 static void look_at_folder(const char *folder)
 {
     struct stat st;
-    if (stat(folder, &st) == 0 && (st.st_mode & 0077) != 0) {
+    if (stat(folder, &st) != 0) {
+        return;
+    }
+    if ((st.st_mode & 0077) != 0) {
         log_warn("data_open", "other users may enter %s, where keys and records are; chmod 700 it",
                  folder);
+    }
+    if (geteuid() == 0 && st.st_uid != 0) {
+        char owner[64];
+        holder_user(st.st_uid, owner, sizeof(owner));
+        log_warn("data_owner",
+                 "root serves %s, which belongs to %s, who cannot use what root makes there; run "
+                 "it as %s, and first: chown -R %s %s",
+                 folder, owner, owner, owner, folder);
     }
 }
 
@@ -86,10 +167,15 @@ static void write_pid(const struct parent *p)
     if (p->settings->pid_file == NULL) {
         return;
     }
-    FILE *f = fopen(p->settings->pid_file, "we");
-    if (f == NULL || fprintf(f, "%d\n", getpid()) < 0 || fclose(f) != 0) {
+    /* Without O_NONBLOCK a pipe by that name would keep us here until somebody reads it. */
+    int fd = open(p->settings->pid_file,
+                  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0644);
+    if (fd < 0 || dprintf(fd, "%d\n", getpid()) < 0) {
         log_warn("pid_file", "%s cannot be written: %s", p->settings->pid_file,
                  strerrordesc_np(errno));
+    }
+    if (fd >= 0) {
+        (void)close(fd); /* a number that is lost harms nobody */
     }
 }
 
@@ -103,19 +189,16 @@ static void keep_open(int fd)
 }
 
 /* Between fork() and exec(): only what is safe there. Does not return. */
-static _Noreturn void become_child(const struct parent *p, pid_t parent, int ready_write)
+static _Noreturn void become_child(const struct parent *p, int says)
 {
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* no parent, no child */
-    if (getppid() != parent) {
-        _exit(CLI_FAILED);
-    }
     for (int i = 0; i < p->inherited.listeners * p->inherited.workers; i++) {
         keep_open(p->inherited.fds[i]);
     }
     keep_open(p->inherited.admin_fd);
     keep_open(p->inherited.socket_fd);
     keep_open(p->inherited.lock_fd);
-    keep_open(ready_write);
+    keep_open(p->inherited.life_fd);
+    keep_open(says);
     sigset_t mask = p->old_mask;
     (void)sigaddset(&mask, SIGHUP);              /* these two wait until it serves: before it */
     (void)sigaddset(&mask, SIGUSR1);             /* has its own handlers they would end it */
@@ -126,31 +209,32 @@ static _Noreturn void become_child(const struct parent *p, pid_t parent, int rea
 
 static enum err start_child(struct parent *p)
 {
-    int ready[2];
-    if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0) {
+    int says[2];
+    if (pipe2(says, O_CLOEXEC | O_NONBLOCK) != 0) {
         return ERR_NET;
     }
-    p->inherited.ready_fd = ready[1];
+    p->inherited.says_fd = says[1];
+    p->inherited.again = p->ever_served;
     enum err e = serve_export(&p->inherited);
     if (e != ERR_OK) {
-        (void)close(ready[0]); /* unused */
-        (void)close(ready[1]); /* unused */
+        (void)close(says[0]); /* unused */
+        (void)close(says[1]); /* unused */
         return e;
     }
-    pid_t self = getpid();
     pid_t child = fork();
     if (child == 0) {
-        become_child(p, self, ready[1]);
+        become_child(p, says[1]);
     }
-    (void)close(ready[1]);               /* the child has its own */
+    (void)close(says[1]);                /* the child has its own */
     (void)unsetenv(SERVE_INHERITED_ENV); /* no other thread runs */
     if (child < 0) {
-        (void)close(ready[0]); /* unused */
+        (void)close(says[0]); /* unused */
         return ERR_NO_MEMORY;
     }
     p->child = child;
-    p->ready_read = ready[0];
-    p->child_served = false;
+    p->hears = says[0];
+    p->child_served = p->killing = false;
+    p->silent_us = 0;
     return ERR_OK;
 }
 
@@ -170,17 +254,65 @@ static int64_t choose_wait(struct parent *p, mono_us now)
     return wait < WAIT_MOST_MS ? wait : WAIT_MOST_MS;
 }
 
-static void on_ready(struct parent *p)
+static void kill_child(struct parent *p)
 {
-    char byte;
-    ssize_t n = read(p->ready_read, &byte, 1);
-    if (n == 1) {
-        p->child_served = p->ever_served = true;
-        p->wait_count = 0;
+    p->killing = true;
+    (void)kill(p->child, SIGKILL); /* it may be dead already: reap() sees that */
+}
+
+/* What is told of one that is dead already changes nothing. */
+static void kill_still(struct parent *p, const char *who)
+{
+    if (p->child != 0 && !p->stopping && !p->killing) {
+        log_error("gateway_still",
+                  "%s has stood still for too long (worker_still_max): it is killed", who);
+        kill_child(p);
     }
-    if (n >= 0) {                   /* said, or closed: nothing more will come */
-        (void)close(p->ready_read); /* read only */
-        p->ready_read = -1;
+}
+
+static void hear_word(struct parent *p, char word)
+{
+    if (word == SERVE_READY) {
+        p->child_served = p->ever_served = true;
+        log_echo(false);
+        p->wait_count = 0;
+    } else if (word == SERVE_STILL) {
+        kill_still(p, "a worker of the gateway");
+    }
+}
+
+static void hear(struct parent *p)
+{
+    char words[64];
+    ssize_t n;
+    while ((n = read(p->hears, words, sizeof(words))) > 0) {
+        p->silent_us = 0;
+        for (ssize_t i = 0; i < n; i++) {
+            hear_word(p, words[i]);
+        }
+    }
+    if (n == 0) {              /* it has ended */
+        (void)close(p->hears); /* read only */
+        p->hears = -1;
+    }
+}
+
+/* Silence counts as far as we listened: we may have been stopped ourselves. */
+static void judge_silence(struct parent *p, mono_us now)
+{
+    int64_t passed_us = clock_since(p->listened, now);
+    int64_t most_us = p->settings->gateway.worker_still_max_ms * 1000 * SILENCES;
+    p->listened = now;
+    if (p->child == 0 || !p->child_served || most_us == 0) {
+        p->silent_us = 0;
+        return;
+    }
+    p->silent_us += passed_us < LISTEN_MOST_MS * 1000 ? passed_us : LISTEN_MOST_MS * 1000;
+    if (p->silent_us >= most_us) {
+        p->silent_us = 0;
+        if (!main_is_stopped(p->child)) {
+            kill_still(p, "the gateway as a whole");
+        }
     }
 }
 
@@ -199,17 +331,33 @@ static void start_again(struct parent *p, int status)
     }
 }
 
+/* One that crashes while it drains cuts its calls: whoever stops it is to hear of it. One that does
+ * not serve yet ends by the signal itself, which is what was asked for. */
+static void judge_end(struct parent *p, int status)
+{
+    if (!p->child_served || p->killing || (WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
+        return;
+    }
+    p->failed = true;
+    log_error("gateway_died",
+              "the gateway was ended by %s %d while it stopped: calls in flight were cut; the next "
+              "start recovers their records",
+              WIFSIGNALED(status) ? "signal" : "its own status",
+              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
 static void on_child_dead(struct parent *p, int status)
 {
     p->child = 0;
-    if (p->ready_read >= 0) {
-        on_ready(p); /* it may have served for less than a turn of our loop */
+    if (p->hears >= 0) {
+        hear(p); /* it may have served for less than a turn of our loop */
     }
-    if (p->ready_read >= 0) {
-        (void)close(p->ready_read); /* read only */
-        p->ready_read = -1;
+    if (p->hears >= 0) {
+        (void)close(p->hears); /* read only */
+        p->hears = -1;
     }
     if (p->stopping) {
+        judge_end(p, status);
         return;
     }
     if (!p->ever_served && WIFEXITED(status)) {
@@ -236,16 +384,25 @@ static void reap(struct parent *p)
 
 /* ---- signals ---- */
 
+static int64_t longer(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t drain_ms(const struct settings *settings)
+{
+    return longer(settings->gateway.drain_timeout_ms, settings->gateway.drain_notice_ms);
+}
+
 /* The longest that the child may take to drain: it knows what reloads have changed. */
-static int64_t drain_timeout_ms(const struct parent *p)
+static int64_t longest_drain_ms(const struct parent *p)
 {
     struct settings *now = NULL;
     struct buf problems;
-    int64_t most = p->settings->gateway.drain_timeout_ms;
+    int64_t most = drain_ms(p->settings);
     buf_init(&problems, PROBLEMS_BYTES_MAX);
-    if (settings_open(p->settings->path, &problems, &now) == ERR_OK &&
-        now->gateway.drain_timeout_ms > most) {
-        most = now->gateway.drain_timeout_ms;
+    if (settings_open(p->settings->path, &problems, &now) == ERR_OK) {
+        most = longer(most, drain_ms(now));
     }
     settings_close(&now);
     buf_fini(&problems);
@@ -255,14 +412,16 @@ static int64_t drain_timeout_ms(const struct parent *p)
 static void on_stop(struct parent *p, int number)
 {
     if (p->stopping && p->child != 0) {
-        (void)kill(p->child, SIGKILL); /* asked twice */
+        kill_child(p); /* asked twice */
         return;
     }
     p->stopping = true;
+    serve_close_listeners(
+        &p->inherited); /* the child's are the last: nobody waits where no one accepts */
     log_info("stopping", "signal %d: calls in flight may finish", number);
     if (p->child != 0) {
-        (void)kill(p->child, SIGTERM); /* it may be dead already: reap() sees that */
-        p->kill_at = clock_after_ms(clock_mono(), drain_timeout_ms(p) + KILL_GRACE_MS);
+        (void)kill(p->child, number); /* it may be dead already: reap() sees that */
+        p->kill_at = clock_after_ms(clock_mono(), longest_drain_ms(p) + KILL_GRACE_MS);
     }
 }
 
@@ -276,10 +435,8 @@ static void on_signals(struct parent *p)
         } else if (number == SIGTERM || number == SIGINT) {
             on_stop(p, number);
         } else {
-            if (number == SIGUSR1 && log_reopen() != ERR_OK) {
-                log_error("log_reopen",
-                          "the log file cannot be opened anew: %s; lines go on to the old one",
-                          strerrordesc_np(errno));
+            if (number == SIGUSR1) {
+                log_reopen();
             }
             if (p->child != 0) {
                 (void)kill(p->child, number); /* as above */
@@ -292,7 +449,7 @@ static int wait_ms(const struct parent *p, mono_us now)
 {
     mono_us until = p->child == 0 ? p->start_at : p->kill_at;
     if (p->child != 0 && until.us == 0) {
-        return -1;
+        return p->child_served ? SERVE_BEAT_MS : -1;
     }
     int64_t us = clock_since(now, until);
     return us <= 0 ? 0 : (int)((us + 999) / 1000);
@@ -303,13 +460,14 @@ static void supervise(struct parent *p)
 {
     p->start_at = clock_mono();
     while (!p->stopping || p->child != 0) {
-        struct pollfd fds[2] = {{p->signals, POLLIN, 0}, {p->ready_read, POLLIN, 0}};
+        struct pollfd fds[2] = {{p->signals, POLLIN, 0}, {p->hears, POLLIN, 0}};
         (void)poll(fds, 2, wait_ms(p, clock_mono())); /* an interruption is looked into below */
         on_signals(p);
-        if (p->ready_read >= 0 && fds[1].revents != 0) {
-            on_ready(p);
+        if (p->hears >= 0 && fds[1].revents != 0) {
+            hear(p);
         }
         mono_us now = clock_mono();
+        judge_silence(p, now);
         if (p->child == 0 && !p->stopping && clock_since(p->start_at, now) >= 0 &&
             start_child(p) != ERR_OK) {
             log_error("gateway_start", "the gateway cannot be started: %s", strerrordesc_np(errno));
@@ -317,7 +475,7 @@ static void supervise(struct parent *p)
         }
         if (p->child != 0 && p->kill_at.us != 0 && clock_since(p->kill_at, now) >= 0) {
             log_warn("gateway_killed", "the gateway did not end in time and is killed");
-            (void)kill(p->child, SIGKILL); /* as above */
+            kill_child(p);
             p->kill_at = (mono_us){0};
         }
     }
@@ -353,7 +511,20 @@ static void raise_limits(void)
 static enum err open_log(const struct settings *settings)
 {
     log_setup(settings->log.level, settings->log.format == SETTINGS_LOG_JSON);
+    log_echo(settings->log.file != NULL);
     return settings->log.file == NULL ? ERR_OK : log_open(settings->log.file);
+}
+
+/* What the child sees our end by. */
+static MUST_USE enum err begin_life(struct parent *p)
+{
+    int life[2];
+    if (pipe2(life, O_CLOEXEC) != 0) {
+        return ERR_NET;
+    }
+    p->inherited.life_fd = life[0];
+    p->life = life[1];
+    return ERR_OK;
 }
 
 static int run_parent(struct parent *p)
@@ -373,6 +544,9 @@ static int run_parent(struct parent *p)
             e = serve_open_listeners(p->settings, &p->inherited);
         }
         p->inherited.lock_fd = lock;
+        if (e == ERR_OK) {
+            e = begin_life(p);
+        }
     }
     if (e != ERR_OK) {
         return CLI_FAILED;
@@ -391,22 +565,20 @@ static int run_parent(struct parent *p)
     return CLI_DONE;
 }
 
-int main_serve(int argc, char **argv)
+const struct cli_option main_serve_options[] = {
+    CLI_CONFIG(struct cli_given_config, config),
+    CLI_END(NULL),
+};
+
+int main_serve(const void *given)
 {
-    const char *config = CLI_CONFIG_DEFAULT;
-    const struct cli_option options[] = {
-        {"config", "F", "The configuration; " CLI_CONFIG_DEFAULT " if not given", .text = &config},
-    };
-    int status = cli_options(argc, argv, "atlas serve [--config F]", options, 1);
-    if (status != CLI_GO_ON) {
-        return status;
-    }
+    const char *config = ((const struct cli_given_config *)given)->config;
     if (getenv(SERVE_INHERITED_ENV) != NULL) { /* no other thread runs yet */
         return serve_child(config);
     }
     char *child_argv[] = {(char *)(uintptr_t) "atlas", (char *)(uintptr_t) "serve",
                           (char *)(uintptr_t) "--config", (char *)(uintptr_t)config, NULL};
-    struct parent p = {.config_path = config, .argv = child_argv, .signals = -1, .ready_read = -1};
+    struct parent p = {.config_path = config, .argv = child_argv, .signals = -1, .hears = -1};
     struct buf problems;
     buf_init(&problems, PROBLEMS_BYTES_MAX);
     enum err e = settings_open(config, &problems, &p.settings);
@@ -415,7 +587,7 @@ int main_serve(int argc, char **argv)
         fprintf(stderr, "atlas: %s: %s\n", config, err_sentence(e));
     }
     buf_fini(&problems);
-    status = e == ERR_OK ? run_parent(&p) : CLI_FAILED;
+    int status = e == ERR_OK ? run_parent(&p) : CLI_FAILED;
     settings_close(&p.settings);
     return status;
 }

@@ -6,14 +6,11 @@
 #include <sys/resource.h>
 
 #include "base/counter.h"
-#include "cli/cli_options.h"
 #include "main/commands.h"
 #include "net/net_listen.h"
 #include "net/net_loop.h"
 #include "net/net_signal.h"
 #include "sim/sim.h"
-
-#define FIELDS_MAX 32
 
 static void on_stop(void *ctx, int number)
 {
@@ -62,28 +59,28 @@ static int serve(const char *address, const struct sim_plan *plan)
 }
 
 /* Below the options. */
-static void teach(void)
+static void teach(FILE *out)
 {
-    printf("\nEach of these but --listen may also be asked for by a request, for itself:\n"
-           "  X-Sim-Tokens: 5     as a header, to the simulator itself\n"
-           "  \"sim\":{\"tokens\":5}  as a member of the body, through a gateway too\n"
-           "What it does not know, or cannot be so, is answered 400 with a sentence.\n"
-           "\nFaults, for --fault, X-Sim-Fault or \"sim\":{\"fault\":…}:\n");
+    fprintf(out, "Each of these but --listen may also be asked for by a request, for itself:\n"
+                 "  X-Sim-Tokens: 5     as a header, to the simulator itself\n"
+                 "  \"sim\":{\"tokens\":5}  as a member of the body, through a gateway too\n"
+                 "What it does not know, or cannot be so, is answered 400 with a sentence.\n"
+                 "\nFaults, for --fault, X-Sim-Fault or \"sim\":{\"fault\":…}:\n");
     for (const struct sim_row *row = sim_plan_fault_rows(); row->name != NULL; row++) {
-        printf("  %-14s %s\n", row->name, row->help);
+        fprintf(out, "  %-14s %s\n", row->name, row->help);
     }
-    printf("\nIt answers POST /v1/chat/completions, /v1/completions, /v1/embeddings, and GET\n"
-           "  /v1/models, /health\n"
-           "  /metrics       Requests and tokens, in vLLM's names\n"
-           "  /sim/counters  What it saw: connections, calls, finished, aborted by the caller\n"
-           "  /sim/calls     A line a call id (X-Request-Id): attempts, finished, aborted\n"
-           "  /sim/last      The last request as it came, head and body\n"
-           "\nTry:\n"
-           "  atlas sim --first-token-ms 200 --tokens-per-second 30 --tokens 100\n"
-           "  curl -sN http://127.0.0.1:18080/v1/chat/completions \\\n"
-           "    -d "
-           "'{\"model\":\"m\",\"stream\":true,\"messages\":[],\"sim\":{\"fault\":\"reset\",\"at\":"
-           "900}}'\n");
+    fprintf(out,
+            "\nIt answers POST /v1/chat/completions, /v1/completions, /v1/embeddings, and GET\n"
+            "  /v1/models, /health\n"
+            "  /metrics       Requests and tokens, in vLLM's names\n"
+            "  /sim/counters  What it saw: connections, calls, finished, aborted by callers\n"
+            "  /sim/calls     A line a call id (X-Request-Id): attempts, finished, aborted\n"
+            "  /sim/last      The last request as it came, head and body\n"
+            "\nTry:\n"
+            "  atlas sim --first-token-ms 200 --tokens-per-second 30 --tokens 100\n"
+            "  curl -sN http://127.0.0.1:18080/v1/chat/completions \\\n"
+            "    -d '{\"model\":\"m\",\"stream\":true,\"messages\":[],\n"
+            "         \"sim\":{\"fault\":\"reset\",\"at\":900}}'\n");
 }
 
 static void raise_limits(void)
@@ -110,45 +107,67 @@ static bool set(struct sim_plan *plan, const char *name, const char *value)
     return false;
 }
 
-int main_sim(int argc, char **argv)
+struct sim_given {
+    const char *listen, *fault;
+#define FIELD(name, takes, fallback, least, most, help) const char *name;
+#include "sim/sim_plan.def"
+#undef FIELD
+};
+
+static const char fault_names[] =
+#define FAULT(name, text, help) text " "
+#include "sim/sim_plan.def"
+#undef FAULT
+    ;
+
+const struct cli_option main_sim_options[] = {
+    CLI_TEXT(struct sim_given, listen, "listen", "ADDRESS", "Where to answer",
+             .fallback = "127.0.0.1:18080"),
+    CLI_TEXT(struct sim_given, fault, "fault", "NAME", "What goes wrong in every answer; see below",
+             .fallback = "none", .words = fault_names),
+#define FIELD(name, takes, fallback, least, most, help) \
+    CLI_TEXT(struct sim_given, name, #name, takes, help),
+#include "sim/sim_plan.def"
+#undef FIELD
+    CLI_END(teach),
+};
+
+/* Sets all that the options ask for, or says what cannot be. */
+static bool set_all(struct sim_plan *plan, const struct sim_given *g)
 {
-    const char *listen = "127.0.0.1:18080";
-    const char *fault = "none";
-    const char *values[FIELDS_MAX] = {NULL};
-    struct cli_option options[FIELDS_MAX + 2] = {
-        {"listen", "ADDRESS", "Where to answer (127.0.0.1:18080)", .text = &listen},
-        {"fault", "NAME", "What goes wrong in every answer; see below", .text = &fault},
+    const struct {
+        const char *name, *value;
+    } asked[] = {
+        {"fault", g->fault},
+#define FIELD(name, takes, fallback, least, most, help) {#name, g->name},
+#include "sim/sim_plan.def"
+#undef FIELD
     };
-    static char names[FIELDS_MAX][32];
-    const struct sim_row *rows = sim_plan_field_rows();
-    size_t count = 0;
-    for (; rows[count].name != NULL; count++) {
-        CHECK(count < FIELDS_MAX);
-        span_copy_text(span_of(rows[count].name), names[count], sizeof(names[count]));
-        for (char *c = names[count]; *c != '\0'; c++) {
-            *c = *c == '_' ? '-' : *c;
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        if (asked[i].value != NULL && !set(plan, asked[i].name, asked[i].value)) {
+            return false;
         }
-        options[count + 2] = (struct cli_option){names[count], rows[count].takes, rows[count].help,
-                                                 .text = &values[count]};
     }
-    int status =
-        cli_options(argc, argv, "atlas sim [--listen ADDRESS] [options]", options, count + 2);
-    if (status != CLI_GO_ON) {
-        if (status == CLI_DONE) {
-            teach();
-        }
-        return status;
-    }
+    return true;
+}
+
+int main_sim(const void *given)
+{
+    const struct sim_given *g = given;
     struct sim_plan plan = sim_plan_default();
-    bool taken = set(&plan, "fault", fault);
-    for (size_t i = 0; taken && i < count; i++) {
-        taken = values[i] == NULL || set(&plan, rows[i].name, values[i]);
-    }
-    if (!taken) {
+    struct net_address unused;
+    if (!set_all(&plan, g)) {
         return CLI_MISUSED;
     }
     raise_limits();
     (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for this signal */
     counter_thread_start();
-    return serve(listen, &plan);
+    if (net_address_parse(g->listen, &unused) != ERR_OK) {
+        fprintf(stderr,
+                "atlas sim: --listen takes an address with its port, such as 127.0.0.1:18080 or "
+                "127.0.0.1:0 for any free one, not '%s'\n",
+                g->listen);
+        return CLI_MISUSED;
+    }
+    return serve(g->listen, &plan);
 }

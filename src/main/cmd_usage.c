@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cli/cli_ask.h"
-#include "cli/cli_options.h"
 #include "cli/cli_table.h"
 #include "main/commands.h"
 
@@ -25,22 +24,26 @@ static void put_param(struct buf *query, const char *name, const char *value)
     }
 }
 
-static int print_table(struct span answer)
+static int print_table(struct span answer, bool with_ids)
 {
     static const struct cli_column columns[] = {
-        {"DAY", "day", "-", false},
-        {"KEY", "key_id", "-", false},
-        {"NAME", "key_name", "-", false},
-        {"MODEL", "model", "-", false},
-        {"CALLS", "calls", "0", true},
-        {"INTERRUPTED", "interrupted", "0", true},
-        {"FAILED", "failed", "0", true},
-        {"TOKENS IN", "tokens_in", "0", true},
-        {"TOKENS OUT", "tokens_out", "0", true},
-        {"ESTIMATED", "estimated", "0", true},
+        {"DAY", "day", "-", 0},
+        {"KEY", "key_name", "-", 0},
+        {"MODEL", "model", "-", 0},
+        {"CALLS", "calls", "0", CLI_RIGHT},
+        {"LEFT", "interrupted", "0", CLI_RIGHT | CLI_OPTIONAL},
+        {"FAILED", "failed", "0", CLI_RIGHT | CLI_OPTIONAL},
+        {"REFUSED", "refused", "0", CLI_RIGHT | CLI_OPTIONAL},
+        {"GUESSED", "estimated", "0", CLI_RIGHT | CLI_OPTIONAL},
+        {"IN", "tokens_in", "0", CLI_RIGHT},
+        {"OUT", "tokens_out", "0", CLI_RIGHT},
+        {"COST", "cost_nano", "0", CLI_RIGHT | CLI_OPTIONAL | CLI_NANO},
+        {"CURRENCY", "currency", "", CLI_OPTIONAL},
+        {"ID", "key_id", "-", 0},
     };
     size_t lines = 0;
-    if (cli_table_print(stdout, answer, columns, ROWS(columns), &lines) != ERR_OK) {
+    size_t count = ROWS(columns) - (with_ids ? 0 : 1); /* the last one is the id's */
+    if (cli_table_print(stdout, answer, columns, count, &lines) != ERR_OK) {
         fprintf(stderr, "atlas usage: the answer is not a list of sums\n");
         return CLI_FAILED;
     }
@@ -50,46 +53,54 @@ static int print_table(struct span answer)
     return CLI_DONE;
 }
 
-int main_usage(int argc, char **argv)
+struct usage_given {
+    const char *config, *from, *to, *key, *model;
+    bool json, ids;
+};
+
+static void teach(FILE *out)
 {
-    const char *config = CLI_CONFIG_DEFAULT;
-    const char *from = NULL, *to = NULL, *key = NULL, *model = NULL;
-    bool json = false;
-    const struct cli_option options[] = {
-        {"from", "DAY", "The first day, such as 2026-11-24 (UTC)", .text = &from},
-        {"to", "DAY", "The last day", .text = &to},
-        {"key", "ID", "One key only", .text = &key},
-        {"model", "M", "One model only", .text = &model},
-        {"json", NULL, "Print JSON", .flag = &json},
-        {"config", "F", "The configuration; " CLI_CONFIG_DEFAULT " if not given", .text = &config},
-    };
-    int status = cli_options(argc, argv,
-                             "atlas usage [--from DAY] [--to DAY] [--key ID] [--model M] [--json] "
-                             "[--config F]",
-                             options, ROWS(options));
-    if (status != CLI_GO_ON) {
-        return status;
-    }
+    fprintf(out, "LEFT of the CALLS ended because the caller left or the gateway stopped, FAILED\n"
+                 "by an error, REFUSED before anything was sent; of GUESSED ones the tokens are\n"
+                 "our estimate. IN and OUT are tokens, COST is exact, in CURRENCY.\n"
+                 "A column of which nothing is to be said is left out.\n");
+}
+
+const struct cli_option main_usage_options[] = {
+    CLI_TEXT(struct usage_given, from, "from", "DAY", "The first day, such as 2026-11-24 (UTC)"),
+    CLI_TEXT(struct usage_given, to, "to", "DAY", "The last day"),
+    CLI_TEXT(struct usage_given, key, "key", "ID", "One key only"),
+    CLI_TEXT(struct usage_given, model, "model", "MODEL", "One model only"),
+    CLI_FLAG(struct usage_given, ids, "ids", "Show the keys' ids, too"),
+    CLI_FLAG(struct usage_given, json, "json", "Print JSON"),
+    CLI_CONFIG(struct usage_given, config),
+    CLI_END(teach),
+};
+
+int main_usage(const void *given)
+{
+    const struct usage_given *g = given;
+    int status;
     struct buf query, answer;
     buf_init(&query, QUERY_BYTES_MAX);
     buf_init(&answer, CLI_ANSWER_MAX);
-    put_param(&query, "from", from);
-    put_param(&query, "to", to);
-    put_param(&query, "key", key);
-    put_param(&query, "model", model);
+    put_param(&query, "from", g->from);
+    put_param(&query, "to", g->to);
+    put_param(&query, "key", g->key);
+    put_param(&query, "model", g->model);
     if (buf_failed(&query)) {
         fprintf(stderr, "atlas usage: an option is too long\n");
         status = CLI_MISUSED;
     } else {
         const struct admin_request request = {
-            HTTP_GET, SPAN(ADMIN_USAGE_PATH), buf_span(&query), {NULL, 0}};
-        status = cli_ask("usage", config, &request, &answer);
+            .method = HTTP_GET, .path = SPAN(ADMIN_USAGE_PATH), .query = buf_span(&query)};
+        status = cli_ask("usage", g->config, &request, &answer);
     }
-    if (status == CLI_GO_ON && json) {
+    if (status == CLI_GO_ON && g->json) {
         printf("%.*s\n", SPAN_ARGS(buf_span(&answer)));
         status = CLI_DONE;
     } else if (status == CLI_GO_ON) {
-        status = print_table(buf_span(&answer));
+        status = print_table(buf_span(&answer), g->ids);
     }
     buf_fini(&answer);
     buf_fini(&query);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `atlas config check | sample | reference`. */
+/* `atlas config check | sample | reference | openapi`. */
 #include <stdio.h>
-#include <string.h>
 
-#include "cli/cli_options.h"
+#include "admin/admin_operations.h"
 #include "main/commands.h"
 #include "settings/settings.h"
 #include "settings/settings_write.h"
@@ -11,12 +10,18 @@
 #define PROBLEMS_BYTES_MAX (128u << 10)
 #define PAGE_BYTES_MAX     (256u << 10)
 
-static int check(const char *path)
+const struct cli_option main_config_check_options[] = {
+    CLI_CONFIG(struct cli_given_config, config),
+    CLI_END(NULL),
+};
+
+int main_config_check(const void *given)
 {
+    const char *path = ((const struct cli_given_config *)given)->config;
     struct buf problems;
     struct settings *settings = NULL;
     buf_init(&problems, PROBLEMS_BYTES_MAX);
-    enum err e = settings_open(path, &problems, &settings);
+    enum err e = settings_open_whole(path, &problems, &settings);
     if (e == ERR_OK) {
         printf("%s is valid\n", path);
     } else if (e == ERR_CONFIG) {
@@ -29,9 +34,11 @@ static int check(const char *path)
     return e == ERR_OK ? CLI_DONE : CLI_FAILED;
 }
 
-static int print_sample(const char *path)
+const struct cli_option main_config_sample_options[] = {CLI_END(NULL)};
+
+int main_config_sample(const void *given)
 {
-    (void)path; /* the sample is the same for every file */
+    (void)given; /* it takes nothing */
     struct buf page;
     buf_init(&page, PAGE_BYTES_MAX);
     settings_write_sample("/var/lib/atlas", &page);
@@ -40,9 +47,11 @@ static int print_sample(const char *path)
     return CLI_DONE;
 }
 
-static int print_reference(const char *path)
+const struct cli_option main_config_reference_options[] = {CLI_END(NULL)};
+
+int main_config_reference(const void *given)
 {
-    (void)path; /* as above */
+    (void)given; /* it takes nothing */
     struct buf page;
     buf_init(&page, PAGE_BYTES_MAX);
     settings_write_reference(&page);
@@ -51,37 +60,19 @@ static int print_reference(const char *path)
     return CLI_DONE;
 }
 
-static const struct {
-    const char *name;
-    int (*run)(const char *path);
-} actions[] = {
-    {"check", check},
-    {"sample", print_sample},
-    {"reference", print_reference},
-};
+const struct cli_option main_config_openapi_options[] = {CLI_END(NULL)};
 
-#define ACTIONS (sizeof(actions) / sizeof(actions[0]))
-
-int main_config(int argc, char **argv)
+int main_config_openapi(const void *given)
 {
-    const char *path = CLI_CONFIG_DEFAULT;
-    const char *action = "";
-    const char *names[ACTIONS];
-    const struct cli_option options[] = {
-        {NULL, "ACTION", "check: say what is wrong; sample, reference: print the page",
-         .text = &action},
-        {"config", "F", "The configuration; " CLI_CONFIG_DEFAULT " if not given", .text = &path},
-    };
-    int status = cli_options(argc, argv, "atlas config check|sample|reference [--config F]",
-                             options, sizeof(options) / sizeof(options[0]));
-    if (status != CLI_GO_ON) {
-        return status;
+    (void)given; /* it takes nothing */
+    struct buf page;
+    buf_init(&page, PAGE_BYTES_MAX);
+    enum err e = admin_openapi_write(&page);
+    if (e == ERR_OK) {
+        printf("%.*s\n", SPAN_ARGS(buf_span(&page)));
+    } else {
+        fprintf(stderr, "atlas config openapi: %s\n", err_sentence(e));
     }
-    for (size_t i = 0; i < ACTIONS; i++) {
-        if (strcmp(action, actions[i].name) == 0) {
-            return actions[i].run(path);
-        }
-        names[i] = actions[i].name;
-    }
-    return cli_unknown("action", action, names, ACTIONS);
+    buf_fini(&page);
+    return e == ERR_OK ? CLI_DONE : CLI_FAILED;
 }

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "cli/cli_data.h"
-#include "cli/cli_options.h"
 #include "main/commands.h"
 #include "settings/settings.h"
 #include "settings/settings_write.h"
@@ -76,8 +75,8 @@ static int make_data(const char *config, const struct settings *settings)
         fprintf(stderr, "atlas init: %s: %s\n", settings->data, made.problem);
         return CLI_FAILED;
     }
-    printf("%s the data folder %s\n", made.folder || made.pepper || made.store ? "made" : "kept",
-           settings->data);
+    printf("%s the data folder %s\n",
+           made.folder || made.pepper || made.store || made.deny ? "made" : "kept", settings->data);
     printf("\nnext:\n  edit %s: name your model servers under `upstreams:` and `models:`\n"
            "  atlas config check --config %s\n"
            "  atlas key create --config %s --name first\n"
@@ -97,20 +96,25 @@ static bool is_plain(const char *path)
     return path[0] != '\0';
 }
 
-int main_init(int argc, char **argv)
+struct init_given {
+    const char *config, *data;
+};
+
+const struct cli_option main_init_options[] = {
+    CLI_CONFIG(struct init_given, config),
+    CLI_TEXT(struct init_given, data, "data", "FOLDER",
+             "The data folder that a new configuration names; if not given, ./data beside the "
+             "file, or /var/lib/atlas for one in /etc",
+             .words = CLI_FILES),
+    CLI_END(NULL),
+};
+
+int main_init(const void *given)
 {
-    const char *config = CLI_CONFIG_DEFAULT;
-    const char *data = NULL;
-    const struct cli_option options[] = {
-        {"config", "F", "The configuration to make; " CLI_CONFIG_DEFAULT " if not given",
-         .text = &config},
-        {"data", "D",
-         "The data folder that a new configuration names; ./data beside it if not given",
-         .text = &data},
-    };
-    int status = cli_options(argc, argv, "atlas init [--config F] [--data D]", options,
-                             sizeof(options) / sizeof(options[0]));
-    if (status == CLI_GO_ON && data != NULL && !is_plain(data)) {
+    const struct init_given *g = given;
+    const char *config = g->config, *data = g->data;
+    int status = CLI_GO_ON;
+    if (data != NULL && !is_plain(data)) {
         fprintf(stderr, "atlas init: --data takes a path without control characters\n");
         status = CLI_MISUSED;
     }

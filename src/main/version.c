@@ -2,15 +2,18 @@
 /* `atlas version`. */
 #include <stdio.h>
 
-#include "cli/cli_options.h"
 #include "main/commands.h"
 
-int main_version(int argc, char **argv)
+/* A release says that it was compiled with a profile of itself: tools/release.sh. */
+#ifndef ATLAS_BUILD
+#define ATLAS_BUILD ""
+#endif
+
+const struct cli_option main_version_options[] = {CLI_END(NULL)};
+
+int main_version(const void *given)
 {
-    int status = cli_options(argc, argv, "atlas version", NULL, 0);
-    if (status == CLI_GO_ON) {
-        puts("atlas " ATLAS_VERSION);
-        status = CLI_DONE;
-    }
-    return status;
+    (void)given; /* it takes nothing */
+    puts("atlas " ATLAS_VERSION ATLAS_BUILD);
+    return CLI_DONE;
 }

@@ -11,17 +11,18 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/holder.h"
 #include "base/memory.h"
 #include "base/span.h"
 #include "net/net_internal.h"
 #include "net/net_resolve.h"
 
-#define BACKLOG        4096
-#define ACCEPTS_A_TURN 64  /* then others get their turn */
-#define RETRY_MS       100 /* after the process ran out of descriptors */
+#define BACKLOG  4096
+#define RETRY_MS 100 /* after the process ran out of descriptors */
 
 struct net_listener {
     uv_poll_t poll;
+    struct net_loop *loop;
     int fd;
     struct net_timer retry;
     net_on_accept *on_accept;
@@ -88,6 +89,27 @@ void net_address_text(const struct net_address *address, char *out, size_t size)
     }
 }
 
+bool net_address_is_loopback(const struct net_address *address)
+{
+    const struct sockaddr *a = (const struct sockaddr *)&address->storage;
+    if (a->sa_family == AF_INET6) {
+        const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr;
+        return IN6_IS_ADDR_LOOPBACK(six);
+    }
+    return a->sa_family != AF_INET ||
+           ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) >> 24 == 127;
+}
+
+unsigned net_address_port(const struct net_address *address)
+{
+    const struct sockaddr *a = (const struct sockaddr *)&address->storage;
+    if (a->sa_family == AF_INET6) {
+        return ntohs(((const struct sockaddr_in6 *)(const void *)a)->sin6_port);
+    }
+    return a->sa_family == AF_INET ? ntohs(((const struct sockaddr_in *)(const void *)a)->sin_port)
+                                   : 0;
+}
+
 /* A Unix socket's file stays when its maker is killed: remove one that nobody answers on. */
 static void remove_dead_unix_socket(const struct net_address *address)
 {
@@ -96,8 +118,9 @@ static void remove_dead_unix_socket(const struct net_address *address)
     if (fd < 0) {
         return;
     }
+    /* One that another user made, root say, may not be tried: the kernel's table knows. */
     if (connect(fd, (const struct sockaddr *)&address->storage, address->len) != 0 &&
-        errno == ECONNREFUSED) {
+        (errno == ECONNREFUSED || (errno == EACCES && !holder_listens_at(un->sun_path)))) {
         (void)unlink(un->sun_path); /* bind() says it if this failed */
     }
     (void)close(fd); /* nothing was written */
@@ -112,6 +135,7 @@ static int set_options(int fd, int family, bool shared)
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0) {
         return -1;
     }
+    net_socket_keep_alive(fd);
     if (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) {
         return -1;
     }
@@ -143,28 +167,44 @@ enum err net_listen_fd(const struct net_address *address, bool shared, int *out)
     return ERR_OK;
 }
 
+enum accepted { ACCEPTED_ALL, ACCEPTED_SOME, ACCEPT_STARVED };
+
+/* Accepts as many connections as the handler has time for: the kernel keeps the others. */
+static enum accepted accept_some(struct net_listener *l)
+{
+    while (l->fd >= 0 && !net_loop_is_spent(l->loop)) {
+        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        net_loop_spend(l->loop, 0);
+        if (fd >= 0) {
+            l->on_accept(l->ctx, fd); /* may close the listener */
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            return ACCEPT_STARVED;
+        } else if (errno != ECONNABORTED && errno != EINTR) {
+            return ACCEPTED_ALL; /* EAGAIN */
+        }
+    }
+    return ACCEPTED_SOME;
+}
+
 static void on_listener_ready(uv_poll_t *handle, int status, int events)
 {
     struct net_listener *l = handle->data;
     (void)status;
     (void)events;
-    for (int i = 0; i < ACCEPTS_A_TURN && l->fd >= 0; i++) {
-        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            l->on_accept(l->ctx, fd); /* may close the listener */
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            (void)uv_poll_stop(&l->poll); /* never fails */
-            if (net_timer_set_ms(&l->retry, RETRY_MS) != ERR_OK) {
-                CHECK(uv_poll_start(&l->poll, UV_READABLE, on_listener_ready) == 0);
-            }
-            return;
-        }
-        if (errno != ECONNABORTED && errno != EINTR) {
-            return; /* EAGAIN: all are accepted */
+    net_loop_begin(l->loop);
+    enum accepted accepted = accept_some(l);
+    net_loop_end(l->loop);
+    if (accepted == ACCEPT_STARVED) {
+        (void)uv_poll_stop(&l->poll); /* never fails */
+        if (net_timer_set_ms(&l->retry, RETRY_MS) != ERR_OK) {
+            CHECK(uv_poll_start(&l->poll, UV_READABLE, on_listener_ready) == 0);
         }
     }
+}
+
+bool net_listener_accept_all(struct net_listener *l)
+{
+    return accept_some(l) != ACCEPTED_SOME;
 }
 
 static void on_retry(struct net_timer *timer)
@@ -185,6 +225,7 @@ enum err net_listener_open(struct net_loop *loop, int fd, net_on_accept *on_acce
         memory_free(l);
         return ERR_NET;
     }
+    l->loop = loop;
     l->fd = fd;
     l->on_accept = on_accept;
     l->ctx = ctx;

@@ -30,6 +30,12 @@ MUST_USE enum err net_address_parse(const char *text, struct net_address *out);
 /* Writes `address` in the form net_address_parse() reads. */
 void net_address_text(const struct net_address *address, char *out, size_t size);
 
+/* Whether only this machine can reach it. */
+bool net_address_is_loopback(const struct net_address *address);
+
+/* The TCP port; 0 of a Unix socket. */
+unsigned net_address_port(const struct net_address *address);
+
 /*
  * Binds and listens. With `shared` several sockets may bind to one address (SO_REUSEPORT) and the
  * kernel spreads connections over them. ERR_ADDRESS; errno says why.
@@ -43,6 +49,10 @@ typedef void net_on_accept(void *ctx, int fd);
  * again. */
 MUST_USE enum err net_listener_open(struct net_loop *loop, int fd, net_on_accept *on_accept,
                                     void *ctx, struct net_listener **out);
+
+/* Accepts those that wait to be, as far as descriptors and the handler's budget go; false: some may
+ * wait still. `on_accept` must not close the listener. */
+MUST_USE bool net_listener_accept_all(struct net_listener *l);
 
 /* Stops accepting; closes `*l` and its descriptor and sets it to NULL; nothing if it is NULL. */
 void net_listener_close(struct net_listener **l);

@@ -7,15 +7,156 @@
 
 #include <stdlib.h>
 
+#include "base/histogram.h"
 #include "base/memory.h"
 
-static void run_all(struct list *queue)
+#define STEPS_A_LOOK    8           /* at the clock */
+#define BYTES_A_LOOK    (16 * 1024) /* as well */
+#define HANDLERS_A_LOOK 4           /* as well */
+#define TURN_US         (2 * NET_BUDGET_US)
+#define LEAST_US        (NET_BUDGET_US / 8) /* who comes late in a turn has so small a budget */
+
+static void on_no_wait(uv_idle_t *handle)
 {
+    (void)handle; /* its being there is all */
+}
+
+/* Whatever is deferred now is not to wait for a socket. */
+static void do_not_wait(struct net_loop *loop)
+{
+    CHECK(uv_idle_start(&loop->no_wait, on_no_wait) == 0);
+}
+
+static mono_us read_clock(struct net_loop *loop)
+{
+    loop->seen = clock_mono();
+    return loop->seen;
+}
+
+/* The time is read for the first time in this turn. */
+static void begin_stretch(struct net_loop *loop)
+{
+    if (loop->stretch.us == 0) {
+        loop->stretch = read_clock(loop);
+    }
+}
+
+/* How long may be worked from `begun` on. */
+static int64_t share_from(const struct net_loop *loop, mono_us begun)
+{
+    int64_t left = TURN_US - clock_since(loop->stretch, begun);
+    return left > NET_BUDGET_US ? NET_BUDGET_US : left < LEAST_US ? LEAST_US : left;
+}
+
+bool net_slice_is_over(struct net_loop *loop, struct net_slice *slice)
+{
+    if (slice->count++ == 0) {
+        begin_stretch(loop);
+        slice->begun = loop->seen;
+        return false;
+    }
+    return slice->count % HANDLERS_A_LOOK == 0 &&
+           clock_since(slice->begun, read_clock(loop)) >= share_from(loop, slice->begun);
+}
+
+bool net_loop_is_full(struct net_loop *loop)
+{
+    begin_stretch(loop);
+    if (++loop->handled % HANDLERS_A_LOOK == 0) {
+        (void)read_clock(loop);
+    }
+    return clock_since(loop->stretch, loop->seen) >= NET_BUDGET_US;
+}
+
+void net_loop_begin(struct net_loop *loop)
+{
+    loop->in_handler = true;
+    loop->now = (mono_us){0};
+    loop->budget = (struct net_budget){0};
+    if (loop->stretch.us == 0) {
+        begin_stretch(loop);
+        loop->now = loop->stretch;
+    }
+}
+
+static void look_at_clock(struct net_loop *loop)
+{
+    mono_us now = read_clock(loop);
+    if (loop->now.us == 0) {
+        loop->now = now;
+    }
+    loop->budget.is_spent = clock_since(loop->now, now) >= share_from(loop, loop->now);
+    loop->budget.steps = 0;
+    loop->budget.bytes_at_last_look = loop->budget.bytes;
+}
+
+void net_loop_spend(struct net_loop *loop, size_t cost)
+{
+    struct net_budget *b = &loop->budget;
+    if (b->is_spent || !loop->in_handler) {
+        return;
+    }
+    b->bytes += cost < NET_BUDGET_BYTES ? (uint32_t)cost : NET_BUDGET_BYTES;
+    if (b->bytes >= NET_BUDGET_BYTES) {
+        b->is_spent = true;
+    } else if (++b->steps >= STEPS_A_LOOK || b->bytes - b->bytes_at_last_look >= BYTES_A_LOOK) {
+        look_at_clock(loop);
+    }
+}
+
+int64_t net_loop_share(struct net_loop *loop)
+{
+    return share_from(loop, net_loop_now(loop));
+}
+
+bool net_loop_is_spent(const struct net_loop *loop)
+{
+    return loop->in_handler && loop->budget.is_spent;
+}
+
+/* The loop is about to look at its sockets again, and perhaps to wait. */
+static void on_turned(uv_prepare_t *handle)
+{
+    struct net_loop *loop = handle->data;
+    mono_us now = clock_mono();
+    atomic_store_explicit(&loop->turned_us, now.us, memory_order_relaxed);
+    if (loop->counts_turns && loop->stretch.us != 0) {
+        histogram_add(HISTOGRAM_TURN, clock_since(loop->stretch, now));
+    }
+    loop->stretch = (mono_us){0};
+}
+
+void net_loop_count_turns(struct net_loop *loop)
+{
+    loop->counts_turns = true;
+}
+
+mono_us net_loop_turned(const struct net_loop *loop)
+{
+    return (mono_us){atomic_load_explicit(&loop->turned_us, memory_order_relaxed)};
+}
+
+static void run_task(struct net_loop *loop, struct net_task *task)
+{
+    net_loop_begin(loop);
+    task->run(task);
+    net_loop_end(loop);
+}
+
+/* Runs them, or puts off to the next turn those for which there is no time. */
+static void run_all(struct net_loop *loop, struct list *queue)
+{
+    struct net_slice slice = {0};
     struct list *link;
-    while ((link = list_pop_front(queue)) != NULL) {
+    while (!net_slice_is_over(loop, &slice) && (link = list_pop_front(queue)) != NULL) {
         struct net_task *task = LIST_OF(link, struct net_task, link);
         task->queued = false;
-        task->run(task);
+        run_task(loop, task);
+    }
+    if (!list_is_empty(queue)) {
+        list_move_all(queue, &loop->deferred); /* which were deferred since */
+        list_move_all(&loop->deferred, queue);
+        do_not_wait(loop);
     }
 }
 
@@ -24,17 +165,16 @@ static void on_turn_end(uv_check_t *handle)
     struct net_loop *loop = handle->data;
     struct list now;
     list_init(&now);
+    loop->handshakes_us = 0;
     /* Tasks that these tasks defer run in the next turn, or two of them could hold the loop. */
-    while (!list_is_empty(&loop->deferred)) {
-        list_push_back(&now, list_pop_front(&loop->deferred));
-    }
+    list_move_all(&now, &loop->deferred);
     uv_idle_stop(&loop->no_wait);
-    run_all(&now);
-}
-
-static void on_no_wait(uv_idle_t *handle)
-{
-    (void)handle; /* its being there is all */
+    if (!list_is_empty(&loop->yielded)) {
+        list_move_all(&loop->deferred, &loop->yielded);
+        do_not_wait(loop);
+    }
+    run_all(loop, &now);
+    loop->turns++;
 }
 
 /* The front of what this turn runs. It counts as queued until here: a task posted again meanwhile
@@ -57,15 +197,12 @@ static void on_wake(uv_async_t *handle)
     struct list now;
     list_init(&now);
     CHECK(pthread_mutex_lock(&loop->shared.lock) == 0);
-    struct list *link;
-    while ((link = list_pop_front(&loop->shared.posted)) != NULL) {
-        list_push_back(&now, link);
-    }
+    list_move_all(&now, &loop->shared.posted);
     bool stopping = loop->shared.stopping;
     CHECK(pthread_mutex_unlock(&loop->shared.lock) == 0);
     struct net_task *task;
     while ((task = take_posted(loop, &now)) != NULL) {
-        task->run(task);
+        run_task(loop, task);
     }
     if (stopping) {
         uv_stop(&loop->uv);
@@ -89,14 +226,24 @@ enum err net_loop_open(struct net_loop **out)
         return ERR_NET;
     }
     list_init(&loop->deferred);
+    list_init(&loop->yielded);
+    loop->turned_us = clock_mono().us;
+    list_init(&loop->crowd);
+    list_init(&loop->dialled);
+    list_init(&loop->late);
+    net_task_init(&loop->crowd_task, net_crowd_run);
+    net_task_init(&loop->late_task, net_late_run);
     list_init(&loop->shared.posted);
     CHECK(pthread_mutex_init(&loop->shared.lock, NULL) == 0);
     CHECK(uv_check_init(&loop->uv, &loop->turn_end) == 0);
+    CHECK(uv_prepare_init(&loop->uv, &loop->turned) == 0);
     CHECK(uv_idle_init(&loop->uv, &loop->no_wait) == 0);
-    loop->turn_end.data = loop->no_wait.data = loop->wake.data = loop;
+    loop->turn_end.data = loop->turned.data = loop->no_wait.data = loop->wake.data = loop;
     net_timers_start(loop);
     CHECK(uv_check_start(&loop->turn_end, on_turn_end) == 0);
+    CHECK(uv_prepare_start(&loop->turned, on_turned) == 0);
     uv_unref((uv_handle_t *)&loop->turn_end);
+    uv_unref((uv_handle_t *)&loop->turned);
     if (uv_async_init(&loop->uv, &loop->wake, on_wake) != 0) {
         loop->wake.data = NULL;
         net_loop_close(&loop);
@@ -114,6 +261,7 @@ void net_loop_close(struct net_loop **loop)
     }
     *loop = NULL;
     uv_close((uv_handle_t *)&l->turn_end, NULL);
+    uv_close((uv_handle_t *)&l->turned, NULL);
     uv_close((uv_handle_t *)&l->no_wait, NULL);
     if (l->wake.data != NULL) {
         uv_close((uv_handle_t *)&l->wake, NULL);
@@ -160,16 +308,32 @@ void net_loop_post(struct net_loop *loop, struct net_task *task)
     }
 }
 
+void net_loop_unpost(struct net_loop *loop, struct net_task *task)
+{
+    CHECK(pthread_mutex_lock(&loop->shared.lock) == 0);
+    list_remove(&task->link);
+    task->queued = false;
+    CHECK(pthread_mutex_unlock(&loop->shared.lock) == 0);
+}
+
 void net_loop_defer(struct net_loop *loop, struct net_task *task)
 {
     if (task->queued) {
         return;
     }
-    if (list_is_empty(&loop->deferred)) {
-        CHECK(uv_idle_start(&loop->no_wait, on_no_wait) == 0);
-    }
+    do_not_wait(loop);
     task->queued = true;
     list_push_back(&loop->deferred, &task->link);
+}
+
+void net_loop_yield(struct net_loop *loop, struct net_task *task)
+{
+    if (task->queued) {
+        return;
+    }
+    do_not_wait(loop);
+    task->queued = true;
+    list_push_back(&loop->yielded, &task->link);
 }
 
 void net_loop_undefer(struct net_task *task)
@@ -180,10 +344,14 @@ void net_loop_undefer(struct net_task *task)
 
 void net_loop_handle(struct net_loop *loop, net_on_ready *on_ready, void *ctx, unsigned told)
 {
-    loop->in_handler = true;
-    loop->now = (mono_us){0};
+    net_loop_begin(loop);
     on_ready(ctx, told);
-    loop->in_handler = false;
+    net_loop_end(loop);
+}
+
+uint64_t net_loop_turns(const struct net_loop *loop)
+{
+    return loop->turns;
 }
 
 mono_us net_loop_now(struct net_loop *loop)
@@ -192,7 +360,7 @@ mono_us net_loop_now(struct net_loop *loop)
         return clock_mono();
     }
     if (loop->now.us == 0) {
-        loop->now = clock_mono();
+        loop->now = read_clock(loop);
     }
     return loop->now;
 }

@@ -7,9 +7,11 @@
 #include "net/net_socket.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -21,11 +23,19 @@
  * small: it takes this much, the rest is ours to count. */
 #define UNSENT_BYTES (128 * 1024)
 
+/* Routers and load balancers forget a connection after four to six minutes, some after one. */
+#define KEEP_IDLE_S     45
+#define KEEP_INTERVAL_S 15
+#define KEEP_PROBES     4
+
 static void on_poll(uv_poll_t *handle, int status, int events);
 
 static int flags_wanted(const struct net_socket *s)
 {
     int flags = 0;
+    if (s->postponed) {
+        return s->told_hangup ? 0 : UV_DISCONNECT;
+    }
     if (s->want_read || s->tls_wants_read) {
         flags |= UV_READABLE;
     }
@@ -48,9 +58,22 @@ static void set_flags(struct net_socket *s)
     CHECK(uv_poll_start(&s->poll, flags, on_poll) == 0);
 }
 
+/* Calls the handler, of what is still wanted. */
+static void tell(struct net_socket *s, unsigned events)
+{
+    if ((events & NET_HANGUP) != 0 && !s->told_hangup) {
+        s->told_hangup = true;
+        set_flags(s); /* or the loop would be woken for it again and again */
+    }
+    if (s->on_ready != NULL) {
+        net_loop_handle(s->loop, s->on_ready, s->ctx, events);
+    }
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
     struct net_socket *s = handle->data;
+    struct net_loop *loop = s->loop;
     unsigned told = 0;
     if (status < 0) {
         s->flags = -1; /* libuv stopped the handle */
@@ -60,12 +83,44 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         told |= (events & UV_WRITABLE) != 0 ? NET_WRITABLE : 0;
         told |= (events & UV_DISCONNECT) != 0 ? NET_HANGUP : 0;
     }
-    if ((told & NET_HANGUP) != 0 && !s->told_hangup) {
-        s->told_hangup = true;
-        set_flags(s); /* or the loop would be woken for it again and again */
+    bool is_late = !list_is_empty(&s->late);
+    if (!is_late && !net_loop_is_full(loop)) {
+        tell(s, told);
+        return;
     }
-    if (s->on_ready != NULL) {
-        net_loop_handle(s->loop, s->on_ready, s->ctx, told);
+    s->late_for |= told;
+    if (!is_late) {
+        list_push_back(&loop->late, &s->late);
+        net_loop_defer(loop, &loop->late_task);
+    }
+}
+
+/* What was told may have changed since: a handler is not called for what it wants no more. */
+static unsigned still_wanted(const struct net_socket *s)
+{
+    int flags = flags_wanted(s);
+    unsigned events = NET_HANGUP;
+    events |= (flags & UV_READABLE) != 0 ? NET_READABLE : 0;
+    events |= (flags & UV_WRITABLE) != 0 ? NET_WRITABLE : 0;
+    return events;
+}
+
+void net_late_run(struct net_task *task)
+{
+    struct net_loop *loop =
+        (struct net_loop *)(void *)((char *)task - offsetof(struct net_loop, late_task));
+    struct net_slice slice = {0};
+    struct list *link;
+    while (!net_slice_is_over(loop, &slice) && (link = list_pop_front(&loop->late)) != NULL) {
+        struct net_socket *s = LIST_OF(link, struct net_socket, late);
+        unsigned events = s->late_for & still_wanted(s);
+        s->late_for = 0;
+        if (events != 0) {
+            tell(s, events);
+        }
+    }
+    if (!list_is_empty(&loop->late)) {
+        net_loop_defer(loop, task);
     }
 }
 
@@ -75,7 +130,42 @@ static void on_held_bytes(struct net_task *task)
     struct net_socket *s =
         (struct net_socket *)(void *)((char *)task - offsetof(struct net_socket, held));
     if (s->on_ready != NULL && s->want_read) {
-        s->on_ready(s->ctx, NET_READABLE);
+        net_loop_handle(s->loop, s->on_ready, s->ctx, NET_READABLE);
+    }
+}
+
+void net_socket_postpone(struct net_socket *s, bool is_dialled)
+{
+    if (!s->postponed) {
+        s->postponed = true;
+        list_push_back(is_dialled ? &s->loop->dialled : &s->loop->crowd, &s->crowd);
+        net_loop_defer(s->loop, &s->loop->crowd_task);
+    }
+}
+
+/* Strangers may be thousands: a call's connection to its server does not stand behind them. */
+static struct net_socket *next_to_shake_hands(struct net_loop *loop)
+{
+    bool crowds =
+        list_is_empty(&loop->dialled) || (loop->is_crowds_turn && !list_is_empty(&loop->crowd));
+    struct list *link = list_pop_front(crowds ? &loop->crowd : &loop->dialled);
+    loop->is_crowds_turn = !crowds;
+    return link == NULL ? NULL : LIST_OF(link, struct net_socket, crowd);
+}
+
+void net_crowd_run(struct net_task *task)
+{
+    struct net_loop *loop =
+        (struct net_loop *)(void *)((char *)task - offsetof(struct net_loop, crowd_task));
+    struct net_socket *s;
+    while (loop->handshakes_us < NET_HANDSHAKES_A_TURN_US &&
+           (s = next_to_shake_hands(loop)) != NULL) {
+        s->postponed = false;
+        set_flags(s);
+        s->on_ready(s->ctx, NET_READABLE | NET_WRITABLE);
+    }
+    if (!list_is_empty(&loop->crowd) || !list_is_empty(&loop->dialled)) {
+        net_loop_defer(loop, &loop->crowd_task);
     }
 }
 
@@ -101,6 +191,8 @@ enum err net_socket_open(struct net_loop *loop, int fd, net_on_ready *on_ready, 
     s->ctx = ctx;
     s->poll.data = s;
     s->transport = &net_transport_plain;
+    list_init(&s->crowd);
+    list_init(&s->late);
     net_task_init(&s->held, on_held_bytes);
     *out = s;
     return ERR_OK;
@@ -136,9 +228,29 @@ static enum net_result plain_read(struct net_socket *s, void *to, size_t size, s
     return NET_OK;
 }
 
+/* The kernel copies all that it is given while the peer's machine takes it: it gets no more than a
+ * budget at once. True: of the first piece only what is in `first`. */
+static bool cut(const struct iovec *pieces, int *count, struct iovec *first)
+{
+    size_t sum = 0;
+    for (int i = 0; i < *count; i++) {
+        sum += pieces[i].iov_len;
+        if (sum > NET_BUDGET_BYTES) {
+            *count = i > 0 ? i : 1;
+            *first = (struct iovec){pieces[0].iov_base, NET_BUDGET_BYTES};
+            return i == 0;
+        }
+    }
+    return false;
+}
+
 static enum net_result plain_writev(struct net_socket *s, const struct iovec *pieces, int count,
                                     size_t *sent)
 {
+    struct iovec first;
+    if (cut(pieces, &count, &first)) {
+        pieces = &first;
+    }
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces,
                              .msg_iovlen = (size_t)count};
     ssize_t n;
@@ -158,6 +270,12 @@ static bool plain_holds_bytes(const struct net_socket *s)
     return false;
 }
 
+static bool plain_is_quiet(struct net_socket *s)
+{
+    uint8_t byte;
+    return recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 static void plain_finish(struct net_socket *s)
 {
     (void)shutdown(s->fd, SHUT_WR); /* a peer that has gone needs no farewell */
@@ -168,8 +286,9 @@ static void plain_end(struct net_socket *s)
     (void)s;
 }
 
-const struct net_transport net_transport_plain = {plain_handshake,   plain_read,   plain_writev,
-                                                  plain_holds_bytes, plain_finish, plain_end};
+const struct net_transport net_transport_plain = {plain_handshake,   plain_read,     plain_writev,
+                                                  plain_holds_bytes, plain_is_quiet, plain_finish,
+                                                  plain_end};
 
 enum net_result net_handshake(struct net_socket *s)
 {
@@ -180,13 +299,35 @@ enum net_result net_handshake(struct net_socket *s)
 
 enum net_result net_read(struct net_socket *s, void *to, size_t size, size_t *got)
 {
-    return s->transport->read(s, to, size, got);
+    if (net_loop_is_spent(s->loop)) {
+        return NET_AGAIN; /* the poll reports a level: another turn goes on */
+    }
+    size_t most = size < NET_BUDGET_BYTES ? size : NET_BUDGET_BYTES;
+    enum net_result r = s->transport->read(s, to, most, got);
+    net_loop_spend(s->loop, r == NET_OK ? *got : 0);
+    return r;
+}
+
+bool net_is_quiet(struct net_socket *s)
+{
+    return s->transport->is_quiet(s);
+}
+
+bool net_is_acknowledged(const struct net_socket *s)
+{
+    int left = 0;
+    return ioctl(s->fd, SIOCOUTQ, &left) != 0 || left == 0;
 }
 
 enum net_result net_writev(struct net_socket *s, const struct iovec *pieces, int count,
                            size_t *sent)
 {
-    return s->transport->writev(s, pieces, count, sent);
+    if (net_loop_is_spent(s->loop)) {
+        return NET_AGAIN;
+    }
+    enum net_result r = s->transport->writev(s, pieces, count, sent);
+    net_loop_spend(s->loop, r == NET_OK ? *sent : 0);
+    return r;
 }
 
 void net_want(struct net_socket *s, bool readable, bool writable)
@@ -195,7 +336,11 @@ void net_want(struct net_socket *s, bool readable, bool writable)
     s->want_write = writable;
     set_flags(s);
     if (readable && s->transport->holds_bytes(s)) {
-        net_loop_defer(s->loop, &s->held);
+        if (net_loop_is_spent(s->loop)) {
+            net_loop_yield(s->loop, &s->held);
+        } else {
+            net_loop_defer(s->loop, &s->held);
+        }
     }
 }
 
@@ -229,6 +374,8 @@ void net_socket_close(struct net_socket **socket)
     *socket = NULL;
     s->on_ready = NULL;
     net_loop_undefer(&s->held);
+    list_remove(&s->crowd);
+    list_remove(&s->late);
     s->transport->end(s);
     uv_close((uv_handle_t *)&s->poll, on_socket_closed);
     (void)close(s->fd); /* what was not sent is lost by intent */
@@ -248,8 +395,15 @@ void net_peer_text(const struct net_socket *s, char *out, size_t size)
 {
     struct net_address peer = {.len = sizeof(peer.storage)};
     out[0] = '\0';
-    if (getpeername(s->fd, (struct sockaddr *)&peer.storage, &peer.len) != 0 ||
-        peer.storage.ss_family == AF_UNIX) {
+    if (getpeername(s->fd, (struct sockaddr *)&peer.storage, &peer.len) != 0) {
+        return;
+    }
+    if (peer.storage.ss_family == AF_UNIX) {
+        struct ucred who;
+        socklen_t len = sizeof(who);
+        if (getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0) {
+            (void)snprintf(out, size, "uid:%u", who.uid); /* it fits */
+        }
         return;
     }
     char text[80];
@@ -266,6 +420,22 @@ void net_peer_text(const struct net_socket *s, char *out, size_t size)
     span_copy_text(span_of(from), out, size);
 }
 
+void net_socket_keep_alive(int fd)
+{
+    static const struct {
+        int level, option, value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES},
+    };
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        (void)setsockopt(fd, options[i].level, options[i].option, &options[i].value,
+                         sizeof(options[i].value)); /* it is an aid only */
+    }
+}
+
 enum err net_connect(struct net_loop *loop, const struct sockaddr *address, socklen_t address_len,
                      net_on_ready *on_ready, void *ctx, struct net_socket **out)
 {
@@ -273,6 +443,7 @@ enum err net_connect(struct net_loop *loop, const struct sockaddr *address, sock
     if (fd < 0) {
         return errno == EMFILE || errno == ENFILE ? ERR_NO_FILES : ERR_NET;
     }
+    net_socket_keep_alive(fd);
     int r;
     do {
         r = connect(fd, address, address_len);

@@ -11,6 +11,9 @@
  * Ownership  net_socket_open() takes the descriptor; net_socket_close() ends both. After it no
  *            handler is called.
  * Limits     128 KiB that the peer has no room for are held by the kernel; then NET_AGAIN.
+ *            When the handler's budget (net_loop.h) is spent, NET_AGAIN, and another turn goes on.
+ * A TLS peer whose last 33 records brought no data (KeyUpdate, tickets) is NET_FAILED. All
+ *            handshakes together have a millisecond of a turn; the rest waits, the first first.
  * Threads    the loop's own.
  * Sources    OpenSSL 3 SSL_read(3), SSL_write(3); libuv uv_poll_t.
  */
@@ -22,6 +25,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -61,8 +65,24 @@ enum net_result net_handshake(struct net_socket *s);
  * OpenSSL's words; NULL if that was not the reason. */
 const char *net_certificate_problem(const struct net_socket *s);
 
-/* Reads up to `size` bytes; `*got` is set on NET_OK. */
+#define NET_CERTIFICATE_BYTES 32 /* of a SHA-256 */
+
+/* After a handshake as a client: the SHA-256 of the certificate that the server showed, as
+ * `openssl x509 -fingerprint -sha256` has it. False: there is no memory for it. */
+MUST_USE bool net_certificate_digest(const struct net_socket *s,
+                                     uint8_t out[NET_CERTIFICATE_BYTES]);
+
+/* Reads up to `size` bytes, NET_BUDGET_BYTES at most; `*got` is set on NET_OK. NET_AGAIN may also
+ * mean that others have their turn first: net_want() sees to it that the handler is called. */
 enum net_result net_read(struct net_socket *s, void *to, size_t size, size_t *got);
+
+/* Whether the peer has sent nothing that was not read: no byte, no end, no error. What TLS says of
+ * itself is read and does not count. */
+bool net_is_quiet(struct net_socket *s);
+
+/* Whether the peer's machine has acknowledged all that was written. It has before it answers, for
+ * the answer's first bytes say so, too. */
+bool net_is_acknowledged(const struct net_socket *s);
 
 /*
  * Writes what it can of the pieces; `*sent` is set on NET_OK, and may be less than all. What is
@@ -87,7 +107,8 @@ void net_socket_close(struct net_socket **s);
 /* The same with a reset: the peer sees an error, not an end. */
 void net_socket_reset(struct net_socket **s);
 
-/* The peer's address as text ("192.0.2.1", "2001:db8::1", "" for a Unix socket). */
+/* The peer as text: its address ("192.0.2.1", "2001:db8::1"), or who it is on this machine
+ * ("uid:1000") for a Unix socket. */
 void net_peer_text(const struct net_socket *s, char *out, size_t size);
 
 /*

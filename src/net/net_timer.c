@@ -78,13 +78,16 @@ static void wind(struct net_loop *loop)
     CHECK(uv_timer_start(&t->clock, on_clock, wait_ms, 0) == 0);
 }
 
-static void on_clock(uv_timer_t *handle)
+static void ring_due(struct net_loop *loop)
 {
-    struct net_loop *loop = handle->data;
     struct net_timers *t = &loop->timers;
-    t->rings = NET_NEVER;
+    struct net_slice slice = {0};
     mono_us now = clock_mono();
     while (t->count > 0 && t->heap[0]->armed.us <= now.us) {
+        if (net_slice_is_over(loop, &slice)) {
+            net_loop_defer(loop, &t->more); /* libuv would ring a clock for now before it polls */
+            return;
+        }
         struct net_timer *timer = t->heap[0];
         if (timer->due.us == INT64_MAX) {
             take_out(t, timer);
@@ -94,10 +97,23 @@ static void on_clock(uv_timer_t *handle)
         } else {
             take_out(t, timer);
             timer->due = NET_NEVER;
+            net_loop_begin(loop);
             timer->on_due(timer); /* may set or end any timer, this one too */
+            net_loop_end(loop);
         }
     }
+    t->rings = NET_NEVER;
     wind(loop);
+}
+
+static void on_clock(uv_timer_t *handle)
+{
+    ring_due(handle->data);
+}
+
+static void on_more(struct net_task *task)
+{
+    ring_due((struct net_loop *)(void *)((char *)task - offsetof(struct net_loop, timers.more)));
 }
 
 void net_timers_start(struct net_loop *loop)
@@ -105,6 +121,7 @@ void net_timers_start(struct net_loop *loop)
     CHECK(uv_timer_init(&loop->uv, &loop->timers.clock) == 0);
     loop->timers.clock.data = loop;
     loop->timers.rings = NET_NEVER;
+    net_task_init(&loop->timers.more, on_more);
 }
 
 void net_timers_end(struct net_loop *loop)

@@ -9,11 +9,12 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "net/net_transport.h"
 
@@ -37,6 +38,17 @@ static enum err refuse(char *reason, const char *what, const char *file)
     return ERR_NET_TLS;
 }
 
+/* OpenSSL opens it by itself, and would wait at a pipe. */
+static MUST_USE enum err look_at(const char *what, const char *file, char *reason)
+{
+    const char *why;
+    if (file_is_regular(file, &why)) {
+        return ERR_OK;
+    }
+    (void)snprintf(reason, NET_TLS_REASON_BYTES, "%s %s: %s", what, file, why); /* cut if long */
+    return ERR_NET_TLS;
+}
+
 static SSL_CTX *new_context(const SSL_METHOD *method)
 {
     SSL_CTX *ctx = SSL_CTX_new(method);
@@ -51,6 +63,7 @@ static SSL_CTX *new_context(const SSL_METHOD *method)
                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY); /* or one read takes all records without data */
     return ctx;
 }
 
@@ -76,7 +89,7 @@ static int choose_certificate(SSL *ssl, int *alert, void *arg)
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     for (size_t i = 0; name != NULL && i < tls->count; i++) {
         X509 *certificate = SSL_CTX_get0_certificate(tls->contexts[i]);
-        if (X509_check_host(certificate, name, 0, 0, NULL) == 1) {
+        if (X509_check_host(certificate, name, 0, NET_TLS_NAME_FLAGS, NULL) == 1) {
             (void)SSL_set_SSL_CTX(ssl,
                                   tls->contexts[i]); /* without memory the first one is shown */
             break;
@@ -86,7 +99,7 @@ static int choose_certificate(SSL *ssl, int *alert, void *arg)
 }
 
 /* OpenSSL would ask at the terminal. */
-static int no_password(char *password, int size, int writing, void *arg)
+int net_tls_no_password(char *password, int size, int writing, void *arg)
 {
     (void)password;
     (void)size;
@@ -102,8 +115,12 @@ static enum err add_pair(struct net_tls *tls, const struct net_tls_pair *pair, c
         return ERR_NO_MEMORY;
     }
     tls->contexts[tls->count++] = ctx;
-    SSL_CTX_set_default_passwd_cb(ctx, no_password);
+    SSL_CTX_set_default_passwd_cb(ctx, net_tls_no_password);
     ERR_clear_error();
+    if (look_at("certificate", pair->certificate, reason) != ERR_OK ||
+        look_at("key", pair->key, reason) != ERR_OK) {
+        return ERR_NET_TLS;
+    }
     if (SSL_CTX_use_certificate_chain_file(ctx, pair->certificate) != 1) {
         return refuse(reason, "certificate", pair->certificate);
     }
@@ -121,7 +138,6 @@ static enum err add_pair(struct net_tls *tls, const struct net_tls_pair *pair, c
 
 static struct net_tls *new_tls(void)
 {
-    (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL write()s: a peer that left must not end us */
     struct net_tls *tls = memory_new(sizeof(*tls));
     if (tls != NULL) {
         atomic_store(&tls->refs, 1);
@@ -156,6 +172,9 @@ enum err net_tls_open_server(const struct net_tls_pair *pairs, size_t count, cha
 enum err net_tls_open_client(const char *ca_file, char *reason, struct net_tls **out)
 {
     reason[0] = '\0';
+    if (ca_file != NULL && look_at("CA file", ca_file, reason) != ERR_OK) {
+        return ERR_NET_TLS;
+    }
     struct net_tls *tls = new_tls();
     if (tls == NULL) {
         return ERR_NO_MEMORY;
@@ -177,6 +196,22 @@ enum err net_tls_open_client(const char *ca_file, char *reason, struct net_tls *
     }
     *out = tls;
     return ERR_OK;
+}
+
+static const char *place_of(const char *variable, const char *otherwise)
+{
+    const char *given = getenv(variable); /* set before any thread runs */
+    return given == NULL ? otherwise : given;
+}
+
+const char *net_tls_system_file(void)
+{
+    return place_of(X509_get_default_cert_file_env(), X509_get_default_cert_file());
+}
+
+const char *net_tls_system_folder(void)
+{
+    return place_of(X509_get_default_cert_dir_env(), X509_get_default_cert_dir());
 }
 
 struct net_tls *net_tls_ref(struct net_tls *tls)

@@ -15,6 +15,7 @@ struct net_transport {
     enum net_result (*writev)(struct net_socket *s, const struct iovec *pieces, int count,
                               size_t *sent);
     bool (*holds_bytes)(const struct net_socket *s);
+    bool (*is_quiet)(struct net_socket *s);
     void (*finish)(struct net_socket *s);
     void (*end)(struct net_socket *s);
 };
@@ -31,10 +32,30 @@ struct net_socket {
     int fd;
     int flags; /* what the poll handle was last asked for; -1: stopped by libuv */
     bool want_read, want_write;
-    bool tls_wants_read, tls_wants_write; /* what TLS needs to go on, whatever the owner wants */
     bool told_hangup;
+    struct list late;  /* the loop's */
+    unsigned late_for; /* net_events that its handler was not told of yet */
+    bool postponed;    /* its handshake waits in the loop's crowd */
+    struct list crowd;
+    bool tls_wants_read, tls_wants_write; /* what TLS needs to go on, whatever the owner wants */
+    bool tls_dry;                         /* the kernel had no byte left when TLS asked */
+    bool tls_more;                        /* TLS stopped reading before that */
+    uint8_t tls_reads;                    /* of this turn */
+    uint8_t
+        tls_fruitless; /* turns that read of the socket and brought no data, since the last did */
 };
 
 extern const struct net_transport net_transport_plain;
+
+/* A handshake for which this turn has no time left: its handler is called in one that has. */
+void net_socket_postpone(struct net_socket *s, bool is_dialled);
+
+/* A signature takes up to a millisecond or more: a crowd of handshakes has so much of a turn. */
+#define NET_HANDSHAKES_A_TURN_US 1000
+
+/* RFC 9525: a certificate's names stand in its subjectAltName, not in its subject (6.3), and a
+ * wildcard is a whole label (6.3). */
+#define NET_TLS_NAME_FLAGS \
+    (X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
 
 #endif

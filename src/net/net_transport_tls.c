@@ -1,18 +1,133 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OpenSSL owns the socket: SSL_read() and SSL_write() call recv() and send() themselves. What TLS
- * needs to go on (a write may have to read first, and the reverse) is noted in tls_wants_*.
- * Small pieces are joined into one record: a head, a chunk line and an event are one SSL_write().
+ * OpenSSL reads and writes through a BIO of ours, which counts: a handshake in a thousand pieces,
+ * or a KeyUpdate behind the other, is read a little in each turn of the loop and ends soon, for
+ * neither brings data. SSL_MODE_AUTO_RETRY is off (net_tls.c), so that SSL_read_ex() returns after
+ * each record that has none. What TLS needs to go on (a write may have to read first, and the
+ * reverse) is noted in tls_wants_*. Small pieces are joined into one record: a head, a chunk line
+ * and an event are one SSL_write().
  */
+#include <errno.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "net/net_resolve.h"
 #include "net/net_tls.h"
 #include "net/net_transport.h"
 
-#define RECORD_BYTES 16384 /* RFC 8446 5.1: the most that one record carries */
+#define RECORD_BYTES  16384 /* RFC 8446 5.1: the most that one record carries */
+#define READS_A_TURN  64    /* a record takes two */
+#define FRUITLESS_MAX 32    /* turns in a row that read something and brought no data */
+#define QUIET_LOOKS   4     /* TLS may say so much of itself in one turn and be quiet still */
+
+/* ---- the BIO ---- */
+
+static int bio_read(BIO *bio, char *to, int size)
+{
+    struct net_socket *s = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (s->tls_reads >= READS_A_TURN) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    s->tls_reads++;
+    ssize_t n;
+    do {
+        n = recv(s->fd, to, (size_t)size, 0);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EAGAIN) {
+        s->tls_dry = true;
+        BIO_set_retry_read(bio);
+    }
+    return (int)n;
+}
+
+static int bio_write(BIO *bio, const char *from, int size)
+{
+    struct net_socket *s = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    ssize_t n;
+    do {
+        n = send(s->fd, from, (size_t)size, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EAGAIN) {
+        BIO_set_retry_write(bio);
+    }
+    return (int)n;
+}
+
+static long bio_ctrl(BIO *bio, int what, long number, void *with)
+{
+    (void)bio;
+    (void)number;
+    (void)with;
+    return what == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static BIO_METHOD *new_method(void)
+{
+    BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "atlas socket");
+    if (m != NULL &&
+        (BIO_meth_set_read(m, bio_read) != 1 || BIO_meth_set_write(m, bio_write) != 1 ||
+         BIO_meth_set_ctrl(m, bio_ctrl) != 1)) {
+        BIO_meth_free(m);
+        m = NULL;
+    }
+    return m;
+}
+
+/* Made once, by whoever is first. */
+static const BIO_METHOD *bio_method(void)
+{
+    static _Atomic(BIO_METHOD *) made;
+    BIO_METHOD *found = atomic_load(&made);
+    if (found != NULL) {
+        return found;
+    }
+    BIO_METHOD *mine = new_method();
+    if (mine != NULL && !atomic_compare_exchange_strong(&made, &found, mine)) {
+        BIO_meth_free(mine);
+        return found;
+    }
+    return mine;
+}
+
+static bool set_bio(SSL *ssl, struct net_socket *s)
+{
+    const BIO_METHOD *method = bio_method();
+    BIO *bio = method == NULL ? NULL : BIO_new(method);
+    if (bio == NULL) {
+        return false;
+    }
+    BIO_set_data(bio, s);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio); /* takes it */
+    return true;
+}
+
+/* ---- the transport ---- */
+
+static void begin(struct net_socket *s)
+{
+    s->tls_reads = 0;
+    s->tls_dry = s->tls_more = false;
+    ERR_clear_error();
+}
+
+/* After something was read that is no data. A peer that does nothing else is of no more use. */
+static enum net_result count_fruitless(struct net_socket *s, enum net_result result)
+{
+    s->tls_more = result == NET_AGAIN && !s->tls_dry && !s->tls_wants_write;
+    if (s->tls_more && ++s->tls_fruitless > FRUITLESS_MAX) {
+        s->tls_wants_read = s->tls_more = false;
+        return NET_FAILED;
+    }
+    return result;
+}
 
 static enum net_result of_ssl(struct net_socket *s, int returned)
 {
@@ -29,20 +144,31 @@ static enum net_result of_ssl(struct net_socket *s, int returned)
 static enum net_result tls_handshake(struct net_socket *s)
 {
     s->tls_wants_read = s->tls_wants_write = false;
-    ERR_clear_error();
+    if (s->loop->handshakes_us >= NET_HANDSHAKES_A_TURN_US) {
+        net_socket_postpone(s, SSL_is_server(s->ssl) == 0);
+        return NET_AGAIN;
+    }
+    begin(s);
+    mono_us begun = clock_mono();
     int r = SSL_do_handshake(s->ssl);
-    return r == 1 ? NET_OK : of_ssl(s, r);
+    s->loop->handshakes_us += clock_since(begun, clock_mono());
+    if (r == 1) {
+        s->tls_fruitless = 0;
+        return NET_OK;
+    }
+    return count_fruitless(s, of_ssl(s, r));
 }
 
 static enum net_result tls_read(struct net_socket *s, void *to, size_t size, size_t *got)
 {
     s->tls_wants_read = s->tls_wants_write = false;
-    ERR_clear_error();
+    begin(s);
     int r = SSL_read_ex(s->ssl, to, size, got);
     if (r == 1) {
+        s->tls_fruitless = 0;
         return NET_OK;
     }
-    enum net_result result = of_ssl(s, r);
+    enum net_result result = count_fruitless(s, of_ssl(s, r));
     s->tls_wants_read = false; /* that is for the owner to want or not */
     return result;
 }
@@ -86,7 +212,25 @@ static enum net_result tls_writev(struct net_socket *s, const struct iovec *piec
 
 static bool tls_holds_bytes(const struct net_socket *s)
 {
-    return SSL_pending(s->ssl) > 0;
+    return s->tls_more || SSL_pending(s->ssl) > 0;
+}
+
+static bool tls_is_quiet(struct net_socket *s)
+{
+    for (int i = 0; i < QUIET_LOOKS; i++) {
+        uint8_t byte;
+        size_t got;
+        begin(s);
+        int r = SSL_peek_ex(s->ssl, &byte, 1, &got);
+        if (r == 1 || count_fruitless(s, of_ssl(s, r)) != NET_AGAIN) {
+            return false;
+        }
+        s->tls_wants_read = false;
+        if (s->tls_dry) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void tls_finish(struct net_socket *s)
@@ -107,8 +251,8 @@ static void tls_end(struct net_socket *s)
     net_tls_unref(&s->tls);
 }
 
-static const struct net_transport tls_transport = {tls_handshake,   tls_read,   tls_writev,
-                                                   tls_holds_bytes, tls_finish, tls_end};
+static const struct net_transport tls_transport = {
+    tls_handshake, tls_read, tls_writev, tls_holds_bytes, tls_is_quiet, tls_finish, tls_end};
 
 /* A name, or an address: SNI is for names only (RFC 6066 3), verification for both. */
 static bool set_name(SSL *ssl, const char *host)
@@ -119,6 +263,7 @@ static bool set_name(SSL *ssl, const char *host)
     }
     /* SSL_set_tlsext_host_name() without its cast, which clang refuses. */
     void *name = (void *)(uintptr_t)host;
+    SSL_set_hostflags(ssl, NET_TLS_NAME_FLAGS);
     return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) == 1 &&
            SSL_set1_host(ssl, host) == 1;
 }
@@ -130,7 +275,7 @@ enum err net_socket_start_tls(struct net_socket *s, struct net_tls *tls, const c
     if (ssl == NULL) {
         return ERR_NO_MEMORY;
     }
-    if (SSL_set_fd(ssl, s->fd) != 1 || (host != NULL && !set_name(ssl, host))) {
+    if (!set_bio(ssl, s) || (host != NULL && !set_name(ssl, host))) {
         SSL_free(ssl);
         ERR_clear_error();
         return ERR_NET_TLS;
@@ -150,4 +295,13 @@ const char *net_certificate_problem(const struct net_socket *s)
 {
     long found = s->ssl == NULL ? X509_V_OK : SSL_get_verify_result(s->ssl);
     return found == X509_V_OK ? NULL : X509_verify_cert_error_string(found);
+}
+
+bool net_certificate_digest(const struct net_socket *s, uint8_t out[NET_CERTIFICATE_BYTES])
+{
+    unsigned len = 0;
+    const X509 *certificate = SSL_get0_peer_certificate(s->ssl);
+    bool is_made = certificate != NULL && X509_digest(certificate, EVP_sha256(), out, &len) == 1;
+    ERR_clear_error();
+    return is_made;
 }

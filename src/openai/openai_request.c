@@ -2,104 +2,286 @@
 /*
  * The effective request is the body with extra_body's members behind its own. A member is looked up
  * in the body first, so what a caller says at the top always wins.
+ *
+ * Objects that Atlas interprets are walked once (openai_request_walk.c): facts are found on the
+ * way, and equal keys. Whatever may be long, the list of messages or inputs and the members of any
+ * of these objects, is gone through in steps:
+ *
+ *   TOP → ROUTING → EXTRA → EXTRA_ROUTING → MODEL → LIST → ELEMENTS → OPTIONS → REST → done
  */
 #include "openai/openai_request.h"
 
+#include "openai/openai_names.h"
+#include "openai/openai_request_walk.h"
 #include "json/json_value.h"
 
-#define INPUTS_MAX 2048 /* OpenAI's own bound on the strings of one embeddings call */
-#define LIFTED_MAX 256  /* members of extra_body: each is looked for in the body */
-#define TOP_MAX    1024 /* members of the body; OpenAI has some forty */
-#define N_MAX      128  /* OpenAI's own bound on n */
-#define TOKENS_MAX (1LL << 40)
+#define INPUTS_MAX     2048 /* OpenAI's own bound on the strings of one embeddings call */
+#define LIFTED_MAX     256  /* members of extra_body: each is looked for in the body */
+#define TOP_MAX        1024 /* members of the body; OpenAI has some forty */
+#define N_MAX          128  /* OpenAI's own bound on n */
+#define DEVELOPERS_MAX 4096 /* messages whose role may have to be changed */
+#define TOKENS_MAX     (1LL << 40)
+#define ROW_BYTES      16 /* of a step: what an element of a list costs */
 
-struct reader {
-    const struct json_index *x;
-    uint32_t root, extra; /* JSON_NONE: there is no extra_body */
-    struct openai_request *out;
-    struct span *param, *message;
-};
+enum stage { TOP, ROUTING, EXTRA, EXTRA_ROUTING, MODEL, LIST, ELEMENTS, OPTIONS, REST };
 
-static enum err fault(struct reader *r, enum err e, struct span param, struct span message)
+static enum err fault(struct openai_reading *r, enum err e, struct span param, struct span message)
 {
-    *r->param = param;
-    *r->message = message;
+    r->param = param;
+    r->message = message;
     return e;
 }
 
 /* The value of a member of the effective request; JSON_NONE when absent or null. */
-static uint32_t member(const struct reader *r, struct span name)
+static uint32_t member(const struct openai_reading *r, enum openai_fact fact)
 {
-    uint32_t row = json_find(r->x, r->root, name);
-    if (row == JSON_NONE && r->extra != JSON_NONE) {
-        row = json_find(r->x, r->extra, name);
-    }
-    return row == JSON_NONE || json_kind(r->x, row) == JSON_NULL ? JSON_NONE : row;
+    uint32_t key = r->request.top.keys[fact];
+    key = key == JSON_NONE ? r->request.extra.keys[fact] : key;
+    return key == JSON_NONE || json_kind(r->x, key + 1) == JSON_NULL ? JSON_NONE : key + 1;
 }
 
-static enum err refuse_duplicates(struct reader *r, uint32_t object, struct span param)
+void openai_request_begin(struct openai_reading *r, const struct json_index *x,
+                          enum openai_endpoint endpoint, struct arena *arena)
 {
-    uint32_t key;
-    if (object == JSON_NONE || json_kind(r->x, object) != JSON_OBJECT) {
-        return ERR_OK;
-    }
-    enum err e = json_first_duplicate(r->x, object, &key);
-    if (e != ERR_OK || key == JSON_NONE) {
-        return e;
-    }
-    return fault(r, ERR_JSON_DUPLICATE, param.len > 0 ? param : json_inside(r->x, key), SPAN(""));
+    *r = (struct openai_reading){.x = x,
+                                 .arena = arena,
+                                 .param = SPAN(""),
+                                 .message = SPAN(""),
+                                 .extra = JSON_NONE,
+                                 .object = JSON_NONE,
+                                 .continuous_usage = JSON_NONE};
+    r->request.endpoint = endpoint;
+    r->request.input_tokens = r->request.output_tokens_max = -1;
+    r->request.include_usage = JSON_NONE;
+    memset(&r->request.top, 0xff, sizeof(r->request.top)); /* JSON_NONE */
+    memset(&r->request.extra, 0xff, sizeof(r->request.extra));
 }
 
-static enum err open_objects(struct reader *r)
+void openai_request_end(struct openai_reading *r)
+{
+    openai_walk_fini(r);
+}
+
+/* ---- the body, extra_body, and the hints in them ---- */
+
+static enum err begin_top(struct openai_reading *r)
 {
     if (r->x->count == 0 || json_kind(r->x, 0) != JSON_OBJECT) {
         return ERR_BODY_NOT_OBJECT;
     }
-    if (json_count(r->x, r->root) > TOP_MAX) {
+    if (json_count_most(r->x, 0, TOP_MAX + 1) > TOP_MAX) {
         return fault(r, ERR_VALUE_INVALID, SPAN(""), SPAN("the body has too many members"));
     }
-    enum err e = refuse_duplicates(r, r->root, SPAN(""));
-    if (e == ERR_OK) {
-        e = refuse_duplicates(r, json_find(r->x, r->root, SPAN("routing")), SPAN("routing"));
-    }
-    if (e != ERR_OK) {
-        return e;
-    }
-    uint32_t extra = json_find(r->x, r->root, SPAN("extra_body"));
-    if (extra == JSON_NONE || json_kind(r->x, extra) == JSON_NULL) {
+    openai_walk_begin(r, 0, OPENAI_WALK_BODY, SPAN(""));
+    return ERR_OK;
+}
+
+static enum err begin_extra(struct openai_reading *r)
+{
+    uint32_t key = r->request.top.keys[OPENAI_FACT_EXTRA_BODY];
+    if (key == JSON_NONE || json_kind(r->x, key + 1) == JSON_NULL) {
         return ERR_OK;
     }
-    if (json_kind(r->x, extra) != JSON_OBJECT) {
+    if (json_kind(r->x, key + 1) != JSON_OBJECT) {
         return fault(r, ERR_VALUE_INVALID, SPAN("extra_body"),
                      SPAN("'extra_body' must be an object"));
     }
-    if (json_count(r->x, extra) > LIFTED_MAX) {
+    if (json_count_most(r->x, key + 1, LIFTED_MAX + 1) > LIFTED_MAX) {
         return fault(r, ERR_VALUE_INVALID, SPAN("extra_body"),
                      SPAN("'extra_body' has too many members"));
     }
-    r->extra = extra;
-    e = refuse_duplicates(r, extra, SPAN("extra_body"));
-    if (e == ERR_OK) {
-        e = refuse_duplicates(r, json_find(r->x, extra, SPAN("routing")), SPAN("extra_body"));
-    }
-    return e;
+    r->extra = key + 1;
+    openai_walk_begin(r, r->extra, OPENAI_WALK_EXTRA, SPAN("extra_body"));
+    return ERR_OK;
 }
 
-static enum err read_model(struct reader *r, struct arena *arena)
+static void begin_routing(struct openai_reading *r, const struct openai_facts *of, struct span name)
 {
-    uint32_t row = member(r, SPAN("model"));
+    uint32_t key = of->keys[OPENAI_FACT_ROUTING];
+    if (key != JSON_NONE && json_kind(r->x, key + 1) == JSON_OBJECT) {
+        openai_walk_begin(r, key + 1, OPENAI_WALK_HINTS, name);
+    }
+}
+
+static enum err read_model(struct openai_reading *r)
+{
+    uint32_t row = member(r, OPENAI_FACT_MODEL);
     if (row == JSON_NONE) {
         return fault(r, ERR_VALUE_MISSING, SPAN("model"),
                      SPAN("you must provide a 'model'; GET /v1/models lists them"));
     }
-    enum err e = json_text(r->x, row, arena, &r->out->model);
-    if (e == ERR_VALUE_INVALID || (e == ERR_OK && r->out->model.len == 0)) {
+    enum err e = json_text(r->x, row, r->arena, &r->request.model);
+    if (e == ERR_VALUE_INVALID || (e == ERR_OK && r->request.model.len == 0)) {
         return fault(r, ERR_VALUE_INVALID, SPAN("model"), SPAN("'model' must be a name"));
     }
     return e;
 }
 
-static enum err read_bool(struct reader *r, uint32_t row, struct span name, bool *out)
+/* ---- messages, prompts, inputs ---- */
+
+static enum err begin_messages(struct openai_reading *r)
+{
+    r->list = member(r, OPENAI_FACT_MESSAGES);
+    if (r->list == JSON_NONE) {
+        return fault(r, ERR_VALUE_MISSING, SPAN("messages"), SPAN("you must provide 'messages'"));
+    }
+    r->row = json_first(r->x, r->list);
+    if (json_kind(r->x, r->list) != JSON_ARRAY || r->row == JSON_NONE) {
+        return fault(r, ERR_VALUE_INVALID, SPAN("messages"),
+                     SPAN("'messages' must be an array with at least one message"));
+    }
+    return ERR_OK;
+}
+
+static struct span input_name(const struct openai_reading *r)
+{
+    return r->request.endpoint == OPENAI_EMBEDDINGS ? SPAN("input") : SPAN("prompt");
+}
+
+/* `input` of embeddings, `prompt` of completions: a string, an array of strings, of token numbers,
+ * or of arrays of these. */
+static enum err begin_input(struct openai_reading *r)
+{
+    bool embeds = r->request.endpoint == OPENAI_EMBEDDINGS;
+    r->list = member(r, embeds ? OPENAI_FACT_INPUT : OPENAI_FACT_PROMPT);
+    if (r->list == JSON_NONE) {
+        return fault(r, ERR_VALUE_MISSING, input_name(r), SPAN("it is required"));
+    }
+    r->row = JSON_NONE;
+    if (json_kind(r->x, r->list) == JSON_STRING) {
+        r->request.inputs = 1;
+        return ERR_OK;
+    }
+    r->row = json_first(r->x, r->list);
+    if (json_kind(r->x, r->list) != JSON_ARRAY || r->row == JSON_NONE) {
+        return fault(r, ERR_VALUE_INVALID, input_name(r),
+                     SPAN("it must be a string or an array with at least one element"));
+    }
+    r->kind = (uint8_t)json_kind(r->x, r->row);
+    r->request.has_token_arrays = r->kind != JSON_STRING;
+    if (r->kind != JSON_STRING) {
+        r->request.input_tokens = 0;
+    }
+    r->request.inputs = r->kind == JSON_NUMBER;
+    return ERR_OK;
+}
+
+static bool is_token(const struct openai_reading *r, uint32_t row)
+{
+    const struct json_row *number = json_row(r->x, row);
+    return number->kind == JSON_NUMBER && (number->flags & JSON_FRACTION) == 0 &&
+           r->x->text.at[number->offset] != '-';
+}
+
+/* One row of the list: an element, or a number of an array that is one. */
+static bool take_element(struct openai_reading *r)
+{
+    const struct json_row *row = json_row(r->x, r->row);
+    bool is_inner = row->depth > json_row(r->x, r->list)->depth + 1;
+    if (is_inner || r->kind == JSON_NUMBER) {
+        r->request.input_tokens++;
+        return is_token(r, r->row);
+    }
+    r->request.inputs++;
+    return row->kind == r->kind &&
+           (r->kind == JSON_STRING || (r->kind == JSON_ARRAY && row->next > r->row + 1));
+}
+
+static enum err read_input(struct openai_reading *r, size_t *left)
+{
+    uint32_t end = r->row == JSON_NONE ? 0 : json_row(r->x, r->list)->next;
+    for (; r->row<end && * left> 0; r->row++) {
+        if (!take_element(r)) {
+            return fault(r, ERR_VALUE_INVALID, input_name(r),
+                         SPAN("it must be a string, an array of strings, an array of token "
+                              "numbers, or an array of such arrays"));
+        }
+        if (r->request.endpoint == OPENAI_EMBEDDINGS && r->request.inputs > INPUTS_MAX) {
+            return fault(r, ERR_VALUE_INVALID, SPAN("input"),
+                         SPAN("it has more than 2048 elements"));
+        }
+        *left -= *left < ROW_BYTES ? *left : ROW_BYTES;
+    }
+    if (r->row >= end) {
+        r->list = JSON_NONE; /* it was read */
+    }
+    return ERR_OK;
+}
+
+/* Notes that a message's role is to be changed for some servers. */
+static enum err note_developer(struct openai_reading *r)
+{
+    struct openai_request *out = &r->request;
+    if (r->role == JSON_NONE) {
+        return ERR_OK;
+    }
+    const struct json_row *role = json_row(r->x, r->role);
+    if (LIKELY(role->len != sizeof("\"developer\"") - 1 && (role->flags & JSON_ESCAPED) == 0)) {
+        return ERR_OK;
+    }
+    if (!json_text_is(r->x, r->role, SPAN("developer"))) {
+        return ERR_OK;
+    }
+    if (out->developer_count == DEVELOPERS_MAX) {
+        return fault(r, ERR_VALUE_INVALID, SPAN("messages"),
+                     SPAN("too many messages have the role 'developer'"));
+    }
+    if (out->developer_count == out->developer_cap) {
+        uint32_t cap = out->developer_cap == 0 ? 4 : out->developer_cap * 2;
+        uint32_t *rows = arena_alloc(r->arena, cap * sizeof(*rows));
+        if (rows == NULL) {
+            return ERR_NO_MEMORY;
+        }
+        if (out->developer_count > 0) {
+            memcpy(rows, out->developers, out->developer_count * sizeof(*rows));
+        }
+        out->developers = rows;
+        out->developer_cap = cap;
+    }
+    out->developers[out->developer_count++] = r->role;
+    return ERR_OK;
+}
+
+/* Goes on with the message that is next; r->object is JSON_NONE when it was read. */
+static enum err read_message(struct openai_reading *r, size_t *left)
+{
+    if (r->object != r->row) {
+        *left -= *left < ROW_BYTES ? *left : ROW_BYTES;
+        if (openai_is_plain_message(r->x, r->row)) {
+            r->role = r->row + 2;
+            return ERR_OK;
+        }
+        openai_walk_begin(r, r->row, OPENAI_WALK_MESSAGE, SPAN("messages"));
+    }
+    return openai_walk_step(r, left);
+}
+
+static enum err read_messages(struct openai_reading *r, size_t *left)
+{
+    while (*left > 0 && r->row != JSON_NONE) {
+        if (json_kind(r->x, r->row) != JSON_OBJECT) {
+            return fault(r, ERR_VALUE_INVALID, SPAN("messages"),
+                         SPAN("each message must be an object"));
+        }
+        enum err e = read_message(r, left);
+        if (e != ERR_OK || r->object != JSON_NONE) {
+            return e;
+        }
+        e = note_developer(r);
+        if (e != ERR_OK) {
+            return e;
+        }
+        r->row = json_next(r->x, r->row);
+    }
+    if (r->row == JSON_NONE) {
+        r->list = JSON_NONE;
+    }
+    return ERR_OK;
+}
+
+/* ---- the rest ---- */
+
+static enum err read_bool(struct openai_reading *r, uint32_t row, struct span name, bool *out)
 {
     if (row == JSON_NONE || json_kind(r->x, row) == JSON_NULL) {
         *out = false;
@@ -111,10 +293,10 @@ static enum err read_bool(struct reader *r, uint32_t row, struct span name, bool
     return ERR_OK;
 }
 
-static enum err read_stream(struct reader *r)
+static enum err begin_options(struct openai_reading *r)
 {
-    enum err e = read_bool(r, member(r, SPAN("stream")), SPAN("stream"), &r->out->stream);
-    uint32_t options = member(r, SPAN("stream_options"));
+    enum err e = read_bool(r, member(r, OPENAI_FACT_STREAM), SPAN("stream"), &r->request.stream);
+    uint32_t options = member(r, OPENAI_FACT_STREAM_OPTIONS);
     if (e != ERR_OK || options == JSON_NONE) {
         return e;
     }
@@ -122,30 +304,34 @@ static enum err read_stream(struct reader *r)
         return fault(r, ERR_VALUE_INVALID, SPAN("stream_options"),
                      SPAN("'stream_options' must be an object"));
     }
-    e = refuse_duplicates(r, options, SPAN("stream_options"));
-    uint32_t asked = json_find(r->x, options, SPAN("include_usage"));
-    if (e == ERR_OK) {
-        e = read_bool(r, asked, SPAN("stream_options.include_usage"), &r->out->wants_usage);
-    }
+    openai_walk_begin(r, options, OPENAI_WALK_OPTIONS, SPAN("stream_options"));
+    return ERR_OK;
+}
+
+static enum err read_options(struct openai_reading *r)
+{
+    struct openai_request *out = &r->request;
     bool continuous = false;
+    enum err e =
+        read_bool(r, out->include_usage, SPAN("stream_options.include_usage"), &out->wants_usage);
     if (e == ERR_OK) {
-        e = read_bool(r, json_find(r->x, options, SPAN("continuous_usage_stats")),
-                      SPAN("stream_options.continuous_usage_stats"), &continuous);
+        e = read_bool(r, r->continuous_usage, SPAN("stream_options.continuous_usage_stats"),
+                      &continuous);
     }
     /* Usage on every chunk is usage: who asks for it gets the last chunk's too. */
-    r->out->wants_usage = r->out->wants_usage || (continuous && asked == JSON_NONE);
-    r->out->wants_continuous_usage = continuous && r->out->wants_usage;
+    out->wants_usage = out->wants_usage || (continuous && out->include_usage == JSON_NONE);
+    out->wants_continuous_usage = continuous && out->wants_usage;
     return e;
 }
 
-static enum err read_count(struct reader *r, struct span name, int64_t least, int64_t most,
-                           int64_t *out)
+static enum err read_count(struct openai_reading *r, enum openai_fact fact, struct span name,
+                           int64_t least, int64_t *out)
 {
-    uint32_t row = member(r, name);
+    uint32_t row = member(r, fact);
     if (row == JSON_NONE) {
         return ERR_OK;
     }
-    int64_t value;
+    int64_t value, most = fact == OPENAI_FACT_N || fact == OPENAI_FACT_BEST_OF ? N_MAX : TOKENS_MAX;
     if (json_int64(r->x, row, &value) != ERR_OK || value < least || value > most) {
         return fault(r, ERR_VALUE_INVALID, name, SPAN("it must be a whole number in its range"));
     }
@@ -159,168 +345,121 @@ static int64_t times(int64_t most, int64_t by)
     return most > TOKENS_MAX / by ? TOKENS_MAX : most * by;
 }
 
-static enum err read_output_max(struct reader *r)
+static enum err read_output_max(struct openai_reading *r)
 {
+    struct openai_request *out = &r->request;
     int64_t n = 1, best_of = 1, each = -1;
-    enum err e = read_count(r, SPAN("n"), 1, N_MAX, &n);
-    if (e == ERR_OK && r->out->endpoint == OPENAI_COMPLETIONS) {
-        e = read_count(r, SPAN("best_of"), 0, N_MAX, &best_of);
+    enum err e = read_count(r, OPENAI_FACT_N, SPAN("n"), 1, &n);
+    if (e == ERR_OK && out->endpoint == OPENAI_COMPLETIONS) {
+        e = read_count(r, OPENAI_FACT_BEST_OF, SPAN("best_of"), 0, &best_of);
     }
     if (e == ERR_OK) {
-        e = read_count(r, SPAN("max_tokens"), -1, TOKENS_MAX, &each);
+        e = read_count(r, OPENAI_FACT_MAX_TOKENS, SPAN("max_tokens"), -1, &each);
     }
     if (e == ERR_OK) {
-        e = read_count(r, SPAN("max_completion_tokens"), -1, TOKENS_MAX, &each);
+        e = read_count(r, OPENAI_FACT_MAX_COMPLETION_TOKENS, SPAN("max_completion_tokens"), -1,
+                       &each);
     }
-    int64_t prompts = r->out->inputs > 0 ? r->out->inputs : 1;
-    r->out->choices = (uint32_t)(n * prompts); /* at most 128 times what a body can hold */
+    int64_t prompts = out->inputs > 0 ? out->inputs : 1;
+    out->choices = (uint32_t)(n * prompts); /* at most 128 times what a body can hold */
+    out->answers = (uint32_t)((n > best_of ? n : best_of) * prompts);
     if (e == ERR_OK && each >= 0) {
-        r->out->output_tokens_max = times(times(each, n > best_of ? n : best_of), prompts);
+        out->output_tokens_max = times(each, out->answers);
     }
     return e;
 }
 
-static enum err read_messages(struct reader *r)
+int64_t openai_request_output(const struct openai_request *request, int64_t each)
 {
-    uint32_t messages = member(r, SPAN("messages"));
-    if (messages == JSON_NONE) {
-        return fault(r, ERR_VALUE_MISSING, SPAN("messages"), SPAN("you must provide 'messages'"));
-    }
-    if (json_kind(r->x, messages) != JSON_ARRAY || json_first(r->x, messages) == JSON_NONE) {
-        return fault(r, ERR_VALUE_INVALID, SPAN("messages"),
-                     SPAN("'messages' must be an array with at least one message"));
-    }
-    for (uint32_t m = json_first(r->x, messages); m != JSON_NONE; m = json_next(r->x, m)) {
-        if (json_kind(r->x, m) != JSON_OBJECT) {
-            return fault(r, ERR_VALUE_INVALID, SPAN("messages"),
-                         SPAN("each message must be an object"));
-        }
-        enum err e = refuse_duplicates(r, m, SPAN("messages"));
-        if (e != ERR_OK) {
-            return e;
-        }
-    }
-    return ERR_OK;
+    bool is_said = request->output_tokens_max >= 0 || each == 0;
+    return is_said || request->endpoint == OPENAI_EMBEDDINGS ? request->output_tokens_max
+                                                             : times(each, request->answers);
 }
 
-/* Whether all elements are whole numbers; their count. */
-static bool is_token_array(const struct json_index *x, uint32_t array, uint32_t *count)
+static enum err read_encoding(struct openai_reading *r)
 {
-    *count = 0;
-    for (uint32_t v = json_first(x, array); v != JSON_NONE; v = json_next(x, v)) {
-        const struct json_row *row = json_row(x, v);
-        if (row->kind != JSON_NUMBER || (row->flags & JSON_FRACTION) != 0 ||
-            json_source(x, v).at[0] == '-') {
-            return false;
-        }
-        ++*count;
-    }
-    return true;
-}
-
-/* An array of strings, or of arrays of token numbers. */
-static enum err read_list(struct reader *r, uint32_t list, struct span name)
-{
-    const struct json_index *x = r->x;
-    enum json_kind kind = json_kind(x, json_first(x, list));
-    for (uint32_t v = json_first(x, list); v != JSON_NONE; v = json_next(x, v)) {
-        uint32_t tokens = 0;
-        bool fine = json_kind(x, v) == kind &&
-                    (kind == JSON_STRING ||
-                     (kind == JSON_ARRAY && is_token_array(x, v, &tokens) && tokens > 0));
-        if (!fine) {
-            return fault(r, ERR_VALUE_INVALID, name,
-                         SPAN("it must be a string, an array of strings, an array of token "
-                              "numbers, or an array of such arrays"));
-        }
-        r->out->inputs++;
-        if (kind == JSON_ARRAY) {
-            r->out->input_tokens = (r->out->input_tokens < 0 ? 0 : r->out->input_tokens) + tokens;
-        }
-    }
-    r->out->has_token_arrays = kind == JSON_ARRAY;
-    return ERR_OK;
-}
-
-/* `input` of embeddings, `prompt` of completions. */
-static enum err read_input(struct reader *r, struct span name)
-{
-    uint32_t input = member(r, name), tokens = 0;
-    if (input == JSON_NONE) {
-        return fault(r, ERR_VALUE_MISSING, name, SPAN("it is required"));
-    }
-    if (json_kind(r->x, input) == JSON_STRING) {
-        r->out->inputs = 1;
-        return ERR_OK;
-    }
-    if (json_kind(r->x, input) != JSON_ARRAY || json_first(r->x, input) == JSON_NONE) {
-        return fault(r, ERR_VALUE_INVALID, name,
-                     SPAN("it must be a string or an array with at least one element"));
-    }
-    if (is_token_array(r->x, input, &tokens)) {
-        r->out->inputs = 1;
-        r->out->has_token_arrays = true;
-        r->out->input_tokens = tokens;
-        return ERR_OK;
-    }
-    return read_list(r, input, name);
-}
-
-static enum err read_embeddings(struct reader *r)
-{
-    enum err e = read_input(r, SPAN("input"));
-    if (e != ERR_OK) {
-        return e;
-    }
-    if (r->out->inputs > INPUTS_MAX) {
-        return fault(r, ERR_VALUE_INVALID, SPAN("input"), SPAN("it has more than 2048 elements"));
-    }
-    uint32_t format = member(r, SPAN("encoding_format"));
+    uint32_t format = member(r, OPENAI_FACT_ENCODING_FORMAT);
     if (format == JSON_NONE || json_text_is(r->x, format, SPAN("float"))) {
         return ERR_OK;
     }
-    r->out->wants_base64 = json_text_is(r->x, format, SPAN("base64"));
-    return r->out->wants_base64 ? ERR_OK
-                                : fault(r, ERR_VALUE_INVALID, SPAN("encoding_format"),
-                                        SPAN("'encoding_format' must be \"float\" or \"base64\""));
+    r->request.wants_base64 = json_text_is(r->x, format, SPAN("base64"));
+    return r->request.wants_base64
+               ? ERR_OK
+               : fault(r, ERR_VALUE_INVALID, SPAN("encoding_format"),
+                       SPAN("'encoding_format' must be \"float\" or \"base64\""));
 }
 
-static enum err read_endpoint(struct reader *r)
+static enum err read_rest(struct openai_reading *r)
 {
-    enum err e = ERR_OK;
-    switch (r->out->endpoint) {
-    case OPENAI_CHAT:
-        e = read_messages(r);
-        break;
-    case OPENAI_COMPLETIONS:
-        e = read_input(r, SPAN("prompt"));
-        break;
-    case OPENAI_EMBEDDINGS:
-        return read_embeddings(r);
+    if (r->request.endpoint == OPENAI_EMBEDDINGS) {
+        return read_encoding(r);
     }
-    if (e == ERR_OK) {
-        e = read_stream(r);
-    }
+    enum err e = read_options(r);
     return e == ERR_OK ? read_output_max(r) : e;
 }
 
-enum err openai_request_read(const struct json_index *x, enum openai_endpoint endpoint,
-                             struct arena *arena, struct openai_request *out, struct span *param,
-                             struct span *message)
+/* Enters the stage: what it does at once, and what the steps are to go through. */
+static enum err enter(struct openai_reading *r)
 {
-    struct openai_request request = {
-        .endpoint = endpoint, .input_tokens = -1, .output_tokens_max = -1};
-    struct reader r = {x, 0, JSON_NONE, &request, param, message};
-    *param = *message = SPAN("");
-    enum err e = open_objects(&r);
-    if (e == ERR_OK) {
-        e = read_model(&r, arena);
+    switch ((enum stage)r->stage) {
+    case TOP:
+        return begin_top(r);
+    case ROUTING:
+        begin_routing(r, &r->request.top, SPAN("routing"));
+        return ERR_OK;
+    case EXTRA:
+        return begin_extra(r);
+    case EXTRA_ROUTING:
+        begin_routing(r, &r->request.extra, SPAN("extra_body"));
+        return ERR_OK;
+    case MODEL:
+        return read_model(r);
+    case LIST:
+        return r->request.endpoint == OPENAI_CHAT ? begin_messages(r) : begin_input(r);
+    case ELEMENTS:
+        return ERR_OK;
+    case OPTIONS:
+        return r->request.endpoint == OPENAI_EMBEDDINGS ? ERR_OK : begin_options(r);
+    case REST:
+        r->is_done = true;
+        return read_rest(r);
     }
-    if (e == ERR_OK) {
-        e = read_endpoint(&r);
+    NEVER("a stage is one of these");
+}
+
+/* Goes through what a stage entered; true if there is more of it. */
+static enum err go_through(struct openai_reading *r, size_t *left, bool *is_more)
+{
+    enum err e = ERR_OK;
+    if (r->stage == ELEMENTS) {
+        e = r->request.endpoint == OPENAI_CHAT ? read_messages(r, left) : read_input(r, left);
+        *is_more = r->list != JSON_NONE;
+    } else if (r->object != JSON_NONE) {
+        e = openai_walk_step(r, left);
+        *is_more = r->object != JSON_NONE;
+    } else {
+        *is_more = false;
     }
-    if (e == ERR_OK) {
-        *out = request;
+    return e;
+}
+
+enum err openai_request_step(struct openai_reading *r, size_t bytes)
+{
+    CHECK(!r->is_done);
+    enum err e = ERR_OK;
+    bool is_more = false;
+    while (e == ERR_OK && !r->is_done && bytes > 0) {
+        if (!r->is_entered) {
+            e = enter(r);
+            r->is_entered = true;
+        }
+        if (e == ERR_OK) {
+            e = go_through(r, &bytes, &is_more);
+        }
+        if (!is_more) {
+            r->stage++;
+            r->is_entered = false;
+        }
     }
     return e;
 }

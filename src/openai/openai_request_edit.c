@@ -6,33 +6,36 @@
  *   {"model":"m","extra_body":{"top_k":5,"routing":{}},"n":1}
  *                ~~~~~~~~~~~~~~         ~~~~~~~~~~~~~
  *
- * What goes is decided before the first edit, for nothing may be edited inside what goes.
+ * Two layers: what a call needs wherever it goes, and what one model server needs. Which members
+ * there are was found when the request was read (struct openai_facts), so that an edit walks over
+ * extra_body at most.
  */
+#include <stdio.h>
+
 #include "base/buf.h"
 #include "openai/openai_request.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
-
-#define DROPPED_MAX 1
 
 struct editor {
     const struct json_index *x;
     struct arena *arena;
     struct json_edits *edits;
     const struct openai_request *request;
-    const struct openai_target *target;
-    uint32_t extra;    /* the extra_body that is lifted, or JSON_NONE */
-    struct span limit; /* what max_tokens becomes; empty: it stays */
-    struct span dropped[DROPPED_MAX];
-    unsigned dropped_count;
+    const struct openai_target *target; /* NULL: the call's layer */
+    bool is_lifted;                     /* extra_body's members count as the body's */
+    enum openai_fact dropped;           /* a member that this server is not sent, or OPENAI_FACTS */
+    struct span limit;                  /* what a bound becomes, empty: it stays; */
+    enum openai_fact limited;           /* which: max_tokens, or max_completion_tokens */
 };
 
-/* Members whose value we judge by: the model server must see them where we did. */
-static const char *const judged[] = {
-    "model",      "messages",        "prompt",
-    "input",      "stream",          "stream_options",
-    "n",          "best_of",         "max_completion_tokens",
-    "max_tokens", "encoding_format",
+/* As they are written where a member is added. */
+static const char *const fact_names[OPENAI_FACTS] = {
+    [OPENAI_FACT_MODEL] = "model",
+    [OPENAI_FACT_STREAM_OPTIONS] = "stream_options",
+    [OPENAI_FACT_MAX_TOKENS] = "max_tokens",
+    [OPENAI_FACT_MAX_COMPLETION_TOKENS] = "max_completion_tokens",
+    [OPENAI_FACT_ENCODING_FORMAT] = "encoding_format",
 };
 
 /* Whether it stands in JSON as it is: ASCII without a byte that must be escaped. */
@@ -58,7 +61,7 @@ struct span openai_quote(struct arena *arena, struct span text)
         return span_make(to, text.len + 2);
     }
     struct buf b;
-    buf_init(&b, text.len * 6 + 2);
+    buf_init_counted(&b, text.len * 6 + 2, BUF_UNCOUNTED);
     json_put_string(&b, text);
     struct span quoted = buf_failed(&b) ? (struct span){NULL, 0} : arena_copy(arena, buf_span(&b));
     buf_fini(&b);
@@ -70,7 +73,7 @@ static struct span join(struct editor *ed, struct span a, struct span b, struct 
 {
     uint8_t *to = arena_alloc(ed->arena, a.len + b.len + c.len);
     if (to == NULL || b.at == NULL) {
-        ed->edits->failed = true;
+        json_edits_fail(ed->edits, arena_error(ed->arena));
         return SPAN("");
     }
     memcpy(to, a.at, a.len);
@@ -79,169 +82,206 @@ static struct span join(struct editor *ed, struct span a, struct span b, struct 
     return span_make(to, a.len + b.len + c.len);
 }
 
-/* Null is absent where we read a member, and some servers refuse it there: it is not sent. */
-static bool is_judged_null(const struct json_index *x, uint32_t key)
+/* ---- what is where ---- */
+
+static bool is_null(const struct json_index *x, uint32_t key)
 {
-    if (json_kind(x, json_value(x, key)) != JSON_NULL) {
-        return false;
+    return json_kind(x, json_value(x, key)) == JSON_NULL;
+}
+
+/* The object of extra_body, or JSON_NONE. */
+static uint32_t extra_of(const struct editor *ed)
+{
+    uint32_t wrapper = ed->request->top.keys[OPENAI_FACT_EXTRA_BODY];
+    return wrapper == JSON_NONE || is_null(ed->x, wrapper) ? JSON_NONE : json_value(ed->x, wrapper);
+}
+
+/* The value of a member of the effective request, or JSON_NONE; also for one that goes because it
+ * is null. */
+static uint32_t find(const struct editor *ed, enum openai_fact fact)
+{
+    uint32_t key = ed->request->top.keys[fact];
+    if (key == JSON_NONE && ed->is_lifted) {
+        key = ed->request->extra.keys[fact];
     }
-    for (size_t i = 0; i < sizeof(judged) / sizeof(judged[0]); i++) {
-        if (json_text_is(x, key, span_of(judged[i]))) {
+    return key == JSON_NONE || (fact < OPENAI_JUDGED && is_null(ed->x, key))
+               ? JSON_NONE
+               : json_value(ed->x, key);
+}
+
+/* Whether Atlas judges by a member of extra_body: it is then lifted, whoever is asked. */
+static bool is_judged(const struct openai_request *request)
+{
+    for (unsigned fact = 0; fact < OPENAI_JUDGED; fact++) {
+        if (request->top.keys[fact] == JSON_NONE && request->extra.keys[fact] != JSON_NONE) {
             return true;
         }
     }
     return false;
 }
 
-/* The key of a member of the effective request, or JSON_NONE; also for one that goes because it is
- * null. */
-static uint32_t find_key(const struct editor *ed, struct span name)
-{
-    uint32_t key = json_find_key(ed->x, 0, name);
-    if (key == JSON_NONE && ed->extra != JSON_NONE) {
-        key = json_find_key(ed->x, ed->extra, name);
-    }
-    return key == JSON_NONE || is_judged_null(ed->x, key) ? JSON_NONE : key;
-}
-
-/* Its value. */
-static uint32_t find(const struct editor *ed, struct span name)
-{
-    uint32_t key = find_key(ed, name);
-    return key == JSON_NONE ? JSON_NONE : json_value(ed->x, key);
-}
-
 /* ---- what goes ---- */
 
-static void drop(struct editor *ed, struct span name)
+/* Hints are for us. Null is absent where we judge by a member, and some servers refuse it there. */
+static bool goes_anywhere(const struct editor *ed, const struct openai_facts *facts,
+                          enum openai_fact fact)
 {
-    CHECK(ed->dropped_count < DROPPED_MAX);
-    ed->dropped[ed->dropped_count++] = name;
+    uint32_t key = facts->keys[fact];
+    bool is_hint = fact == OPENAI_FACT_ROUTING || fact == OPENAI_FACT_ROUTING_PREFERENCE;
+    return key != JSON_NONE && (is_hint || (fact < OPENAI_JUDGED && is_null(ed->x, key)));
 }
 
-/* Never sent upstream: hints are for us, and what is dropped was decided. */
-static bool is_dropped(const struct editor *ed, uint32_t key)
+static void remove_anywhere(struct editor *ed, uint32_t object, const struct openai_facts *facts)
 {
-    bool yes = json_text_is(ed->x, key, SPAN("routing")) ||
-               json_text_is(ed->x, key, SPAN("routing_preference")) || is_judged_null(ed->x, key);
-    for (unsigned i = 0; i < ed->dropped_count; i++) {
-        yes = yes || json_text_is(ed->x, key, ed->dropped[i]);
+    for (unsigned fact = 0; fact < OPENAI_FACTS; fact++) {
+        if (goes_anywhere(ed, facts, (enum openai_fact)fact)) {
+            json_edits_remove_member(ed->edits, object, facts->keys[fact]);
+        }
     }
-    return yes;
 }
 
-/* Whether a member of extra_body goes, for one of these reasons or because the body has its own. */
+/* Which of ours the key is; OPENAI_FACTS: none. */
+static enum openai_fact fact_at(const struct openai_facts *facts, uint32_t key)
+{
+    unsigned fact = 0;
+    while (fact < OPENAI_FACTS && facts->keys[fact] != key) {
+        fact++;
+    }
+    return (enum openai_fact)fact;
+}
+
+/* Whether the body has a member of the name that a key of extra_body says. */
 static bool is_overruled(struct editor *ed, uint32_t key)
 {
     struct span name;
     enum err e = json_text(ed->x, key, ed->arena, &name);
     if (e != ERR_OK) { /* half a surrogate pair is no name that a model server knows */
-        ed->edits->failed = ed->edits->failed || e == ERR_NO_MEMORY;
+        if (e == ERR_NO_MEMORY) {
+            json_edits_fail(ed->edits, e);
+        }
         return true;
     }
-    return is_dropped(ed, key) || json_find_key(ed->x, 0, name) != JSON_NONE;
+    return json_find_key(ed->x, 0, name) != JSON_NONE;
 }
 
-/* One bound on the output reaches the model server, in the words that it understands. */
-static void decide_limit(struct editor *ed)
+/* Whether a member of extra_body is sent: lifted, or where it is. */
+static bool stays(struct editor *ed, uint32_t key)
 {
-    uint32_t newer = find(ed, SPAN("max_completion_tokens"));
-    uint32_t older = find(ed, SPAN("max_tokens"));
-    if (newer == JSON_NONE) {
-        return;
+    const struct openai_request *request = ed->request;
+    enum openai_fact fact = fact_at(&request->extra, key);
+    if (fact == OPENAI_FACTS) {
+        return !ed->is_lifted || !is_overruled(ed, key);
     }
-    if (ed->target->lacks_max_completion_tokens) {
-        ed->limit = json_source(ed->x, newer);
-        drop(ed, SPAN("max_completion_tokens"));
-    } else if (ed->target->refuses_both_max_tokens && older != JSON_NONE) {
-        drop(ed, SPAN("max_tokens"));
-    }
-}
-
-/* ---- extra_body ---- */
-
-static bool has_judged(const struct json_index *x, uint32_t extra)
-{
-    for (size_t i = 0; i < sizeof(judged) / sizeof(judged[0]); i++) {
-        struct span name = span_of(judged[i]);
-        if (json_find_key(x, 0, name) == JSON_NONE && json_find_key(x, extra, name) != JSON_NONE) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Takes the wrapper's brackets away, and the members that are not lifted. */
-static void lift(struct editor *ed, uint32_t wrapper)
-{
-    const struct json_index *x = ed->x;
-    uint32_t from = json_row(x, wrapper)->offset;
-    json_edits_replace_borrow(ed->edits, from, json_row(x, ed->extra)->offset + 1 - from, SPAN(""));
-    for (uint32_t key = json_first(x, ed->extra); key != JSON_NONE; key = json_next(x, key)) {
-        if (is_overruled(ed, key)) {
-            json_edits_remove_member(ed->edits, ed->extra, key);
-        }
-    }
-    json_edits_replace_borrow(ed->edits, json_end(x, ed->extra) - 1, 1, SPAN(""));
-}
-
-/* Leaves the wrapper, as a server that has a use for it wants it, without our hints. */
-static void keep(struct editor *ed, uint32_t extra)
-{
-    for (uint32_t key = json_first(ed->x, extra); key != JSON_NONE; key = json_next(ed->x, key)) {
-        if (is_dropped(ed, key)) {
-            json_edits_remove_member(ed->edits, extra, key);
-        }
-    }
+    return fact != ed->dropped && !goes_anywhere(ed, &request->extra, fact) &&
+           (!ed->is_lifted || request->top.keys[fact] == JSON_NONE);
 }
 
 static bool holds_something(struct editor *ed, uint32_t extra)
 {
     for (uint32_t key = json_first(ed->x, extra); key != JSON_NONE; key = json_next(ed->x, key)) {
-        if (ed->extra == JSON_NONE ? !is_dropped(ed, key) : !is_overruled(ed, key)) {
+        if (stays(ed, key)) {
             return true;
         }
     }
     return false;
 }
 
-/* Removes what goes. Afterwards ed->extra is where lifted members are found. */
-static void remove_dropped(struct editor *ed)
+/* Takes the wrapper's brackets away, and the members that are not lifted. False: none is. */
+static bool lift(struct editor *ed, uint32_t extra)
 {
-    for (uint32_t key = json_first(ed->x, 0); key != JSON_NONE; key = json_next(ed->x, key)) {
-        if (is_dropped(ed, key)) {
-            json_edits_remove_member(ed->edits, 0, key);
+    const struct json_index *x = ed->x;
+    bool is_any = false;
+    uint32_t from = json_row(x, extra - 1)->offset;
+    json_edits_replace_borrow(ed->edits, from, json_row(x, extra)->offset + 1 - from, SPAN(""));
+    for (uint32_t key = json_first(x, extra); key != JSON_NONE; key = json_next(x, key)) {
+        if (stays(ed, key)) {
+            is_any = true;
+        } else {
+            json_edits_remove_member(ed->edits, extra, key);
         }
     }
-    uint32_t wrapper = json_find_key(ed->x, 0, SPAN("extra_body"));
-    if (wrapper == JSON_NONE) {
+    json_edits_replace_borrow(ed->edits, json_end(x, extra) - 1, 1, SPAN(""));
+    return is_any;
+}
+
+/* ---- what one server is not sent ---- */
+
+/* One bound on the output reaches the model server, in the words that it understands. */
+static void decide_limit(struct editor *ed)
+{
+    uint32_t newer = find(ed, OPENAI_FACT_MAX_COMPLETION_TOKENS);
+    uint32_t older = find(ed, OPENAI_FACT_MAX_TOKENS);
+    if (newer == JSON_NONE) {
         return;
     }
-    if (!holds_something(ed, json_value(ed->x, wrapper))) {
-        json_edits_remove_member(ed->edits, 0, wrapper);
-        ed->extra = JSON_NONE;
-    } else if (ed->extra == JSON_NONE) {
-        keep(ed, json_value(ed->x, wrapper));
-    } else {
-        lift(ed, wrapper);
+    if (ed->target->lacks_max_completion_tokens) {
+        ed->limit = json_edits_value(ed->edits, newer);
+        ed->dropped = OPENAI_FACT_MAX_COMPLETION_TOKENS;
+    } else if (ed->target->refuses_both_max_tokens && older != JSON_NONE) {
+        ed->dropped = OPENAI_FACT_MAX_TOKENS;
+    }
+}
+
+/* A caller that says no bound is held at the model's. Who refuses the two together wants the newer
+ * one. */
+static void decide_cap(struct editor *ed)
+{
+    char number[24];
+    const struct openai_target *target = ed->target;
+    const struct openai_request *request = ed->request;
+    if (target->max_output == 0 || request->endpoint == OPENAI_EMBEDDINGS ||
+        request->output_tokens_max >= 0) {
+        return;
+    }
+    (void)snprintf(number, sizeof(number), "%lld", (long long)target->max_output); /* fits */
+    ed->limit = arena_copy(ed->arena, span_of(number));
+    if (ed->limit.at == NULL) {
+        json_edits_fail(ed->edits, arena_error(ed->arena));
+    }
+    bool is_newer = target->refuses_both_max_tokens && request->endpoint == OPENAI_CHAT;
+    if (!target->lacks_max_completion_tokens &&
+        (is_newer || find(ed, OPENAI_FACT_MAX_COMPLETION_TOKENS) != JSON_NONE)) {
+        ed->limited = OPENAI_FACT_MAX_COMPLETION_TOKENS;
+        ed->dropped = OPENAI_FACT_MAX_TOKENS; /* one that says nothing: -1 */
+    }
+}
+
+/* Removes what this server is not sent, and extra_body if nothing of it is left then. */
+static void remove_dropped(struct editor *ed, uint32_t extra)
+{
+    const struct openai_request *request = ed->request;
+    bool is_top = ed->dropped < OPENAI_FACTS && request->top.keys[ed->dropped] != JSON_NONE;
+    bool is_inside = ed->dropped < OPENAI_FACTS && request->extra.keys[ed->dropped] != JSON_NONE;
+    bool is_kept = true;
+    if (is_top) {
+        json_edits_remove_member(ed->edits, 0, request->top.keys[ed->dropped]);
+    }
+    if (ed->is_lifted && !is_judged(request)) {
+        is_kept = lift(ed, extra);
+    } else if (is_inside) {
+        json_edits_remove_member(ed->edits, extra, request->extra.keys[ed->dropped]);
+        is_kept = holds_something(ed, extra);
+    }
+    if (!is_kept) {
+        json_edits_remove_member(ed->edits, 0, extra - 1);
     }
 }
 
 /* ---- what is set ---- */
 
-/* Makes the member `name` be `value`, which must live as long as the edits. */
-static void set_member(struct editor *ed, struct span name, struct span value)
+/* Makes a member be `value`, which must live as long as the edits. */
+static void set_member(struct editor *ed, enum openai_fact fact, struct span value)
 {
-    uint32_t row = find(ed, name);
+    uint32_t row = find(ed, fact);
     if (value.at == NULL) {
-        ed->edits->failed = true;
+        json_edits_fail(ed->edits, arena_error(ed->arena));
     } else if (row == JSON_NONE) {
-        struct span key = join(ed, SPAN("\""), name, SPAN("\":"));
+        struct span key = join(ed, SPAN("\""), span_of(fact_names[fact]), SPAN("\":"));
         struct span text = join(ed, key, value, SPAN(""));
         if (text.len > 0) {
             json_edits_add_member_borrow(ed->edits, 0, JSON_AT_END, text);
         }
-    } else if (!span_equal(json_source(ed->x, row), value)) {
+    } else if (!span_equal(json_edits_value(ed->edits, row), value)) {
         json_edits_set_value_borrow(ed->edits, row, value);
     }
 }
@@ -249,12 +289,12 @@ static void set_member(struct editor *ed, struct span name, struct span value)
 /* A stream is asked for its usage, for our own accounts. */
 static void set_stream_options(struct editor *ed)
 {
-    uint32_t options = find(ed, SPAN("stream_options"));
+    uint32_t options = find(ed, OPENAI_FACT_STREAM_OPTIONS);
     if (options == JSON_NONE) {
-        set_member(ed, SPAN("stream_options"), SPAN("{\"include_usage\":true}"));
+        set_member(ed, OPENAI_FACT_STREAM_OPTIONS, SPAN("{\"include_usage\":true}"));
         return;
     }
-    uint32_t asked = json_find(ed->x, options, SPAN("include_usage"));
+    uint32_t asked = ed->request->include_usage;
     if (asked == JSON_NONE) {
         json_edits_add_member_borrow(ed->edits, options, JSON_AT_END,
                                      SPAN("\"include_usage\":true"));
@@ -265,66 +305,84 @@ static void set_stream_options(struct editor *ed)
 
 static void set_stop(struct editor *ed)
 {
-    uint32_t stop = find(ed, SPAN("stop"));
+    uint32_t stop = find(ed, OPENAI_FACT_STOP);
     if (stop != JSON_NONE && json_kind(ed->x, stop) == JSON_STRING) {
-        struct span list = join(ed, SPAN("["), json_source(ed->x, stop), SPAN("]"));
+        struct span list = join(ed, SPAN("["), json_edits_value(ed->edits, stop), SPAN("]"));
         if (list.len > 0) {
             json_edits_set_value_borrow(ed->edits, stop, list);
         }
     }
 }
 
-static void rename_developer_role(struct editor *ed)
+static void rename_developer_roles(struct editor *ed)
 {
-    uint32_t messages = find(ed, SPAN("messages"));
-    if (messages == JSON_NONE || json_kind(ed->x, messages) != JSON_ARRAY) {
-        return;
-    }
-    for (uint32_t m = json_first(ed->x, messages); m != JSON_NONE; m = json_next(ed->x, m)) {
-        uint32_t role = json_find(ed->x, m, SPAN("role"));
-        if (role != JSON_NONE && json_text_is(ed->x, role, SPAN("developer"))) {
-            json_edits_set_value_borrow(ed->edits, role, SPAN("\"system\""));
-        }
+    for (uint32_t i = 0; i < ed->request->developer_count; i++) {
+        json_edits_set_value_borrow(ed->edits, ed->request->developers[i], SPAN("\"system\""));
     }
 }
 
 static void set_members(struct editor *ed)
 {
-    set_member(ed, SPAN("model"), openai_quote(ed->arena, ed->target->model));
-    if (ed->request->endpoint == OPENAI_CHAT && ed->target->lacks_developer_role) {
-        rename_developer_role(ed);
+    set_member(ed, OPENAI_FACT_MODEL, openai_quote(ed->arena, ed->target->model));
+    if (ed->target->lacks_developer_role) {
+        rename_developer_roles(ed);
     }
     if (ed->limit.len > 0) {
-        set_member(ed, SPAN("max_tokens"), ed->limit);
+        set_member(ed, ed->limited, ed->limit);
     }
-    if (ed->request->stream) {
+    if (ed->request->stream && !ed->target->lacks_stream_options) {
         set_stream_options(ed);
     }
     if (ed->target->lacks_stop_text) {
         set_stop(ed);
     }
-    if (ed->target->lacks_base64 && find(ed, SPAN("encoding_format")) != JSON_NONE) {
-        set_member(ed, SPAN("encoding_format"), SPAN("\"float\""));
+    if (ed->target->lacks_base64 && find(ed, OPENAI_FACT_ENCODING_FORMAT) != JSON_NONE) {
+        set_member(ed, OPENAI_FACT_ENCODING_FORMAT, SPAN("\"float\""));
     }
 }
 
-enum err openai_request_edit(const struct json_index *x, const struct openai_request *request,
-                             const struct openai_target *target, struct arena *arena,
-                             struct json_edits *out)
+enum err openai_request_edit_call(const struct json_index *x, const struct openai_request *request,
+                                  struct arena *arena, struct json_edits *out)
+{
+    struct editor ed = {.x = x,
+                        .arena = arena,
+                        .edits = out,
+                        .request = request,
+                        .is_lifted = is_judged(request),
+                        .dropped = OPENAI_FACTS};
+    uint32_t extra = extra_of(&ed);
+    json_edits_init(out, x, arena);
+    remove_anywhere(&ed, 0, &request->top);
+    if (extra != JSON_NONE) {
+        remove_anywhere(&ed, extra, &request->extra);
+    }
+    bool is_kept =
+        extra != JSON_NONE && (ed.is_lifted ? lift(&ed, extra) : holds_something(&ed, extra));
+    if (!is_kept && request->top.keys[OPENAI_FACT_EXTRA_BODY] != JSON_NONE) {
+        json_edits_remove_member(out, 0, request->top.keys[OPENAI_FACT_EXTRA_BODY]);
+    }
+    return json_edits_error(out);
+}
+
+enum err openai_request_edit_target(const struct json_index *x,
+                                    const struct openai_request *request,
+                                    const struct json_edits *call,
+                                    const struct openai_target *target, struct arena *arena,
+                                    struct json_edits *out)
 {
     struct editor ed = {.x = x,
                         .arena = arena,
                         .edits = out,
                         .request = request,
                         .target = target,
-                        .extra = json_find(x, 0, SPAN("extra_body"))};
-    if (ed.extra != JSON_NONE && (json_kind(x, ed.extra) != JSON_OBJECT ||
-                                  (target->keeps_extra_body && !has_judged(x, ed.extra)))) {
-        ed.extra = JSON_NONE;
-    }
-    json_edits_init(out, x, arena);
+                        .dropped = OPENAI_FACTS,
+                        .limited = OPENAI_FACT_MAX_TOKENS};
+    uint32_t extra = extra_of(&ed);
+    ed.is_lifted = extra != JSON_NONE && (is_judged(request) || !target->keeps_extra_body);
+    json_edits_init_upon(out, call, x, arena);
     decide_limit(&ed);
-    remove_dropped(&ed);
+    decide_cap(&ed);
+    remove_dropped(&ed, extra);
     set_members(&ed);
-    return json_edits_failed(out) ? ERR_NO_MEMORY : ERR_OK;
+    return json_edits_error(out);
 }

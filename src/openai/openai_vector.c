@@ -7,6 +7,7 @@
 #include "json/json_float.h"
 #include "json/json_value.h"
 
+#define ESCAPED_MAX    (256u << 10) /* of a string with escapes, which are undone at once */
 #define STEP_FLOATS    1536 /* converted at a time: 6 KiB, and no padding between two steps */
 #define WRITTEN_FLOATS 2    /* what one that is written costs, against one that is read */
 #define STEP_CHARS     (STEP_FLOATS * sizeof(float) / 3 * 4)
@@ -27,9 +28,13 @@ static enum err begin_array(struct openai_vector *v, uint32_t array, struct aren
 
 static enum err begin_string(struct openai_vector *v, uint32_t string, struct arena *arena)
 {
+    const struct json_row *row = json_row(v->x, string);
+    if ((row->flags & JSON_ESCAPED) != 0 && row->len > ESCAPED_MAX) {
+        return ERR_UPSTREAM_JSON;
+    }
     enum err e = json_text(v->x, string, arena, &v->rest);
     if (e != ERR_OK) {
-        return e == ERR_NO_MEMORY ? e : ERR_UPSTREAM_JSON;
+        return err_is_memory(e) ? e : ERR_UPSTREAM_JSON;
     }
     v->room = v->rest.len / 4 * 3 / sizeof(float) * JSON_FLOAT_BYTES + 2; /* with their commas */
     v->text = arena_alloc(arena, v->room);

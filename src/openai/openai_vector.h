@@ -30,7 +30,7 @@ struct openai_vector {
 
 /*
  * Begins with an array of numbers, which becomes a string, or a string, which becomes an array.
- *   ERR_UPSTREAM_JSON  `row` is neither
+ *   ERR_UPSTREAM_JSON  `row` is neither, or a string of more than 256 KiB that has escapes
  *   ERR_NO_MEMORY
  */
 MUST_USE enum err openai_vector_begin(struct openai_vector *v, const struct json_index *x,

@@ -19,6 +19,7 @@ enum serve_exit { SERVE_DONE, SERVE_FAILED, SERVE_MISUSED };
 
 #define SERVE_INHERITED_ENV "ATLAS_INHERITED"
 #define SERVE_LISTENERS_MAX 256
+#define SERVE_TLS_MAX       (SERVE_LISTENERS_MAX + 1) /* and the admin listener's */
 #define SERVE_WORKERS_MAX   SETTINGS_WORKERS_MAX
 
 /* What the parent hands to the child. */
@@ -29,12 +30,27 @@ struct serve_inherited {
     int admin_fd;  /* the admin listener */
     int socket_fd; /* admin.sock */
     int lock_fd;   /* keeps the data folder's lock while the child lives */
-    int ready_fd;  /* written once, when the child serves */
+    int says_fd;   /* a pipe that it does not wait for: enum serve_word, a byte each */
+    int life_fd;   /* a pipe that nobody writes to: it ends when the parent does */
+    int again;     /* 1: a child has served before, so what keeps it from serving may pass */
     int place;     /* serve_place() of the settings that all of it was opened for; 0: not said */
 };
 
+/*
+ * What the child says to its parent. TURNS comes every SERVE_BEAT_MS while it serves: a child from
+ * which nothing comes stands still as a whole.
+ */
+enum serve_word {
+    SERVE_READY = 'r', /* it serves */
+    SERVE_TURNS = 't', /* all its workers turn */
+    SERVE_STILL = 's'  /* one has stood still for longer than it may: it is to be ended */
+};
+
+#define SERVE_BEAT_MS 1000
+
 /* A number for what the inherited must fit: the data folder, whose lock is held, and which of the
- * listeners speak TLS. An address may be written otherwise: the sockets stay what they are. */
+ * listeners, admin's too, speak TLS. An address may be written otherwise: the sockets stay what
+ * they are. */
 int serve_place(const struct settings *settings);
 
 /* Opens all listeners of `settings`. On failure it has said on the log what is in the way. */

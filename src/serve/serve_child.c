@@ -4,6 +4,7 @@
  * exit); what serves is in serve_gateway.c.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,15 +25,38 @@ static void hear_signals(void)
     (void)sigprocmask(SIG_UNBLOCK, &both, NULL);
 }
 
-static void say_ready(int fd)
+static void *await_the_parents_end(void *arg)
 {
-    (void)!write(fd, "r", 1); /* without a reader the parent is gone, and so are we */
-    (void)close(fd);          /* said */
+    int fd = (int)(intptr_t)arg;
+    char byte;
+    while (read(fd, &byte, 1) < 0 && errno == EINTR) {
+    }
+    _exit(SERVE_FAILED); /* as one that is killed: what is in the lanes is read by the next one */
+}
+
+/*
+ * No parent, no child: a second gateway could not have the data folder. PR_SET_PDEATHSIG would not
+ * do: the kernel forgets it when the program that is executed has file capabilities, which ports
+ * below 1024 are given with. A thread of its own sees the end also when a loop stands still.
+ */
+static MUST_USE bool follow_the_parent(int fd)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    (void)sigfillset(&all); /* signals are for the others; none of these fails */
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool follows = pthread_create(&thread, NULL, await_the_parents_end, (void *)(intptr_t)fd) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (follows) {
+        (void)pthread_detach(thread); /* it ends with the process */
+    }
+    return follows;
 }
 
 static enum err open_log(const struct settings *settings)
 {
     log_setup(settings->log.level, settings->log.format == SETTINGS_LOG_JSON);
+    log_echo(settings->log.file != NULL); /* until it serves */
     if (settings->log.file != NULL && log_open(settings->log.file) != ERR_OK) {
         log_error("log", "%s cannot be opened: %s", settings->log.file, strerrordesc_np(errno));
         return ERR_FILE;
@@ -45,6 +69,7 @@ int serve_child(const char *config_path)
     struct serve_inherited in;
     struct serve_gateway *g;
     memory_forbid_core(true);
+    memory_keep_large_apart();
     (void)prctl(PR_SET_NAME, "atlas-gateway", 0, 0, 0); /* only a name: else it is "exe" */
     (void)signal(SIGPIPE, SIG_IGN);                     /* cannot fail for this signal */
     enum err e = serve_import(&in);
@@ -56,7 +81,12 @@ int serve_child(const char *config_path)
         log_error("start", "the gateway cannot start: %s", err_sentence(e));
         return SERVE_FAILED;
     }
-    (void)unsetenv(SERVE_INHERITED_ENV); /* no other thread runs */
+    (void)unsetenv(SERVE_INHERITED_ENV); /* no other thread runs yet */
+    if (!follow_the_parent(in.life_fd)) {
+        log_error("start", "the gateway cannot start: %s", err_sentence(ERR_NO_MEMORY));
+        serve_close_listeners(&in);
+        return SERVE_FAILED;
+    }
     struct settings *settings = NULL;
     if (serve_settings_read(config_path, &settings) != ERR_OK || open_log(settings) != ERR_OK) {
         settings_close(&settings);
@@ -77,7 +107,8 @@ int serve_child(const char *config_path)
         return SERVE_FAILED;
     }
     hear_signals();
-    say_ready(in.ready_fd);
+    serve_say(g, SERVE_READY);
+    log_echo(false);
     if (serve_gateway_run(g) == ERR_DISK) {
         _exit(SERVE_FAILED); /* as it is: what is in the lanes is read by the next one */
     }

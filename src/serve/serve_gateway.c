@@ -3,7 +3,7 @@
  * The gateway in the child. Everything is opened in the order in which it depends on the other, and
  * closed in the reverse order:
  *
- *   settings → store → keys → journal (recovers) → access log → applied to the store → TLS, policy
+ *   settings → TLS → store → journal (recovers) → access log → applied to the store → keys → policy
  *            → workers → admin
  *
  * The main thread is the housekeeping loop: signals, admin API, reload, a look at the journal.
@@ -16,10 +16,15 @@
 
 #include "admin/admin.h"
 #include "base/memory.h"
+#include "base/memory_threads.h"
+#include "call/call.h"
 #include "gateway/gateway_worker.h"
 #include "journal/journal.h"
 #include "journal/journal_apply.h"
+#include "journal/journal_recorder.h"
+#include "keys/key_watch.h"
 #include "keys/keys.h"
+#include "net/net_resolve.h"
 #include "net/net_signal.h"
 #include "serve/serve_internal.h"
 #include "server/server.h"
@@ -32,7 +37,7 @@
 #define STORE_BUSY_MS  5000
 #define STORE_JOBS_MAX 1024
 #define WATCH_MS       JOURNAL_APPLY_INTERVAL_MS
-#define TRIM_LEAST     (64u << 20) /* of a peak: less is not worth the wait */
+#define TRIM_LEAST     (32u << 20) /* of a peak: less is not worth the wait */
 
 /* ---- opening, one thing after the other ---- */
 
@@ -49,27 +54,27 @@ static enum err open_store(struct serve_gateway *g)
     struct store_settings settings = {
         .driver = "sqlite", .path = path, .busy_ms = STORE_BUSY_MS, .complaint = complaint};
     struct stat st;
-    bool is_new = stat(path, &st) != 0 || st.st_size == 0;
+    g->store_is_young = stat(path, &st) != 0 && errno == ENOENT;
     enum err e = store_open(&settings, &g->store);
     if (e != ERR_OK) {
         log_error("store", "%s: %s (%s)", path, err_sentence(e), complaint);
         return e;
     }
-    if (is_new) {
-        log_warn("store_new",
-                 "%s was not there and was made anew: it holds no keys; usage is summed up again "
-                 "from the journal",
-                 path);
+    return ERR_OK;
+}
+
+/* Closes the store, and takes away what a start made that went no further: the next one would find
+ * an empty store where there was none. */
+static void close_store(struct serve_gateway *g)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    store_close(&g->store);
+    for (size_t i = 0; g->store_is_young && i < sizeof(ends) / sizeof(ends[0]); i++) {
+        char path[PATH_BYTES];
+        (void)snprintf(path, sizeof(path), "%s/atlas.db%s", g->settings->data, ends[i]);
+        (void)unlink(path); /* it may not be there */
     }
-    (void)snprintf(path, sizeof(path), "%s/" KEYS_PEPPER_FILE, g->settings->data); /* as above */
-    e = keys_open(path, &g->keys);
-    if (e == ERR_OK) {
-        e = keys_load(g->keys, g->store);
-    }
-    if (e != ERR_OK) {
-        log_error("keys", "%s: %s", path, err_sentence(e));
-    }
-    return e;
+    g->store_is_young = false;
 }
 
 static void say_report(const struct journal_report *report)
@@ -80,8 +85,9 @@ static void say_report(const struct journal_report *report)
                  (unsigned long long)report->place.offset);
     }
     if (report->recovered > 0 || report->interrupted > 0) {
-        log_info("journal_recovered", "%llu records recovered, %llu calls were interrupted",
-                 (unsigned long long)report->recovered, (unsigned long long)report->interrupted);
+        log_info("journal_recovered", "%llu record%s recovered, %llu call%s interrupted",
+                 (unsigned long long)report->recovered, SPAN_PLURAL(report->recovered),
+                 (unsigned long long)report->interrupted, SPAN_PLURAL(report->interrupted));
     }
 }
 
@@ -89,16 +95,29 @@ static void say_broken(const char *data, enum err e, uint64_t seen,
                        const struct journal_report *report)
 {
     const char *file = report->place.file;
-    if (report->is_short) {
+    if (report->flaw != JOURNAL_FLAWLESS && report->flaw != JOURNAL_SHORT) {
+        log_error("journal", "%s/journal%s%s: %s; all was left as it is", data,
+                  file[0] != '\0' ? "/" : "", file, journal_flaw_sentence(report->flaw));
+    } else if (report->flaw == JOURNAL_SHORT) {
         log_error("journal",
                   "%s/journal ends with record %llu%s%s, but the store has seen record %llu: "
                   "segments were cut or lost, or atlas.db is another folder's; all was left as it "
-                  "is",
+                  "is; put back what is missing, or begin a new journal (docs/operating.md)",
                   data, (unsigned long long)report->last_sequence, file[0] != '\0' ? " in " : "",
                   file, (unsigned long long)seen);
+    } else if (e == ERR_DISK_FULL && report->needed_bytes > 0) {
+        log_error(
+            "journal",
+            "%s/journal needs %llu KiB for records on their way to the disk, and its disk has "
+            "%llu KiB free; make room, or lower calls.max (or journal.slots) or workers",
+            data, (unsigned long long)report->needed_bytes / 1024,
+            (unsigned long long)report->free_bytes / 1024);
     } else if (file[0] != '\0') {
-        log_error("journal", "%s/journal/%s at byte %llu: %s", data, file,
-                  (unsigned long long)report->place.offset, err_sentence(e));
+        log_error("journal", "%s/journal/%s at byte %llu: %s%s", data, file,
+                  (unsigned long long)report->place.offset, err_sentence(e),
+                  e == ERR_JOURNAL_BROKEN ? "; put it back, or the segment behind it if that is "
+                                            "missing, or begin a new journal (docs/operating.md)"
+                                          : "");
     } else {
         log_error("journal", "%s/journal: %s", data, err_sentence(e));
     }
@@ -107,31 +126,25 @@ static void say_broken(const char *data, enum err e, uint64_t seen,
 static enum err open_journal(struct serve_gateway *g)
 {
     struct journal_report report = {0};
-    uint64_t seen = 0;
-    enum err e = store_sequence(g->store, &seen);
+    struct journal_seen seen;
+    enum err e = journal_apply_seen(g->store, &seen);
     if (e == ERR_OK) {
-        e = journal_open(g->settings->data, &g->settings->journal, (size_t)g->in.workers, seen,
+        e = journal_open(g->settings->data, &g->settings->journal, (size_t)g->in.workers, &seen,
                          &report, &g->journal);
     }
     if (e != ERR_OK) {
-        say_broken(g->settings->data, e, seen, &report);
+        say_broken(g->settings->data, e, seen.sequence, &report);
         return e;
+    }
+    if (g->store_is_young) {
+        log_warn("store_new",
+                 "%s/atlas.db was not there and was made anew: keys and usage are taken from the "
+                 "journal, as far back as it goes",
+                 g->settings->data);
+        g->store_is_young = false;
     }
     say_report(&report);
     return ERR_OK;
-}
-
-static void on_record(void *ctx, const struct journal_record *record, struct span line)
-{
-    if (record->kind == JOURNAL_COMPLETION) {
-        access_log_put(ctx, line);
-    }
-}
-
-static void on_commit(void *ctx, uint64_t last_sequence)
-{
-    (void)last_sequence;
-    access_log_flush(ctx);
 }
 
 static enum err open_access_log(struct serve_gateway *g)
@@ -139,15 +152,20 @@ static enum err open_access_log(struct serve_gateway *g)
     if (g->settings->log.access == NULL) {
         return ERR_OK;
     }
-    enum err e = access_log_open(g->settings->log.access, &g->access);
+    enum err e = access_log_open(g->settings->log.access, call_access_format, &g->access);
     if (e != ERR_OK) {
         log_error("access_log", "%s cannot be opened: %s", g->settings->log.access,
                   strerrordesc_np(errno));
         return e;
     }
-    const struct journal_listener listener = {on_record, on_commit, g->access};
-    journal_listen(g->journal, &listener);
     return ERR_OK;
+}
+
+/* From here on nobody who logs waits for the disk or a reader. */
+static enum err start_log(struct serve_gateway *g)
+{
+    (void)g;
+    return log_start();
 }
 
 /* Brings the store up to the journal, then gives it to its thread. */
@@ -160,10 +178,18 @@ static enum err open_apply(struct serve_gateway *g)
         return e;
     }
     if (report.replayed > 0 || report.settled > 0) {
-        log_info("journal_applied", "%llu records replayed, %llu calls settled as interrupted",
-                 (unsigned long long)report.replayed, (unsigned long long)report.settled);
+        log_info("journal_applied", "%llu record%s replayed, %llu call%s settled as interrupted",
+                 (unsigned long long)report.replayed, SPAN_PLURAL(report.replayed),
+                 (unsigned long long)report.settled, SPAN_PLURAL(report.settled));
     }
-    e = store_thread_open(&g->store, STORE_JOBS_MAX, &g->store_thread);
+    e = serve_keys_open(g); /* they are what was replayed */
+    if (e == ERR_OK) {      /* the store thread's lane is the last one */
+        e = journal_recorder_open(g->journal, journal_lane(g->journal, (size_t)g->in.workers + 1),
+                                  g->apply, g->store, &g->recorder);
+    }
+    if (e == ERR_OK) {
+        e = store_thread_open(&g->store, STORE_JOBS_MAX, &g->store_thread);
+    }
     if (e == ERR_OK) {
         journal_apply_attach(g->apply, g->store_thread);
     }
@@ -178,6 +204,11 @@ static enum err open_tls(struct serve_gateway *g)
 static enum err open_policy(struct serve_gateway *g)
 {
     return serve_policy_open(g->settings, NULL, &g->policy);
+}
+
+static enum err open_resolver(struct serve_gateway *g)
+{
+    return net_resolver_open(&g->settings->dns, &g->resolver);
 }
 
 /* ---- workers ---- */
@@ -215,7 +246,9 @@ static enum err open_worker(struct serve_gateway *g, int index)
         .server = &g->settings->server,
         .policy = g->policy,
         .keys = g->keys,
+        .resolver = g->resolver,
         .lane = journal_lane(g->journal, (size_t)index),
+        .access = g->access,
         .calls_open = &g->calls_open,
         .connections = &g->connections,
         .ready = &g->ready,
@@ -272,7 +305,8 @@ static enum err start_workers(struct serve_gateway *g)
 
 /* ---- signals and the journal's health ---- */
 
-static void drain(struct serve_gateway *g)
+/* Somebody who sits at a terminal (INT) has no load balancer that must see it. */
+static void drain(struct serve_gateway *g, int64_t notice_ms)
 {
     if (g->stopping) {
         return;
@@ -280,7 +314,8 @@ static void drain(struct serve_gateway *g)
     g->stopping = true;
     atomic_store(&g->ready, false);
     for (int i = 0; i < g->workers_running; i++) {
-        gateway_worker_post_drain(g->workers[i].worker, g->settings->gateway.drain_timeout_ms);
+        gateway_worker_post_drain(g->workers[i].worker, notice_ms,
+                                  g->settings->gateway.drain_timeout_ms);
     }
 }
 
@@ -290,20 +325,14 @@ static void on_signal(void *ctx, int number)
     if (number == SIGHUP && g->stopping) {
         log_info("reload_ignored", "the gateway is stopping");
     } else if (number == SIGHUP) {
-        enum err e = serve_reload(g);
-        (void)e; /* it has said what is wrong */
+        serve_reload_begin(g);
     } else if (number == SIGUSR1) {
-        if (log_reopen() != ERR_OK) {
-            log_error("log_reopen",
-                      "the log file cannot be opened anew: %s; lines go on to the old one",
-                      strerrordesc_np(errno));
-        }
-        if (g->access != NULL && access_log_reopen(g->access) != ERR_OK) {
-            log_error("access_log", "%s cannot be opened anew: %s; lines go on to the old file",
-                      access_log_path(g->access), strerrordesc_np(errno));
+        log_reopen();
+        if (g->access != NULL) {
+            log_sink_reopen(g->access);
         }
     } else {
-        drain(g);
+        drain(g, number == SIGINT ? 0 : g->settings->gateway.drain_notice_ms);
     }
 }
 
@@ -330,6 +359,8 @@ static void on_watch(struct net_timer *timer)
         return;
     }
     journal_apply_step(g->apply);
+    serve_keys_step(g);
+    serve_health_look(g);
     trim_after_peak(g);
     CHECK(net_timer_set_ms(timer, WATCH_MS) == ERR_OK); /* its place in the heap was just freed */
 }
@@ -350,11 +381,13 @@ static enum err open_housekeeping(struct serve_gateway *g)
         .loop = g->loop,
         .server = &g->settings->server,
         .keys = g->keys,
+        .watch = g->key_watch,
         .store = g->store_thread,
         .apply = g->apply,
         .ready = &g->ready,
-        .connections = &g->admin_connections,
+        .source = serve_source(g),
         .listen_fd = g->in.admin_fd,
+        .tls = g->tls[g->in.listeners],
         .socket_fd = g->in.socket_fd,
     };
     g->in.admin_fd = g->in.socket_fd = -1; /* taken */
@@ -363,11 +396,63 @@ static enum err open_housekeeping(struct serve_gateway *g)
 
 /* ---- the whole ---- */
 
+/* What is in the data folder. */
+static enum err open_data(struct serve_gateway *g)
+{
+    static enum err (*const steps[])(struct serve_gateway *) = {
+        open_store, open_journal, open_access_log, start_log, open_apply,
+    };
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < sizeof(steps) / sizeof(steps[0]); i++) {
+        e = steps[i](g);
+    }
+    return e;
+}
+
+/* What stands on the data goes with it. The journal ends after the last call and before the
+ * workers, whom it wakes; the store after the journal, and before admin, whose answers it owes. */
+static void close_data(struct serve_gateway *g)
+{
+    journal_recorder_stop(g->recorder);
+    journal_apply_stop(g->apply);
+    journal_close(&g->journal);
+    for (int i = 0; g->workers != NULL && i < g->in.workers; i++) {
+        gateway_worker_close(&g->workers[i].worker);
+    }
+    memory_free(g->workers);
+    g->workers = NULL;
+    if (g->store_thread != NULL) {
+        journal_apply_step(g->apply);
+    }
+    store_thread_close(&g->store_thread);
+    key_watch_close(&g->key_watch);
+    admin_close(&g->admin);
+    journal_apply_close(&g->apply);
+    log_stop();
+    log_sink_close(&g->access);
+    serve_keys_close(g);
+    close_store(g);
+    journal_recorder_close(&g->recorder);
+}
+
+/* A gateway that has served before waits for room; the very first one says what is wrong. */
+static enum err open_data_when_there_is_room(struct serve_gateway *g)
+{
+    enum err e = open_data(g);
+    while (e != ERR_OK && g->in.again == 1 && !serve_has_room(g)) {
+        close_data(g);
+        e = serve_room_wait(g);
+        e = e == ERR_OK ? open_data(g) : e;
+    }
+    return e;
+}
+
 static enum err open_all(struct serve_gateway *g)
 {
     static enum err (*const steps[])(struct serve_gateway *) = {
-        open_loop,   open_store,   open_journal,      open_access_log, open_apply,    open_tls,
-        open_policy, open_workers, open_housekeeping, start_journal,   start_workers,
+        open_loop,         open_tls,      open_data_when_there_is_room,
+        open_policy,       open_resolver, open_workers,
+        open_housekeeping, start_journal, start_workers,
     };
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -392,6 +477,9 @@ enum err serve_gateway_open(const char *config_path, struct settings **settings,
     g->in = listeners;
     *settings = NULL;
     memory_set_allowance((uint64_t)g->settings->gateway.buffered_bytes_max);
+    if (memory_start_freer() != ERR_OK) {
+        log_warn("start", "no thread for freeing large blocks: workers do it themselves");
+    }
     serve_bound_connections(g->settings);
     enum err e = open_all(g);
     if (e != ERR_OK) {
@@ -399,8 +487,11 @@ enum err serve_gateway_open(const char *config_path, struct settings **settings,
         serve_gateway_close(&g);
         return e;
     }
+    g->since = clock_wall();
     atomic_store(&g->ready, true);
-    log_info("ready", "%d workers, %zu keys", g->in.workers, key_table_count(keys_table(g->keys)));
+    log_info("ready", "%d worker%s, %zu key%s", g->in.workers, SPAN_PLURAL(g->in.workers),
+             key_table_count(keys_table(g->keys)),
+             SPAN_PLURAL(key_table_count(keys_table(g->keys))));
     *out = g;
     return ERR_OK;
 }
@@ -408,11 +499,13 @@ enum err serve_gateway_open(const char *config_path, struct settings **settings,
 enum err serve_gateway_run(struct serve_gateway *g)
 {
     net_loop_run(g->loop);
-    return journal_state(g->journal) == ERR_DISK ? ERR_DISK : ERR_OK;
+    if (journal_state(g->journal) != ERR_DISK) {
+        return ERR_OK;
+    }
+    log_stop(); /* it has said why */
+    return ERR_DISK;
 }
 
-/* The journal ends after the last call and before the workers, whom it wakes; the store after the
- * journal, and before admin, whose answers it owes. */
 void serve_gateway_close(struct serve_gateway **gateway)
 {
     struct serve_gateway *g = *gateway;
@@ -420,26 +513,15 @@ void serve_gateway_close(struct serve_gateway **gateway)
         return;
     }
     *gateway = NULL;
+    serve_reload_end(g);
     for (int i = 0; i < g->workers_running; i++) {
-        gateway_worker_post_drain(g->workers[i].worker, 0);
+        gateway_worker_post_drain(g->workers[i].worker, 0, 0);
         CHECK(pthread_join(g->workers[i].thread, NULL) == 0);
     }
-    journal_close(&g->journal);
-    for (int i = 0; g->workers != NULL && i < g->in.workers; i++) {
-        gateway_worker_close(&g->workers[i].worker);
-    }
-    memory_free(g->workers);
-    if (g->store_thread != NULL) {
-        journal_apply_step(g->apply);
-    }
-    store_thread_close(&g->store_thread);
-    admin_close(&g->admin);
-    journal_apply_close(&g->apply);
-    access_log_close(&g->access);
+    close_data(g);
+    net_resolver_close(&g->resolver);
     policy_unref(&g->policy);
     serve_tls_close(g->tls);
-    keys_close(&g->keys);
-    store_close(&g->store);
     for (int i = 0; i < SERVE_SIGNALS; i++) {
         net_signal_close(&g->signals[i]);
     }
@@ -453,4 +535,5 @@ void serve_gateway_close(struct serve_gateway **gateway)
     settings_close(&g->started);
     serve_close_listeners(&g->in);
     memory_free(g);
+    memory_stop_freer();
 }

@@ -12,18 +12,23 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "admin/admin_status.h"
 #include "net/net_loop.h"
 #include "net/net_timer.h"
 #include "serve/serve.h"
 
 #define SERVE_SIGNALS 5
 
-struct access_log;
 struct gateway_worker;
+struct key_deny;
+struct key_watch;
+struct log_sink;
+struct net_resolver;
 struct net_signal;
 struct net_tls;
 struct policy;
 struct serve_gateway;
+struct serve_reload;
 struct server;
 
 struct serve_worker {
@@ -31,6 +36,8 @@ struct serve_worker {
     bool started;
     struct gateway_worker *worker;
     struct serve_gateway *gateway;
+    mono_us turned;   /* as of the last look */
+    int64_t still_us; /* how long it has not turned, by the looks */
 };
 
 struct serve_gateway {
@@ -39,24 +46,36 @@ struct serve_gateway {
     struct settings *settings; /* in force */
     struct settings *started;  /* those that the start took: some of them only it can change */
     struct store *store;       /* NULL once the store thread has it */
+    bool store_is_young;       /* this start made its file, and no journal has filled it yet */
     struct store_thread *store_thread;
     struct keys *keys;
+    struct key_deny *deny;
+    struct key_watch *key_watch;
     struct journal *journal;
     struct journal_apply *apply;
-    struct access_log *access; /* NULL: none is wanted */
+    struct journal_recorder *recorder;
+    struct log_sink *access; /* NULL: none is wanted */
+    struct net_resolver *resolver;
     struct policy *policy;
-    struct net_tls *tls[SERVE_LISTENERS_MAX];
+    struct net_tls *tls[SERVE_TLS_MAX]; /* of the listeners, and behind them admin's */
     struct serve_worker *workers;
     struct server *servers[SERVE_WORKERS_MAX]; /* of the workers: each knows the others */
     int workers_running;
     struct net_loop *loop;
     struct admin *admin;
     struct net_signal *signals[SERVE_SIGNALS];
+    struct serve_reload *reload; /* NULL: none is under way */
+    enum err reload_error;       /* how the last one ended */
     struct net_timer watch;
     struct net_task worker_ended;
     _Atomic int workers_ended;
-    uint64_t taken_peak; /* of buffered memory, since it was last given back */
-    _Atomic int64_t calls_open, connections, admin_connections;
+    wall_us since;        /* it serves */
+    int64_t clocks_apart; /* wall less monotonic, at the last look */
+    mono_us clock_jumped;
+    mono_us looked_at_workers, said; /* the last look, the last word to the parent */
+    mono_us certificates_seen;       /* the last look at them; 0: not yet */
+    uint64_t taken_peak;             /* of buffered memory, since it was last given back */
+    _Atomic int64_t calls_open, connections;
     _Atomic bool ready;
     bool stopping;
 };
@@ -80,9 +99,43 @@ MUST_USE enum err serve_gateway_run(struct serve_gateway *g);
 /* Ends what is in flight and closes everything. Sets `*g` to NULL; nothing if it is NULL. */
 void serve_gateway_close(struct serve_gateway **g);
 
-/* Reads the configuration anew and puts it in force. After any error the log says why, and all
- * that was in force stays. */
-MUST_USE enum err serve_reload(struct serve_gateway *g);
+/* Begins to read the configuration anew, and all files that it names; puts it in force when that
+ * is done. After any error the log says why, and all that was in force stays. While one is under
+ * way, another one follows it. */
+void serve_reload_begin(struct serve_gateway *g);
+
+/* Waits for one that is under way, and drops it. The loop runs no more. */
+void serve_reload_end(struct serve_gateway *g);
+
+/* Whether the data folder's disk has room for what a start writes. */
+MUST_USE bool serve_has_room(const struct serve_gateway *g);
+
+/* Answers 503 on all listeners, which stay those of `g`, until serve_has_room(). Loop and TLS are
+ * open, and nothing that uses the listeners. ERR_NO_MEMORY, ERR_NO_FILES, ERR_NET: at once. */
+MUST_USE enum err serve_room_wait(struct serve_gateway *g);
+
+/* What admin tells of the gateway. */
+struct admin_source serve_source(struct serve_gateway *g);
+
+/* Looks for trouble, and tells the log what came and went. */
+void serve_health_look(struct serve_gateway *g);
+
+/* Looks whether the workers turn; tells the health object and the parent. */
+void serve_beat(struct serve_gateway *g, mono_us now);
+
+/* Says a word to the parent. */
+void serve_say(struct serve_gateway *g, enum serve_word word);
+
+/* The certificates of g->settings are about to be others: the next look is at those. */
+void serve_health_forget_certificates(struct serve_gateway *g);
+
+/* Opens pepper, keys and the file of revoked keys, and starts to watch it; the store is open. On
+ * failure the log was told what is wrong; serve_keys_close() closes the keys and the file. */
+MUST_USE enum err serve_keys_open(struct serve_gateway *g);
+void serve_keys_close(struct serve_gateway *g);
+
+/* Tells the store of revocations, and the health object of what keeps it from hearing. */
+void serve_keys_step(struct serve_gateway *g);
 
 /* Reads a configuration; ERR_CONFIG or ERR_NO_MEMORY after the log was told what is wrong. */
 MUST_USE enum err serve_settings_read(const char *path, struct settings **out);
@@ -90,11 +143,11 @@ MUST_USE enum err serve_settings_read(const char *path, struct settings **out);
 /* Lowers client.connections_max to what the open-file limit leaves, and says so. */
 void serve_bound_connections(struct settings *settings);
 
-/* Opens the TLS contexts of the listeners, NULL for plain ones; what was opened stays in `out`
- * after a failure, too. */
+/* Opens the TLS contexts of the listeners and, behind them, admin's; NULL for plain ones. What was
+ * opened stays in `out` after a failure, too. */
 MUST_USE enum err serve_tls_open(const struct settings *settings,
-                                 struct net_tls *out[SERVE_LISTENERS_MAX]);
-void serve_tls_close(struct net_tls *tls[SERVE_LISTENERS_MAX]);
+                                 struct net_tls *out[SERVE_TLS_MAX]);
+void serve_tls_close(struct net_tls *tls[SERVE_TLS_MAX]);
 
 /* The policy that the settings say; deployments that did not change go on from `previous`. */
 MUST_USE enum err serve_policy_open(const struct settings *settings, const struct policy *previous,

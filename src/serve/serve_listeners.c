@@ -7,20 +7,44 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/holder.h"
 #include "base/memory.h"
 #include "net/net_listen.h"
 #include "serve/serve.h"
 
 #define DESCRIPTION_BYTES (SERVE_LISTENERS_MAX * 64 * 8)
 
+/* A socket's file that nobody listens at could not be removed: the folder is another user's. */
+static void refuse_dead_socket(const char *path)
+{
+    struct stat st;
+    char owner[64] = "another user";
+    char us[64];
+    if (lstat(path, &st) == 0) {
+        holder_user(st.st_uid, owner, sizeof(owner));
+    }
+    holder_user(geteuid(), us, sizeof(us));
+    log_error("address_in_use",
+              "%s was left behind by %s and %s may not remove it; give the folder back: "
+              "sudo chown -R %s %.*s",
+              path, owner, us, us, (int)(strrchr(path, '/') - path), path);
+}
+
 static void refuse_address(const char *address)
 {
     int why = errno;
-    if (why == EADDRINUSE) {
-        log_error("address_in_use",
-                  "%s is in use by another program; stop it, or choose another address", address);
+    struct net_address parsed;
+    char holder[HOLDER_BYTES];
+    if (why == EADDRINUSE && strncmp(address, "unix:/", 6) == 0 &&
+        !holder_listens_at(address + 5)) {
+        refuse_dead_socket(address + 5);
+    } else if (why == EADDRINUSE && net_address_parse(address, &parsed) == ERR_OK) {
+        (void)holder_of_port(net_address_port(&parsed), holder, sizeof(holder));
+        log_error("address_in_use", "%s is in use by %s; stop it, or choose another address",
+                  address, holder);
     } else if (why == EACCES) {
         log_error("address_denied",
                   "%s may not be listened on by this user; choose a port above 1023", address);
@@ -61,6 +85,11 @@ static enum err bind_first(const char *address, bool shared, struct net_address 
     return ERR_OK;
 }
 
+static const char *scheme_of(const struct server_listen *listen)
+{
+    return listen->tls_certificate == NULL ? "http" : "https";
+}
+
 static enum err open_listener(const struct server_listen *listen, struct serve_inherited *out,
                               int listener)
 {
@@ -76,7 +105,7 @@ static enum err open_listener(const struct server_listen *listen, struct serve_i
     if (e == ERR_OK) {
         char text[80];
         net_address_text(&bound, text, sizeof(text));
-        log_info("listening", "%s://%s", listen->tls_certificate == NULL ? "http" : "https", text);
+        log_info("listening", "%s://%s", scheme_of(listen), text);
     }
     return e;
 }
@@ -85,12 +114,13 @@ static enum err open_admin(const struct settings *settings, struct serve_inherit
 {
     struct net_address bound;
     char text[4200];
-    enum err e = bind_first(settings->admin.address, false, &bound, &out->admin_fd);
+    const struct server_listen *listen = &settings->admin.listen;
+    enum err e = bind_first(listen->address, false, &bound, &out->admin_fd);
     if (e != ERR_OK) {
         return e;
     }
     net_address_text(&bound, text, sizeof(text));
-    log_info("listening_admin", "http://%s", text);
+    log_info("listening_admin", "%s://%s", scheme_of(listen), text);
     (void)snprintf(text, sizeof(text), "unix:%s/admin.sock",
                    settings->data); /* parse refuses a cut */
     return bind_first(text, false, &bound, &out->socket_fd);
@@ -103,7 +133,8 @@ enum err serve_open_listeners(const struct settings *settings, struct serve_inhe
                                     .admin_fd = -1,
                                     .socket_fd = -1,
                                     .lock_fd = -1,
-                                    .ready_fd = -1,
+                                    .says_fd = -1,
+                                    .life_fd = -1,
                                     .place = serve_place(settings)};
     size_t count = (size_t)out->listeners * (size_t)out->workers;
     out->fds = memory_new_array(count, sizeof(int));
@@ -137,8 +168,9 @@ static uint32_t add_text(uint32_t sum, const char *text)
 int serve_place(const struct settings *settings)
 {
     uint32_t sum = add_text(2166136261u, settings->data);
-    for (size_t i = 0; i < settings->server.listens_count; i++) {
-        sum = add_text(sum, settings->server.listens[i].tls_certificate == NULL ? "http" : "https");
+    const struct server_listen *listen;
+    for (size_t i = 0; (listen = settings_listen(settings, i)) != NULL; i++) {
+        sum = add_text(sum, scheme_of(listen));
     }
     return (int)(sum >> 1 | 1); /* never 0 */
 }
@@ -166,8 +198,8 @@ enum err serve_export(const struct serve_inherited *in)
 {
     struct buf b;
     buf_init(&b, DESCRIPTION_BYTES);
-    buf_printf(&b, "%d %d %d %d %d %d %d", in->workers, in->listeners, in->admin_fd, in->socket_fd,
-               in->lock_fd, in->ready_fd, in->place);
+    buf_printf(&b, "%d %d %d %d %d %d %d %d %d", in->workers, in->listeners, in->admin_fd,
+               in->socket_fd, in->lock_fd, in->says_fd, in->life_fd, in->again, in->place);
     for (int i = 0; i < in->listeners * in->workers; i++) {
         buf_printf(&b, " %d", in->fds[i]);
     }
@@ -203,8 +235,8 @@ enum err serve_import(struct serve_inherited *out)
 {
     struct serve_inherited in = {0};
     const char *at = getenv(SERVE_INHERITED_ENV); /* no other thread runs yet */
-    int *const numbers[] = {&in.workers, &in.listeners, &in.admin_fd, &in.socket_fd,
-                            &in.lock_fd, &in.ready_fd,  &in.place};
+    int *const numbers[] = {&in.workers, &in.listeners, &in.admin_fd, &in.socket_fd, &in.lock_fd,
+                            &in.says_fd, &in.life_fd,   &in.again,    &in.place};
     if (!next_numbers(&at, numbers, sizeof(numbers) / sizeof(numbers[0])) || in.workers < 1 ||
         in.workers > SERVE_WORKERS_MAX || in.listeners < 1 || in.listeners > SERVE_LISTENERS_MAX) {
         return ERR_USAGE;

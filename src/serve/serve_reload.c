@@ -2,13 +2,22 @@
 /*
  * What a SIGHUP brings: settings, TLS contexts, policy. All is made before anything changes, so a
  * failure leaves the old ones whole.
+ *
+ *   SIGHUP → begin ──→ a thread of its own: prepare ──→ the housekeeping loop: on_prepared → apply
+ *               ↑                                                                  │
+ *               └──────────────── a SIGHUP that came meanwhile ────────────────────┘
+ *
+ * Hundreds of authorities take seconds to parse, and a file may be on a disk that is slow: the
+ * loop, which answers /readyz and `atlas key revoke`, does not wait for it.
  */
 #include <string.h>
 #include <sys/resource.h>
 
+#include "admin/admin.h"
 #include "base/memory.h"
 #include "gateway/gateway_worker.h"
 #include "journal/journal.h"
+#include "net/net_resolve.h"
 #include "net/net_tls.h"
 #include "serve/serve_internal.h"
 
@@ -57,21 +66,34 @@ void serve_bound_connections(struct settings *settings)
     }
 }
 
-enum err serve_tls_open(const struct settings *settings, struct net_tls *out[SERVE_LISTENERS_MAX])
+/* Lowers calls.max to what the journal's slots were made for: only a start makes others. */
+static void bound_calls(const struct settings *started, struct settings *next)
 {
-    for (size_t i = 0; i < settings->server.listens_count; i++) {
-        const struct server_listen *listen = &settings->server.listens[i];
+    int64_t most = started->journal.slots - JOURNAL_SLOTS_A_CALL;
+    if (next->gateway.calls_max > most) {
+        log_warn("calls_bounded",
+                 "calls.max of %lld is %lld until the next start: the journal's slots were made "
+                 "for fewer calls",
+                 (long long)next->gateway.calls_max, (long long)most);
+        next->gateway.calls_max = most;
+    }
+}
+
+enum err serve_tls_open(const struct settings *settings, struct net_tls *out[SERVE_TLS_MAX])
+{
+    const struct server_listen *listen;
+    for (size_t i = 0; (listen = settings_listen(settings, i)) != NULL; i++) {
         char reason[NET_TLS_REASON_BYTES];
-        struct net_tls_pair pairs[1 + SETTINGS_SNI_MAX] = {
+        struct net_tls_pair pairs[1 + SERVER_SNI_MAX] = {
             {listen->tls_certificate, listen->tls_key}};
         if (listen->tls_certificate == NULL) {
             continue;
         }
-        for (size_t p = 0; p < listen->tls_sni_keys.count; p++) {
-            pairs[1 + p].certificate = listen->tls_sni_certificates.at[p];
-            pairs[1 + p].key = listen->tls_sni_keys.at[p];
+        for (size_t p = 0; p < listen->tls_sni_count; p++) {
+            pairs[1 + p].certificate = listen->tls_sni[p].certificate;
+            pairs[1 + p].key = listen->tls_sni[p].key;
         }
-        enum err e = net_tls_open_server(pairs, 1 + listen->tls_sni_keys.count, reason, &out[i]);
+        enum err e = net_tls_open_server(pairs, 1 + listen->tls_sni_count, reason, &out[i]);
         if (e != ERR_OK) {
             log_error("tls", "%s: %s", listen->address,
                       reason[0] == '\0' ? err_sentence(e) : reason);
@@ -81,9 +103,9 @@ enum err serve_tls_open(const struct settings *settings, struct net_tls *out[SER
     return ERR_OK;
 }
 
-void serve_tls_close(struct net_tls *tls[SERVE_LISTENERS_MAX])
+void serve_tls_close(struct net_tls *tls[SERVE_TLS_MAX])
 {
-    for (size_t i = 0; i < SERVE_LISTENERS_MAX; i++) {
+    for (size_t i = 0; i < SERVE_TLS_MAX; i++) {
         net_tls_unref(&tls[i]);
     }
 }
@@ -108,13 +130,13 @@ enum err serve_policy_open(const struct settings *settings, const struct policy 
 
 static bool same_listeners(const struct settings *a, const struct settings *b)
 {
-    if (a->server.listens_count != b->server.listens_count ||
-        strcmp(a->admin.address, b->admin.address) != 0) {
+    const struct server_listen *x;
+    if (a->server.listens_count != b->server.listens_count) {
         return false;
     }
-    for (size_t i = 0; i < a->server.listens_count; i++) {
-        if (strcmp(a->server.listens[i].address, b->server.listens[i].address) != 0 ||
-            (a->server.listens[i].tls_key == NULL) != (b->server.listens[i].tls_key == NULL)) {
+    for (size_t i = 0; (x = settings_listen(a, i)) != NULL; i++) {
+        const struct server_listen *y = settings_listen(b, i);
+        if (strcmp(x->address, y->address) != 0 || (x->tls_key == NULL) != (y->tls_key == NULL)) {
             return false;
         }
     }
@@ -140,25 +162,16 @@ static enum err reload_workers(struct serve_gateway *g, struct policy *policy,
     return e;
 }
 
-static enum err apply_reload(struct serve_gateway *g, struct settings *next, struct net_tls **tls)
-{
-    struct policy *policy = NULL;
-    enum err e = serve_tls_open(next, tls);
-    if (e == ERR_OK) {
-        e = serve_policy_open(next, g->policy, &policy);
-    }
-    if (e == ERR_OK) {
-        e = reload_workers(g, policy, &next->server, tls);
-    }
-    if (e != ERR_OK) {
-        policy_unref(&policy);
-        return e;
-    }
-    policy_unref(&g->policy);
-    g->policy = policy;
-    journal_reload(g->journal, &next->journal);
-    return ERR_OK;
-}
+struct serve_reload {
+    struct serve_gateway *gateway;
+    pthread_t thread;
+    struct net_task prepared;
+    enum err error;
+    struct settings *next;
+    struct net_tls *tls[SERVE_TLS_MAX];
+    struct policy *policy;
+    bool again; /* asked for while it was prepared */
+};
 
 /* Settings that a reload cannot change: the rest of the new ones is in force all the same. */
 static void warn_of_restart(const struct settings *started, const struct settings *next)
@@ -175,38 +188,124 @@ static void warn_of_restart(const struct settings *started, const struct setting
     buf_fini(&paths);
 }
 
-enum err serve_reload(struct serve_gateway *g)
+static MUST_USE enum err refuse(enum err e, const char *why)
 {
-    struct net_tls *tls[SERVE_LISTENERS_MAX] = {0};
-    struct settings *next = NULL;
-    enum err e = serve_settings_read(g->config_path, &next);
+    log_error("reload_refused", "%s; the settings in force stay", why);
+    return e;
+}
+
+/* Reads and makes all that is new. The loop changes nothing of what is read here meanwhile. */
+static enum err prepare(struct serve_reload *r)
+{
+    const struct serve_gateway *g = r->gateway;
+    enum err e = serve_settings_read(g->config_path, &r->next);
     if (e != ERR_OK) {
         log_error("reload_refused", "%s: %s; the settings in force stay", g->config_path,
                   err_sentence(e));
         return e;
     }
-    if (!same_listeners(g->settings, next) || strcmp(g->settings->data, next->data) != 0) {
-        log_error("reload_refused",
-                  "listen, admin and data change with a restart only; the settings "
-                  "in force stay");
-        settings_close(&next);
-        return ERR_CONFIG;
+    if (!same_listeners(g->settings, r->next) || strcmp(g->settings->data, r->next->data) != 0) {
+        return refuse(ERR_CONFIG, "listen, admin and data change with a restart only");
     }
-    serve_bound_connections(next);
-    e = apply_reload(g, next, tls);
-    serve_tls_close(tls);
+    serve_bound_connections(r->next);
+    bound_calls(g->started, r->next);
+    e = serve_tls_open(r->next, r->tls);
+    if (e == ERR_OK) {
+        e = serve_policy_open(r->next, g->policy, &r->policy);
+    }
+    return e == ERR_OK ? e : refuse(e, err_sentence(e));
+}
+
+static void *run(void *arg)
+{
+    struct serve_reload *r = arg;
+    (void)pthread_setname_np(pthread_self(), "atlas-reload"); /* only a name */
+    r->error = prepare(r);
+    net_loop_post(r->gateway->loop, &r->prepared);
+    return NULL;
+}
+
+/* Frees what it made and did not hand on. */
+static void end(struct serve_reload *r)
+{
+    serve_tls_close(r->tls);
+    policy_unref(&r->policy);
+    settings_close(&r->next);
+    memory_free(r);
+}
+
+static MUST_USE enum err apply(struct serve_gateway *g, struct serve_reload *r)
+{
+    enum err e = net_resolver_set(g->resolver, &r->next->dns);
+    if (e == ERR_OK) {
+        e = reload_workers(g, r->policy, &r->next->server, r->tls);
+    }
     if (e != ERR_OK) {
-        log_error("reload_refused", "%s; the settings in force stay", err_sentence(e));
-        settings_close(&next);
-        return e;
+        return refuse(e, err_sentence(e));
     }
-    log_setup(next->log.level, next->log.format == SETTINGS_LOG_JSON);
-    memory_set_allowance((uint64_t)next->gateway.buffered_bytes_max);
-    warn_of_restart(g->started, next);
+    admin_reload(g->admin, &r->next->server, r->tls[g->in.listeners]);
+    policy_unref(&g->policy);
+    g->policy = r->policy;
+    r->policy = NULL;
+    journal_reload(g->journal, &r->next->journal);
+    log_setup(r->next->log.level, r->next->log.format == SETTINGS_LOG_JSON);
+    memory_set_allowance((uint64_t)r->next->gateway.buffered_bytes_max);
+    warn_of_restart(g->started, r->next);
+    serve_health_forget_certificates(g);
     if (g->settings != g->started) {
         settings_close(&g->settings);
     }
-    g->settings = next;
+    g->settings = r->next;
+    r->next = NULL;
     log_info("reloaded", "%s is in force", g->config_path);
     return ERR_OK;
+}
+
+static void on_prepared(struct net_task *task)
+{
+    struct serve_reload *r =
+        (struct serve_reload *)(void *)((char *)task - offsetof(struct serve_reload, prepared));
+    struct serve_gateway *g = r->gateway;
+    CHECK(pthread_join(r->thread, NULL) == 0);
+    bool again = r->again && !g->stopping;
+    g->reload = NULL;
+    g->reload_error = r->error;
+    if (r->error == ERR_OK && !g->stopping) {
+        g->reload_error = apply(g, r);
+    }
+    end(r);
+    if (again) {
+        serve_reload_begin(g);
+    }
+}
+
+void serve_reload_begin(struct serve_gateway *g)
+{
+    if (g->reload != NULL) {
+        g->reload->again = true;
+        return;
+    }
+    struct serve_reload *r = memory_new(sizeof(*r));
+    if (r != NULL) {
+        r->gateway = g;
+        net_task_init(&r->prepared, on_prepared);
+    }
+    if (r == NULL || pthread_create(&r->thread, NULL, run, r) != 0) {
+        g->reload_error = refuse(ERR_NO_MEMORY, err_sentence(ERR_NO_MEMORY));
+        memory_free(r);
+        return;
+    }
+    g->reload = r;
+}
+
+void serve_reload_end(struct serve_gateway *g)
+{
+    struct serve_reload *r = g->reload;
+    if (r == NULL) {
+        return;
+    }
+    g->reload = NULL;
+    CHECK(pthread_join(r->thread, NULL) == 0);
+    net_loop_undefer(&r->prepared);
+    end(r);
 }

@@ -158,7 +158,8 @@ static bool may_keep(const struct server_connection *c)
     bool rest_is_short =
         c->body.ended || c->body.kind == HTTP_BODY_CHUNKED || c->body.left <= SKIP_LEFT_MOST;
     return x->head->request.keep_alive && x->error == ERR_OK && !c->server->draining &&
-           rest_is_short && (c->body.ended || !x->head->request.expect_continue || !x->expects);
+           !c->starved && rest_is_short &&
+           (c->body.ended || !x->head->request.expect_continue || !x->expects);
 }
 
 void exchange_put_head(struct exchange *x, int status, struct span fields, uint64_t length)

@@ -65,8 +65,8 @@ void exchange_continue(struct exchange *x);
 /*
  * Reads up to `size` decoded body bytes straight into `to`; `*got` is set for SOME and END.
  * The body timeouts run only while the last pull said LATER: what nobody waits for is not late.
- * FAILED: HTTP_CHUNK, HTTP_BODY_CUT, HTTP_BODY_TIMEOUT, BODY_TOO_LARGE or CLIENT_GONE; a reply may
- * still be put, and the connection closes after it.
+ * FAILED: HTTP_CHUNK, HTTP_BODY_CUT, HTTP_BODY_TIMEOUT, BODY_TOO_LARGE, OVERLOADED or CLIENT_GONE;
+ * a reply may still be put, and the connection closes after it.
  */
 enum exchange_pulled exchange_pull(struct exchange *x, void *to, size_t size, size_t *got);
 

@@ -31,6 +31,7 @@ enum err server_open(struct net_loop *loop, const struct server_options *options
     s->on_request = options->on_request;
     s->ctx = options->ctx;
     s->connections = options->connections;
+    s->evicts = options->evicts;
     list_init(&s->all);
     list_init(&s->closed);
     server_incoming_init(s);
@@ -84,7 +85,7 @@ void server_set_siblings(struct server *s, struct server *const *siblings, size_
     s->siblings_count = count;
 }
 
-static void stop_accepting(struct server *s)
+static void close_listeners(struct server *s)
 {
     for (size_t i = 0; i < SERVER_LISTENERS_MAX; i++) {
         net_listener_close(&s->listeners[i].listener);
@@ -94,19 +95,29 @@ static void stop_accepting(struct server *s)
 void server_drain(struct server *s)
 {
     s->draining = true;
-    stop_accepting(s);
     for (struct list *link = s->all.next; link != &s->all; link = link->next) {
         struct server_connection *c = LIST_OF(link, struct server_connection, link);
-        if (c->state == CONNECTION_IDLE || c->state == CONNECTION_HANDSHAKE) {
-            c->readable = true; /* a request may have come just now: it is still answered */
-            net_loop_defer(s->loop, &c->task);
+        server_connection_drain(c);
+    }
+}
+
+bool server_stop_accepting(struct server *s)
+{
+    CHECK(s->draining);
+    for (size_t i = 0; i < SERVER_LISTENERS_MAX; i++) {
+        struct net_listener *l = s->listeners[i].listener;
+        if (l != NULL && !net_listener_accept_all(l)) {
+            return false;
         }
     }
+    close_listeners(s);
+    s->closed_listeners = true;
+    return true;
 }
 
 bool server_is_idle(const struct server *s)
 {
-    return s->draining && server_connection_count(s) == 0;
+    return s->closed_listeners && server_connection_count(s) == 0;
 }
 
 void server_forget(struct server *s, struct server_connection *c)
@@ -127,7 +138,7 @@ void server_close(struct server **server)
     }
     *server = NULL;
     s->draining = true;
-    stop_accepting(s);
+    close_listeners(s);
     while (!list_is_empty(&s->all)) {
         struct server_connection *c = LIST_OF(s->all.next, struct server_connection, link);
         server_connection_abort(c);
@@ -146,7 +157,7 @@ void server_close(struct server **server)
 
 struct span server_date(struct server *s)
 {
-    int64_t second = clock_wall().us / 1000000;
+    int64_t second = clock_wall_coarse().us / 1000000;
     if (second != s->date_second) {
         char text[HTTP_DATE_BYTES];
         http_date((wall_us){second * 1000000}, text);

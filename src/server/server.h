@@ -30,6 +30,9 @@ struct server_options {
     server_on_request *on_request;
     void *ctx;
     _Atomic int64_t *connections; /* shared by all servers of the process, for connections_max */
+    /* Past connections_max the oldest connection without a request under way goes, to let the new
+     * one in; where each has one, the new one is closed without a word. */
+    bool evicts;
 };
 
 MUST_USE enum err server_open(struct net_loop *loop, const struct server_options *options,
@@ -56,17 +59,27 @@ unsigned server_connection_count(const struct server *s);
 void server_set_siblings(struct server *s, struct server *const *siblings, size_t count);
 
 /*
- * Stops accepting, closes idle connections, and answers what is in flight with Connection: close; a
- * request that the kernel holds already is answered too. server_is_idle() becomes true when the
- * last exchange has ended and its client has taken the reply, or too long for it.
+ * The end has two steps. server_drain() closes connections that wait for their next request (for a
+ * first one they have a second more) and answers what is in flight with Connection: close; a
+ * request that the kernel holds already goes to the handler too. Who connects from now on is told
+ * 503 (ERR_DRAINING) by the server itself, for each request, and closed. server_stop_accepting()
+ * does the same for those who wait to be accepted, and closes the listeners; false: the handler's
+ * budget is spent before it came to the end of them, so it is to be called again. server_is_idle()
+ * becomes true when it has, and the last exchange has ended and its client has taken the reply, or
+ * too long for it. Each may be called again.
  */
 void server_drain(struct server *s);
+MUST_USE bool server_stop_accepting(struct server *s);
 bool server_is_idle(const struct server *s);
 
-/* Writes an error in OpenAI's form, `{"error":{…}}`: the row's sentence, or `message` unless it is
- * empty; `param` or null. ERR_NO_MEMORY: `out` was full or found no memory. */
-MUST_USE enum err server_error_write(enum err e, struct span message, struct span param,
-                                     struct buf *out);
+/* What an error says beyond its row in err.def. What is empty is the row's (of `param`: null). */
+struct server_words {
+    struct span message, param, type, code;
+};
+
+/* Writes an error in OpenAI's form, `{"error":{…}}`. ERR_NO_MEMORY: `out` was full or found no
+ * memory. */
+MUST_USE enum err server_error_write(enum err e, const struct server_words *words, struct buf *out);
 
 /* Closes everything, mid-reply too: open exchanges are gone, get an event, and must be ended in it.
  * Sets `*s` to NULL; nothing if it is NULL. */

@@ -9,7 +9,8 @@
  *                                └──────────→ CLOSED            from every state
  *
  * Events note what happened and run the machine; a step looks at the facts only. One exchange at a
- * time: what a client pipelines stays in the kernel, and is not polled for, until its turn comes.
+ * time: what a client pipelines behind it is read, for else nobody would see that it leaves, and
+ * kept up to a bound; a client that sends more is cut off.
  *
  * A connection that is closed with bytes unread resets it, and the client may lose the reply. So a
  * server that closes first says so (FIN) and reads on for a while: LINGER.
@@ -24,6 +25,7 @@
 #define LINGER_BYTES \
     (64 * 1024 * 1024) /* a client that sends first and reads later must get there */
 #define LINGER_MS 5000
+#define HURRY_MS  1000 /* what a client has for each step when the server drains */
 
 #define REQUESTS_A_RUN 16 /* pipelined ones that are answered before others get their turn */
 
@@ -73,7 +75,7 @@ static void connection_check(const struct server_connection *c)
 
 static enum connection_state step_handshake(struct server_connection *c)
 {
-    if (c->due || c->broken || c->server->draining) {
+    if (c->due || c->broken || c->hung_up) { /* for one that left nothing is signed */
         counter_add(COUNT_TLS_FAILED, c->due ? 1 : 0);
         return CONNECTION_CLOSED;
     }
@@ -90,11 +92,32 @@ static enum connection_state step_handshake(struct server_connection *c)
     }
 }
 
+/* Goes on when the others have had their turn. */
+static enum connection_state next_turn(struct server_connection *c)
+{
+    net_loop_yield(c->server->loop, &c->task);
+    return c->state;
+}
+
 /* Goes on at the end of the loop's turn, when the handler may be called. */
 static enum connection_state later(struct server_connection *c)
 {
     net_loop_defer(c->server->loop, &c->task);
     return c->state;
+}
+
+/* Nothing is held: reads the beginning of the next request. */
+static enum connection_state read_request(struct server_connection *c)
+{
+    enum net_result r = NET_AGAIN;
+    if (c->readable && c->may_call) {
+        r = server_input_fill(c);
+    }
+    if (r == NET_OK) {
+        return CONNECTION_HEAD;
+    }
+    bool may_wait = !c->server->draining || (c->hurried && !c->served);
+    return r == NET_AGAIN && may_wait ? CONNECTION_IDLE : CONNECTION_CLOSED;
 }
 
 static enum connection_state step_idle(struct server_connection *c)
@@ -103,26 +126,24 @@ static enum connection_state step_idle(struct server_connection *c)
         return CONNECTION_CLOSED;
     }
     bool held = server_input_held(c).len > 0;
-    if (c->requests >= REQUESTS_A_RUN || (held && !c->may_call)) {
+    if (!c->starved &&
+        (c->requests >= REQUESTS_A_RUN || (held && net_loop_is_spent(c->server->loop)))) {
+        return next_turn(c);
+    }
+    if (!c->starved && held && !c->may_call) {
         return later(c);
     }
-    if (held) {
+    if (held || c->starved) { /* one that is starved says so */
         return CONNECTION_HEAD;
     }
-    enum net_result r = NET_AGAIN;
-    if (c->readable && c->may_call) {
-        r = server_input_fill(c);
-    }
-    if (r == NET_OK) {
-        return CONNECTION_HEAD;
-    }
-    return r == NET_AGAIN && !c->server->draining ? CONNECTION_IDLE : CONNECTION_CLOSED;
+    return read_request(c);
 }
 
 /* Answers what cannot be an exchange, and closes after that. */
 static enum connection_state refuse(struct server_connection *c, enum err e)
 {
     counter_add(COUNT_REQUESTS_REFUSED, 1);
+    server_input_forget(c);
     server_refusal_send(c, e);
     return CONNECTION_SEND;
 }
@@ -137,6 +158,9 @@ static enum connection_state step_head(struct server_connection *c)
     }
     for (;;) {
         bool whole;
+        if (c->starved) {
+            return refuse(c, ERR_OVERLOADED);
+        }
         enum err e = server_input_head(c, &whole);
         if (e != ERR_OK) {
             return refuse(c, e);
@@ -168,6 +192,25 @@ static bool output_is_stuck(const struct server_connection *c, mono_us now)
            clock_since(c->write_since, now) >= c->server->settings.write_timeout_ms * 1000;
 }
 
+/* Looks at what came of the request's body, and of what is behind it. */
+static void note_input(struct server_connection *c)
+{
+    struct exchange *x = &c->exchange;
+    if (c->starved && !c->body.ended && x->error == ERR_OK) {
+        x->error = ERR_OVERLOADED; /* a part of the body is lost */
+        x->wants_body = false;
+        x->event_due = true;
+    }
+    if (x->told && c->body.ended && c->readable && c->may_call && !x->gone) {
+        server_input_ahead(c);
+    }
+    if (x->wants_body && c->readable) {
+        c->body.waited_us += clock_since(c->body.waits_since, net_loop_now(c->server->loop));
+        x->wants_body = false;
+        x->event_due = true;
+    }
+}
+
 /* Turns what happened into what the handler is to see. */
 static void note_facts(struct server_connection *c)
 {
@@ -186,11 +229,7 @@ static void note_facts(struct server_connection *c)
         server_output_flush(c);
         x->event_due = x->event_due || server_output_waiting(c) == 0;
     }
-    if (x->wants_body && c->readable) {
-        c->body.waited_us += clock_since(c->body.waits_since, net_loop_now(c->server->loop));
-        x->wants_body = false;
-        x->event_due = true;
-    }
+    note_input(c);
     if (!x->gone && (c->broken || (c->hung_up && c->body.ended))) {
         x->gone = true;
         x->event_due = true;
@@ -201,9 +240,10 @@ static void note_facts(struct server_connection *c)
 static enum connection_state after_answer(struct server_connection *c)
 {
     struct exchange ended = c->exchange;
-    memory_free(ended.head);
+    server_input_head_free(&ended);
     c->exchange = (struct exchange){0};
     c->served = true;
+    c->keep = c->keep && !c->starved;
     if (ended.end == EXCHANGE_RESET) {
         net_socket_reset(&c->socket);
         return CONNECTION_CLOSED;
@@ -219,6 +259,17 @@ static enum connection_state after_answer(struct server_connection *c)
         return CONNECTION_SEND;
     }
     return CONNECTION_SEND;
+}
+
+static void tell_of_request(struct server_connection *c)
+{
+    static const struct span none = {NULL, 0};
+    if (c->late) {
+        counter_add(COUNT_REQUESTS_REFUSED, 1);
+        exchange_refuse(&c->exchange, ERR_DRAINING, none, none, none);
+    } else {
+        c->server->on_request(c->server->ctx, &c->exchange);
+    }
 }
 
 static enum connection_state step_answer(struct server_connection *c)
@@ -238,7 +289,7 @@ static enum connection_state step_answer(struct server_connection *c)
         }
         if (!x->told) {
             x->told = true;
-            c->server->on_request(c->server->ctx, x);
+            tell_of_request(c);
         } else {
             x->event_due = false;
             x->on_event(x->ctx);
@@ -310,7 +361,7 @@ static enum connection_state step_closed(struct server_connection *c)
 }
 
 /* How long a state may last, from its beginning; 0 where that depends on more. */
-static int64_t timeout_ms(const struct server_connection *c)
+static int64_t usual_timeout_ms(const struct server_connection *c)
 {
     const struct server_settings *set = &c->server->settings;
     switch (c->state) {
@@ -331,6 +382,12 @@ static int64_t timeout_ms(const struct server_connection *c)
     default:
         return 0;
     }
+}
+
+static int64_t timeout_ms(const struct server_connection *c)
+{
+    int64_t usual = usual_timeout_ms(c);
+    return c->hurried && usual > HURRY_MS ? HURRY_MS : usual;
 }
 
 /* When the client has to have done something, in a state where that depends on what is waited for.
@@ -380,7 +437,7 @@ static void shut(struct server_connection *c)
 {
     net_socket_close(&c->socket);
     net_timer_fini(&c->timer);
-    server_input_fini(c);
+    server_input_forget(c);
     server_output_fini(c);
     list_remove(&c->link);
     list_push_back(&c->server->closed, &c->link);
@@ -472,6 +529,29 @@ void server_connection_abort(struct server_connection *c)
     CHECK(c->state == CONNECTION_CLOSED); /* a handler ends its exchange when told it is gone */
 }
 
+void server_connection_drain(struct server_connection *c)
+{
+    if (c->state != CONNECTION_IDLE && c->state != CONNECTION_HANDSHAKE) {
+        return;
+    }
+    c->entered = !c->hurried; /* its time begins anew, and is shorter */
+    c->hurried = true;
+    c->readable = true; /* a request may have come just now: it is still answered */
+    net_loop_defer(c->server->loop, &c->task);
+}
+
+bool server_connection_evict(struct server *s)
+{
+    for (struct list *link = s->all.next; link != &s->all; link = link->next) {
+        struct server_connection *c = LIST_OF(link, struct server_connection, link);
+        if (!rows[c->state].exchange && !c->running) {
+            server_connection_abort(c);
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum connection_state first_state(struct server_connection *c, struct net_tls *tls)
 {
     if (c->refused) {
@@ -500,12 +580,13 @@ void server_connection_open(struct server *s, int fd, struct net_tls *tls, bool 
     c->server = s;
     c->socket = socket;
     c->refused = refuse;
+    c->late = c->hurried = s->draining;
     c->entered = true;
     list_push_back(&s->all, &c->link);
     net_timer_init(&c->timer, s->loop, on_due);
     net_task_init(&c->task, on_task);
-    buf_init(&c->in, (size_t)s->settings.head_bytes_max + 2 * SERVER_INBOX_BYTES);
-    buf_init(&c->out, SIZE_MAX / 2);
+    buf_init(&c->in, (size_t)s->settings.head_bytes_max + SERVER_AHEAD_BYTES + SERVER_INBOX_BYTES);
+    buf_init_counted(&c->out, SIZE_MAX / 2, BUF_UNCOUNTED);
     c->state = first_state(c, tls);
     counter_add(COUNT_CONNECTIONS, 1);
     counter_add(COUNT_CONNECTIONS_OPEN, 1);

@@ -24,7 +24,7 @@ static void serve(struct server *s, unsigned listener, int fd, bool refuse)
 {
     const struct server_listener *l = &s->listeners[listener];
     if (refuse) {
-        if (l->tls != NULL || s->refused >= SERVER_REFUSED_MAX) {
+        if (l->tls != NULL || s->evicts || s->refused >= SERVER_REFUSED_MAX) {
             (void)close(fd); /* nothing was written */
             server_forget(s, NULL);
             return;
@@ -46,11 +46,17 @@ static void on_incoming(struct net_task *task)
 {
     struct server *s = LIST_OF(task, struct server, incoming.task);
     struct list *link;
-    while ((link = pop(&s->incoming)) != NULL) {
+    while (!net_loop_is_spent(s->loop)) {
+        link = pop(&s->incoming);
+        if (link == NULL) {
+            return;
+        }
         struct handed *h = LIST_OF(link, struct handed, link);
         serve(s, h->listener, h->fd, h->refuse);
         memory_free(h);
+        net_loop_spend(s->loop, 0);
     }
+    net_loop_post(s->loop, task); /* for those that are left */
 }
 
 void server_incoming_init(struct server *s)
@@ -93,8 +99,9 @@ static struct server *least_loaded(struct server *s)
 void server_incoming_accept(struct server *s, unsigned listener, int fd)
 {
     int64_t before = atomic_fetch_add_explicit(s->connections, 1, memory_order_relaxed);
-    bool refuse = before >= s->settings.connections_max;
-    struct server *to = least_loaded(s);
+    bool is_full = before >= s->settings.connections_max;
+    bool refuse = is_full && !(s->evicts && server_connection_evict(s));
+    struct server *to = s->draining ? s : least_loaded(s); /* the others end, too */
     struct handed *h = to == s ? NULL : memory_new(sizeof(*h));
     if (h == NULL) {
         atomic_fetch_add_explicit(&s->open, 1, memory_order_relaxed);

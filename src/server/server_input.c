@@ -9,7 +9,41 @@
 #include "base/memory.h"
 #include "server/server_internal.h"
 
-#define HEAD_READ_BYTES 2048 /* read at once behind the part of a head that is kept */
+#define HEAD_READ_BYTES 8192 /* read at once behind the part of a head that is kept */
+#define HEAD_UNCOUNTED  4096 /* a usual head touches no counter that threads share */
+#define ROWS_STEP       8    /* of a head that is kept */
+
+/* ---- the connection's own buffer, counted by the length that it holds ---- */
+
+static void give(struct server_connection *c, uint64_t bytes)
+{
+    if (bytes == 0) {
+        return;
+    }
+    c->in_taken -= bytes;
+    if (c->in_known) {
+        memory_give(bytes);
+    } else {
+        memory_give_for_stranger(bytes);
+    }
+}
+
+/* Who has a call that runs is known: the gateway refuses strangers at once. */
+static bool take(struct server_connection *c, uint64_t bytes)
+{
+    if (c->in_taken == 0) {
+        c->in_known = c->exchange.head != NULL;
+    }
+    bool there = c->in_known ? memory_take(bytes) : memory_take_for_stranger(bytes);
+    c->in_taken += there ? bytes : 0;
+    return there;
+}
+
+static void drop_in(struct server_connection *c)
+{
+    give(c, c->in_taken);
+    buf_fini(&c->in);
+}
 
 static void consume(struct server_connection *c, size_t count)
 {
@@ -18,35 +52,27 @@ static void consume(struct server_connection *c, size_t count)
         return;
     }
     buf_consume(&c->in, count);
+    give(c, count);
     if (buf_span(&c->in).len == 0) {
-        memory_give(c->in.cap);
-        buf_fini(&c->in);
+        drop_in(c);
     }
 }
 
-/* Makes room for `more` bytes in the connection's own buffer. */
-static uint8_t *reserve(struct server_connection *c, size_t more)
-{
-    size_t had = c->in.cap;
-    uint8_t *to = buf_reserve(&c->in, more);
-    if (c->in.cap > had && !memory_take(c->in.cap - had)) {
-        memory_give(had);
-        buf_fini(&c->in);
-        c->in.failed = true;
-        return NULL;
-    }
-    return to;
-}
-
-/* Keeps bytes for later. Without memory the connection cannot go on. */
+/* Keeps bytes for later. Without memory they are lost, and the connection serves no further
+ * request. */
 static void keep(struct server_connection *c, struct span bytes)
 {
-    uint8_t *to = bytes.len == 0 ? NULL : reserve(c, bytes.len);
-    if (to != NULL) {
-        memcpy(to, bytes.at, bytes.len);
-        buf_added(&c->in, bytes.len);
-    } else if (bytes.len > 0) {
-        c->broken = true;
+    if (bytes.len == 0 || c->starved) {
+        return;
+    }
+    if (take(c, bytes.len)) {
+        buf_put(&c->in, bytes);
+        c->starved = buf_failed(&c->in);
+    } else {
+        c->starved = true;
+    }
+    if (c->starved) {
+        drop_in(c);
         net_loop_defer(c->server->loop, &c->task);
     }
 }
@@ -58,13 +84,15 @@ void server_input_stash(struct server_connection *c)
     keep(c, fresh);
 }
 
+/* ---- reading ---- */
+
 /* One read; notes whether another may find more. */
 static enum net_result read_raw(struct server_connection *c, void *to, size_t size, size_t *got)
 {
     enum net_result r = net_read(c->socket, to, size, got);
-    c->readable = r == NET_OK && *got == size;
+    c->readable = r == NET_OK && (*got == size || *got == NET_BUDGET_BYTES);
+    c->unwanted = false;
     if (r == NET_OK) {
-        c->unwanted = false;
         counter_add(COUNT_BYTES_IN, (int64_t)*got);
     } else if (r != NET_AGAIN) {
         c->hung_up = true;
@@ -77,38 +105,83 @@ enum net_result server_input_fill(struct server_connection *c)
     CHECK(c->may_call);
     server_input_stash(c);
     size_t got;
-    if (buf_span(&c->in).len == 0) {
-        enum net_result r = read_raw(c, c->server->inbox, SERVER_INBOX_BYTES, &got);
-        if (r == NET_OK) {
-            c->fresh = span_make(c->server->inbox, got);
-        }
-        return r;
-    }
-    uint8_t *to = reserve(c, HEAD_READ_BYTES);
-    if (to == NULL) {
-        return NET_FAILED;
-    }
-    enum net_result r = read_raw(c, to, HEAD_READ_BYTES, &got);
-    if (r == NET_OK) {
-        buf_added(&c->in, got);
+    bool follows = buf_span(&c->in).len > 0;
+    size_t most = follows ? HEAD_READ_BYTES : SERVER_INBOX_BYTES;
+    enum net_result r = read_raw(c, c->server->inbox, most, &got);
+    if (r == NET_OK && follows) {
+        keep(c, span_make(c->server->inbox, got));
+    } else if (r == NET_OK) {
+        c->fresh = span_make(c->server->inbox, got);
     }
     return r;
 }
+
+void server_input_ahead(struct server_connection *c)
+{
+    CHECK(c->may_call);
+    server_input_stash(c);
+    size_t got;
+    if (read_raw(c, c->server->inbox, SERVER_INBOX_BYTES, &got) != NET_OK) {
+        return;
+    }
+    if (c->starved || buf_span(&c->in).len + got > SERVER_AHEAD_BYTES) {
+        c->broken = true;
+    } else {
+        keep(c, span_make(c->server->inbox, got));
+    }
+}
+
+/* ---- heads ---- */
 
 static size_t head_size(size_t fields)
 {
     return sizeof(struct server_head) + fields * sizeof(struct http_field);
 }
 
-/* Copies what was parsed, with room for `fields` rows and `bytes` behind them. */
-static struct server_head *copy_head(const struct server_head *h, size_t fields, size_t bytes)
+static void copy_head(struct server_head *to, const struct server_head *h)
 {
-    struct server_head *copy = memory_raw(head_size(fields) + bytes);
-    if (copy != NULL) {
-        memcpy(copy, h, head_size(h->request.fields.count));
-        copy->request.fields.rows = copy->rows;
+    memcpy(to, h, head_size(h->request.fields.count));
+    to->request.fields.rows = to->rows;
+}
+
+static void drop_partial(struct server_connection *c)
+{
+    memory_free(c->partial);
+    c->partial = NULL;
+    if (c->partial_bytes > 0) {
+        memory_give_for_stranger(c->partial_bytes);
+        c->partial_bytes = 0;
     }
-    return copy;
+}
+
+/* Keeps the parse until more of the head comes. */
+static enum err keep_partial(struct server_connection *c, const struct server_head *h)
+{
+    size_t rows = (h->request.fields.count / ROWS_STEP + 1) * ROWS_STEP;
+    size_t size = head_size(rows);
+    if (size != c->partial_bytes) {
+        drop_partial(c);
+        if (!memory_take_for_stranger(size)) {
+            return ERR_OVERLOADED;
+        }
+        c->partial_bytes = size;
+        c->partial = memory_raw(size);
+        if (c->partial == NULL) {
+            return ERR_NO_MEMORY;
+        }
+    }
+    copy_head(c->partial, h);
+    return ERR_OK;
+}
+
+void server_input_head_free(struct exchange *x)
+{
+    memory_free(x->head);
+    if (x->head_taken > 0) {
+        memory_give(x->head_taken);
+    }
+    x->head = NULL;
+    x->head_taken = 0;
 }
 
 /* The head of `used` bytes is whole: the exchange gets its own copy. */
@@ -116,16 +189,24 @@ static enum err begin_exchange(struct server_connection *c, const struct server_
                                size_t used)
 {
     size_t count = parsed->request.fields.count;
-    struct server_head *head = copy_head(parsed, count, used);
+    size_t size = head_size(count) + used;
+    size_t taken = size > HEAD_UNCOUNTED ? size : 0;
+    if (taken > 0 && !memory_take(taken)) {
+        return ERR_OVERLOADED;
+    }
+    struct server_head *head = memory_raw(size);
     if (head == NULL) {
+        memory_give(taken);
         return ERR_NO_MEMORY;
     }
+    copy_head(head, parsed);
     uint8_t *bytes = (uint8_t *)head + head_size(count);
     memcpy(bytes, server_input_held(c).at, used);
     http_request_moved(&head->request, bytes);
     consume(c, used);
     const struct http_request *r = &head->request;
     c->exchange = (struct exchange){.head = head,
+                                    .head_taken = taken,
                                     .started = net_loop_now(c->server->loop),
                                     .expects = r->expect_continue && r->minor > 0};
     c->body.kind = r->body.kind;
@@ -142,13 +223,15 @@ static enum err begin_exchange(struct server_connection *c, const struct server_
 enum err server_input_head(struct server_connection *c, bool *whole)
 {
     struct server *s = c->server;
-    struct server_head *h = c->partial;
-    uint32_t rows = s->settings.fields_max < SERVER_FIELDS_MOST ? (uint32_t)s->settings.fields_max
-                                                                : SERVER_FIELDS_MOST;
-    if (h == NULL) {
+    struct server_head *h = s->head;
+    if (c->partial != NULL) {
+        copy_head(h, c->partial);
+    } else {
+        uint32_t rows = s->settings.fields_max < SERVER_FIELDS_MOST
+                            ? (uint32_t)s->settings.fields_max
+                            : SERVER_FIELDS_MOST;
         struct http_limits limits = {.head_bytes = (uint32_t)s->settings.head_bytes_max,
                                      .target_bytes = (uint32_t)s->settings.target_bytes_max};
-        h = s->head;
         http_request_init(&h->request, &limits, h->rows, rows);
     }
     size_t used;
@@ -157,13 +240,11 @@ enum err server_input_head(struct server_connection *c, bool *whole)
     *whole = e == ERR_OK && used > 0;
     if (*whole) {
         e = begin_exchange(c, h, used);
-    } else if (e == ERR_OK && c->partial == NULL) {
-        c->partial = copy_head(h, rows, 0);
-        return c->partial == NULL ? ERR_NO_MEMORY : ERR_OK;
+    } else if (e == ERR_OK) {
+        e = keep_partial(c, h);
     }
     if (*whole || e != ERR_OK) {
-        memory_free(c->partial);
-        c->partial = NULL;
+        drop_partial(c);
     }
     return e;
 }
@@ -298,11 +379,9 @@ enum net_result server_input_drop(struct server_connection *c, uint64_t most)
     return r == NET_OK && c->dropped < most ? NET_AGAIN : r;
 }
 
-void server_input_fini(struct server_connection *c)
+void server_input_forget(struct server_connection *c)
 {
     c->fresh = (struct span){NULL, 0};
-    memory_give(c->in.cap);
-    buf_fini(&c->in);
-    memory_free(c->partial);
-    c->partial = NULL;
+    drop_in(c);
+    drop_partial(c);
 }

@@ -23,11 +23,12 @@
 #include "server/exchange.h"
 #include "server/server.h"
 
-#define SERVER_INBOX_BYTES   (64 * 1024) /* what one read takes at most */
+#define SERVER_INBOX_BYTES   (16 * 1024) /* what one read takes at most: a head, a usual body */
 #define SERVER_FIELDS_MOST   1024        /* whatever the settings say */
 #define SERVER_LISTENERS_MAX 64
-#define SERVER_REFUSED_MAX   64 /* connections open only to be told 503 */
-#define SERVER_DATE_BYTES    38 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" and a NUL */
+#define SERVER_REFUSED_MAX   64           /* connections open only to be told 503 */
+#define SERVER_AHEAD_BYTES   (128 * 1024) /* pipelined behind a call that runs; then it is cut */
+#define SERVER_DATE_BYTES    38           /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" and a NUL */
 
 enum connection_state {
     CONNECTION_HANDSHAKE,
@@ -53,6 +54,7 @@ struct exchange {
     exchange_on_event *on_event;
     void *ctx;
     struct server_head *head; /* NULL while there is no exchange */
+    size_t head_taken;        /* bytes of the calls' allowance that a large one holds */
     mono_us started;
     uint64_t put_left; /* bytes of the announced reply that were not put */
     int64_t sent;      /* bytes of the reply that the kernel took */
@@ -92,11 +94,14 @@ struct server_connection {
 
     struct span fresh;           /* received this turn, in the server's inbox */
     struct buf in;               /* received earlier; while it holds any, `fresh` is empty */
+    uint64_t in_taken;           /* bytes of an allowance that `in` holds: its length */
+    bool in_known;               /* it is that of calls, and not that of strangers */
+    bool starved;                /* bytes that came found no room and are lost: no more requests */
     struct server_head *partial; /* the parse of a head that came in pieces */
+    size_t partial_bytes;        /* taken for it of the strangers' allowance */
     struct server_body body;
 
     struct buf out;      /* what the client did not take yet */
-    uint64_t out_taken;  /* bytes of the common allowance that `out` holds */
     mono_us write_since; /* since when it takes nothing */
     uint64_t dropped;    /* bytes that SKIP or LINGER read */
 
@@ -115,6 +120,8 @@ struct server_connection {
     bool broken;       /* the reply's client must not be sent more: close */
     bool served;       /* a request was answered */
     bool refused;      /* open only to be told 503 */
+    bool late;         /* came when the server drained: a request of it is told 503 */
+    bool hurried;      /* had brought no request when it drained: it may, within HURRY_MS */
     bool to_head;      /* the method of the head that was read last is HEAD */
     bool has_peer;
     char peer[48];
@@ -144,7 +151,7 @@ struct server {
     _Atomic int64_t *connections; /* of the process */
     atomic_uint open;             /* here, those on their way included */
     unsigned refused;
-    bool draining;
+    bool draining, closed_listeners, evicts;
     struct list all;          /* connections */
     struct list closed;       /* those whose memory goes at the turn's end */
     uint8_t *inbox;           /* used by one connection between a read and the end of its run */
@@ -169,6 +176,13 @@ void server_connection_run(struct server_connection *c, bool may_call);
 /* Closes it at once; an open exchange is told first. The memory goes at the turn's end. */
 void server_connection_abort(struct server_connection *c);
 
+/* The server drains: one that waits for its next request is closed, unless that has just come; one
+ * that waits for its first has a moment more. */
+void server_connection_drain(struct server_connection *c);
+
+/* Closes the oldest connection that has no request under way; false if there is none. */
+bool server_connection_evict(struct server *s);
+
 /* Frees the memory of a closed connection. */
 void server_connection_free(struct server_connection *c);
 
@@ -186,6 +200,16 @@ MUST_USE enum net_result server_input_fill(struct server_connection *c);
 /* Keeps what the inbox holds of this connection, before another may use it. */
 void server_input_stash(struct server_connection *c);
 
+/* Reads on behind a request that is being answered: only who reads sees that the client leaves. A
+ * client that sends more than SERVER_AHEAD_BYTES there is `broken`. Only in a run that may call. */
+void server_input_ahead(struct server_connection *c);
+
+/* Frees what was received and the head that came with it. */
+void server_input_forget(struct server_connection *c);
+
+/* Ends the exchange's head. */
+void server_input_head_free(struct exchange *x);
+
 /* Goes on with the head. `*whole`: the exchange has its head, and the body is ready to be read. */
 MUST_USE enum err server_input_head(struct server_connection *c, bool *whole);
 
@@ -198,8 +222,6 @@ MUST_USE enum net_result server_input_skip(struct server_connection *c, uint64_t
 
 /* Reads once and drops what came: NET_AGAIN until it was `most` bytes, or the end. */
 MUST_USE enum net_result server_input_drop(struct server_connection *c, uint64_t most);
-
-void server_input_fini(struct server_connection *c);
 
 /* server_output.c: replies to the socket. */
 

@@ -5,7 +5,6 @@
  * counted against the memory that all calls together may buffer, and freed when it has been sent.
  */
 #include "base/counter.h"
-#include "base/memory.h"
 #include "http/http_write.h"
 #include "server/server_internal.h"
 
@@ -15,8 +14,6 @@
 static void release(struct server_connection *c)
 {
     if (c->out.len == c->out.from && c->out.at != NULL) {
-        memory_give(c->out_taken);
-        c->out_taken = 0;
         buf_fini(&c->out);
     }
 }
@@ -64,11 +61,6 @@ static void keep(struct server_connection *c, const struct iovec *pieces, int co
     if (buf_span(&c->out).len == 0) {
         c->write_since = net_loop_now(c->server->loop);
     }
-    if (!memory_take(total)) {
-        c->broken = true;
-        return;
-    }
-    c->out_taken += total;
     if (buf_reserve(&c->out, total) == NULL) {
         c->broken = true;
         return;
@@ -153,8 +145,6 @@ void server_output_head(struct server_connection *c, int status, struct span fie
 
 void server_output_fini(struct server_connection *c)
 {
-    memory_give(c->out_taken);
-    c->out_taken = 0;
     c->holds = false;
     buf_fini(&c->out);
 }

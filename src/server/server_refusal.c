@@ -57,7 +57,23 @@ static void put_lines(struct buf *out, const struct err_row *row, struct span mo
     buf_put(out, SPAN("Content-Type: application/json\r\n"));
 }
 
-enum err server_error_write(enum err e, struct span message, struct span param, struct buf *out)
+/* What was said, or what the row says. */
+static struct span or_row(struct span said, const char *text)
+{
+    return said.len > 0 || text == NULL ? said : span_of(text);
+}
+
+static void put_text(struct json_writer *w, const char *key, struct span text)
+{
+    json_write_key(w, key);
+    if (text.len > 0) {
+        json_write_string(w, text);
+    } else {
+        json_write_null(w);
+    }
+}
+
+enum err server_error_write(enum err e, const struct server_words *words, struct buf *out)
 {
     const struct err_row *row = row_of(e);
     struct json_writer w;
@@ -65,18 +81,10 @@ enum err server_error_write(enum err e, struct span message, struct span param, 
     json_write_object(&w);
     json_write_key(&w, "error");
     json_write_object(&w);
-    json_write_key(&w, "message");
-    json_write_string(&w, message.len > 0 ? message : span_of(row->sentence));
-    json_write_key(&w, "type");
-    json_write_text(&w, row->type);
-    json_write_key(&w, "param");
-    if (param.len > 0) {
-        json_write_string(&w, param);
-    } else {
-        json_write_null(&w);
-    }
-    json_write_key(&w, "code");
-    json_write_text(&w, row->code);
+    put_text(&w, "message", or_row(words->message, row->sentence));
+    put_text(&w, "type", or_row(words->type, row->type));
+    put_text(&w, "param", words->param);
+    put_text(&w, "code", or_row(words->code, row->code));
     json_write_end(&w);
     json_write_end(&w);
     return json_write_finish(&w);
@@ -90,7 +98,8 @@ enum err server_refusal_write(struct server_refusal *r, enum err e, struct span 
     buf_init(&r->fields, more_fields.len + LINES_BYTES);
     buf_init(&r->body, (message.len + param.len) * ESCAPED_MOST + BODY_BYTES);
     put_lines(&r->fields, row, more_fields);
-    enum err failed = server_error_write(e, message, param, &r->body);
+    struct server_words words = {.message = message, .param = param};
+    enum err failed = server_error_write(e, &words, &r->body);
     if (failed != ERR_OK || buf_failed(&r->fields)) {
         server_refusal_fini(r);
         return ERR_NO_MEMORY;

@@ -14,15 +14,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/value.h"
+#define SERVER_SNI_MAX 32 /* further certificates of one listener */
+
+/* PEM files of a certificate with its chain and of its private key. */
+struct server_pair {
+    const char *certificate, *key;
+};
 
 /* One address to answer on. */
 struct server_listen {
     const char *address;         /* "127.0.0.1:8080", "[::]:8443": numeric; port 0: any free one */
     const char *tls_certificate; /* PEM file with the chain; NULL: plain HTTP */
     const char *tls_key;         /* PEM file; NULL exactly when tls_certificate is */
-    struct texts tls_sni_certificates; /* more of them, for other names */
-    struct texts tls_sni_keys;         /* as many */
+    const struct server_pair *tls_sni; /* more of them, for other names */
+    size_t tls_sni_count;
 };
 
 struct server_settings {

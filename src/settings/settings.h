@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * settings.h — everything the operator may decide, read from one YAML file.
+ * settings.h — everything the operator may decide, read from one YAML file and those it names.
  *
  * settings.def lists every setting once: its path in the file, kind, default, range and meaning.
  * The parser, the commented sample and docs/reference/settings.md come from it. Each part declares
@@ -19,12 +19,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "gateway/gateway_settings.h"
 #include "journal/journal_settings.h"
+#include "net/net_resolve.h"
+#include "policy/policy_settings.h"
 #include "server/server_settings.h"
 #include "upstream/upstream_settings.h"
 
-#define SETTINGS_SNI_MAX     32 /* further certificates of one listener */
 #define SETTINGS_WORKERS_MAX 256
 #define SETTINGS_LOG_LEVELS  "debug|info|warn|error"
 #define SETTINGS_LOG_FORMATS "text|json"
@@ -39,16 +39,31 @@ struct settings_log {
 };
 
 struct settings {
-    const char *path;     /* of the file it was read from, absolute */
-    const char *data;     /* the data folder, absolute */
-    const char *pid_file; /* absolute; NULL: none */
+    const char *path;        /* of the file it was read from, absolute */
+    const char *data;        /* the data folder, absolute */
+    const char *models_file; /* where models stand, if not in the same file; absolute */
+    const char *pid_file;    /* absolute; NULL: none */
     struct settings_log log;
     struct server_settings server;
     struct upstream_settings upstream;
-    struct gateway_settings gateway;
+    struct policy_settings gateway;
     struct journal_settings journal;
     struct admin_settings admin;
+    struct net_dns_settings dns;
 };
+
+/* The listeners: those for calls, in the order of the file, and behind them admin's. NULL past it.
+ */
+const struct server_listen *settings_listen(const struct settings *s, size_t i);
+
+#define SETTINGS_FAULT_BYTES 128
+
+/*
+ * Whether the base URL of an upstream names more than it should: Atlas adds the endpoint's path to
+ * it, and what stands there twice is found nowhere. Then `out` says what, to stand behind the URL:
+ * "has /v1 twice — once is enough in `url:`".
+ */
+bool settings_url_is_too_long(const char *url, char out[SETTINGS_FAULT_BYTES]);
 
 /* Worker threads that the settings ask for: one a core if they name no number. */
 int settings_workers(const struct settings *s);
@@ -59,11 +74,24 @@ int64_t settings_files_beside(const struct settings *s);
 /*
  * Reads and checks the file at `path`. What is wrong goes to `problems`, one line each,
  * "file:line:column: sentence", as many as can be found in one pass; it is left empty on ERR_OK.
+ * The file that `models_file` names is read by its own table (settings_models.def).
  *
  *   ERR_CONFIG     the file cannot be read, or something in it is not valid
+ *   ERR_NO_FILES   there was no descriptor to read it with: nothing is said of what is in it
  *   ERR_NO_MEMORY
  */
 MUST_USE enum err settings_open(const char *path, struct buf *problems, struct settings **out);
+
+/* The same, and looks at the certificates and keys that it names: their places, too, are told. */
+MUST_USE enum err settings_open_whole(const char *path, struct buf *problems,
+                                      struct settings **out);
+
+/*
+ * Reads only where the data folder is: `path` and `data` of `*out` are right, the rest is not for
+ * use. What else the file says may be wrong, were it no YAML behind its line `data:`, and no secret
+ * is looked for: this is for what must work on a bad day. Fails as settings_open() does.
+ */
+MUST_USE enum err settings_open_data(const char *path, struct buf *problems, struct settings **out);
 
 /* Frees `*s`, wiping its secrets, and sets it to NULL. Does nothing if it is NULL already. */
 void settings_close(struct settings **s);

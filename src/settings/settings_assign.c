@@ -7,13 +7,14 @@
 #include "settings/settings_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "settings/settings_value.h"
+#include "text/text_near.h"
 
 #define NAME_BYTES_MAX  128 /* of an environment variable's name */
 #define VALUE_BYTES_MAX (64u << 10)
@@ -21,6 +22,7 @@
 /* One value on its way: what names it in problems, and its text so far. */
 struct value {
     const char *shown;
+    struct span written; /* as it stands in the file */
     struct ytree_place place;
     struct buf *text;
 };
@@ -91,27 +93,40 @@ static ssize_t read_all(int fd, uint8_t *out, size_t size)
     return (ssize_t)len;
 }
 
+/* Where the text comes from, as problems show it: the whole path, but for what the file does not
+ * say itself. */
+static const char *shown_path(struct settings_loader *l, const struct value *v, const char *path)
+{
+    bool is_expanded = span_find(v->written, '$', 0) < v->written.len;
+    const char *shown = is_expanded ? (const char *)arena_copy(l->scratch, v->written).at : path;
+    return shown == NULL ? "the file" : shown;
+}
+
 /* Replaces the text "file:PATH" by the file's contents without the line ends behind them. */
 static bool expand_file(struct settings_loader *l, const struct value *v)
 {
     struct span text = buf_span(v->text);
     char name[SETTINGS_TEXT_BYTES_MAX];
     span_copy_text(span_cut(text, 5, text.len), name, sizeof(name));
-    const char *path = settings_join(l->scratch, l->folder, name);
+    const char *path = settings_join(l->scratch, l->file->folder, name);
     buf_clear(v->text);
     uint8_t *room = buf_reserve(v->text, VALUE_BYTES_MAX);
     if (path == NULL || room == NULL) {
         l->out_of_memory = true;
         return false;
     }
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd < 0 ? -1 : read_all(fd, room, VALUE_BYTES_MAX);
-    const char *why = strerrordesc_np(errno);
-    if (fd >= 0) {
+    int fd = -1;
+    ssize_t len = -1;
+    const char *why;
+    if (file_open(path, &fd, &why) == ERR_OK) {
+        len = read_all(fd, room, VALUE_BYTES_MAX);
+        why = strerrordesc_np(errno);
         (void)close(fd); /* only read from */
     }
     if (len < 0) {
-        settings_problem(l, v->place, "%s: %s cannot be read: %s", v->shown, path, why);
+        settings_note_unread(l);
+        settings_problem(l, v->place, "%s: %s cannot be read: %s", v->shown, shown_path(l, v, path),
+                         why);
         return false;
     }
     while (len > 0 && (room[len - 1] == '\n' || room[len - 1] == '\r')) {
@@ -119,12 +134,12 @@ static bool expand_file(struct settings_loader *l, const struct value *v)
     }
     buf_added(v->text, (size_t)len);
     if (len > SETTINGS_TEXT_BYTES_MAX) {
-        settings_problem(l, v->place, "%s: %s holds more than %d bytes", v->shown, path,
-                         SETTINGS_TEXT_BYTES_MAX);
+        settings_problem(l, v->place, "%s: %s holds more than %d bytes", v->shown,
+                         shown_path(l, v, path), SETTINGS_TEXT_BYTES_MAX);
         return false;
     }
     if (len == 0 || memchr(room, '\0', (size_t)len) != NULL) {
-        settings_problem(l, v->place, "%s: %s %s", v->shown, path,
+        settings_problem(l, v->place, "%s: %s %s", v->shown, shown_path(l, v, path),
                          len == 0 ? "is empty" : "holds a NUL byte");
         return false;
     }
@@ -152,6 +167,30 @@ static bool is_texts(enum settings_kind kind)
     return kind <= SETTINGS_TEXTS;
 }
 
+#define CHOICES_MAX 16
+
+/* The choice that was probably meant, in `out`; false if none is near. */
+static bool find_meant(const struct settings_row *row, struct span text, char out[32])
+{
+    char words[CHOICES_MAX][32];
+    const char *pointers[CHOICES_MAX];
+    size_t count = 0;
+    if (row->kind != SETTINGS_CHOICE && row->kind != SETTINGS_CHOICES) {
+        return false;
+    }
+    for (struct span rest = span_of(row->least); rest.len > 0 && count < CHOICES_MAX; count++) {
+        size_t bar = span_find(rest, '|', 0);
+        span_copy_text(span_cut(rest, 0, bar), words[count], sizeof(words[count]));
+        pointers[count] = words[count];
+        rest = span_cut(rest, bar + 1, rest.len);
+    }
+    const char *meant = text_nearest(text, pointers, count);
+    if (meant != NULL) {
+        span_copy_text(span_of(meant), out, sizeof(words[0]));
+    }
+    return meant != NULL;
+}
+
 /* Says what the setting takes, and what it was given unless that is a secret. */
 static void mistyped(struct settings_loader *l, const struct settings_row *row,
                      const struct ytree_node *node, const char *shown)
@@ -160,6 +199,7 @@ static void mistyped(struct settings_loader *l, const struct settings_row *row,
     buf_init(&takes, 1024);
     settings_describe(row, &takes);
     struct span words = buf_span(&takes);
+    char meant[32];
     bool has_password =
         row->kind == SETTINGS_SECRET ||
         (row->kind == SETTINGS_URL && span_find(node->text, '@', 0) < node->text.len);
@@ -167,9 +207,12 @@ static void mistyped(struct settings_loader *l, const struct settings_row *row,
         settings_problem(l, node->place, "%s takes %.*s%s", shown, SPAN_ARGS(words),
                          has_password && row->kind == SETTINGS_URL ? "; a key stands in `api_key:`"
                                                                    : "");
+    } else if (find_meant(row, node->text, meant)) {
+        settings_problem(l, node->place, "%s takes %.*s, not '%.*s' — did you mean '%s'?", shown,
+                         SPAN_ARGS(words), SPAN_ARGS(span_cut_text(node->text, 64)), meant);
     } else {
         settings_problem(l, node->place, "%s takes %.*s, not '%.*s'", shown, SPAN_ARGS(words),
-                         SPAN_ARGS(span_cut(node->text, 0, 64)));
+                         SPAN_ARGS(span_cut_text(node->text, 64)));
     }
     buf_fini(&takes);
 }
@@ -180,7 +223,7 @@ static void assign_scalar(struct settings_loader *l, const struct settings_row *
 {
     struct buf text;
     buf_init(&text, 4 * VALUE_BYTES_MAX);
-    const struct value v = {shown, node->place, &text};
+    const struct value v = {shown, node->text, node->place, &text};
     bool ok = expand_variables(l, &v, node->text);
     if (ok && is_texts(row->kind) && span_starts(node->text, SPAN("file:"))) {
         ok = expand_file(l, &v);
@@ -204,7 +247,7 @@ static void make_path_absolute(struct settings_loader *l, void *field)
     const char *path;
     memcpy(&path, field, sizeof(path));
     if (path != NULL && path[0] != '\0') {
-        path = settings_join(l->arena, l->folder, path);
+        path = settings_join(l->arena, l->file->folder, path);
         l->out_of_memory = l->out_of_memory || path == NULL;
         memcpy(field, &path, sizeof(path));
     }
@@ -253,9 +296,10 @@ void settings_assign(struct settings_loader *l, const struct settings_row *row,
 void settings_default(struct settings_loader *l, const struct settings_collection *collection,
                       char *item)
 {
-    for (size_t i = 0; i < settings_rows_count && !l->out_of_memory; i++) {
-        const struct settings_row *row = &settings_rows[i];
-        if (settings_collection_of(row->path) != collection) {
+    const struct settings_table *t = l->file->table;
+    for (size_t i = 0; i < t->rows_count && !l->out_of_memory; i++) {
+        const struct settings_row *row = &t->rows[i];
+        if (settings_collection_of(t, row->path) != collection) {
             continue;
         }
         enum err e = settings_value_default(row, l->arena, item + row->offset);

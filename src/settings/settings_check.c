@@ -10,10 +10,13 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "journal/journal_record.h"
 #include "text/text_near.h"
 
-#define MODEL_NAME_BYTES_MAX 256
-#define NEAR_MAX             256 /* upstreams that "did you mean" looks at */
+#define MODEL_NAME_BYTES_MAX 255 /* what the store takes */
+#define SLOTS_LEAST          64
+#define SLOTS_BESIDE_MOST    16384 /* a second's, at 16,000 calls/s */
+#define NEAR_MAX             256   /* upstreams that "did you mean" looks at */
 
 /* The place of the setting `key` of the item `node`, or of the item where it is not given. */
 static struct ytree_place place_of(const struct ytree_node *node, const char *key)
@@ -33,13 +36,14 @@ static void check_required(struct settings_loader *l, const char *path, const ch
     if (node->kind != YTREE_MAP && !ytree_is_null(node)) {
         return; /* that was said */
     }
-    for (size_t i = 0; i < settings_rows_count; i++) {
-        const struct settings_row *row = &settings_rows[i];
+    for (size_t i = 0; i < settings_main.rows_count; i++) {
+        const struct settings_row *row = &settings_main.rows[i];
         if (row->fallback != NULL || strncmp(row->path, path, len) != 0) {
             continue;
         }
-        const char *key = row->path + len + 1; /* required settings stand in the item itself */
-        if (ytree_find(node, key) == NULL) {
+        const char *key = row->path + len + 1;    /* required settings stand in the item itself, */
+        bool is_own = strpbrk(key, ".[") == NULL; /* and not in one that it holds */
+        if (is_own && ytree_find(node, key) == NULL) {
             settings_problem(l, place_of(node, key), "%s needs `%s: …`, such as %s", shown, key,
                              row->least);
         }
@@ -62,9 +66,41 @@ static bool is_same_address(const char *a, const char *b)
     return strcmp(a, b) == 0 && port != NULL && strcmp(port, ":0") != 0;
 }
 
+/* `tls` is the mapping of the listener `shown`; `path`: of its further certificates. */
+static void check_sni(struct settings_loader *l, const struct server_listen *listen,
+                      const struct ytree_node *tls, const char *shown, const char *path)
+{
+    const struct ytree_node *list = tls == NULL ? NULL : ytree_find(tls, "sni");
+    const struct ytree_node *node = list == NULL ? NULL : list->first;
+    if (listen->tls_sni_count > 0 && listen->tls_certificate == NULL) {
+        settings_problem(l, list->place,
+                         "%s.tls.sni needs %s.tls.certificate, for who asks for no name", shown,
+                         shown);
+    }
+    for (size_t i = 0; i < listen->tls_sni_count && node != NULL; i++, node = node->next) {
+        char item[64];
+        snprintf(item, sizeof(item), "%s.tls.sni[%zu]", shown, i);
+        check_required(l, path, item, node);
+    }
+}
+
+/* `node` is the listener's, or NULL where the file does not have it. */
+static void check_tls(struct settings_loader *l, const struct server_listen *listen,
+                      const char *shown, const struct ytree_node *node, const char *sni_path)
+{
+    if (node == NULL) {
+        return;
+    }
+    if ((listen->tls_certificate == NULL) != (listen->tls_key == NULL)) {
+        settings_problem(l, place_of(node, "tls"),
+                         "%s.tls needs both `certificate` and `key`, or neither", shown);
+    }
+    check_sni(l, listen, ytree_find(node, "tls"), shown, sni_path);
+}
+
 static void check_listens(struct settings_loader *l)
 {
-    const struct ytree_node *list = ytree_find(l->root, "listen");
+    const struct ytree_node *list = ytree_find(l->file->root, "listen");
     const struct ytree_node *node = list == NULL ? NULL : list->first;
     const struct server_settings *s = &l->settings->server;
     for (size_t i = 0; i < s->listens_count && node != NULL; i++, node = node->next) {
@@ -72,18 +108,7 @@ static void check_listens(struct settings_loader *l)
         char shown[32];
         snprintf(shown, sizeof(shown), "listen[%zu]", i);
         check_required(l, "listen[]", shown, node);
-        if ((listen->tls_certificate == NULL) != (listen->tls_key == NULL)) {
-            settings_problem(l, place_of(node, "tls"),
-                             "%s.tls needs both `certificate` and `key`, or neither", shown);
-        }
-        if (listen->tls_sni_certificates.count != listen->tls_sni_keys.count ||
-            (listen->tls_sni_keys.count > 0 && listen->tls_certificate == NULL) ||
-            listen->tls_sni_keys.count > SETTINGS_SNI_MAX) {
-            settings_problem(l, place_of(node, "tls"),
-                             "%s.tls needs `certificate` and `key`, and as many `sni_keys` as "
-                             "`sni_certificates`, at most %d",
-                             shown, SETTINGS_SNI_MAX);
-        }
+        check_tls(l, listen, shown, node, "listen[].tls.sni[]");
         for (size_t j = 0; j < i && listen->address != NULL; j++) {
             if (s->listens[j].address != NULL &&
                 is_same_address(s->listens[j].address, listen->address)) {
@@ -97,14 +122,15 @@ static void check_listens(struct settings_loader *l)
 static void check_admin(struct settings_loader *l)
 {
     const struct server_settings *s = &l->settings->server;
-    const struct ytree_node *admin = ytree_find(l->root, "admin");
-    const struct ytree_node *list = ytree_find(l->root, "listen");
+    const struct ytree_node *admin = ytree_find(l->file->root, "admin");
+    const struct ytree_node *list = ytree_find(l->file->root, "listen");
     const struct ytree_node *listen = list == NULL ? NULL : list->first;
+    check_tls(l, &l->settings->admin.listen, "admin", admin, "admin.tls.sni[]");
     for (size_t i = 0; i < s->listens_count; i++) {
         const char *address = s->listens[i].address;
         const struct ytree_node *node = admin != NULL ? admin : listen;
         listen = listen == NULL ? NULL : listen->next;
-        if (address != NULL && is_same_address(address, l->settings->admin.address)) {
+        if (address != NULL && is_same_address(address, l->settings->admin.listen.address)) {
             settings_problem(l, place_of(node, "address"),
                              "listen[%zu].address is the same as admin.address; give one of them "
                              "another port",
@@ -125,7 +151,7 @@ static bool is_label(struct span name)
 
 static void check_upstreams(struct settings_loader *l)
 {
-    const struct ytree_node *map = ytree_find(l->root, "upstreams");
+    const struct ytree_node *map = ytree_find(l->file->root, "upstreams");
     const struct ytree_node *node = map == NULL || map->kind != YTREE_MAP ? NULL : map->first;
     for (; node != NULL; node = node->next) {
         char shown[SETTINGS_PATH_MAX];
@@ -140,10 +166,14 @@ static void check_upstreams(struct settings_loader *l)
     }
 }
 
-/* The upstream that the model names; sets its place in the list. */
-static void find_upstream(struct settings_loader *l, struct gateway_model *model,
-                          struct ytree_place place, const struct map *upstreams)
+/* The upstream that the model names; sets its place in the list. A problem shows what stands in the
+ * file: what a variable there held may be a secret in the wrong place. */
+static void find_upstream(struct settings_loader *l, struct model_settings *model,
+                          const struct ytree_node *node, const struct map *upstreams)
 {
+    struct ytree_place place = place_of(node, "upstream");
+    const struct ytree_node *written = ytree_find(node, "upstream");
+    struct span shown = span_cut(written == NULL ? SPAN("") : written->text, 0, 200);
     const struct upstream_settings *all = &l->settings->upstream;
     const struct upstream_definition *found = map_find(upstreams, span_of(model->upstream));
     if (found != NULL) {
@@ -157,24 +187,36 @@ static void find_upstream(struct settings_loader *l, struct gateway_model *model
     }
     const char *meant = text_nearest(span_of(model->upstream), names, count);
     if (meant != NULL) {
-        settings_problem(l, place, "there is no upstream '%.200s' — did you mean '%s'?",
-                         model->upstream, meant);
+        settings_problem(l, place, "there is no upstream '%.*s' — did you mean '%s'?",
+                         SPAN_ARGS(shown), meant);
     } else {
-        settings_problem(l, place, "there is no upstream '%.200s'; add it below `upstreams:`",
-                         model->upstream);
+        settings_problem(l, place, "there is no upstream '%.*s'; add it below `upstreams:`",
+                         SPAN_ARGS(shown));
     }
 }
 
-/* What callers may ask for: a model's name or alias. */
-static void check_name(struct settings_loader *l, struct map *names, struct span name,
-                       struct ytree_place place, bool is_alias)
+static bool has_control(struct span name)
 {
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.at[i] < ' ' || name.at[i] == 0x7F) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What callers may ask for: a model's name, which `node` has as its key, or the alias that the text
+ * of `node` means. A problem shows what stands in the file. */
+static void check_name(struct settings_loader *l, struct map *names, struct span name,
+                       const struct ytree_node *node, bool is_alias)
+{
+    struct ytree_place place = is_alias ? node->place : node->key_place;
     size_t star = span_find(name, '*', 0);
     if (name.len == 0 || name.len > MODEL_NAME_BYTES_MAX) {
         settings_problem(l, place, "the name of a model has 1 to %d bytes", MODEL_NAME_BYTES_MAX);
         return;
     }
-    struct span shown = span_cut(name, 0, 64);
+    struct span shown = span_cut(is_alias ? node->text : node->key, 0, 64);
     if (span_equal_nocase(name, SPAN("auto")) || span_equal_nocase(name, SPAN("auto-router"))) {
         settings_problem(l, place, "'%.*s' asks for routing and cannot be a model's name",
                          SPAN_ARGS(shown));
@@ -186,11 +228,9 @@ static void check_name(struct settings_loader *l, struct map *names, struct span
         settings_problem(l, place, "a * may stand at the end of a name only, not as in '%.*s'",
                          SPAN_ARGS(shown));
     }
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.at[i] < ' ' || name.at[i] == 0x7F) {
-            settings_problem(l, place, "the name of a model cannot hold control characters");
-            return;
-        }
+    if (has_control(name)) {
+        settings_problem(l, place, "the name of a model cannot hold control characters");
+        return;
     }
     const struct ytree_place *before = map_find(names, name);
     if (before != NULL) {
@@ -206,7 +246,7 @@ static void check_name(struct settings_loader *l, struct map *names, struct span
     *kept = place;
 }
 
-static void check_aliases(struct settings_loader *l, const struct gateway_model *model,
+static void check_aliases(struct settings_loader *l, const struct model_settings *model,
                           const struct ytree_node *node, struct map *names)
 {
     const struct ytree_node *list = ytree_find(node, "aliases");
@@ -216,14 +256,13 @@ static void check_aliases(struct settings_loader *l, const struct gateway_model 
                          "a pattern has no aliases; it is every name that begins so");
         return;
     }
-    for (size_t i = 0; i < model->aliases.count; i++) {
-        check_name(l, names, span_of(model->aliases.at[i]),
-                   item != NULL ? item->place : node->place, true);
+    for (size_t i = 0; list != NULL && i < model->aliases.count; i++) {
+        check_name(l, names, span_of(model->aliases.at[i]), item != NULL ? item : list, true);
         item = item == NULL ? NULL : item->next;
     }
 }
 
-static void check_currency(struct settings_loader *l, const struct gateway_model *model,
+static void check_currency(struct settings_loader *l, const struct model_settings *model,
                            const struct ytree_node *node)
 {
     const char *c = model->price.currency;
@@ -237,37 +276,71 @@ static void check_currency(struct settings_loader *l, const struct gateway_model
     }
 }
 
-static void check_model(struct settings_loader *l, struct gateway_model *model,
+static size_t length_of(const char *text)
+{
+    return text == NULL ? 0 : strlen(text);
+}
+
+/* Records and sums name a call's model and where it went, and what is cut there is another's. */
+static void check_names_fit(struct settings_loader *l, const struct model_settings *model,
+                            const struct ytree_node *node)
+{
+    const struct upstream_definition *to =
+        &l->settings->upstream.definitions[model->upstream_index];
+    size_t sent = length_of(model->upstream_name == NULL ? model->name : model->upstream_name);
+    size_t names =
+        model->is_pattern ? (size_t)2 * JOURNAL_INVENTED_MAX : length_of(model->name) + sent;
+    size_t all = names + length_of(to->name) + length_of(to->region) + length_of(to->zone) +
+                 length_of(l->settings->gateway.region);
+    if (all > JOURNAL_NAMES_MAX) {
+        settings_problem(l, node->key_place,
+                         "the names of this model, what its upstream calls it, the upstream, its "
+                         "region and zone, and the home region have %zu bytes together; a record "
+                         "holds %d",
+                         all, JOURNAL_NAMES_MAX);
+    }
+}
+
+static void check_model(struct settings_loader *l, struct model_settings *model,
                         const struct ytree_node *node, const struct map *upstreams,
                         struct map *names)
 {
     char shown[SETTINGS_PATH_MAX];
     snprintf(shown, sizeof(shown), "models.%.*s", SPAN_ARGS(span_cut(node->key, 0, 200)));
     check_required(l, "models.*", shown, node);
-    check_name(l, names, node->key, node->key_place, false);
+    check_name(l, names, node->key, node, false);
     model->is_pattern = node->key.len > 0 && node->key.at[node->key.len - 1] == '*';
     check_aliases(l, model, node, names);
     if (model->upstream != NULL) {
-        find_upstream(l, model, place_of(node, "upstream"), upstreams);
+        find_upstream(l, model, node, upstreams);
     }
     if (model->is_pattern && model->upstream_name != NULL) {
         settings_problem(l, place_of(node, "upstream_name"),
                          "a pattern passes the caller's name on; leave upstream_name out");
     }
-    if (model->endpoints == 0) {
+    const struct ytree_node *endpoints = ytree_find(node, "endpoints");
+    bool is_empty =
+        endpoints == NULL || (endpoints->kind == YTREE_LIST && endpoints->first == NULL);
+    if (model->endpoints == 0 && is_empty) { /* of other wrong ones it was said what is wrong */
         settings_problem(l, place_of(node, "endpoints"), "%s.endpoints needs at least one of %s",
                          shown, "chat, completions, embeddings");
     }
     check_currency(l, model, node);
+    if (model->upstream != NULL && l->settings->upstream.definitions_count > 0) {
+        check_names_fit(l, model, node);
+    }
 }
 
 static void check_models(struct settings_loader *l)
 {
-    const struct ytree_node *map = ytree_find(l->root, "models");
+    if (l->models.root != NULL) {
+        l->file = &l->models;
+    }
+    const struct ytree_node *map = ytree_find(l->file->root, "models");
     const struct ytree_node *node = map == NULL ? NULL : map->first;
     const struct upstream_settings *upstream = &l->settings->upstream;
     /* Not handed out yet: the loader made these structs and may still write to them. */
-    struct gateway_model *models = (struct gateway_model *)(uintptr_t)l->settings->gateway.models;
+    struct model_settings *models = (struct model_settings *)(uintptr_t)l->settings->gateway.models;
     struct map upstreams;
     struct map names;
     map_init(&upstreams);
@@ -285,6 +358,7 @@ static void check_models(struct settings_loader *l)
     }
     map_fini(&upstreams);
     map_fini(&names);
+    l->file = &l->main;
 }
 
 /* "https://app.example": a scheme and what follows it, without a path. */
@@ -298,7 +372,7 @@ static bool is_origin(const char *origin)
 static void check_cors(struct settings_loader *l)
 {
     const struct texts *origins = &l->settings->gateway.cors.origins;
-    const struct ytree_node *list = ytree_find(ytree_find(l->root, "cors"), "origins");
+    const struct ytree_node *list = ytree_find(ytree_find(l->file->root, "cors"), "origins");
     const struct ytree_node *item = list == NULL ? NULL : list->first;
     for (size_t i = 0; i < origins->count && item != NULL; i++, item = item->next) {
         if (strcmp(origins->at[i], "*") == 0 && origins->count > 1) {
@@ -311,16 +385,32 @@ static void check_cors(struct settings_loader *l)
     }
 }
 
+static void check_dns(struct settings_loader *l)
+{
+    const struct texts *servers = &l->settings->dns.servers;
+    const struct ytree_node *list = ytree_find(ytree_find(l->file->root, "dns"), "servers");
+    const struct ytree_node *item = list == NULL ? NULL : list->first;
+    for (size_t i = 0; i < servers->count && item != NULL; i++, item = item->next) {
+        struct net_address unused;
+        if (net_dns_server_parse(servers->at[i], &unused) != ERR_OK) {
+            settings_problem(l, item->place,
+                             "a name server is given by its address, such as 10.0.0.2 or "
+                             "10.0.0.2:5353");
+        }
+    }
+}
+
 /* Files in the data folder get their whole path; "" and "off" mean none. */
 static void resolve_data_paths(struct settings_loader *l)
 {
     char *base = (char *)l->settings;
-    for (size_t i = 0; i < settings_rows_count && !l->out_of_memory; i++) {
+    for (size_t i = 0; i < settings_main.rows_count && !l->out_of_memory; i++) {
+        const struct settings_row *row = &settings_main.rows[i];
         const char *path;
-        if (settings_rows[i].kind != SETTINGS_DATA_PATH) {
+        if (row->kind != SETTINGS_DATA_PATH) {
             continue;
         }
-        memcpy(&path, base + settings_rows[i].offset, sizeof(path));
+        memcpy(&path, base + row->offset, sizeof(path));
         if (path == NULL || strcmp(path, "-") == 0) {
             continue;
         }
@@ -330,11 +420,31 @@ static void resolve_data_paths(struct settings_loader *l)
             path = settings_join(l->arena, l->settings->data, path);
             l->out_of_memory = path == NULL;
         }
-        memcpy(base + settings_rows[i].offset, &path, sizeof(path));
+        memcpy(base + row->offset, &path, sizeof(path));
     }
     if (l->settings->log.file != NULL && strcmp(l->settings->log.file, "-") == 0) {
         l->settings->log.file = NULL;
     }
+}
+
+/* All calls may be one worker's, so that each has slots for all of them and for what is on its way
+ * to the disk meanwhile. */
+static void size_slots(struct settings_loader *l)
+{
+    struct journal_settings *journal = &l->settings->journal;
+    int64_t calls = l->settings->gateway.calls_max;
+    const struct ytree_node *node = ytree_find(ytree_find(l->file->root, "journal"), "slots");
+    if (journal->slots == 0) {
+        int64_t beside = calls < SLOTS_BESIDE_MOST ? calls : SLOTS_BESIDE_MOST;
+        journal->slots = calls + beside < SLOTS_LEAST ? SLOTS_LEAST : calls + beside;
+    } else if (journal->slots < calls + JOURNAL_SLOTS_A_CALL) {
+        settings_problem(l, node == NULL ? l->file->root->place : node->place,
+                         "%lld slots are too few for the %lld calls of calls.max: leave it out, or "
+                         "lower calls.max to %lld",
+                         (long long)journal->slots, (long long)calls,
+                         (long long)(journal->slots - JOURNAL_SLOTS_A_CALL));
+    }
+    journal->slots += journal->slots & 1;
 }
 
 void settings_check(struct settings_loader *l)
@@ -345,6 +455,7 @@ void settings_check(struct settings_loader *l)
     check_upstreams(l);
     check_models(l);
     check_cors(l);
+    check_dns(l);
     resolve_data_paths(l);
-    l->settings->journal.slots += l->settings->journal.slots & 1; /* two a call */
+    size_slots(l);
 }

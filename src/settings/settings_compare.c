@@ -45,14 +45,17 @@ static bool fields_differ(const struct settings_row *row, const void *a, const v
     NEVER("a list that takes effect with a restart");
 }
 
+/* TLS or not, and where; which certificates is a reload's. */
+static bool listen_differs(const struct server_listen *x, const struct server_listen *y)
+{
+    return strcmp(x->address, y->address) != 0 || (x->tls_key == NULL) != (y->tls_key == NULL);
+}
+
 static bool listens_differ(const struct server_settings *a, const struct server_settings *b)
 {
     bool differ = a->listens_count != b->listens_count;
     for (size_t i = 0; i < a->listens_count && !differ; i++) {
-        const struct server_listen *x = &a->listens[i];
-        const struct server_listen *y = &b->listens[i];
-        differ =
-            strcmp(x->address, y->address) != 0 || (x->tls_key == NULL) != (y->tls_key == NULL);
+        differ = listen_differs(&a->listens[i], &b->listens[i]);
     }
     return differ;
 }
@@ -65,9 +68,14 @@ void settings_restart_needed(const struct settings *in_force, const struct setti
         buf_put_text(out, "listen");
         comma = ", ";
     }
-    for (size_t i = 0; i < settings_rows_count; i++) {
-        const struct settings_row *row = &settings_rows[i];
-        if (row->takes != SETTINGS_RESTART || settings_collection_of(row->path) != NULL) {
+    if ((in_force->admin.listen.tls_key == NULL) != (next->admin.listen.tls_key == NULL)) {
+        buf_printf(out, "%sadmin.tls", comma);
+        comma = ", ";
+    }
+    const struct settings_table *t = &settings_main;
+    for (size_t i = 0; i < t->rows_count; i++) {
+        const struct settings_row *row = &t->rows[i];
+        if (row->takes != SETTINGS_RESTART || settings_collection_of(t, row->path) != NULL) {
             continue;
         }
         const char *a = (const char *)in_force + row->offset;

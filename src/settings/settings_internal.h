@@ -17,31 +17,51 @@
 #define SETTINGS_PROBLEMS_MAX 50
 #define SETTINGS_PATH_MAX     512 /* of a setting as a problem shows it: "upstreams.x.url" */
 
+/* One of the files that are read. */
+struct settings_file {
+    const char *name;   /* as the operator gave it */
+    const char *folder; /* its own, absolute */
+    const struct settings_table *table;
+    const struct ytree_node *root; /* NULL: it was not read */
+};
+
 struct settings_problem {
+    const struct settings_file *file;
     struct ytree_place place; /* line 0: of the file as a whole */
     const char *sentence;
 };
 
 struct settings_loader {
-    const char *file;    /* as the operator gave it */
-    const char *folder;  /* of the file, absolute */
-    struct arena *arena; /* of the settings */
+    struct settings_file main, models;
+    struct settings_file *file; /* the one that is looked at: problems are of it */
+    struct arena *arena;        /* of the settings */
     struct arena *scratch;
     struct settings *settings;
-    const struct ytree_node *root;
     struct settings_problem problems[SETTINGS_PROBLEMS_MAX];
     size_t problems_count; /* may be more than are kept */
     bool out_of_memory;
+    bool out_of_files; /* which passes: the file is not to blame */
 };
 
-/* Remembers that something is wrong at `place`. */
+/* Remembers that something is wrong at `place` of l->file. */
 void settings_problem(struct settings_loader *l, struct ytree_place place, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/* Fills l->settings from l->root over the defaults. What is wrong becomes a problem. */
+/* Notes that a file could not be opened, as errno says. */
+void settings_note_unread(struct settings_loader *l);
+
+/* Fills l->settings from l->file over what is there. What is wrong becomes a problem. */
 void settings_read(struct settings_loader *l);
 
-/* Writes the defaults of the settings of `collection` to `item`; of none: to l->settings. */
+/* Fills in where the data folder is, and nothing else. */
+void settings_read_data(struct settings_loader *l);
+
+/* Of a file's text the one line that says where the data folder is, whatever stands around it;
+ * empty where there is no such line, or more than one. */
+struct span settings_data_line(struct span text);
+
+/* Writes the defaults of the settings of `collection`, one of l->file's table, to `item`; NULL: of
+ * those that are in none. */
 void settings_default(struct settings_loader *l, const struct settings_collection *collection,
                       char *item);
 
@@ -51,6 +71,9 @@ void settings_assign(struct settings_loader *l, const struct settings_row *row,
 
 /* Puts `path` behind `folder`, unless it is absolute. NULL without memory. */
 const char *settings_join(struct arena *arena, const char *folder, const char *path);
+
+/* Looks at the certificates and keys that the file names. */
+void settings_check_files(struct settings_loader *l);
 
 /* What only the file as a whole can show; fills in what follows from several settings. */
 void settings_check(struct settings_loader *l);

@@ -10,7 +10,7 @@
 
 #include "text/text_near.h"
 
-#define DEPTH_MAX   6
+#define DEPTH_MAX   8
 #define PATTERN_MAX 64
 #define NAMES_MAX   64 /* settings of one section */
 
@@ -29,12 +29,13 @@ struct walk {
 };
 
 /* The names that may stand in the section `pattern`, each once. */
-static size_t names_in(const char *pattern, char names[NAMES_MAX][PATTERN_MAX])
+static size_t names_in(const struct settings_table *t, const char *pattern,
+                       char names[NAMES_MAX][PATTERN_MAX])
 {
     size_t count = 0;
     size_t skip = strlen(pattern) == 0 ? 0 : strlen(pattern) + 1;
-    for (size_t i = 0; i < settings_rows_count && count < NAMES_MAX; i++) {
-        const char *path = settings_rows[i].path;
+    for (size_t i = 0; i < t->rows_count && count < NAMES_MAX; i++) {
+        const char *path = t->rows[i].path;
         if (skip > 0 && (strncmp(path, pattern, skip - 1) != 0 || path[skip - 1] != '.')) {
             continue;
         }
@@ -48,12 +49,12 @@ static size_t names_in(const char *pattern, char names[NAMES_MAX][PATTERN_MAX])
 }
 
 /* Where else in the file a setting of this name stands: "client.head_max" for "head_max". */
-static const char *elsewhere(struct span key)
+static const char *elsewhere(const struct settings_table *t, struct span key)
 {
-    for (size_t i = 0; i < settings_rows_count; i++) {
-        const char *dot = strrchr(settings_rows[i].path, '.');
+    for (size_t i = 0; i < t->rows_count; i++) {
+        const char *dot = strrchr(t->rows[i].path, '.');
         if (dot != NULL && span_is(key, dot + 1)) {
-            return settings_rows[i].path;
+            return t->rows[i].path;
         }
     }
     return NULL;
@@ -64,14 +65,14 @@ static void unknown(struct settings_loader *l, const struct frame *f,
 {
     char names[NAMES_MAX][PATTERN_MAX];
     const char *pointers[NAMES_MAX] = {NULL};
-    size_t count = names_in(f->pattern, names);
+    size_t count = names_in(l->file->table, f->pattern, names);
     for (size_t i = 0; i < count; i++) {
         pointers[i] = names[i];
     }
     const char *meant = text_nearest(child->key, pointers, count);
-    struct span shown = span_cut(child->key, 0, 64);
+    struct span shown = span_cut_text(child->key, 64);
     const char *dot = f->shown[0] == '\0' ? "" : ".";
-    const char *other = elsewhere(child->key);
+    const char *other = elsewhere(l->file->table, child->key);
     if (meant != NULL) {
         settings_problem(l, child->key_place, "unknown setting '%s%s%.*s' — did you mean '%s'?",
                          f->shown, dot, SPAN_ARGS(shown), meant);
@@ -85,6 +86,21 @@ static void unknown(struct settings_loader *l, const struct frame *f,
     }
 }
 
+/* Whether an item that is no mapping has the name of an item's setting: its line has too little
+ * indent. */
+static bool is_out_of_its_item(const struct settings_table *t, const struct frame *frame,
+                               const struct ytree_node *node)
+{
+    char pattern[PATTERN_MAX * 2];
+    size_t len = strlen(frame->pattern);
+    if (len < 2 || strcmp(frame->pattern + len - 2, ".*") != 0 || node->kind == YTREE_MAP) {
+        return false;
+    }
+    (void)snprintf(pattern, sizeof(pattern), "%s.%.*s", frame->pattern,
+                   SPAN_ARGS(span_cut(node->key, 0, PATTERN_MAX))); /* cut, it is found nowhere */
+    return settings_row_find(t, pattern) != NULL;
+}
+
 /* Begins with the children of `node`, which must be a list or a mapping as the frame asks for. */
 static void push(struct settings_loader *l, struct walk *w, const struct frame *frame,
                  const struct ytree_node *node)
@@ -93,6 +109,14 @@ static void push(struct settings_loader *l, struct walk *w, const struct frame *
         frame->items != NULL && settings_is_list(frame->items) ? YTREE_LIST : YTREE_MAP;
     if (ytree_is_null(node)) {
         return; /* a section whose settings are all comments */
+    }
+    if (node->kind != asked && is_out_of_its_item(l->file->table, frame, node)) {
+        settings_problem(l, node->key_place,
+                         "`%.*s` stands beside the names of %.*s and not below one; indent this "
+                         "line deeper than the name it belongs to",
+                         SPAN_ARGS(span_cut_text(node->key, 64)), (int)strcspn(frame->shown, "."),
+                         frame->shown);
+        return;
     }
     if (node->kind != asked) {
         settings_problem(l, node->place, "%s takes a %s", frame->shown,
@@ -105,13 +129,16 @@ static void push(struct settings_loader *l, struct walk *w, const struct frame *
     w->frames[w->depth++].child = node->first;
 }
 
-/* Makes room for the items of `node` and begins with them. */
+/* Makes room for the items of `node`, which belong to the section's struct, and begins with them.
+ */
 static void push_collection(struct settings_loader *l, struct walk *w,
-                            const struct settings_collection *c, const struct ytree_node *node)
+                            const struct settings_collection *c, const struct ytree_node *node,
+                            const struct frame *section)
 {
     struct frame frame = {.items = c};
+    char *owner = section->base;
     snprintf(frame.pattern, sizeof(frame.pattern), "%s", c->path);
-    span_copy_text(node->key, frame.shown, sizeof(frame.shown));
+    snprintf(frame.shown, sizeof(frame.shown), "%s", section->shown);
     if (node->count > c->most) {
         settings_problem(l, node->place, "%s holds more than %zu items", frame.shown, c->most);
         return;
@@ -123,8 +150,8 @@ static void push_collection(struct settings_loader *l, struct walk *w,
             l->out_of_memory = true;
             return;
         }
-        memcpy((char *)l->settings + c->offset, &frame.base, sizeof(frame.base));
-        memcpy((char *)l->settings + c->count_offset, &count, sizeof(count));
+        memcpy(owner + c->offset, &frame.base, sizeof(frame.base));
+        memcpy(owner + c->count_offset, &count, sizeof(count));
     }
     push(l, w, &frame, node);
 }
@@ -159,19 +186,45 @@ static void on_setting(struct settings_loader *l, struct walk *w, const struct f
     snprintf(section.pattern, sizeof(section.pattern), "%s%s%.*s", f->pattern, dot, SPAN_ARGS(key));
     snprintf(section.shown, sizeof(section.shown), "%s%s%.*s", f->shown, dot, SPAN_ARGS(key));
 
-    const struct settings_row *row = settings_row_find(section.pattern);
-    const struct settings_collection *c = settings_collection_find(section.pattern);
+    const struct settings_table *t = l->file->table;
+    const struct settings_row *row = settings_row_find(t, section.pattern);
+    const struct settings_collection *c = settings_collection_find(t, section.pattern);
     bool is_one_word = strcspn((const char *)child->key.at, ".*[]") == child->key.len;
     if (!is_one_word || key.len == 0) {
         unknown(l, f, child);
     } else if (row != NULL) {
         settings_assign(l, row, child, section.shown, f->base);
     } else if (c != NULL) {
-        push_collection(l, w, c, child);
-    } else if (settings_is_section(section.pattern)) {
+        push_collection(l, w, c, child, &section);
+    } else if (settings_is_section(t, section.pattern)) {
         push(l, w, &section, child);
     } else {
         unknown(l, f, child);
+    }
+}
+
+struct span settings_data_line(struct span text)
+{
+    static const struct span name = {(const uint8_t *)"data:", 5};
+    struct span found = {NULL, 0};
+    for (size_t at = 0; at < text.len;) {
+        size_t end = span_find(text, '\n', at);
+        struct span line = span_cut(text, at, end - at);
+        at = end + 1;
+        if (span_starts(line, name) && found.at != NULL) {
+            return (struct span){NULL, 0};
+        }
+        found = span_starts(line, name) ? line : found;
+    }
+    return found;
+}
+
+void settings_read_data(struct settings_loader *l)
+{
+    const struct settings_row *row = settings_row_find(l->file->table, "data");
+    const struct ytree_node *node = ytree_find(l->file->root, "data");
+    if (node != NULL && !l->out_of_memory) {
+        settings_assign(l, row, node, "data", (char *)l->settings);
     }
 }
 
@@ -183,8 +236,7 @@ void settings_read(struct settings_loader *l)
         return;
     }
     const struct frame top = {.base = (char *)l->settings, .shown = "the file"};
-    settings_default(l, NULL, (char *)l->settings);
-    push(l, w, &top, l->root);
+    push(l, w, &top, l->file->root);
     w->frames[0].shown[0] = '\0';
     while (w->depth > 0 && !l->out_of_memory) {
         struct frame *f = &w->frames[w->depth - 1];

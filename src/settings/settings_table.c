@@ -5,44 +5,64 @@
 
 #include "settings/settings.h"
 
-/* settings.def is read three times, each time for one of its three kinds of row. */
+/* Each .def is read three times, each time for one of its three kinds of row. */
 
 #define SECTION(path, help)
-#define COLLECTION(path, type, array, name, most, example, help)
+#define COLLECTION(path, owner, type, array, name, most, example, help)
 #define SETTING(path, kind, type, field, fallback, least, most, takes, help)                       \
     {path, SETTINGS_##kind, offsetof(struct type, field), fallback, least, most, SETTINGS_##takes, \
      help},
-const struct settings_row settings_rows[] = {
+static const struct settings_row main_rows[] = {
 #include "settings/settings.def"
+};
+static const struct settings_row models_rows[] = {
+#include "settings/settings_models.def"
 };
 #undef SETTING
 #undef COLLECTION
 
 #define SETTING(path, kind, type, field, fallback, least, most, takes, help)
-#define COLLECTION(path, type, array, name, most, example, help) \
-    {path,                                                       \
-     sizeof(struct type),                                        \
-     offsetof(struct settings, array),                           \
-     offsetof(struct settings, array##_count),                   \
-     offsetof(struct type, name),                                \
-     most,                                                       \
-     example,                                                    \
+#define COLLECTION(path, owner, type, array, name, most, example, help) \
+    {path,                                                              \
+     sizeof(struct type),                                               \
+     offsetof(struct owner, array),                                     \
+     offsetof(struct owner, array##_count),                             \
+     offsetof(struct type, name),                                       \
+     most,                                                              \
+     example,                                                           \
      help},
-static const struct settings_collection collections[] = {
+static const struct settings_collection main_collections[] = {
 #include "settings/settings.def"
+};
+static const struct settings_collection models_collections[] = {
+#include "settings/settings_models.def"
 };
 #undef COLLECTION
 #undef SECTION
 
-#define COLLECTION(path, type, array, name, most, example, help)
+#define COLLECTION(path, owner, type, array, name, most, example, help)
 #define SECTION(path, help) {path, help},
-static const struct settings_section sections[] = {
+static const struct settings_section main_sections[] = {
 #include "settings/settings.def"
 };
 
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
 
-const size_t settings_rows_count = COUNT_OF(settings_rows);
+const struct settings_table settings_main = {
+    .rows = main_rows,
+    .rows_count = COUNT_OF(main_rows),
+    .collections = main_collections,
+    .collections_count = COUNT_OF(main_collections),
+    .sections = main_sections,
+    .sections_count = COUNT_OF(main_sections),
+};
+
+const struct settings_table settings_models = {
+    .rows = models_rows,
+    .rows_count = COUNT_OF(models_rows),
+    .collections = models_collections,
+    .collections_count = COUNT_OF(models_collections),
+};
 
 bool settings_is_list(const struct settings_collection *c)
 {
@@ -56,20 +76,21 @@ static size_t key_len(const struct settings_collection *c)
     return strlen(c->path) - 2;
 }
 
-const struct settings_row *settings_row_find(const char *path)
+const struct settings_row *settings_row_find(const struct settings_table *t, const char *path)
 {
-    for (size_t i = 0; i < settings_rows_count; i++) {
-        if (strcmp(settings_rows[i].path, path) == 0) {
-            return &settings_rows[i];
+    for (size_t i = 0; i < t->rows_count; i++) {
+        if (strcmp(t->rows[i].path, path) == 0) {
+            return &t->rows[i];
         }
     }
     return NULL;
 }
 
-const struct settings_collection *settings_collection_find(const char *path)
+const struct settings_collection *settings_collection_find(const struct settings_table *t,
+                                                           const char *path)
 {
-    for (size_t i = 0; i < COUNT_OF(collections); i++) {
-        const struct settings_collection *c = &collections[i];
+    for (size_t i = 0; i < t->collections_count; i++) {
+        const struct settings_collection *c = &t->collections[i];
         if (strlen(path) == key_len(c) && strncmp(path, c->path, key_len(c)) == 0) {
             return c;
         }
@@ -77,21 +98,22 @@ const struct settings_collection *settings_collection_find(const char *path)
     return NULL;
 }
 
-const struct settings_section *settings_section_find(const char *path)
+const struct settings_section *settings_section_find(const struct settings_table *t,
+                                                     const char *path)
 {
-    for (size_t i = 0; i < COUNT_OF(sections); i++) {
-        if (strcmp(sections[i].path, path) == 0) {
-            return &sections[i];
+    for (size_t i = 0; i < t->sections_count; i++) {
+        if (strcmp(t->sections[i].path, path) == 0) {
+            return &t->sections[i];
         }
     }
     return NULL;
 }
 
-bool settings_is_section(const char *path)
+bool settings_is_section(const struct settings_table *t, const char *path)
 {
     size_t len = strlen(path);
-    for (size_t i = 0; i < settings_rows_count; i++) {
-        const char *row = settings_rows[i].path;
+    for (size_t i = 0; i < t->rows_count; i++) {
+        const char *row = t->rows[i].path;
         if (strncmp(row, path, len) == 0 && row[len] == '.') {
             return true;
         }
@@ -99,15 +121,18 @@ bool settings_is_section(const char *path)
     return false;
 }
 
-const struct settings_collection *settings_collection_of(const char *path)
+const struct settings_collection *settings_collection_of(const struct settings_table *t,
+                                                         const char *path)
 {
-    for (size_t i = 0; i < COUNT_OF(collections); i++) {
-        const char *prefix = collections[i].path;
-        if (strncmp(path, prefix, strlen(prefix)) == 0) {
-            return &collections[i];
+    const struct settings_collection *innermost = NULL;
+    for (size_t i = 0; i < t->collections_count; i++) {
+        const char *prefix = t->collections[i].path;
+        if (strncmp(path, prefix, strlen(prefix)) == 0 &&
+            (innermost == NULL || strlen(prefix) > strlen(innermost->path))) {
+            innermost = &t->collections[i];
         }
     }
-    return NULL;
+    return innermost;
 }
 
 void settings_put_choices(const struct settings_row *row, struct buf *out)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * settings_table.h — settings.def as data: what there is to set, and what each setting takes.
+ * settings_table.h — settings.def as data: what there is to set, and what each setting takes. A
+ * file of another form (models.yaml) has a table of its own over the same struct settings.
  *
  * Ownership  all of it is constant.
  * Threads    any.
@@ -34,7 +35,7 @@ enum settings_kind {
     SETTINGS_SIZE,      /* int64_t, bytes: "64KiB" */
     SETTINGS_DURATION,  /* int64_t, milliseconds: "250ms", "10s", "5m", "1h", "1d" */
     SETTINGS_SECONDS,   /* int64_t, seconds; written as a duration */
-    SETTINGS_PRICE,     /* int64_t, micro-units: "0.20" */
+    SETTINGS_PRICE,     /* int64_t, billionths: "0.20" */
     SETTINGS_CHOICE,    /* an enum: one of the names in `least`, which stand in its order */
     SETTINGS_CHOICES    /* uint32_t: a bit each of the names in `least` */
 };
@@ -51,12 +52,12 @@ struct settings_row {
     const char *help;
 };
 
-/* A list or a mapping of structs. */
+/* A list or a mapping of structs, each of which may hold further ones. */
 struct settings_collection {
-    const char *path;    /* "listen[]", "upstreams.*" */
-    size_t item_bytes;   /* of the struct */
-    size_t offset;       /* in struct settings, of the pointer to the items */
-    size_t count_offset; /* in struct settings, of their count */
+    const char *path;  /* "listen[]", "upstreams.*", "listen[].tls.sni[]" */
+    size_t item_bytes; /* of the struct */
+    size_t offset; /* in struct settings, or the struct around it: of the pointer to the items */
+    size_t count_offset; /* likewise, of their count */
     size_t name_offset;  /* in the struct, of the field that holds the key, in a mapping */
     size_t most;         /* items */
     const char *example; /* key for the sample */
@@ -68,23 +69,35 @@ struct settings_section {
     const char *help;
 };
 
-extern const struct settings_row settings_rows[];
-extern const size_t settings_rows_count;
+/* What may stand in one kind of file. */
+struct settings_table {
+    const struct settings_row *rows;
+    const struct settings_collection *collections;
+    const struct settings_section *sections;
+    size_t rows_count, collections_count, sections_count;
+};
 
-/* The row, collection or section whose path is `path`, or NULL. A collection is found by the path
- * of its own key ("listen"), too. */
-const struct settings_row *settings_row_find(const char *path);
-const struct settings_collection *settings_collection_find(const char *path);
-const struct settings_section *settings_section_find(const char *path);
+extern const struct settings_table settings_main;   /* atlas.yaml */
+extern const struct settings_table settings_models; /* what models_file names */
+
+/* The row or section whose path is `path`, or NULL. */
+const struct settings_row *settings_row_find(const struct settings_table *t, const char *path);
+const struct settings_section *settings_section_find(const struct settings_table *t,
+                                                     const char *path);
+
+/* The collection whose key stands at `path` ("listen", "listen[].tls.sni"), or NULL. */
+const struct settings_collection *settings_collection_find(const struct settings_table *t,
+                                                           const char *path);
 
 /* Whether `path` is a section: the path of some setting goes on from it with a dot. */
-bool settings_is_section(const char *path);
+bool settings_is_section(const struct settings_table *t, const char *path);
 
 /* Whether the collection is a list: its items have no key. */
 bool settings_is_list(const struct settings_collection *c);
 
-/* The collection that the setting at `path` belongs to, or NULL. */
-const struct settings_collection *settings_collection_of(const char *path);
+/* The innermost collection that the setting at `path` belongs to, or NULL. */
+const struct settings_collection *settings_collection_of(const struct settings_table *t,
+                                                         const char *path);
 
 /* Puts what a choice has: "vllm, sglang". */
 void settings_put_choices(const struct settings_row *row, struct buf *out);

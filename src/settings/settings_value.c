@@ -6,7 +6,8 @@
 #include "net/net_listen.h"
 
 #define TEXTS_MAX      1024
-#define PRICE_DECIMALS 6
+#define PRICE_DECIMALS 9
+#define PRICE_ONE      1000000000
 
 struct unit {
     const char *name;
@@ -52,24 +53,24 @@ static bool read_with_unit(struct span text, const struct unit *units, int64_t *
     return false;
 }
 
-/* "0.20" in millionths. */
+/* "0.20" in billionths. */
 static bool read_price(struct span text, int64_t *out)
 {
     size_t dot = span_find(text, '.', 0);
     struct span decimals = span_cut(text, dot + 1, text.len);
     uint64_t whole;
     uint64_t part = 0;
-    if (!span_to_u64(span_cut(text, 0, dot), INT64_MAX / 1000000 - 1, &whole)) {
+    if (!span_to_u64(span_cut(text, 0, dot), INT64_MAX / PRICE_ONE - 1, &whole)) {
         return false;
     }
     if (dot < text.len &&
-        (decimals.len > PRICE_DECIMALS || !span_to_u64(decimals, 999999, &part))) {
+        (decimals.len > PRICE_DECIMALS || !span_to_u64(decimals, PRICE_ONE - 1, &part))) {
         return false;
     }
     for (size_t i = dot < text.len ? decimals.len : PRICE_DECIMALS; i < PRICE_DECIMALS; i++) {
         part *= 10;
     }
-    *out = (int64_t)(whole * 1000000 + part);
+    *out = (int64_t)(whole * PRICE_ONE + part);
     return true;
 }
 

@@ -11,7 +11,7 @@
 #include "settings/settings_table.h"
 
 #define LINE_COLUMNS 96
-#define PARTS_MAX    4 /* of a path */
+#define PARTS_MAX    6 /* of a path */
 
 /* Writes `text` as comment lines, broken between words. */
 static void put_comment(struct buf *out, int indent, struct span text)
@@ -74,34 +74,70 @@ static void put_help(const struct settings_row *row, int indent, struct buf *out
     buf_fini(&text);
 }
 
+static bool is_list_part(struct span part)
+{
+    return part.len > 2 && part.at[part.len - 1] == ']';
+}
+
+/* The column in which the name of part `i` stands: two further in with each part before it, and
+ * two more behind the dash of each list. */
+static int column_of(const struct span *parts, size_t i)
+{
+    int column = 0;
+    for (size_t p = 0; p < i; p++) {
+        column += is_list_part(parts[p]) ? 4 : 2;
+    }
+    return column;
+}
+
+/* The collection whose items part `i` of the path stands for, or NULL. */
+static const struct settings_collection *collection_at(const struct span *parts, size_t i)
+{
+    bool is_list = is_list_part(parts[i]);
+    if (!is_list && !span_is(parts[i], "*")) {
+        return NULL;
+    }
+    size_t behind = is_list ? parts[i].len - 2 : 0; /* the key, without "[]"; of ".*" nothing */
+    const uint8_t *end = is_list ? parts[i].at + behind : parts[i].at - 1;
+    char path[128];
+    span_copy_text(span_make(parts[0].at, (size_t)(end - parts[0].at)), path, sizeof(path));
+    return settings_collection_find(&settings_main, path);
+}
+
+/* What opens a section or a list: its name, below what it is for. */
+static void put_opening(const struct span *parts, size_t i, bool is_comment, struct buf *out)
+{
+    char name[64];
+    const struct settings_collection *c = collection_at(parts, i);
+    struct span key = span_cut(parts[i], 0, span_find(parts[i], '[', 0));
+    int column = column_of(parts, i);
+    span_copy_text(key, name, sizeof(name));
+    if (i == 0) {
+        const struct settings_section *section = settings_section_find(&settings_main, name);
+        c = c == NULL ? settings_collection_find(&settings_main, name) : c;
+        buf_put_byte(out, '\n');
+        put_comment(out, 0, span_of(c != NULL ? c->help : section->help));
+    } else if (c != NULL) {
+        put_comment(out, column, span_of(c->help));
+    }
+    buf_printf(out, "%*s%s%s:\n", column, "", is_comment ? "#" : "", name);
+}
+
 /* The lines that open what the row stands in and the row before it does not. */
 static void put_parents(const struct settings_row *row, const struct span *parts, size_t depth,
                         const struct span *before, size_t depth_before, struct buf *out)
 {
-    const struct settings_collection *c = settings_collection_of(row->path);
-    bool is_comment = false;
+    bool is_in_collection = settings_collection_of(&settings_main, row->path) != NULL;
     size_t i = 0;
     while (i + 1 < depth && i < depth_before && span_equal(parts[i], before[i])) {
-        is_comment = is_comment || c != NULL;
         i++;
     }
     for (; i + 1 < depth; i++) {
-        int indent = (int)(2 * i);
-        struct span name = parts[i];
-        if (i == 0) {
-            char top[32];
-            struct span key = span_cut(name, 0, span_find(name, '[', 0));
-            span_copy_text(key, top, sizeof(top));
-            const struct settings_section *section = settings_section_find(top);
-            buf_put_byte(out, '\n');
-            put_comment(out, 0, span_of(c != NULL ? c->help : section->help));
-            buf_printf(out, "%s:\n", top);
-            is_comment = c != NULL;
-        } else if (span_is(name, "*")) {
-            buf_printf(out, "%*s#%s:\n", indent, "", c->example);
+        const struct settings_collection *c = collection_at(parts, i);
+        if (c != NULL && !settings_is_list(c)) {
+            buf_printf(out, "%*s#%s:\n", column_of(parts, i), "", c->example);
         } else {
-            indent += c != NULL && settings_is_list(c) ? 2 : 0; /* further in than the dash */
-            buf_printf(out, "%*s%s%.*s:\n", indent, "", is_comment ? "#" : "", SPAN_ARGS(name));
+            put_opening(parts, i, is_in_collection && i > 0, out);
         }
     }
 }
@@ -127,8 +163,8 @@ static void put_quoted(const char *text, struct buf *out)
 static void put_setting(const struct settings_row *row, const struct span *parts, size_t depth,
                         bool first_of_item, const char *data, struct buf *out)
 {
-    int indent = (int)(2 * (depth - 1));
-    bool in_list = strstr(row->path, "[]") != NULL;
+    int indent = column_of(parts, depth - 1);
+    bool has_dash = first_of_item && depth > 1 && is_list_part(parts[depth - 2]);
     struct span name = parts[depth - 1];
     if (strcmp(row->path, "data") == 0) {
         put_help(row, indent, out);
@@ -137,14 +173,22 @@ static void put_setting(const struct settings_row *row, const struct span *parts
         buf_put_byte(out, '\n');
         return;
     }
-    /* An item's keys stand two columns further in than its dash. */
-    put_help(row, in_list && !first_of_item ? indent + 2 : indent, out);
-    if (in_list && first_of_item) {
-        buf_printf(out, "%*s#- %.*s: %s\n", indent, "", SPAN_ARGS(name), sample_value(row));
-    } else {
-        buf_printf(out, "%*s#%.*s: %s\n", in_list ? indent + 2 : indent, "", SPAN_ARGS(name),
-                   sample_value(row));
+    indent -= has_dash ? 2 : 0;
+    put_help(row, indent, out);
+    buf_printf(out, "%*s#%s%.*s: %s\n", indent, "", has_dash ? "- " : "", SPAN_ARGS(name),
+               sample_value(row));
+}
+
+/* Whether no row before it is of the same item: its line has the dash. */
+static bool is_first_of_item(const struct settings_row *row)
+{
+    const struct settings_collection *c = settings_collection_of(&settings_main, row->path);
+    for (const struct settings_row *r = settings_main.rows; r < row; r++) {
+        if (settings_collection_of(&settings_main, r->path) == c) {
+            return false;
+        }
     }
+    return true;
 }
 
 void settings_write_sample(const char *data, struct buf *out)
@@ -158,12 +202,11 @@ void settings_write_sample(const char *data, struct buf *out)
              "valid,\n"
              "# `atlas config reference` prints the manual. Texts may hold ${NAME} for an\n"
              "# environment variable, or be file:PATH for the contents of a file.\n\n");
-    for (size_t i = 0; i < settings_rows_count; i++) {
-        const struct settings_row *row = &settings_rows[i];
+    for (size_t i = 0; i < settings_main.rows_count; i++) {
+        const struct settings_row *row = &settings_main.rows[i];
         struct span parts[PARTS_MAX] = {{NULL, 0}};
         size_t depth = split(row->path, parts);
-        const struct settings_collection *c = settings_collection_of(row->path);
-        bool first_of_item = i == 0 || settings_collection_of(settings_rows[i - 1].path) != c;
+        bool first_of_item = i == 0 || is_first_of_item(row);
         put_parents(row, parts, depth, before, depth_before, out);
         put_setting(row, parts, depth, first_of_item, data, out);
         memcpy(before, parts, sizeof(parts));
@@ -203,6 +246,29 @@ static void put_reference_row(const struct settings_row *row, struct buf *out)
     buf_put_text(out, " |\n");
 }
 
+/* A section's heading, what it is for, and the head of its table. */
+static void put_reference_section(const char *top, struct buf *out)
+{
+    const struct settings_collection *c = settings_collection_find(&settings_main, top);
+    const struct settings_section *s = settings_section_find(&settings_main, top);
+    buf_printf(out, "\n## %s\n\n", top[0] == '\0' ? "The installation" : top);
+    if (c != NULL || s != NULL) {
+        put_cell(out, span_of(c != NULL ? c->help : s->help));
+        buf_put_text(out, ".\n\n");
+    }
+    buf_put_text(out, "| setting | takes | default | from | what for |\n"
+                      "| --- | --- | --- | --- | --- |\n");
+}
+
+/* A collection within another, or within a section. */
+static void put_reference_collection(const struct settings_collection *c, struct buf *out)
+{
+    buf_printf(out, "| `%s` | a %s, at most %zu | none | reload | ", c->path,
+               settings_is_list(c) ? "list" : "mapping", c->most);
+    put_cell(out, span_of(c->help));
+    buf_put_text(out, " |\n");
+}
+
 void settings_write_reference(struct buf *out)
 {
     char section[32] = "?";
@@ -218,23 +284,22 @@ void settings_write_reference(struct buf *out)
         "the next start. Any text may hold `${NAME}`, the value of an\nenvironment variable "
         "(`$${` for the characters themselves), or be `file:PATH`, the contents of a file.\n"
         "Anchors, aliases and tags of YAML are not supported.\n");
-    for (size_t i = 0; i < settings_rows_count; i++) {
-        const struct settings_row *row = &settings_rows[i];
+    const struct settings_collection *inner = NULL;
+    for (size_t i = 0; i < settings_main.rows_count; i++) {
+        const struct settings_row *row = &settings_main.rows[i];
+        const struct settings_collection *own = settings_collection_of(&settings_main, row->path);
         char top[32];
         size_t len = strcspn(row->path, ".[");
         span_copy_text(span_make(row->path, row->path[len] == '\0' ? 0 : len), top, sizeof(top));
         if (strcmp(top, section) != 0) {
-            const struct settings_collection *c = settings_collection_of(row->path);
-            const struct settings_section *s = settings_section_find(top);
-            buf_printf(out, "\n## %s\n\n", top[0] == '\0' ? "The installation" : top);
-            if (c != NULL || s != NULL) {
-                put_cell(out, span_of(c != NULL ? c->help : s->help));
-                buf_put_text(out, ".\n\n");
-            }
-            buf_put_text(out, "| setting | takes | default | from | what for |\n"
-                              "| --- | --- | --- | --- | --- |\n");
+            put_reference_section(top, out);
             memcpy(section, top, sizeof(section));
+            inner = own;
         }
+        if (own != inner && own != NULL) {
+            put_reference_collection(own, out);
+        }
+        inner = own;
         put_reference_row(row, out);
     }
 }

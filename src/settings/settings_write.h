@@ -18,4 +18,7 @@ void settings_write_sample(const char *data, struct buf *out);
 /* Writes docs/reference/settings.md. */
 void settings_write_reference(struct buf *out);
 
+/* Writes atlas.yaml(5) in man's macros, without its title. */
+void settings_write_manual(struct buf *out);
+
 #endif

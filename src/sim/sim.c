@@ -164,7 +164,8 @@ enum err sim_open(struct net_loop *loop, int fd, const struct sim_plan *plan, st
     buf_init(&s->last_body, SIM_BODY_BYTES_MAX);
     arena_init(&s->ids, IDS_BYTES_MAX);
     map_init(&s->seen);
-    struct server_options options = {&settings, on_request, s, &s->connections};
+    struct server_options options = {
+        .settings = &settings, .on_request = on_request, .ctx = s, .connections = &s->connections};
     enum err e = server_open(loop, &options, &s->server);
     if (e == ERR_OK) {
         e = server_listen(s->server, fd, 0, NULL);

@@ -21,23 +21,18 @@ static const char *const faults[SIM_FAULT_COUNT] = {
 };
 
 static const struct sim_row field_rows[] = {
-#define FIELD(name, takes, fallback, least, most, help) {#name, takes, help},
+#define FIELD(name, takes, fallback, least, most, help) {#name, help},
 #include "sim/sim_plan.def"
 #undef FIELD
-    {NULL, NULL, NULL},
+    {NULL, NULL},
 };
 
 static const struct sim_row fault_rows[] = {
-#define FAULT(name, text, help) {text, NULL, help},
+#define FAULT(name, text, help) {text, help},
 #include "sim/sim_plan.def"
 #undef FAULT
-    {NULL, NULL, NULL},
+    {NULL, NULL},
 };
-
-const struct sim_row *sim_plan_field_rows(void)
-{
-    return field_rows;
-}
 
 const struct sim_row *sim_plan_fault_rows(void)
 {

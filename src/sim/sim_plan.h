@@ -30,9 +30,9 @@ struct sim_plan {
     enum sim_fault fault;
 };
 
-/* One name, what it takes and what it is for, for the help. Faults take nothing. */
+/* One name and what it is for, for the help. */
 struct sim_row {
-    const char *name, *takes, *help;
+    const char *name, *help;
 };
 
 /* The plan when nothing is asked for. */
@@ -48,7 +48,6 @@ MUST_USE enum err sim_plan_set(struct sim_plan *plan, struct span name, struct s
 void sim_plan_explain(struct span name, struct buf *out);
 
 /* The rows for the help, NULL behind the last. */
-const struct sim_row *sim_plan_field_rows(void);
 const struct sim_row *sim_plan_fault_rows(void);
 
 #endif

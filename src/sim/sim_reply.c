@@ -99,6 +99,9 @@ enum err sim_question_read(struct span body, struct json_index *x, struct sim_qu
     q->prompt_tokens = (int64_t)body.len / 4 + 1;
     q->inputs = count_inputs(x);
     read_plan(x, q, plan);
+    if (plan->strict != 0 && options != JSON_NONE) {
+        sim_question_refuse(q, SPAN("stream_options"));
+    }
     if (q->endpoint == SIM_CHAT) {
         read_tool(x, q);
     }
@@ -125,7 +128,7 @@ static void write_usage(struct json_writer *w, const struct sim_question *q, int
 static void write_head(struct json_writer *w, const struct sim_question *q, const char *object)
 {
     char id[64] = "\"sim-";
-    struct buf text = {(uint8_t *)id, 0, 5, sizeof(id), sizeof(id), false};
+    struct buf text = {.at = (uint8_t *)id, .len = 5, .cap = sizeof(id), .max = sizeof(id)};
     buf_put_u64(&text, q->number);
     buf_put_text(&text, "\"");
     json_write_object(w);

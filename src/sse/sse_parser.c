@@ -12,11 +12,16 @@
 #include <emmintrin.h>
 #endif
 
+/* Of an event with several data lines, which are joined at once. */
+#define JOINED_LINES_MAX 65536
+#define JOINED_BYTES_MAX (512u << 10)
+
 void sse_parser_init(struct sse_parser *p, size_t event_bytes_max)
 {
     *p = (struct sse_parser){.event_bytes_max = event_bytes_max};
-    buf_init(&p->carry, event_bytes_max + 2); /* and a line end more, to see that it is too large */
-    buf_init(&p->joined, event_bytes_max);
+    /* And a line end more, to see that it is too large. */
+    buf_init_counted(&p->carry, event_bytes_max + 2, BUF_UNCOUNTED);
+    buf_init_counted(&p->joined, event_bytes_max, BUF_UNCOUNTED);
 }
 
 void sse_parser_fini(struct sse_parser *p)
@@ -69,6 +74,17 @@ static bool is_field(struct span line, struct span name, struct span *value)
     return true;
 }
 
+/* Whether `line` says data: as its field; or, as servers do that find in the middle of a stream
+ * that they fail, as an object on a line of its own, or in a field `error`. */
+static bool is_data(struct span line, struct span *value)
+{
+    if (line.len > 0 && line.at[0] == '{') {
+        *value = line;
+        return true;
+    }
+    return is_field(line, SPAN("data"), value) || is_field(line, SPAN("error"), value);
+}
+
 /* Notes what one line of the event says. `line` is part of `view`. */
 static void line_read(struct sse_parser *p, struct span view, struct span line)
 {
@@ -76,10 +92,14 @@ static void line_read(struct sse_parser *p, struct span view, struct span line)
     p->lines++;
     if (line.at[0] == ':') {
         p->comment_lines++;
-    } else if (is_field(line, SPAN("data"), &value)) {
+    } else if (is_data(line, &value)) {
         if (p->data_lines++ == 0) {
             p->data_at = (size_t)(value.at - view.at);
             p->data_len = value.len;
+        }
+        if (line.at[0] == 'e') { /* the field is what the event is called */
+            p->name_at = (size_t)(line.at - view.at);
+            p->name_len = sizeof("error") - 1;
         }
     } else if (is_field(line, SPAN("event"), &value)) {
         p->name_at = (size_t)(value.at - view.at);
@@ -132,10 +152,13 @@ static enum seen lines_read(struct sse_parser *p, struct span view, bool is_all)
 static MUST_USE enum err data_join(struct sse_parser *p, struct span raw, struct span *out)
 {
     bool first = true;
+    if (p->lines > JOINED_LINES_MAX || raw.len > JOINED_BYTES_MAX) {
+        return ERR_UPSTREAM_STREAM;
+    }
     for (size_t at = 0; at < raw.len;) {
         size_t end = line_end(raw, at);
         struct span value;
-        if (is_field(span_cut(raw, at, end - at), SPAN("data"), &value)) {
+        if (is_data(span_cut(raw, at, end - at), &value)) {
             if (!first) {
                 buf_put_byte(&p->joined, '\n');
             }
@@ -145,7 +168,8 @@ static MUST_USE enum err data_join(struct sse_parser *p, struct span raw, struct
         at = end + 1;
     }
     if (buf_failed(&p->joined)) {
-        return ERR_NO_MEMORY; /* it is smaller than the event, so its maximum is not the cause */
+        return buf_error(
+            &p->joined); /* it is smaller than the event, so its maximum is not the cause */
     }
     *out = buf_span(&p->joined);
     return ERR_OK;
@@ -173,7 +197,18 @@ static MUST_USE enum err broken(struct sse_parser *p, enum err e)
 {
     p->is_broken = true;
     buf_fini(&p->carry);
+    buf_fini(&p->joined);
     return e;
+}
+
+/* Leaves out blank lines before an event: a server that sends nothing else is soon read. */
+static struct span without_blanks(struct span in)
+{
+    size_t i = 0;
+    while (i < in.len && in.at[i] == '\n') {
+        i++;
+    }
+    return span_cut(in, i, in.len);
 }
 
 /* Nothing is carried: looks for an event in the bytes given, and carries what is left of them. */
@@ -181,7 +216,7 @@ static MUST_USE enum err next_in_place(struct sse_parser *p, struct span *in, st
 {
     enum seen seen;
     while ((seen = lines_read(p, *in, false)) == SEEN_BLANK) {
-        *in = span_cut(*in, p->line, in->len);
+        *in = without_blanks(span_cut(*in, p->line, in->len));
         event_begin(p);
     }
     size_t size = seen == SEEN_EVENT ? p->line : in->len;
@@ -195,7 +230,7 @@ static MUST_USE enum err next_in_place(struct sse_parser *p, struct span *in, st
         return e == ERR_OK ? ERR_OK : broken(p, e);
     }
     buf_put(&p->carry, view);
-    return buf_failed(&p->carry) ? broken(p, ERR_NO_MEMORY) : ERR_OK;
+    return buf_failed(&p->carry) ? broken(p, buf_error(&p->carry)) : ERR_OK;
 }
 
 /* Moves bytes from `*in` to the carried ones: up to and with the next line end, or an LF alone. */
@@ -214,7 +249,7 @@ static MUST_USE enum err carry_line(struct sse_parser *p, struct span *in)
     }
     buf_put(&p->carry, span_cut(*in, 0, more));
     *in = span_cut(*in, more, in->len);
-    return buf_failed(&p->carry) ? ERR_NO_MEMORY : ERR_OK;
+    return buf_failed(&p->carry) ? buf_error(&p->carry) : ERR_OK;
 }
 
 /* An event has begun in an earlier call: reads on in the carried bytes. */

@@ -17,9 +17,12 @@
  * Ownership  spans of an event belong to the bytes given or to the parser: valid until the next
  *            call or until the bytes given are gone. sse_parser_fini() frees what is held.
  * Limits     an event, from its first line to its blank line, has at most the `event_bytes_max`
- *            given at birth.
+ *            given at birth; if several of its lines are data, 65,536 lines and 512 KiB. What is
+ *            held is counted (base/buf.h).
  * Threads    one at a time.
- * Sources    WHATWG HTML, section 9.2 (Server-sent events).
+ * Sources    WHATWG HTML, section 9.2 (Server-sent events). Beyond it, a line that begins with "{"
+ *            is data, and a field `error` is data of an event of that name: Ollama and llama.cpp
+ *            tell so of failures.
  */
 #ifndef SSE_SSE_PARSER_H
 #define SSE_SSE_PARSER_H
@@ -61,7 +64,7 @@ void sse_parser_fini(struct sse_parser *p);
  * is none yet; then `*in` is empty. Blank lines between events are dropped.
  *
  *   ERR_UPSTREAM_STREAM  the event is larger than may be; it stays so
- *   ERR_NO_MEMORY        the same
+ *   ERR_OVERLOADED, ERR_NO_MEMORY  the same
  */
 MUST_USE enum err sse_parser_next(struct sse_parser *p, struct span *in, struct sse_event *out);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sse/sse_write.h"
 
+#include <string.h>
+
 static size_t line_end(struct span s, size_t from)
 {
     size_t i = from;
@@ -40,4 +42,15 @@ void sse_write_comment(struct buf *b, struct span text)
 {
     line_put(b, SPAN(": "), text);
     buf_put_byte(b, '\n');
+}
+
+void sse_one_line(uint8_t *text, size_t len)
+{
+    static const char ends[] = {'\n', '\r'};
+    for (size_t i = 0; i < sizeof(ends); i++) {
+        uint8_t *at = text;
+        while ((at = memchr(at, ends[i], len - (size_t)(at - text))) != NULL) {
+            *at = ' ';
+        }
+    }
 }

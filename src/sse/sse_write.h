@@ -23,4 +23,8 @@ void sse_write_event(struct buf *b, struct span name, struct span data);
 /* A comment that no client shows: keeps a quiet stream open. `text` as `name` above. */
 void sse_write_comment(struct buf *b, struct span text);
 
+/* JSON has line ends only where it may have any blank, and an event's data line must not have one:
+ * text of several data lines becomes one of one. */
+void sse_one_line(uint8_t *text, size_t len);
+
 #endif

@@ -3,11 +3,24 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/counter.h"
+#include "base/health.h"
 #include "base/histogram.h"
 #include "base/memory.h"
+#include "telemetry/call_series.h"
+
+static const struct {
+    const char *metric, *type, *help;
+} samples[] = {
+#define SAMPLE(metric, labels, type, help) {metric, type, help},
+#include "telemetry/prometheus.def"
+#undef SAMPLE
+};
+
+#define SAMPLES (sizeof(samples) / sizeof(samples[0]))
 
 static void put_head(struct buf *out, const char *metric, const char *type, const char *help)
 {
@@ -23,11 +36,49 @@ static void put_value(struct buf *out, const char *metric, const char *labels, i
     }
 }
 
-static void put_metric(struct buf *out, const char *metric, const char *type, const char *help,
-                       const char *labels, int64_t value)
+void prometheus_family(struct buf *out, const char *metric)
 {
-    put_head(out, metric, type, help);
-    put_value(out, metric, labels, value);
+    size_t at = 0;
+    while (strcmp(samples[at].metric, metric) != 0) {
+        at++;
+        CHECK(at < SAMPLES);
+    }
+    put_head(out, metric, samples[at].type, samples[at].help);
+}
+
+void prometheus_label(struct buf *out, const char *name, struct span value)
+{
+    buf_printf(out, "%s=\"", name);
+    for (size_t i = 0; i < value.len; i++) {
+        switch (value.at[i]) {
+        case '"':
+            buf_put_text(out, "\\\"");
+            break;
+        case '\\':
+            buf_put_text(out, "\\\\");
+            break;
+        case '\n':
+            buf_put_text(out, "\\n");
+            break;
+        default:
+            buf_put_byte(out, value.at[i]);
+        }
+    }
+    buf_put_byte(out, '"');
+}
+
+void prometheus_sample(struct buf *out, const char *metric, const char *label, const char *value,
+                       int64_t number)
+{
+    buf_printf(out, "%s{", metric);
+    prometheus_label(out, label, span_of(value));
+    buf_printf(out, "} %" PRId64 "\n", number);
+}
+
+static void put_alone(struct buf *out, const char *metric, int64_t value)
+{
+    prometheus_family(out, metric);
+    put_value(out, metric, "", value);
 }
 
 /* Resident memory in bytes; 0 where /proc cannot be read. */
@@ -66,6 +117,16 @@ static void put_histogram(struct buf *out, enum histogram h)
                row->metric, so_far, row->metric, (double)sum.total_us / 1e6, row->metric, so_far);
 }
 
+/* One series a kind, so that an alarm can be written before anything was ever wrong. */
+static void put_health(struct buf *out)
+{
+    prometheus_family(out, "atlas_health_problems");
+    for (enum health kind = 0; kind < HEALTH_COUNT; kind++) {
+        prometheus_sample(out, "atlas_health_problems", "kind", health_row(kind)->word,
+                          (int64_t)health_count(kind));
+    }
+}
+
 void prometheus_write(struct buf *out)
 {
     const char *family = "";
@@ -80,10 +141,10 @@ void prometheus_write(struct buf *out)
     for (enum histogram h = 0; h < HISTOGRAM_COUNT; h++) {
         put_histogram(out, h);
     }
-    put_metric(out, "atlas_buffered_bytes", "gauge",
-               "Bytes of bodies, replies and waiting output held now", "", (int64_t)memory_taken());
-    put_metric(out, "process_resident_memory_bytes", "gauge", "Resident memory", "",
-               resident_bytes());
-    put_metric(out, "atlas_build_info", "gauge", "1, labelled with the version",
-               "version=\"" ATLAS_VERSION "\"", 1);
+    call_series_write(out);
+    put_health(out);
+    put_alone(out, "atlas_buffered_bytes", (int64_t)memory_taken());
+    put_alone(out, "process_resident_memory_bytes", resident_bytes());
+    prometheus_family(out, "atlas_build_info");
+    prometheus_sample(out, "atlas_build_info", "version", ATLAS_VERSION, 1);
 }

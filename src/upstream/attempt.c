@@ -106,12 +106,17 @@ static MUST_USE enum err write_head(struct attempt *a, const struct deployment *
     bool post = request->post || request->piece_count > 0;
     uint64_t body = body_bytes(request);
     char length[LENGTH_BYTES] = "";
+    bool has_id = request->id.len > 0;
     const struct span parts[] = {post ? SPAN("POST ") : SPAN("GET "),
                                  d->path_prefix,
                                  request->path,
                                  SPAN(" HTTP/1.1\r\n"),
-                                 d->fixed_fields,
+                                 request->lean ? span_cut(d->fixed_fields, 0, d->lean_fields)
+                                               : d->fixed_fields,
                                  request->fields,
+                                 has_id ? SPAN("X-Request-Id: ") : SPAN(""),
+                                 request->id,
+                                 has_id ? SPAN("\r\n") : SPAN(""),
                                  post ? write_length(body, length) : SPAN(""),
                                  SPAN("\r\n")};
     size_t count = sizeof(parts) / sizeof(parts[0]);
@@ -121,7 +126,7 @@ static MUST_USE enum err write_head(struct attempt *a, const struct deployment *
     }
     uint8_t *to = a->store;
     if (len > sizeof(a->store)) {
-        to = a->block = memory_raw(len);
+        to = a->block = memory_raw_counted(len);
         if (to == NULL) {
             return ERR_NO_MEMORY;
         }
@@ -129,6 +134,9 @@ static MUST_USE enum err write_head(struct attempt *a, const struct deployment *
     a->head = to;
     a->head_len = len;
     for (size_t i = 0; i < count; i++) {
+        if (parts[i].at == request->id.at) {
+            a->id = span_make(to, request->id.len);
+        }
         to = put(to, parts[i]);
     }
     a->pieces = request->pieces;
@@ -169,12 +177,14 @@ enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployme
     if (e != ERR_OK) {
         return e;
     }
-    if (!list_is_empty(&site->waiting) && pool->waiting_count >= UPSTREAM_WAITING_MAX) {
-        return ERR_OVERLOADED;
-    }
     struct attempt *a = attempt_new(pool);
     if (a == NULL) {
         return ERR_NO_MEMORY;
+    }
+    (void)put((uint8_t *)a->owner, span_cut(request->owner, 0, sizeof(a->owner)));
+    if (!list_is_empty(&site->waiting) && !upstream_queue_has_room(site, a->owner)) {
+        attempt_free(pool, a);
+        return ERR_UPSTREAM_BUSY;
     }
     a->on_event = on_event;
     a->ctx = ctx;
@@ -269,9 +279,9 @@ mono_us attempt_first_byte(const struct attempt *a)
     return a->first_byte;
 }
 
-const char *attempt_peer(const struct attempt *a)
+const struct attempt_peer *attempt_peer(const struct attempt *a)
 {
-    return a->peer;
+    return &a->peer;
 }
 
 bool attempt_was_reused(const struct attempt *a)

@@ -12,6 +12,10 @@
  * Prepared first, then started: what we can refuse is refused before anybody writes down that the
  * attempt is made. Nothing leaves and no time runs before attempt_start().
  *
+ * An answer is this attempt's alone: one that begins on a reused connection before the request was
+ * sent whole is a failure (UPSTREAM_PROTOCOL), and no connection is lent on which the server said
+ * anything after the answer's end.
+ *
  * Ownership  attempt_prepare() gives the attempt to the caller, who ends it with attempt_close(),
  *            whatever its state: before END that cancels it and closes the connection at once. At
  *            END the connection has gone back to the pool already, when it may be used again.
@@ -19,7 +23,7 @@
  *            path and fields are copied.
  * Limits     the answer's head: 64 KiB, 100 fields, 16 interim (1xx) heads before it; the body: the
  *            caller counts. At most 8 KiB of it are held that nobody pulled. Attempts that wait for
- *            a connection: 1024 a worker.
+ *            a connection: the deployment's queue_max a worker, fair by owner.
  * Threads    the worker's own.
  * Sources    RFC 9110, RFC 9112.
  */
@@ -31,11 +35,15 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "net/net_socket.h"
 
 struct attempt;
 struct deployment;
 struct http_response;
 struct upstream_pool;
+
+#define ATTEMPT_OWNER_BYTES   16
+#define ATTEMPT_ADDRESS_BYTES 48
 
 enum attempt_state {
     ATTEMPT_CONNECTING, /* a name is looked up, a connection made, TLS agreed, or one waited for */
@@ -47,21 +55,33 @@ enum attempt_state {
     ATTEMPT_FAILED,  /* attempt_error() says why */
 };
 
+/* Who is at the connection's other end, as it showed itself, whatever the configuration says. */
+struct attempt_peer {
+    char address[ATTEMPT_ADDRESS_BYTES];        /* numeric; "" while nobody is reached */
+    uint8_t certificate[NET_CERTIFICATE_BYTES]; /* SHA-256, if it has one: */
+    bool has_certificate;                       /* it was reached by TLS */
+};
+
 typedef void attempt_on_event(void *ctx);
 
 struct attempt_request {
     struct span path;           /* below the deployment's base path, such as "/chat/completions" */
-    struct span fields;         /* lines to send besides Host, Authorization, framing, Via and
-                                   Accept-Encoding, which are added */
+    struct span fields;         /* lines to send besides Host, Authorization, framing, Via,
+                                   Accept-Encoding and X-Request-Id, which are added */
+    struct span id;             /* sent as X-Request-Id; empty: none is. An answer with another's is
+                                   none where the server is known to send it back */
+    struct span owner;          /* whose call it is, ATTEMPT_OWNER_BYTES at most: by it the queue is
+                                   fair, and connections are lent where `reuse` says team */
     const struct iovec *pieces; /* the body; none and POST not set: a GET */
     int piece_count;
     bool post;
+    bool lean;  /* without Via and Accept-Encoding */
     bool fresh; /* do not use a pooled connection: the last one turned out dead */
 };
 
 /*
- * Makes an attempt that attempt_start() can start. ERR_NO_MEMORY, ERR_OVERLOADED (attempts wait for
- * this deployment, and the queue is full).
+ * Makes an attempt that attempt_start() can start. ERR_NO_MEMORY, ERR_UPSTREAM_BUSY (as many wait
+ * for a connection as may, and this owner has its share of them).
  */
 MUST_USE enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployment,
                                   const struct attempt_request *request, attempt_on_event *on_event,
@@ -73,7 +93,9 @@ void attempt_start(struct attempt *a);
 
 enum attempt_state attempt_state(const struct attempt *a);
 
-/* Why it failed: UPSTREAM_STALE only for a reused connection that ended before any answer byte. */
+/* Why it failed: UPSTREAM_UNREACHED for a time that passed before the request was sent whole,
+ * UPSTREAM_TIMEOUT for one after that; UPSTREAM_STALE only for a reused connection that ended
+ * before anything of the request was sent, so that it may be sent on another. */
 enum err attempt_error(const struct attempt *a);
 
 /* With UPSTREAM_TLS: what is wrong with the certificate, in words that last; else NULL. */
@@ -91,11 +113,11 @@ enum attempt_pulled { ATTEMPT_SOME, ATTEMPT_LATER, ATTEMPT_DONE, ATTEMPT_BROKEN 
  */
 enum attempt_pulled attempt_pull(struct attempt *a, void *to, size_t size, size_t *got);
 
-/* When the head's first byte came (us 0 before). The address connected to, in text. Whether the
+/* When the head's first byte came (us 0 before). To whom it is connected, or was. Whether the
  * connection had served an earlier attempt. Whether any byte of the request was given to the
  * kernel. */
 mono_us attempt_first_byte(const struct attempt *a);
-const char *attempt_peer(const struct attempt *a);
+const struct attempt_peer *attempt_peer(const struct attempt *a);
 bool attempt_was_reused(const struct attempt *a);
 bool attempt_has_sent(const struct attempt *a);
 

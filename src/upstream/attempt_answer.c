@@ -22,9 +22,9 @@ _Static_assert(ROWS_BYTES + READ_BYTES <= NET_SCRATCH_BYTES, "rows and bytes fit
 
 void attempt_free_blocks(struct attempt *a)
 {
-    memory_free(a->block);
-    memory_free(a->carry_block);
-    memory_free(a->partial);
+    memory_free_counted(a->block);
+    memory_free_counted(a->carry_block);
+    memory_free_counted(a->partial);
     a->block = a->carry_block = NULL;
     a->carry = NULL;
     a->carry_len = 0;
@@ -39,8 +39,7 @@ static enum net_result read_some(struct attempt *a, void *to, size_t size, size_
     if (r == NET_AGAIN) {
         c->readable = false;
     } else if (r == NET_OK) {
-        a->heard = true;
-        c->readable = *got == size || a->site->deployment->https;
+        c->readable = *got == size || *got == NET_BUDGET_BYTES || a->site->deployment->https;
     }
     return r;
 }
@@ -51,11 +50,11 @@ static MUST_USE enum err keep_head(struct attempt *a, struct span held, size_t u
     struct http_response *head = &a->response;
     size_t rows = head->fields.count * sizeof(struct http_field);
     size_t rest = held.len - used;
-    memory_free(a->block); /* the request's head, which is of no more use */
+    memory_free_counted(a->block); /* the request's head, which is of no more use */
     a->block = NULL;
     uint8_t *to = a->store;
     if (rows + used > sizeof(a->store)) {
-        to = a->block = memory_raw(rows + used);
+        to = a->block = memory_raw_counted(rows + used);
         if (to == NULL) {
             return ERR_NO_MEMORY;
         }
@@ -73,7 +72,7 @@ static MUST_USE enum err keep_head(struct attempt *a, struct span held, size_t u
     size_t taken = a->block == NULL ? rows + used : 0;
     uint8_t *carry = a->store + taken;
     if (rest > sizeof(a->store) - taken) {
-        carry = a->carry_block = memory_raw(rest);
+        carry = a->carry_block = memory_raw_counted(rest);
         if (carry == NULL) {
             return ERR_NO_MEMORY;
         }
@@ -84,17 +83,45 @@ static MUST_USE enum err keep_head(struct attempt *a, struct span held, size_t u
     return ERR_OK;
 }
 
+/* Whether `value` is an id as our own are, and so one that we gave to some attempt. */
+static bool is_like_ours(struct span value, struct span ours)
+{
+    bool is_like = value.len == ours.len;
+    for (size_t i = 0; is_like && i < value.len; i++) {
+        is_like = (value.at[i] >= '0' && value.at[i] <= '9') ||
+                  (value.at[i] >= 'a' && value.at[i] <= 'z');
+    }
+    return is_like;
+}
+
+/* Whether the answer says that it is another attempt's. Servers that make ids of their own do not
+ * send ours back, so nothing is read into theirs. The request's head must be there still. */
+static bool is_anothers(struct attempt *a)
+{
+    struct span id = http_fields_find(&a->response.fields, HTTP_NAME_X_REQUEST_ID);
+    if (a->id.len == 0 || id.len == 0) {
+        return false;
+    }
+    if (span_equal(id, a->id)) {
+        a->site->echoes = true;
+        return false;
+    }
+    return a->site->echoes && is_like_ours(id, a->id);
+}
+
 /* The head is whole and final. */
 static enum attempt_head accept_head(struct attempt *a, struct span held, size_t used)
 {
-    enum err e = a->response.is_coded ? ERR_UPSTREAM_PROTOCOL : keep_head(a, held, used);
-    memory_free(a->partial);
+    bool is_bad = a->response.is_coded || is_anothers(a);
+    enum err e = is_bad ? ERR_UPSTREAM_PROTOCOL : keep_head(a, held, used);
+    memory_free_counted(a->partial);
     a->partial = NULL;
     if (e != ERR_OK) {
         a->error = e;
         return ATTEMPT_HEAD_BAD;
     }
-    a->may_keep = a->response.keep_alive && a->sent == a->to_send;
+    a->may_keep = a->response.keep_alive && a->sent == a->to_send &&
+                  a->site->deployment->definition.reuse != UPSTREAM_REUSE_NEVER;
     a->body_left = a->response.body.length;
     http_chunked_init(&a->chunked);
     a->limit_at = NET_NEVER; /* nobody waits before the first pull */
@@ -106,7 +133,7 @@ static enum attempt_head keep_partial(struct attempt *a, struct span held)
 {
     struct attempt_partial *p = a->partial;
     if (held.len == 0) {
-        memory_free(p); /* only interim heads have come */
+        memory_free_counted(p); /* only interim heads have come */
         a->partial = NULL;
         return ATTEMPT_HEAD_MORE;
     }
@@ -116,7 +143,7 @@ static enum attempt_head keep_partial(struct attempt *a, struct span held)
     }
     attempt_limit(a, clock_after_ms(now, a->site->deployment->definition.idle_timeout_ms));
     if (p == NULL) {
-        p = memory_raw(sizeof(*p) + UPSTREAM_HEAD_MAX + READ_BYTES);
+        p = memory_raw_counted(sizeof(*p) + UPSTREAM_HEAD_MAX + READ_BYTES);
         if (p == NULL) {
             a->error = ERR_NO_MEMORY;
             return ATTEMPT_HEAD_BAD;
@@ -184,7 +211,7 @@ enum attempt_head attempt_read_head(struct attempt *a)
         enum attempt_head head = ATTEMPT_HEAD_MORE;
         enum net_result r = read_and_parse(a, &head);
         if (r == NET_EOF || r == NET_FAILED) {
-            a->error = a->reused && !a->heard ? ERR_UPSTREAM_STALE : ERR_UPSTREAM_CLOSED;
+            a->error = ERR_UPSTREAM_CLOSED;
             return ATTEMPT_HEAD_BAD;
         }
         if (head != ATTEMPT_HEAD_MORE) {
@@ -220,7 +247,7 @@ static enum net_result next_bytes(struct attempt *a, void *to, size_t size, size
         a->carry += *got;
         a->carry_len -= *got;
         if (a->carry_len == 0) {
-            memory_free(a->carry_block);
+            memory_free_counted(a->carry_block);
             a->carry_block = NULL;
         }
         return NET_OK;
@@ -279,10 +306,7 @@ static MUST_USE enum err decode(struct attempt *a, void *to, size_t len, size_t 
 /* Whether nothing stands behind the answer that the next one would be taken for. */
 static bool is_clean(struct attempt *a)
 {
-    uint8_t byte;
-    size_t got;
-    return a->carry_len == 0 && (!a->connection->readable ||
-                                 net_read(a->connection->socket, &byte, 1, &got) == NET_AGAIN);
+    return a->carry_len == 0 && (!a->connection->readable || net_is_quiet(a->connection->socket));
 }
 
 static enum attempt_pulled end(struct attempt *a)

@@ -66,10 +66,7 @@ void attempt_leave_lists(struct attempt *a)
     }
     list_remove(&a->link);
     if (a->step == STEP_QUEUE) {
-        a->site->pool->waiting_count--;
-        a->site->waiting_count--;
-        (void)atomic_fetch_sub(&a->site->deployment->waiting, 1); /* only counts */
-        upstream_site_wake(a->site);
+        upstream_queue_leave(a);
     }
 }
 
@@ -85,7 +82,15 @@ void attempt_enter(struct attempt *a, enum attempt_step next)
     if (next == STEP_END || next == STEP_FAILED) {
         net_timer_stop(&a->timer);
     }
+    if (next == STEP_HEAD && a->response.status >= 500) {
+        deployment_failed(a->site->deployment, ERR_UPSTREAM_STATUS);
+    } else if (next == STEP_HEAD) {
+        deployment_answered(a->site->deployment);
+    }
     if (next == STEP_FAILED) {
+        if (a->error != ERR_UPSTREAM_STALE && err_row(a->error)->status != 503) {
+            deployment_failed(a->site->deployment, a->error);
+        }
         (void)atomic_fetch_add_explicit(&a->site->deployment->failures, 1,
                                         memory_order_relaxed); /* only counts */
     }
@@ -140,6 +145,12 @@ static const struct upstream_definition *definition(const struct attempt *a)
     return &a->site->deployment->definition;
 }
 
+/* A request that came whole may run for all we know: to send it again may run it twice. */
+static bool was_sent_whole(const struct attempt *a)
+{
+    return a->to_send > 0 && a->sent == a->to_send;
+}
+
 void attempt_on_due(struct net_timer *timer)
 {
     struct attempt *a = (struct attempt *)(void *)((char *)timer - offsetof(struct attempt, timer));
@@ -151,10 +162,11 @@ void attempt_on_due(struct net_timer *timer)
     enum attempt_step next = STEP_FAILED;
     if (a->step == STEP_CONNECT && now.us < a->connect_at.us && now.us < a->total_at.us) {
         net_socket_close(&a->connection->socket); /* this address had its share of the time */
-        a->error = ERR_UPSTREAM_TIMEOUT;
+        a->error = ERR_UPSTREAM_UNREACHED;
         next = STEP_DIAL;
     } else {
-        next = attempt_fail(a, ERR_UPSTREAM_TIMEOUT);
+        enum err late = was_sent_whole(a) ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_UNREACHED;
+        next = attempt_fail(a, a->step == STEP_RESOLVE ? ERR_UPSTREAM_DNS : late);
     }
     attempt_enter(a, next);
     attempt_run(a);
@@ -167,10 +179,11 @@ static enum attempt_step use_connection(struct attempt *a, struct upstream_conne
     mono_us now = net_loop_now(a->site->pool->loop);
     a->connection = c;
     c->attempt = a;
+    memcpy(c->owner, a->owner, sizeof(c->owner));
     if (c->socket != NULL) {
         a->reused = true;
         counter_add(COUNT_UPSTREAM_REUSED, 1);
-        memcpy(a->peer, c->peer, sizeof(a->peer));
+        a->peer = c->peer;
         attempt_limit(a, clock_after_ms(now, definition(a)->first_byte_timeout_ms));
         return STEP_SEND;
     }
@@ -186,32 +199,34 @@ static enum attempt_step do_queue(struct attempt *a)
     bool is_first = waits ? site->waiting.next == &a->link : list_is_empty(&site->waiting);
     if (is_first) {
         struct upstream_connection *c;
-        enum err e = upstream_connection_take(site, a->fresh, &c);
+        enum err e = upstream_connection_take(a, &c);
         if (e != ERR_OK) {
             return attempt_fail(a, e);
         }
         if (c != NULL) {
+            upstream_queue_note_served(a);
             return use_connection(a, c);
         }
     }
     if (!waits) {
-        if (site->pool->waiting_count >= UPSTREAM_WAITING_MAX) {
-            return attempt_fail(a, ERR_OVERLOADED);
+        enum err e = upstream_queue_put(a);
+        if (e != ERR_OK) {
+            return attempt_fail(a, e);
         }
-        site->pool->waiting_count++;
-        site->waiting_count++;
-        (void)atomic_fetch_add(&site->deployment->waiting, 1); /* only counts */
-        list_push_back(&site->waiting, &a->link);
         upstream_pool_tick_by(site->pool,
                               clock_after_ms(net_loop_now(site->pool->loop), WAITER_LOOK_MS));
+    }
+    if (upstream_site_rests(site)) {
+        upstream_site_wake(site); /* in the next turn it may be lent */
     }
     return STEP_QUEUE;
 }
 
 static enum attempt_step do_resolve(struct attempt *a)
 {
-    if (a->no_address) {
-        return attempt_fail(a, ERR_UPSTREAM_DNS);
+    if (a->unresolved != ERR_OK) {
+        bool is_ours = a->unresolved == ERR_NO_MEMORY;
+        return attempt_fail(a, is_ours ? ERR_NO_MEMORY : ERR_UPSTREAM_DNS);
     }
     if (upstream_site_has_addresses(a->site)) {
         return STEP_DIAL;
@@ -223,6 +238,14 @@ static enum attempt_step do_resolve(struct attempt *a)
         }
     }
     return STEP_RESOLVE;
+}
+
+/* An address cannot be reached. What we lack ourselves says more than what the others said. */
+static void note_failure(struct attempt *a, enum err e)
+{
+    if (a->error != ERR_NO_MEMORY && a->error != ERR_NO_FILES) {
+        a->error = e == ERR_NO_MEMORY || e == ERR_NO_FILES ? e : ERR_UPSTREAM_CONNECT;
+    }
 }
 
 static enum attempt_step do_dial(struct attempt *a)
@@ -244,7 +267,7 @@ static enum attempt_step do_dial(struct attempt *a)
             attempt_limit(a, (mono_us){a->connect_at.us - left + share});
             return STEP_CONNECT;
         }
-        a->error = e == ERR_NO_MEMORY || e == ERR_NO_FILES ? e : ERR_UPSTREAM_CONNECT;
+        note_failure(a, e);
     }
     upstream_site_forget_addresses(site);
     return attempt_fail(a, a->error);
@@ -255,8 +278,8 @@ static enum attempt_step connected(struct attempt *a)
     struct upstream_site *site = a->site;
     struct upstream_connection *c = a->connection;
     site->address_first = (a->dial_first + (uint32_t)a->dialled - 1) % site->address_count;
-    net_peer_text(c->socket, c->peer, sizeof(c->peer));
-    memcpy(a->peer, c->peer, sizeof(a->peer));
+    net_peer_text(c->socket, c->peer.address, sizeof(c->peer.address));
+    a->peer = c->peer;
     net_want(c->socket, true, false);
     if (site->deployment->https) {
         attempt_limit(a, a->connect_at);
@@ -279,7 +302,7 @@ static enum attempt_step do_connect(struct attempt *a)
     }
     if (net_connect_result(c->socket) != ERR_OK) {
         net_socket_close(&c->socket);
-        a->error = ERR_UPSTREAM_CONNECT;
+        note_failure(a, ERR_UPSTREAM_CONNECT);
         return STEP_DIAL;
     }
     return connected(a);
@@ -287,15 +310,21 @@ static enum attempt_step do_connect(struct attempt *a)
 
 static enum attempt_step do_tls(struct attempt *a)
 {
-    enum net_result r = net_handshake(a->connection->socket);
+    struct upstream_connection *c = a->connection;
+    enum net_result r = net_handshake(c->socket);
     if (r == NET_AGAIN) {
         return STEP_TLS;
     }
     if (r != NET_OK) {
-        a->problem = net_certificate_problem(a->connection->socket);
+        a->problem = net_certificate_problem(c->socket);
         return attempt_fail(a, a->problem != NULL ? ERR_UPSTREAM_TLS : ERR_UPSTREAM_CONNECT);
     }
-    a->connection->readable = false;
+    if (!net_certificate_digest(c->socket, c->peer.certificate)) {
+        return attempt_fail(a, ERR_NO_MEMORY);
+    }
+    c->peer.has_certificate = true;
+    a->peer = c->peer;
+    c->readable = false;
     attempt_limit(
         a, clock_after_ms(net_loop_now(a->site->pool->loop), definition(a)->first_byte_timeout_ms));
     return STEP_SEND;
@@ -351,40 +380,77 @@ static enum attempt_step read_answer(struct attempt *a)
     return a->step;
 }
 
+static void limit_from_now(struct attempt *a)
+{
+    attempt_limit(
+        a, clock_after_ms(net_loop_now(a->site->pool->loop), definition(a)->first_byte_timeout_ms));
+}
+
+/* The server takes no more. On a fresh connection its answer may be there; on a reused one that
+ * would be another's. */
+static enum attempt_step sending_failed(struct attempt *a)
+{
+    if (a->reused) {
+        return attempt_fail(a, a->sent == 0 ? ERR_UPSTREAM_STALE : ERR_UPSTREAM_CLOSED);
+    }
+    enum attempt_step next = read_answer(a);
+    return next != STEP_SEND ? next : attempt_fail(a, ERR_UPSTREAM_CLOSED);
+}
+
+/* What a server says on a reused connection before it has the whole request, it says to an earlier
+ * one. ERR_OK: it is silent. */
+static enum err early_word(struct attempt *a)
+{
+    struct net_socket *socket = a->connection->socket;
+    if (net_is_quiet(socket)) {
+        return ERR_OK;
+    }
+    uint8_t byte;
+    size_t got;
+    return net_read(socket, &byte, sizeof(byte), &got) == NET_OK ? ERR_UPSTREAM_PROTOCOL
+           : a->sent == 0                                        ? ERR_UPSTREAM_STALE
+                                                                 : ERR_UPSTREAM_CLOSED;
+}
+
 static enum attempt_step do_send(struct attempt *a)
 {
     struct upstream_connection *c = a->connection;
     uint64_t before = a->sent;
+    enum err early = a->reused && a->paused ? early_word(a) : ERR_OK;
+    if (early != ERR_OK) {
+        return attempt_fail(a, early);
+    }
     enum net_result r = send_more(a);
     if (r == NET_OK) {
         net_want(c->socket, true, false);
-        if (before > 0) { /* it took a while */
-            attempt_limit(a, clock_after_ms(net_loop_now(a->site->pool->loop),
-                                            definition(a)->first_byte_timeout_ms));
+        if (a->paused) {
+            limit_from_now(a);
         }
         return STEP_WAIT;
     }
-    if (r == NET_AGAIN) {
-        net_want(c->socket, true, true);
-        if (a->sent > before) {
-            attempt_limit(a, clock_after_ms(net_loop_now(a->site->pool->loop),
-                                            definition(a)->first_byte_timeout_ms));
-        }
-        if (!c->readable) {
-            return STEP_SEND;
-        }
+    if (r != NET_AGAIN) {
+        return sending_failed(a);
     }
-    /* The server does not take more, or speaks already: its answer may be there. */
-    enum attempt_step next = read_answer(a);
-    if (next != STEP_SEND || r == NET_AGAIN) {
-        return next;
+    a->paused = true;
+    net_want(c->socket, true, true);
+    if (a->sent > before) {
+        limit_from_now(a);
     }
-    return attempt_fail(a, a->reused && !a->heard ? ERR_UPSTREAM_STALE : ERR_UPSTREAM_CLOSED);
+    return c->readable && !a->reused ? read_answer(a) : STEP_SEND; /* it may refuse the rest */
 }
 
 static enum attempt_step do_wait(struct attempt *a)
 {
-    return a->connection->readable ? read_answer(a) : STEP_WAIT;
+    if (!a->connection->readable) {
+        return STEP_WAIT;
+    }
+    if (a->reused && a->partial == NULL && !net_is_acknowledged(a->connection->socket)) {
+        enum err early = early_word(a);
+        if (early != ERR_OK) {
+            return attempt_fail(a, early);
+        }
+    }
+    return read_answer(a);
 }
 
 static enum attempt_step do_nothing(struct attempt *a)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/memory.h"
 #include "http/http_url.h"
 #include "http/http_write.h"
@@ -16,8 +17,6 @@
 #define FIELDS_MOST (64 * 1024)
 #define FIELDS_ROOM 256 /* for all but the host and the key */
 #define KEY_FAULT   "the key is too long or holds a byte that no header may hold"
-
-_Static_assert(DEPLOYMENT_REASON_BYTES >= NET_TLS_REASON_BYTES, "a reason of net's fits");
 
 /* A copy of `text` that the deployment owns; NULL stays NULL. */
 static bool keep_text(const char **at, const char *text)
@@ -93,14 +92,18 @@ static MUST_USE enum err write_fields(struct deployment *d, struct span authorit
         return ERR_NO_MEMORY;
     }
     http_write_field(&b, SPAN("Host"), authority);
-    http_write_field(&b, SPAN("Via"), SPAN("1.1 atlas"));
     http_write_field(&b, SPAN("User-Agent"), SPAN("atlas/" ATLAS_VERSION));
-    http_write_field(&b, SPAN("Accept-Encoding"), SPAN("identity"));
+    if (d->definition.reuse == UPSTREAM_REUSE_NEVER) {
+        http_write_field(&b, SPAN("Connection"), SPAN("close"));
+    }
     if (key != NULL) {
         buf_put(&value, SPAN("Bearer "));
         buf_put_text(&value, key);
         http_write_field(&b, SPAN("Authorization"), buf_span(&value));
     }
+    d->lean_fields = buf_span(&b).len;
+    http_write_field(&b, SPAN("Via"), SPAN("1.1 atlas"));
+    http_write_field(&b, SPAN("Accept-Encoding"), SPAN("identity"));
     explicit_bzero(value.at, value.cap);
     buf_fini(&value);
     if (buf_failed(&b)) {
@@ -126,21 +129,18 @@ static MUST_USE enum err fill(struct deployment *d, char *reason)
     d->port = url.port;
     d->https = url.is_https;
     d->path_prefix = url.path;
-    enum err e = write_fields(d, url.authority, reason);
-    if (e == ERR_OK && url.is_https) {
-        e = net_tls_open_client(d->definition.ca_file, reason, &d->tls);
-    }
-    return e;
+    return write_fields(d, url.authority, reason);
 }
 
-enum err deployment_open(const struct upstream_definition *definition, char *reason,
-                         struct deployment **out)
+enum err deployment_open(const struct upstream_definition *definition, struct net_tls *tls,
+                         char *reason, struct deployment **out)
 {
     struct deployment *d = memory_new(sizeof(*d));
     if (d == NULL) {
         return ERR_NO_MEMORY;
     }
     atomic_store(&d->refs, 1);
+    d->tls = tls == NULL ? NULL : net_tls_ref(tls);
     enum err e = ERR_NO_MEMORY;
     if (keep_definition(&d->definition, definition)) {
         e = fill(d, reason);
@@ -149,8 +149,27 @@ enum err deployment_open(const struct upstream_definition *definition, char *rea
         free_deployment(d);
         return e;
     }
+    CHECK(d->https == (tls != NULL));
     *out = d;
     return ERR_OK;
+}
+
+void deployment_failed(struct deployment *d, enum err e)
+{
+    atomic_store_explicit(&d->last_error, (uint32_t)e, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&d->failed_in_row, 1, memory_order_relaxed); /* only a count */
+}
+
+void deployment_answered(struct deployment *d)
+{
+    if (atomic_load_explicit(&d->failed_in_row, memory_order_relaxed) != 0) {
+        atomic_store_explicit(&d->failed_in_row, 0, memory_order_relaxed);
+    }
+}
+
+bool deployment_is_down(const struct deployment *d)
+{
+    return atomic_load_explicit(&d->failed_in_row, memory_order_relaxed) >= DEPLOYMENT_DOWN;
 }
 
 struct deployment *deployment_ref(struct deployment *d)
@@ -168,6 +187,24 @@ void deployment_unref(struct deployment **deployment)
     }
 }
 
+uint32_t deployment_omits(const struct deployment *d)
+{
+    return d->definition.omit | atomic_load_explicit(&d->refuses, memory_order_relaxed);
+}
+
+const char *deployment_omits_text(uint32_t additions)
+{
+    static const char *const texts[] = {"", "stream_options", "headers", "stream_options, headers"};
+    CHECK(additions < sizeof(texts) / sizeof(texts[0]));
+    return texts[additions];
+}
+
+bool deployment_learn(struct deployment *d, uint32_t refused)
+{
+    uint32_t known = atomic_fetch_or(&d->refuses, refused) | d->definition.omit;
+    return (refused & ~known) != 0;
+}
+
 static bool is_same_text(const char *a, const char *b)
 {
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
@@ -180,11 +217,22 @@ static bool is_same_number(const struct upstream_definition *a, const struct ups
            a->idle_timeout_ms == b->idle_timeout_ms && a->total_timeout_ms == b->total_timeout_ms &&
            a->connections_max == b->connections_max &&
            a->idle_connections_max == b->idle_connections_max &&
-           a->idle_keep_ms == b->idle_keep_ms && a->reply_bytes_max == b->reply_bytes_max;
+           a->idle_keep_ms == b->idle_keep_ms && a->reuse == b->reuse &&
+           a->queue_max == b->queue_max && a->reply_bytes_max == b->reply_bytes_max &&
+           a->omit == b->omit;
+}
+
+void deployment_inherit(struct deployment *d, const struct deployment *before)
+{
+    if (d->definition.kind == before->definition.kind &&
+        is_same_text(d->definition.url, before->definition.url)) {
+        (void)atomic_fetch_or(&d->refuses, atomic_load(&before->refuses)); /* what it knew stays */
+    }
 }
 
 bool deployment_is_made_from(const struct deployment *d,
-                             const struct upstream_definition *definition)
+                             const struct upstream_definition *definition,
+                             const struct net_tls *tls)
 {
     const struct upstream_definition *own = &d->definition;
     return own->kind == definition->kind && is_same_text(own->name, definition->name) &&
@@ -192,5 +240,6 @@ bool deployment_is_made_from(const struct deployment *d,
            is_same_text(own->api_key.text, definition->api_key.text) &&
            is_same_text(own->region, definition->region) &&
            is_same_text(own->zone, definition->zone) &&
-           is_same_text(own->ca_file, definition->ca_file) && is_same_number(own, definition);
+           is_same_text(own->ca_file, definition->ca_file) && d->tls == tls &&
+           is_same_number(own, definition);
 }

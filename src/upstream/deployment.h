@@ -22,6 +22,7 @@
 #include "upstream/upstream_settings.h"
 
 #define DEPLOYMENT_REASON_BYTES 256
+#define DEPLOYMENT_DOWN         5 /* failures in a row */
 
 struct net_tls;
 
@@ -31,30 +32,56 @@ struct deployment {
     uint16_t port;
     bool https;
     struct span path_prefix;  /* "/v1" */
-    struct span fixed_fields; /* Host, Authorization, Via, Accept-Encoding, User-Agent lines */
+    struct span fixed_fields; /* Host, User-Agent, Authorization lines; then Via, Accept-Encoding */
+    size_t lean_fields;       /* bytes of them before Via */
     struct net_tls *tls;      /* NULL for http */
 
     _Atomic int refs, pools;                         /* all who hold it; the pools among them */
     _Atomic int64_t in_flight, connections, waiting; /* attempts; open, idle ones too; attempts */
     _Atomic uint64_t attempts, failures;             /* started; those of them that failed */
+    _Atomic uint32_t failed_in_row;                  /* failures, and answers with a 5xx, ... */
+    _Atomic uint32_t last_error;                     /* enum err: ... and the last one's */
+    _Atomic uint32_t refuses; /* enum upstream_addition bits that it was seen to refuse */
 };
 
 /*
- * Makes one from its settings. `reason`, DEPLOYMENT_REASON_BYTES, says in a sentence what is wrong.
+ * Makes one from its settings, which believes what `tls` does (upstream_trust.h): NULL for http.
+ * `reason`, DEPLOYMENT_REASON_BYTES, says in a sentence what is wrong.
  *
- *   ERR_CONFIG   the URL, or a key with a byte that no header may hold
- *   ERR_NET_TLS  the CA file
+ *   ERR_CONFIG  the URL, or a key with a byte that no header may hold
  *   ERR_NO_MEMORY
  */
-MUST_USE enum err deployment_open(const struct upstream_definition *definition, char *reason,
-                                  struct deployment **out);
+MUST_USE enum err deployment_open(const struct upstream_definition *definition, struct net_tls *tls,
+                                  char *reason, struct deployment **out);
+
+/* Notes that an attempt failed, or was answered with a 5xx; and that one was answered otherwise. */
+void deployment_failed(struct deployment *d, enum err e);
+void deployment_answered(struct deployment *d);
+
+/* Whether it failed so often in a row that it counts as down. */
+bool deployment_is_down(const struct deployment *d);
 
 struct deployment *deployment_ref(struct deployment *d);
 void deployment_unref(struct deployment **d);
 
-/* Whether `d` was made from settings equal to these (secrets and CA path too). A CA file that was
- * written anew since under its old name counts as equal. */
+/* What requests to it leave out: enum upstream_addition bits, by its settings or as it was learnt.
+ */
+uint32_t deployment_omits(const struct deployment *d);
+
+/* How `omit:` in the configuration lists them: "stream_options, headers"; "" for none. */
+const char *deployment_omits_text(uint32_t additions);
+
+/* Notes that it took a request without these after it had refused one with them. True if that is
+ * news. */
+bool deployment_learn(struct deployment *d, uint32_t refused);
+
+/* Takes over what was learnt of the same server under other settings. */
+void deployment_inherit(struct deployment *d, const struct deployment *before);
+
+/* Whether `d` was made from settings equal to these, secrets too, and the same `tls`: one that
+ * believes another's authorities must not serve on the old one's connections. */
 bool deployment_is_made_from(const struct deployment *d,
-                             const struct upstream_definition *definition);
+                             const struct upstream_definition *definition,
+                             const struct net_tls *tls);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "http/http_date.h"
 #include "upstream/upstream_kind.h"
+#include "json/json_scan.h"
 #include "json/json_value.h"
 
 #define BODY_MAX  (256 * 1024)
@@ -14,45 +15,14 @@
 
 /* What is taken from a body. */
 struct said {
-    struct span message, param;
+    struct span message, param, type, code;
     bool too_long; /* the prompt, for the model */
     bool overloaded;
-    int status; /* 0: none */
+    bool no_money; /* or no quota */
+    int status;    /* 0: none */
 };
 
 /* --- texts --- */
-
-/* Length of the well-formed UTF-8 character at `at`, of `left` bytes; 0 if it is none. */
-static size_t character(const uint8_t *at, size_t left)
-{
-    static const struct {
-        uint8_t from, to; /* first byte */
-        uint8_t second, second_to;
-        uint8_t len;
-    } forms[] = {
-        /* clang-format off */
-        {0x00, 0x7f, 0x00, 0xff, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-        /* clang-format on */
-    };
-    for (size_t f = 0; f < sizeof(forms) / sizeof(forms[0]); f++) {
-        size_t len = forms[f].len;
-        if (at[0] < forms[f].from || at[0] > forms[f].to) {
-            continue;
-        }
-        if (len > left || (len > 1 && (at[1] < forms[f].second || at[1] > forms[f].second_to))) {
-            return 0;
-        }
-        for (size_t i = 2; i < len; i++) {
-            if ((at[i] & 0xc0) != 0x80) {
-                return 0;
-            }
-        }
-        return len;
-    }
-    return 0;
-}
 
 /* Without blanks, line ends and other controls around it. */
 static struct span trim(struct span text)
@@ -78,18 +48,19 @@ static struct span keep_text(struct arena *arena, struct span text, size_t most)
         return (struct span){NULL, 0};
     }
     for (size_t i = 0; i < text.len;) {
-        size_t size = character(text.at + i, text.len - i);
-        size_t takes = size == 0 ? 1 : size;
+        size_t size;
+        bool is_good = json_scan_character(text.at + i, text.at + text.len, &size);
+        size_t takes = is_good ? size : 1;
         if (takes > room - len) {
             break;
         }
-        if (size == 0) {
-            out[len] = '?';
-        } else {
+        if (is_good) {
             memcpy(out + len, text.at + i, size);
+        } else {
+            out[len] = '?';
         }
         len += takes;
-        i += takes;
+        i += size;
     }
     return (struct span){out, len};
 }
@@ -103,13 +74,13 @@ static struct span keep_string(const struct json_index *x, uint32_t row, struct 
         return none;
     }
     struct span inside = json_inside(x, row);
-    uint8_t *plain = inside.len == 0 ? NULL : memory_raw(inside.len);
+    uint8_t *plain = inside.len == 0 ? NULL : memory_raw_counted(inside.len);
     if (plain == NULL) {
         return none;
     }
     size_t len = json_unescape(x, row, plain, NULL);
     struct span kept = keep_text(arena, span_make(plain, len), most);
-    memory_free(plain);
+    memory_free_counted(plain);
     return kept;
 }
 
@@ -146,6 +117,84 @@ static bool is_about_length(struct span message)
     return false;
 }
 
+static char small_letter(uint8_t c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+/* Whether `text` is `word`, whatever stands between its letters and however these are written:
+ * "InsufficientBalance" is "insufficient_balance". `word` is small letters alone. */
+static bool is_word(struct span text, const char *word)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = small_letter(text.at[i]);
+        if (c < 'a' || c > 'z') {
+            continue;
+        }
+        if (c != *word) {
+            return false;
+        }
+        word++;
+    }
+    return *word == '\0';
+}
+
+static bool is_any_word(struct span text, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_word(text, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How sellers name an account without money or quota, as code or type. */
+static bool names_no_money(struct span word)
+{
+    static const char *const words[] = {
+        "insufficientquota",         /* OpenAI, Azure, Alibaba, Perplexity */
+        "quotaexceeded",             /* several */
+        "exceededcurrentquota",      /* Moonshot, */
+        "exceededcurrentquotaerror", /* as it says it in full */
+        "billinghardlimitreached",   /* OpenAI */
+        "billingnotactive",          /* OpenAI */
+        "billingerror",              /* Anthropic */
+        "insufficientbalance",       /* DeepSeek */
+        "insufficientcredits",       /* OpenRouter */
+        "insufficientfunds",
+        "creditlimitexceeded",
+        "creditsexhausted",
+        "paymentrequired",
+        "arrearage", /* Alibaba */
+    };
+    return is_any_word(word, words, sizeof(words) / sizeof(words[0]));
+}
+
+/* The same where neither says it. */
+static bool tells_no_money(struct span message)
+{
+    return has_words(message, "exceeded your current quota") ||
+           has_words(message, "credit balance is too low") ||
+           has_words(message, "insufficient balance");
+}
+
+/* Whether it is the model that was not found, and not the path: Ollama's `model "x" not found`,
+ * vLLM's "The model `x` does not exist." */
+static bool is_about_model(const struct said *said)
+{
+    static const char *const codes[] = {"modelnotfound", "modelnotfounderror"};
+    static const char *const phrases[] = {"not found",     "not exist",     "no such",
+                                          "not available", "not supported", "unknown"};
+    bool says = is_any_word(said->code, codes, sizeof(codes) / sizeof(codes[0])) ||
+                is_any_word(said->type, codes, sizeof(codes) / sizeof(codes[0])) ||
+                is_word(said->param, "model");
+    for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]) && !says; i++) {
+        says = has_words(said->message, "model") && has_words(said->message, phrases[i]);
+    }
+    return says;
+}
+
 /* --- bodies --- */
 
 static bool is_one_of(const struct json_index *x, uint32_t row, const char *a, const char *b)
@@ -177,9 +226,10 @@ static int status_of_type(const struct json_index *x, uint32_t type)
         const char *type;
         int status;
     } types[] = {
-        {"invalid_request_error", 400},     {"BadRequestError", 400},  {"rate_limit_error", 429},
-        {"insufficient_quota", 429},        {"overloaded_error", 429}, {"unavailable_error", 503},
-        {"service_unavailable_error", 503},
+        {"invalid_request_error", 400},     {"BadRequestError", 400},
+        {"rate_limit_error", 429},          {"NotFoundError", 404},
+        {"not_found_error", 404},           {"overloaded_error", 429},
+        {"service_unavailable_error", 503}, {"unavailable_error", 503},
     };
     for (size_t i = 0; type != JSON_NONE && i < sizeof(types) / sizeof(types[0]); i++) {
         if (json_text_is(x, type, span_of(types[i].type))) {
@@ -187,6 +237,15 @@ static int status_of_type(const struct json_index *x, uint32_t type)
         }
     }
     return 0;
+}
+
+/* A code, which is text in OpenAI's form; some servers number theirs. */
+static struct span keep_code(const struct json_index *x, uint32_t row, struct arena *arena)
+{
+    if (row != JSON_NONE && json_kind(x, row) == JSON_NUMBER) {
+        return keep_text(arena, json_source(x, row), UPSTREAM_PARAM_MAX);
+    }
+    return keep_string(x, row, arena, UPSTREAM_PARAM_MAX);
 }
 
 /* An object with message, type, param and code: nested or flat. */
@@ -198,9 +257,15 @@ static void read_members(const struct json_index *x, uint32_t object, struct are
     said->message =
         keep_string(x, json_find(x, object, SPAN("message")), arena, UPSTREAM_MESSAGE_MAX);
     said->param = keep_string(x, json_find(x, object, SPAN("param")), arena, UPSTREAM_PARAM_MAX);
+    said->type = keep_string(x, type, arena, UPSTREAM_PARAM_MAX);
+    said->code = keep_code(x, code, arena);
+    said->no_money = names_no_money(said->type) || names_no_money(said->code);
     said->too_long = is_one_of(x, type, "exceed_context_size_error", "context_length_exceeded") ||
                      is_one_of(x, code, "exceed_context_size_error", "context_length_exceeded");
     said->status = number_of(x, code);
+    if (said->status != 0) {
+        said->code = SPAN(""); /* that is no code of OpenAI's */
+    }
     if (said->status == 0) {
         said->status = number_of(x, json_find(x, object, SPAN("http_status_code")));
     }
@@ -271,12 +336,24 @@ static struct span without_framing(struct span body)
     return span_cut(body, start.len, span_find(body, '\n', 0) - start.len);
 }
 
+/* The body, whose torn characters must not hide what it says. */
+static struct span well_formed(struct arena *arena, struct span body)
+{
+    size_t len = json_scan_mended(body, BODY_MAX);
+    uint8_t *to = len == 0 ? NULL : arena_alloc(arena, len);
+    if (to == NULL) {
+        return body;
+    }
+    (void)json_scan_mend(body, to); /* `len`, which was measured */
+    return span_make(to, len);
+}
+
 static void read_body(const struct upstream_answer *answer, struct arena *arena, struct said *said)
 {
     if (answer->body.len == 0 || answer->body.len > BODY_MAX) {
         return;
     }
-    struct span body = without_framing(answer->body);
+    struct span body = well_formed(arena, without_framing(answer->body));
     struct json_index x;
     json_index_init(&x, ROWS_MAX, DEPTH_MAX);
     enum err e = json_index_parse_borrow(&x, body);
@@ -299,6 +376,8 @@ static enum err of_status(int status)
     switch (status) {
     case 400:
         return ERR_UPSTREAM_REQUEST;
+    case 402:
+        return ERR_UPSTREAM_QUOTA;
     case 413:
         return ERR_UPSTREAM_TOO_LONG;
     case 422:
@@ -321,6 +400,24 @@ static bool may_relay(enum err e)
            e == ERR_UPSTREAM_UNPROCESSABLE || e == ERR_CONTEXT_LENGTH;
 }
 
+/* What the server answered, seen from here. */
+static enum err meaning(int status, const struct said *said)
+{
+    enum err e = of_status(status);
+    bool told = status == 400 || status == 403 || status == 429;
+    if (said->no_money || (told && tells_no_money(said->message))) {
+        return ERR_UPSTREAM_QUOTA;
+    }
+    if (said->overloaded) {
+        return ERR_UPSTREAM_BUSY;
+    }
+    if (said->too_long || ((e == ERR_UPSTREAM_REQUEST || e == ERR_UPSTREAM_UNPROCESSABLE) &&
+                           is_about_length(said->message))) {
+        return ERR_CONTEXT_LENGTH;
+    }
+    return status == 404 && is_about_model(said) ? ERR_UPSTREAM_MODEL : e;
+}
+
 /* A time that is over, and less than a second, are one second: none at all would mean that it did
  * not say. */
 static int within_bounds(int64_t seconds)
@@ -330,12 +427,37 @@ static int within_bounds(int64_t seconds)
                                                 : (int)seconds;
 }
 
+/* RFC 9110 has whole seconds; servers send "7.2" all the same. */
+static bool is_digits(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9') {
+            return false;
+        }
+    }
+    return text.len > 0;
+}
+
+static bool has_other_digits_than_zero(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] != '0') {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int retry_after(const struct upstream_answer *answer)
 {
     uint64_t seconds;
     wall_us at;
     struct span text = span_trim(answer->retry_after);
-    if (text.len > 0 && text.len <= 18 && span_to_u64(text, UINT64_MAX, &seconds)) {
+    size_t point = span_find(text, '.', 0);
+    struct span whole = span_cut(text, 0, point), fraction = span_cut(text, point + 1, text.len);
+    if (whole.len > 0 && whole.len <= 18 && span_to_u64(whole, UINT64_MAX, &seconds) &&
+        (point == text.len || is_digits(fraction))) {
+        seconds += has_other_digits_than_zero(fraction) ? 1 : 0;
         return within_bounds((int64_t)seconds); /* 18 digits fit */
     }
     if (http_date_parse(text, answer->now, &at) == ERR_OK) {
@@ -356,14 +478,13 @@ void upstream_error_read(const struct upstream_answer *answer, struct arena *are
         bool hides = upstream_kind_row(answer->kind)->opens_stream_first;
         said.overloaded = said.overloaded || (hides && has_words(said.message, "overloaded"));
     }
-    enum err e = said.overloaded ? ERR_UPSTREAM_BUSY : of_status(status);
-    if (said.too_long || ((e == ERR_UPSTREAM_REQUEST || e == ERR_UPSTREAM_UNPROCESSABLE) &&
-                          is_about_length(said.message))) {
-        e = ERR_CONTEXT_LENGTH;
-    }
-    *out = (struct upstream_error){.err = e, .retry_after_s = retry_after(answer)};
+    enum err e = meaning(status, &said);
+    *out = (struct upstream_error){.err = e,
+                                   .retry_after_s = err_row(e)->retry ? retry_after(answer) : 0};
     if (may_relay(e)) {
         out->message = said.message;
         out->param = said.param;
+        out->type = said.type;
+        out->code = said.code;
     }
 }

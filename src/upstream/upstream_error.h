@@ -3,16 +3,18 @@
  * upstream_error.h — what a model server's error means to our caller.
  *
  * Its status decides: 400, 413 and 422 are the caller's fault and are relayed with the server's own
- * words; a prompt that is too long is recognised among them. 401, 403, 404 and other statuses that
- * only our configuration can cause say nothing of what the server said, for that may hold secrets.
- * 429 and 503 mean that it is busy; all else that it failed.
+ * words, `param`, `type` and `code`; a prompt that is too long is recognised among them. 401, 403,
+ * 404 and other statuses that only our configuration can cause say nothing of what the server said,
+ * for that may hold secrets. 429 and 503 mean that it is busy, unless it says that there is no
+ * money or quota left, for then waiting is of no use; all else that it failed.
  *
- * Ownership  message and param are in the arena.
+ * Ownership  texts are in the arena.
  * Limits     a body of up to 256 KiB is read; a message has at most UPSTREAM_MESSAGE_MAX bytes of
- *            well-formed UTF-8, a param UPSTREAM_PARAM_MAX.
+ *            well-formed UTF-8, every other text UPSTREAM_PARAM_MAX.
  * Threads    any; pure.
- * Sources    the error bodies of vLLM, SGLang, llama.cpp, Ollama, TGI and OpenAI; RFC 9110 section
- *            10.2.3 (Retry-After).
+ * Sources    the error bodies of vLLM, SGLang, llama.cpp, Ollama, TGI and OpenAI, and how sellers
+ * of inference say that an account is empty (OpenAI, Azure, Anthropic, DeepSeek, Moonshot, Alibaba,
+ * OpenRouter); RFC 9110 section 10.2.3 (Retry-After).
  */
 #ifndef UPSTREAM_UPSTREAM_ERROR_H
 #define UPSTREAM_UPSTREAM_ERROR_H
@@ -40,7 +42,9 @@ struct upstream_error {
     enum err err;
     struct span message; /* empty: say err_sentence(err) */
     struct span param;   /* the field at fault, or empty */
-    int retry_after_s;   /* 1 to UPSTREAM_RETRY_AFTER_MAX, or 0: it did not say */
+    struct span type;    /* the server's own, or empty: say the row's */
+    struct span code;    /* the same; a status that stands there says nothing, and is left out */
+    int retry_after_s;   /* 1 to UPSTREAM_RETRY_AFTER_MAX; 0: it did not say, or it is of no use */
 };
 
 /* Reads an answer that is no success. Without memory there is no message, that is all. */

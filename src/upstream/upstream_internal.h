@@ -2,10 +2,9 @@
 /*
  * upstream_internal.h — sites, connections and attempts, as the files of this part see them.
  *
- *     pool (a worker's) ── site (one deployment there) ─┬─ idle connections, newest first
- *                                                       ├─ attempts that wait for a connection
- *                                                       ├─ attempts that wait for an address
- *                                                       └─ attempts with a connection each
+ *     pool (a worker's) ── site (one deployment there) ─┬─ idle connections, newest first, lent
+ * from the end ├─ attempts that wait for a connection ├─ attempts that wait for an address └─
+ * attempts with a connection each
  *
  * Ownership  a pool owns its sites, a site its idle connections, an attempt the connection that it
  *            holds. A site lives while an attempt or connection is its.
@@ -29,18 +28,18 @@
 
 #define UPSTREAM_CONNECTION_MAGIC 0x75c09e11
 #define UPSTREAM_ATTEMPT_MAGIC    0x75a77e39
-#define UPSTREAM_WAITING_MAX      1024 /* attempts of one pool that wait for a connection */
 #define UPSTREAM_HEAD_MAX         (64 * 1024)
 #define UPSTREAM_FIELDS_MAX       100
 #define UPSTREAM_STORE_BYTES      1280
 
 struct upstream_pool {
     struct net_loop *loop;
+    struct net_resolver *resolver;
     struct list sites;  /* the one used last first */
     struct list unused; /* attempts that may be used again */
     struct list ending; /* attempts that nobody holds: they wait for a final chunk */
     struct net_timer tick;
-    int waiting_count, unused_count;
+    int unused_count;
 };
 
 struct upstream_site {
@@ -48,12 +47,15 @@ struct upstream_site {
     struct upstream_pool *pool;
     struct deployment *deployment;
     struct list idle;      /* connections, newest first */
-    struct list waiting;   /* attempts without a connection, oldest first */
+    struct list waiting;   /* attempts without a connection, by their rounds */
     struct list resolving; /* attempts without an address */
     int idle_count, open_count, waiting_count, attempt_count;
+    uint64_t round;       /* the one in which who comes now would be served */
+    bool echoes;          /* the server sends X-Request-Id back */
     mono_us yields_until; /* no connection is made before: other workers wait for one */
     struct net_lookup *lookup;
     mono_us addresses_until; /* the addresses are good until then */
+    bool addresses_failed;   /* none of them could be reached */
     uint32_t address_count, address_first;
     struct net_address addresses[NET_ADDRESSES_MAX];
 };
@@ -67,7 +69,9 @@ struct upstream_connection {
     struct attempt *attempt;   /* NULL while idle */
     struct list link;          /* in site->idle */
     mono_us idle_since;
-    char peer[INET6_ADDRSTRLEN];
+    uint64_t idle_turn;              /* the loop's, in which its answer ended */
+    char owner[ATTEMPT_OWNER_BYTES]; /* of the attempt it serves, or served last */
+    struct attempt_peer peer;        /* from the connection's making on */
 };
 
 /* The states of attempt.h, the first of them in five. */
@@ -102,17 +106,18 @@ struct attempt {
     uint8_t step;        /* enum attempt_step; only attempt_enter() sets it */
     bool fresh;          /* of the request */
     bool reused;         /* the connection had served before */
-    bool heard;          /* some byte of an answer came */
+    bool paused;         /* in SEND: the server had no room for all at once */
     bool may_keep;       /* so far nothing speaks against using the connection again */
     bool reader_waits;   /* attempt_pull() said LATER, and no event followed yet */
     bool must_tell;      /* an event is due */
-    bool no_address;     /* the lookup failed */
     uint8_t interim;     /* 1xx heads skipped */
     uint8_t dial_first;  /* the address tried first, */
     uint8_t dialled;     /* and how many were */
-    enum err error;      /* of STEP_FAILED; before it, why the last address failed */
+    enum err error;      /* of STEP_FAILED; before it, why addresses failed */
+    enum err unresolved; /* why there is no address */
     const char *problem; /* with ERR_UPSTREAM_TLS: what is wrong with the certificate */
     struct upstream_site *site;
+    uint64_t round;                         /* in QUEUE: when it is its turn */
     struct upstream_connection *connection; /* in the steps whose row says so */
     attempt_on_event *on_event;
     void *ctx;
@@ -121,8 +126,10 @@ struct attempt {
     mono_us connect_at; /* when it must be connected */
     mono_us first_byte;
 
+    char owner[ATTEMPT_OWNER_BYTES];
     const uint8_t *head; /* of the request, in `store` or `block` */
     size_t head_len;
+    struct span id; /* in `head` */
     const struct iovec *pieces;
     int piece_count;
     uint64_t to_send, sent;
@@ -134,8 +141,8 @@ struct attempt {
     const uint8_t *carry; /* body bytes that came with the head: in `store` or `carry_block` */
     size_t carry_len;
     uint8_t *carry_block;
-    uint8_t *block; /* a head that is too long for `store` */
-    char peer[INET6_ADDRSTRLEN];
+    uint8_t *block;           /* a head that is too long for `store` */
+    struct attempt_peer peer; /* of the connection that it holds, or held last */
     _Alignas(8) uint8_t store[UPSTREAM_STORE_BYTES];
 };
 
@@ -158,6 +165,10 @@ bool upstream_site_is_retired(const struct upstream_site *site);
  * deployment is retired; wakes who waits; returns when to look again. */
 mono_us upstream_site_look(struct upstream_site *site, mono_us now);
 
+/* When what is idle is to be looked at next: its time is over, or another worker may wait for it.
+ */
+mono_us upstream_site_idle_look(const struct upstream_site *site, mono_us now);
+
 /* Wakes the attempt that has waited longest: there may be a connection for it. */
 void upstream_site_wake(struct upstream_site *site);
 
@@ -168,17 +179,20 @@ bool upstream_site_has_addresses(const struct upstream_site *site);
 void upstream_site_forget_addresses(struct upstream_site *site);
 
 /* Puts `a` on the list of those to wake when the addresses are there, and asks for them.
- * ERR_UPSTREAM_DNS, ERR_NO_MEMORY. */
+ * ERR_NO_MEMORY. */
 MUST_USE enum err upstream_site_resolve(struct upstream_site *site, struct attempt *a);
 
 /* --- upstream_pool.c --- */
 
 /*
- * Takes an idle connection (unless `fresh`), or the right to make one: then its socket is NULL.
- * ERR_OK with `*out` NULL: neither is there now. ERR_NO_MEMORY.
+ * Takes an idle connection for `a` (unless that is fresh), or the right to make one: then its
+ * socket is NULL. ERR_OK with `*out` NULL: neither is there now. ERR_NO_MEMORY.
  */
-MUST_USE enum err upstream_connection_take(struct upstream_site *site, bool fresh,
+MUST_USE enum err upstream_connection_take(const struct attempt *a,
                                            struct upstream_connection **out);
+
+/* Whether a connection of the site could be lent, but for this turn of the loop. */
+bool upstream_site_rests(const struct upstream_site *site);
 
 /* Puts a connection on which an answer ended well among the idle ones and sets it to NULL. */
 void upstream_connection_give_back(struct upstream_connection **connection);
@@ -191,6 +205,21 @@ net_on_ready upstream_connection_on_ready;
 
 /* Makes the tick come at `due` at the latest. */
 void upstream_pool_tick_by(struct upstream_pool *pool, mono_us due);
+
+/* --- upstream_queue.c --- */
+
+/* Whether an attempt of `owner` would be let in. */
+bool upstream_queue_has_room(const struct upstream_site *site, const char *owner);
+
+/* Lets `a` wait; one whose turn is farther makes room for it. ERR_UPSTREAM_BUSY: the queue is full
+ * of those whose turn is nearer. */
+MUST_USE enum err upstream_queue_put(struct attempt *a);
+
+/* `a`, which waits, got a connection; nothing if it did not wait. */
+void upstream_queue_note_served(const struct attempt *a);
+
+/* Counts it off: it was just taken off the list. */
+void upstream_queue_leave(struct attempt *a);
 
 /* --- attempt_state.c --- */
 

@@ -13,6 +13,7 @@
 
 #define REST_MS  3600000 /* between two looks at nothing */
 #define YIELD_MS 60      /* longer than it takes the others to look */
+#define LOOK_AT  256     /* of the idle connections, for one of the owner's */
 
 static void on_tick(struct net_timer *timer)
 {
@@ -21,13 +22,15 @@ static void on_tick(struct net_timer *timer)
     upstream_pool_sweep(pool);
 }
 
-enum err upstream_pool_open(struct net_loop *loop, struct upstream_pool **out)
+enum err upstream_pool_open(struct net_loop *loop, struct net_resolver *resolver,
+                            struct upstream_pool **out)
 {
     struct upstream_pool *pool = memory_new(sizeof(*pool));
     if (pool == NULL) {
         return ERR_NO_MEMORY;
     }
     pool->loop = loop;
+    pool->resolver = resolver;
     list_init(&pool->sites);
     list_init(&pool->unused);
     list_init(&pool->ending);
@@ -58,7 +61,7 @@ void upstream_pool_sweep(struct upstream_pool *pool)
         struct upstream_site *site = LIST_OF(l, struct upstream_site, link);
         mono_us look = upstream_site_look(site, now);
         next = look.us < next.us ? look : next;
-        if (site->attempt_count == 0 && upstream_site_is_retired(site)) {
+        if (site->attempt_count == 0 && site->idle_count == 0 && upstream_site_is_retired(site)) {
             upstream_site_free(site);
         }
     }
@@ -100,7 +103,7 @@ static bool take_slot(struct deployment *d)
     return true;
 }
 
-static struct upstream_connection *idle_newest(struct upstream_site *site)
+static struct upstream_connection *idle_newest(const struct upstream_site *site)
 {
     return LIST_OF(site->idle.next, struct upstream_connection, link);
 }
@@ -123,20 +126,46 @@ static bool must_yield(const struct upstream_site *site)
            net_loop_now(site->pool->loop).us < site->yields_until.us;
 }
 
-enum err upstream_connection_take(struct upstream_site *site, bool fresh,
-                                  struct upstream_connection **out)
+bool upstream_site_rests(const struct upstream_site *site)
 {
-    *out = NULL;
-    if (!fresh && site->idle_count > 0) {
-        *out = idle_newest(site);
-        leave_idle(*out);
-        return ERR_OK;
+    return site->idle_count > 0 && idle_newest(site)->idle_turn == net_loop_turns(site->pool->loop);
+}
+
+/* The one that was idle longest of those that may serve `owner`, off the list; NULL: there is none.
+ * One on which something was said, or that ended, is closed. */
+static struct upstream_connection *lend(struct upstream_site *site, const char *owner)
+{
+    bool any = site->deployment->definition.reuse == UPSTREAM_REUSE_ANY;
+    uint64_t turn = net_loop_turns(site->pool->loop);
+    int left = LOOK_AT;
+    for (struct list *l = site->idle.prev, *before; l != &site->idle && left > 0; l = before) {
+        before = l->prev;
+        left--;
+        struct upstream_connection *c = LIST_OF(l, struct upstream_connection, link);
+        if (c->idle_turn == turn) {
+            break; /* as are all that are newer */
+        }
+        if (!any && memcmp(c->owner, owner, sizeof(c->owner)) != 0) {
+            continue;
+        }
+        leave_idle(c);
+        if (net_is_quiet(c->socket)) {
+            return c;
+        }
+        upstream_connection_close(&c);
     }
-    if (must_yield(site)) {
+    return NULL;
+}
+
+enum err upstream_connection_take(const struct attempt *a, struct upstream_connection **out)
+{
+    struct upstream_site *site = a->site;
+    *out = a->fresh ? NULL : lend(site, a->owner);
+    if (*out != NULL || must_yield(site)) {
         return ERR_OK;
     }
     if (!take_slot(site->deployment)) {
-        if (site->idle_count == 0) {
+        if (site->idle_count == 0 || (!a->fresh && upstream_site_rests(site))) {
             return ERR_OK;
         }
         struct upstream_connection *idle = idle_oldest(site);
@@ -212,10 +241,11 @@ void upstream_connection_give_back(struct upstream_connection **connection)
     c->attempt = NULL;
     c->readable = false;
     c->idle_since = net_loop_now(site->pool->loop);
+    c->idle_turn = net_loop_turns(site->pool->loop);
     net_want(c->socket, true, false);
     list_push_front(&site->idle, &c->link);
     site->idle_count++;
-    upstream_pool_tick_by(site->pool, clock_after_ms(c->idle_since, own->idle_keep_ms));
+    upstream_pool_tick_by(site->pool, upstream_site_idle_look(site, c->idle_since));
     upstream_site_wake(site);
 }
 
@@ -223,9 +253,7 @@ void upstream_connection_give_back(struct upstream_connection **connection)
  * anything else is an end, or bytes that nobody asked for. */
 static void on_idle_ready(struct upstream_connection *c)
 {
-    uint8_t byte;
-    size_t got;
-    if (net_read(c->socket, &byte, 1, &got) == NET_AGAIN) {
+    if (net_is_quiet(c->socket)) {
         net_want(c->socket, true, false);
         return;
     }

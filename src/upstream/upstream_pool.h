@@ -2,9 +2,11 @@
 /*
  * upstream_pool.h — one worker's connections to model servers.
  *
- * Connections are kept by deployment, newest first. An idle one that becomes readable (the server
- * closed it, or speaks unasked) is closed at once. Attempts beyond a deployment's most connections
- * wait in a list, oldest first.
+ * Connections are kept by deployment. One goes back a turn of the loop after its answer ended, and
+ * the one that was idle longest is lent first: a server that says more than it was asked for has
+ * time to be found out. One that becomes readable (the server closed it, or speaks unasked) is
+ * closed at once, and each is looked at once more as it is lent. Attempts beyond a deployment's
+ * most connections wait; their owners take turns.
  *
  * Ownership  upstream_pool_open() hands it to its worker.
  * Threads    the worker's own.
@@ -15,9 +17,12 @@
 #include "base/err.h"
 
 struct net_loop;
+struct net_resolver;
 struct upstream_pool;
 
-MUST_USE enum err upstream_pool_open(struct net_loop *loop, struct upstream_pool **out);
+/* `resolver` finds the servers' addresses; it outlives the pool. */
+MUST_USE enum err upstream_pool_open(struct net_loop *loop, struct net_resolver *resolver,
+                                     struct upstream_pool **out);
 
 /* Closes idle connections whose deployment is held by nobody else (after a reload). */
 void upstream_pool_sweep(struct upstream_pool *pool);

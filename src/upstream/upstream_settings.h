@@ -28,6 +28,24 @@ enum upstream_kind {
 /* What the configuration calls them, in the order of the enum. */
 #define UPSTREAM_KINDS "vllm|sglang|llama.cpp|ollama|tgi|openai"
 
+/* What Atlas adds to a request and the caller did not send. */
+enum upstream_addition {
+    UPSTREAM_ADDS_STREAM_OPTIONS = 1 << 0, /* include_usage, to a stream's body: for the accounts */
+    UPSTREAM_ADDS_HEADERS = 1 << 1         /* Via, X-Request-Id, Accept, Accept-Encoding */
+};
+
+/* What the configuration calls them, from bit 0. */
+#define UPSTREAM_ADDITIONS "stream_options|headers"
+
+/* Whose call a connection may serve that has served one before. */
+enum upstream_reuse {
+    UPSTREAM_REUSE_ANY,
+    UPSTREAM_REUSE_TEAM, /* calls of the same owner: the key, until there are teams */
+    UPSTREAM_REUSE_NEVER
+};
+
+#define UPSTREAM_REUSES "any|team|never"
+
 struct upstream_definition {
     const char *name; /* its key in the configuration */
     enum upstream_kind kind;
@@ -45,7 +63,10 @@ struct upstream_definition {
     int64_t connections_max;      /* at once in the process; 0: no bound */
     int64_t idle_connections_max; /* kept open by each worker */
     int64_t idle_keep_ms;         /* how long such a one is kept */
-    int64_t reply_bytes_max;      /* a reply that is read whole; then 502 */
+    enum upstream_reuse reuse;
+    int64_t queue_max;       /* calls that wait for a connection in each worker; then 503 */
+    int64_t reply_bytes_max; /* a reply that is read whole, or an event; then 502 */
+    uint32_t omit;           /* enum upstream_addition bits: it refuses these */
 };
 
 struct upstream_settings {

@@ -12,7 +12,6 @@
 
 #define LOOK_MS      50 /* while somebody waits, here or elsewhere */
 #define LOOK_IDLE_MS 1000
-#define ADDRESSES_MS 30000
 
 bool upstream_site_is_retired(const struct upstream_site *site)
 {
@@ -73,11 +72,22 @@ enum err upstream_site_get(struct upstream_pool *pool, struct deployment *d,
     return e;
 }
 
+static struct upstream_connection *oldest(const struct upstream_site *site)
+{
+    return LIST_OF(site->idle.prev, struct upstream_connection, link);
+}
+
+static void close_oldest(struct upstream_site *site)
+{
+    struct upstream_connection *c = oldest(site);
+    upstream_connection_close(&c);
+    net_loop_spend(site->pool->loop, 0);
+}
+
 static void close_idle(struct upstream_site *site)
 {
     while (!list_is_empty(&site->idle)) {
-        struct upstream_connection *c = LIST_OF(site->idle.prev, struct upstream_connection, link);
-        upstream_connection_close(&c);
+        close_oldest(site);
     }
 }
 
@@ -102,43 +112,48 @@ void upstream_site_wake(struct upstream_site *site)
     net_loop_defer(site->pool->loop, &first->task);
 }
 
-/* Closes what was idle for too long, and one for each attempt that waits in another worker. */
-static void expire(struct upstream_site *site, mono_us now)
+/* Closes what was idle for too long, and one for each attempt that waits in another worker; all of
+ * a retired site's. False: the turn has no time left for more. */
+static bool expire(struct upstream_site *site, mono_us now)
 {
     int64_t keep_us = site->deployment->definition.idle_keep_ms * 1000;
     int64_t wanted = list_is_empty(&site->waiting) ? upstream_site_others_waiting(site) : 0;
-    while (!list_is_empty(&site->idle)) {
-        struct upstream_connection *c = LIST_OF(site->idle.prev, struct upstream_connection, link);
-        if (clock_since(c->idle_since, now) < keep_us && wanted-- <= 0) {
+    bool all = upstream_site_is_retired(site);
+    while (!list_is_empty(&site->idle) && !net_loop_is_spent(site->pool->loop)) {
+        if (!all && clock_since(oldest(site)->idle_since, now) < keep_us && wanted-- <= 0) {
             break;
         }
-        upstream_connection_close(&c);
+        close_oldest(site);
     }
+    return !net_loop_is_spent(site->pool->loop);
 }
 
-mono_us upstream_site_look(struct upstream_site *site, mono_us now)
+mono_us upstream_site_idle_look(const struct upstream_site *site, mono_us now)
 {
     const struct upstream_definition *own = &site->deployment->definition;
-    if (upstream_site_is_retired(site)) {
-        close_idle(site);
-    } else {
-        expire(site, now);
-    }
-    upstream_site_wake(site);
-    if (!list_is_empty(&site->waiting)) {
-        return clock_after_ms(now, LOOK_MS);
-    }
     if (list_is_empty(&site->idle)) {
         return NET_NEVER;
     }
-    mono_us oldest = LIST_OF(site->idle.prev, struct upstream_connection, link)->idle_since;
-    mono_us next = clock_after_ms(oldest, own->idle_keep_ms);
+    mono_us next = clock_after_ms(oldest(site)->idle_since, own->idle_keep_ms);
     if (own->connections_max > 0) {
         bool full = atomic_load(&site->deployment->connections) >= own->connections_max;
         mono_us look = clock_after_ms(now, full ? LOOK_MS : LOOK_IDLE_MS);
         next = look.us < next.us ? look : next;
     }
     return next;
+}
+
+mono_us upstream_site_look(struct upstream_site *site, mono_us now)
+{
+    bool is_done = expire(site, now);
+    upstream_site_wake(site);
+    if (!is_done) {
+        return clock_after_ms(now, 1); /* others have theirs in between */
+    }
+    if (!list_is_empty(&site->waiting)) {
+        return clock_after_ms(now, LOOK_MS);
+    }
+    return upstream_site_idle_look(site, now);
 }
 
 bool upstream_site_has_addresses(const struct upstream_site *site)
@@ -152,24 +167,26 @@ void upstream_site_forget_addresses(struct upstream_site *site)
 {
     if (site->addresses_until.us != INT64_MAX) {
         site->addresses_until = (mono_us){0};
+        site->addresses_failed = true;
     }
     site->address_first = 0;
 }
 
-static void on_resolved(void *ctx, enum err e, const struct net_address *addresses, size_t count)
+static void on_resolved(void *ctx, const struct net_found *found)
 {
     struct upstream_site *site = ctx;
     site->lookup = NULL;
-    if (e == ERR_OK) {
-        memcpy(site->addresses, addresses, count * sizeof(addresses[0]));
-        site->address_count = (uint32_t)count;
+    if (found->e == ERR_OK) {
+        memcpy(site->addresses, found->addresses, found->count * sizeof(found->addresses[0]));
+        site->address_count = (uint32_t)found->count;
         site->address_first = 0;
-        site->addresses_until = clock_after_ms(clock_mono(), ADDRESSES_MS);
+        site->addresses_until = found->until;
+        site->addresses_failed = false;
     }
     struct list *link;
     while ((link = list_pop_front(&site->resolving)) != NULL) {
         struct attempt *a = LIST_OF(link, struct attempt, link);
-        a->no_address = e != ERR_OK;
+        a->unresolved = found->e;
         net_loop_defer(site->pool->loop, &a->task);
     }
 }
@@ -178,10 +195,11 @@ enum err upstream_site_resolve(struct upstream_site *site, struct attempt *a)
 {
     if (site->lookup == NULL) {
         const struct deployment *d = site->deployment;
-        enum err e =
-            net_resolve(site->pool->loop, d->host, d->port, on_resolved, site, &site->lookup);
+        const struct net_question question = {d->host, d->port, site->addresses_failed};
+        enum err e = net_resolve(site->pool->resolver, site->pool->loop, &question, on_resolved,
+                                 site, &site->lookup);
         if (e != ERR_OK) {
-            return e == ERR_NO_MEMORY ? e : ERR_UPSTREAM_DNS;
+            return e;
         }
     }
     list_push_back(&site->resolving, &a->link);

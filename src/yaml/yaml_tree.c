@@ -11,6 +11,7 @@
 #include <yaml.h>
 
 #include "base/map.h"
+#include "yaml/yaml_explain.h"
 
 /* A mapping or sequence that is not closed yet. */
 struct open {
@@ -236,6 +237,14 @@ static enum err parser_failed(struct builder *b, const yaml_parser_t *parser, st
                           : "not valid UTF-8");
     }
     struct ytree_place place = place_of(parser->problem_mark);
+    struct yaml_complaint complaint = {.place = place, .problem = parser->problem};
+    if (parser->context != NULL) {
+        complaint.context = place_of(parser->context_mark);
+    }
+    if (yaml_explain(text, &complaint, b->problem)) {
+        b->failure = ERR_CONFIG;
+        return ERR_CONFIG;
+    }
     if (parser->context == NULL) {
         return refuse(b, place, "not valid YAML: %s", parser->problem);
     }

@@ -3,10 +3,12 @@
  * bench_load.c — the load of `make bench` that wrk cannot make: calls at a fixed rate, and streams.
  *
  *     bench_load calls   PORT REQUEST-FILE RATE    CONNECTIONS SECONDS
+ *     bench_load exactly PORT REQUEST-FILE CALLS   CONNECTIONS
  *     bench_load streams PORT REQUEST-FILE STREAMS SECONDS
  *
  * The file holds one request, head and body. Calls begin when they are due, whether others have
- * ended or not (open loop): what a slow reply delays counts as that delay. Streams are opened, and
+ * ended or not (open loop): what a slow reply delays counts as that delay. `exactly` so many are
+ * made as fast as they go, one at a time on each connection. Streams are opened, and
  * when all have had an event, the measured time begins; an event's lateness is the time since the
  * model server sent it (bench_net.h). Prints "begin", then "end" and one line of JSON.
  */
@@ -35,7 +37,8 @@ static struct {
     struct span request;
     struct sockaddr_in to;
     bool streams;
-    int64_t interval_ns; /* between calls */
+    int64_t interval_ns; /* between calls; 0: each begins as soon as a connection is idle */
+    int64_t calls;       /* where that is so: how many */
     uint32_t count;
     int64_t measure_us;
 } plan;
@@ -175,20 +178,37 @@ static void on_ready(struct flow *f)
     }
 }
 
+static void begin_call(struct flow *f, int64_t due)
+{
+    f->busy = true;
+    f->since = due;
+    calls_begun++;
+    send_request(f);
+}
+
+static int64_t begin_exactly(void)
+{
+    struct list *link = NULL;
+    while (phase == MEASURED && calls_begun < plan.calls &&
+           (link = list_pop_front(&idle)) != NULL) {
+        begin_call(LIST_OF(link, struct flow, link), clock_mono().us);
+    }
+    return INT64_MAX;
+}
+
 /* Begins what is due; returns when the next is. */
 static int64_t begin_calls(void)
 {
     int64_t due = 0;
+    if (plan.interval_ns == 0) {
+        return begin_exactly();
+    }
     while ((due = calls_from + calls_begun * plan.interval_ns / 1000) <= clock_mono().us) {
         struct list *link = list_pop_front(&idle);
         if (link == NULL) {
             return clock_mono().us + 1000; /* all are busy: the call waits, and that counts */
         }
-        struct flow *f = LIST_OF(link, struct flow, link);
-        f->busy = true;
-        f->since = due;
-        calls_begun++;
-        send_request(f);
+        begin_call(LIST_OF(link, struct flow, link), due);
     }
     return due;
 }
@@ -222,7 +242,8 @@ static void next_phase(void)
         phase = MEASURED;
         phase_until = now + plan.measure_us;
         say("begin");
-    } else if (now >= phase_until && phase == MEASURED) {
+    } else if (phase == MEASURED && (now >= phase_until ||
+                                     (plan.calls > 0 && done + failures >= (uint64_t)plan.calls))) {
         phase = OVER;
         say("end");
     }
@@ -253,16 +274,20 @@ static struct span read_file(const char *name)
 static void read_arguments(int argc, char **argv)
 {
     plan.streams = argc > 1 && strcmp(argv[1], "streams") == 0;
-    must(argc == (plan.streams ? 6 : 7), "bench_load calls|streams PORT FILE ...");
+    bool exactly = argc > 1 && strcmp(argv[1], "exactly") == 0;
+    must(argc == (plan.streams || exactly ? 6 : 7),
+         "bench_load calls|exactly|streams PORT FILE ...");
     plan.to = loopback(argv[2]);
     plan.request = read_file(argv[3]);
     if (plan.streams) {
         plan.count = (uint32_t)strtoul(argv[4], NULL, 10);
     } else {
-        plan.interval_ns = 1000000000 / strtol(argv[4], NULL, 10);
+        long number = strtol(argv[4], NULL, 10);
+        plan.calls = exactly ? number : 0;
+        plan.interval_ns = exactly ? 0 : 1000000000 / number;
         plan.count = (uint32_t)strtoul(argv[5], NULL, 10);
     }
-    plan.measure_us = (int64_t)(strtod(argv[argc - 1], NULL) * 1e6);
+    plan.measure_us = exactly ? GIVE_UP_US : (int64_t)(strtod(argv[argc - 1], NULL) * 1e6);
 }
 
 int main(int argc, char **argv)

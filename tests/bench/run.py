@@ -8,8 +8,8 @@ more, the gateway has one to itself, and the model server and the load have anot
 
     run.py [--out FOLDER] [--rounds N] [--only SYSTEM,...] [--cases CASE,...] [--quick]
 
-Writes FOLDER/benchmarks.json, .md and .svg. Cases: calls, rates, streams, crowd, idle, instructions,
-parts.
+Writes FOLDER/benchmarks.json, .md and .svg. Cases: calls, rates, streams, crowd, tls, idle, keys,
+instructions, parts. atlas+trained is the program of `make release`, where that was made.
 """
 import argparse
 import json
@@ -27,12 +27,13 @@ import time
 import page
 import parts
 import systems
+import tls
 from systems import CORES
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 WRK = "wrk"
-RATES = (1000, 3000)
+RATES = (1, 100, 1000, 3000)
 STREAMS = (100, 400)
 CONNECTIONS = 32
 CROWD = 10000
@@ -46,18 +47,18 @@ class Load:
         self.tools = tools
         self.serial = 0
 
-    def request(self, system, body):
+    def request(self, system, body, path="/v1/chat/completions"):
         """A file that holds one whole request."""
         self.serial += 1
-        path = self.folder / f"request-{self.serial}"
-        head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{system.port}\r\n"
+        file = self.folder / f"request-{self.serial}"
+        head = (f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{system.port}\r\n"
                 f"Authorization: Bearer {system.key}\r\nContent-Type: application/json\r\n"
                 f"Accept: application/json\r\nUser-Agent: bench\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n")
-        path.write_bytes(head.encode() + body)
-        return path
+        file.write_bytes(head.encode() + body)
+        return file
 
-    def wrk(self, system, body, seconds):
+    def wrk(self, system, body, seconds, scheme="http"):
         """Calls as fast as they go: calls, seconds of them, and the gateway's CPU seconds."""
         body_file = self.folder / "body"
         body_file.write_bytes(body)
@@ -65,7 +66,7 @@ class Load:
         before = system.cpu_s()
         out = subprocess.run(
             CORES.load([WRK, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", HERE / "calls.lua",
-                        f"http://127.0.0.1:{system.port}/v1/chat/completions"]),
+                        f"{scheme}://127.0.0.1:{system.port}/v1/chat/completions"]),
             check=True, capture_output=True, text=True, env=environment).stdout
         cpu_s = system.cpu_s() - before
         found = re.search(r"bench (\d+) (\d+) (\d+)", out)
@@ -93,6 +94,10 @@ class Load:
 
     def rate(self, system, body, rate, seconds):
         return self.timed(system, "calls", system.port, self.request(system, body), rate, 64, seconds)
+
+    def exactly(self, system, body, calls, **more):
+        """So many calls, as fast as they go."""
+        return self.timed(system, "exactly", system.port, self.request(system, body, **more), calls, CONNECTIONS)
 
     def streams(self, system, count, gap_us, seconds):
         body = chat_body(1700, stream=True, gap_us=gap_us)
@@ -163,8 +168,10 @@ def measure_rates(load, running, options):
     out = {}
     for name, size, rate in [("1.7 kB", 1700, r) for r in RATES] + [("100 kB", 100000, RATES[0])]:
         body = chat_body(size)
+        few = rate < 100 # what a gateway does when nothing happens is most of it: one long round
+        rounds, seconds = (1, 5 * options.seconds) if few else (options.rounds, options.seconds)
         out[f"{name} at {rate}/s"] = medians(rounds_of(
-            options.rounds, running, lambda s, b=body, r=rate: load.rate(s, b, r, options.seconds)))
+            rounds, running, lambda s, b=body, r=rate, n=seconds: load.rate(s, b, r, n)))
     return out
 
 
@@ -189,20 +196,29 @@ def measure_crowd(load, running, options):
     return {"streams": count, "systems": medians(figures)}
 
 
+def started(system):
+    """How long a start takes, and what it needs when nothing happens."""
+    starts = []
+    for _ in range(3):
+        system.stop()
+        began = time.monotonic()
+        system.start()
+        starts.append((time.monotonic() - began) * 1000)
+    time.sleep(0.5)
+    return {"rss": system.rss_bytes(), "start_ms": statistics.median(starts)}
+
+
 def measure_idle(running):
-    out = {}
-    for system in running:
-        if system.name == "direct":
-            continue
-        starts = []
-        for _ in range(3):
-            system.stop()
-            began = time.monotonic()
-            system.start()
-            starts.append((time.monotonic() - began) * 1000)
-        time.sleep(0.5)
-        out[system.name] = {"rss": system.rss_bytes(), "start_ms": statistics.median(starts)}
-    return out
+    return {system.name: started(system) for system in running if system.name != "direct"}
+
+
+def measure_keys(world):
+    """A start with a million keys."""
+    system = systems.AtlasWithKeys("atlas-keys", world.first_port + 13, world)
+    try:
+        return {"count": system.keys, "systems": {"atlas": started(system)}}
+    finally:
+        system.stop()
 
 
 def main():
@@ -210,8 +226,8 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build-bench")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--only", default="direct,haproxy,nginx,nginx+log,atlas")
-    parser.add_argument("--cases", default="calls,rates,streams,crowd,idle,instructions,parts")
+    parser.add_argument("--only", default="direct,haproxy,nginx,nginx+log,atlas,atlas+trained")
+    parser.add_argument("--cases", default="calls,rates,streams,crowd,tls,idle,keys,instructions,parts")
     parser.add_argument("--quick", action="store_true", help="two short rounds")
     options = parser.parse_args()
     if options.quick:
@@ -222,16 +238,20 @@ def main():
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with systems.Running(folder, atlas, ROOT / "build-bench/tests/bench") as world:
-        running = world.start(options.only.split(","))
+        names = [name for name in options.only.split(",") if name != "atlas+trained" or
+                 (atlas.parent.parent / "build-trained/atlas").exists()]
+        running = world.start(names)
         silent = [s for s in running if not s.writes_log] # one line a call matters to calls alone
         load = Load(folder, ROOT / "build-bench/tests/bench")
         result = {"machine": systems.machine(atlas), "rounds": options.rounds,
                   "seconds": options.seconds}
         steps = {"calls": lambda: measure_calls(load, running, options),
-                 "rates": lambda: measure_rates(load, silent, options),
+                 "rates": lambda: measure_rates(load, running, options),
                  "streams": lambda: measure_streams(load, silent, options),
                  "crowd": lambda: measure_crowd(load, silent, options),
+                 "tls": lambda: tls.measure(world, load, options, chat_body, rounds_of, medians),
                  "idle": lambda: measure_idle(running),
+                 "keys": lambda: measure_keys(world),
                  "instructions": lambda: systems.instructions(world, load, chat_body),
                  "parts": lambda: parts.measure(world.tools, folder)}
         for case in cases:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the bench measures: the model server alone, and gateways in front of it."""
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -8,6 +9,7 @@ import re
 import resource
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -70,7 +72,7 @@ class System:
     def __init__(self, name, port, world):
         self.name, self.port, self.world = name, port, world
         self.process = None
-        self.folder = world.folder / name.replace("+", "-")
+        self.folder = world.folder / f"{name.replace('+', '-')}-{port}"
         self.folder.mkdir()
         self.prepare()
 
@@ -163,6 +165,12 @@ http {{
     access_log {self.log};
     client_body_temp_path body; proxy_temp_path proxy;
     keepalive_requests {NEVER_ENDS}; client_body_buffer_size 256k; client_max_body_size 32m;
+    {self.server()}
+}}
+""")
+
+    def server(self):
+        return f"""
     upstream model {{
         server 127.0.0.1:{self.world.model_port};
         keepalive 1024; keepalive_requests {NEVER_ENDS};
@@ -174,8 +182,7 @@ http {{
             proxy_buffering off;
         }}
     }}
-}}
-""")
+"""
 
     def command(self):
         return ["/usr/sbin/nginx", "-p", str(self.folder) + "/", "-c", self.folder / "nginx.conf",
@@ -213,6 +220,7 @@ backend model
 
 
 class Atlas(System):
+    program = None # the one that is measured
 
     def prepare(self):
         self.config = self.folder / "atlas.yaml"
@@ -221,6 +229,7 @@ zone: bench
 region: sa
 data: {self.folder}/data
 workers: 1
+drain_notice: 0s
 listen:
   - address: 127.0.0.1:{self.port}
 admin: {{ address: "127.0.0.1:{self.port + 1}" }}
@@ -229,29 +238,34 @@ upstreams:
 models:
   bench-model: {{ upstream: model }}
 """)
-        atlas = str(self.world.atlas)
+        atlas = str(self.program or self.world.atlas)
         subprocess.run([atlas, "init", "--config", self.config], check=True, capture_output=True)
         made = subprocess.run([atlas, "key", "create", "--config", self.config, "--name", "bench"],
                               check=True, capture_output=True, text=True)
         self.key = made.stdout.strip()
 
     def command(self):
-        return [str(self.world.atlas), "serve", "--config", self.config]
+        return [str(self.program or self.world.atlas), "serve", "--config", self.config]
 
     def start_counted(self, valgrind):
         """The child alone: it is executed as /proc/self/exe, which would be valgrind. What it
-        inherits is told as in src/serve/serve.h."""
+        inherits is told as in src/serve/serve.h. Under valgrind all goes some fifty times slower but
+        the clock: with the usual interval each call would have a commit of its own."""
+        slow = self.config.with_name("counted.yaml")
+        slow.write_text(self.config.read_text() + "journal: { commit_interval: 1s }\n")
         listeners = [socket.create_server(("127.0.0.1", self.port + at)) for at in (0, 1)]
         listeners.append(socket.socket(socket.AF_UNIX))
         (self.folder / "data/admin.sock").unlink(missing_ok=True)
         listeners[2].bind(str(self.folder / "data/admin.sock"))
         listeners[2].listen()
         public, admin, local = (s.fileno() for s in listeners)
+        life, self.alive = os.pipe() # it ends with us
         with open(self.folder / "data/lock", "ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            told = f"1 1 {admin} {local} {lock.fileno()} -1 0 {public}"
-            self.run([*valgrind, *self.command()], env=dict(os.environ, ATLAS_INHERITED=told),
-                     pass_fds=(public, admin, local, lock.fileno()))
+            told = f"1 1 {admin} {local} {lock.fileno()} -1 {life} 0 0 {public}"
+            self.run([*valgrind, self.world.atlas, "serve", "--config", slow], env=dict(os.environ, ATLAS_INHERITED=told),
+                     pass_fds=(public, admin, local, lock.fileno(), life))
+        os.close(life)
         for s in listeners:
             s.close()
 
@@ -263,8 +277,35 @@ models:
             return False
 
 
+class AtlasWithKeys(Atlas):
+    """With so many keys that nobody has: rows like that of the one that was made."""
+    keys = 1000000
+
+    def prepare(self):
+        super().prepare()
+        with contextlib.closing(sqlite3.connect(self.folder / "data/atlas.db")) as db:
+            columns = [row[1] for row in db.execute("PRAGMA table_info(api_key)")]
+            new = {"id": "'0' || substr('0000000000' || n, -11)", "mac": "randomblob(32)", "number": "number + n",
+                   "revision": "revision + n"}
+            db.execute(f"""
+                WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted LIMIT {self.keys})
+                INSERT INTO api_key ({", ".join(columns)})
+                SELECT {", ".join(new.get(column, column) for column in columns)}
+                FROM (SELECT * FROM api_key LIMIT 1), counted""")
+            db.execute("UPDATE meta SET number = number + ? WHERE name = 'revision'", (self.keys,))
+            db.commit()
+
+
+class AtlasTrained(Atlas):
+    """As `make release` makes it."""
+
+    def prepare(self):
+        self.program = self.world.atlas.parent.parent / "build-trained/atlas"
+        super().prepare()
+
+
 KINDS = {"direct": Direct, "haproxy": Haproxy, "nginx": Nginx, "nginx+log": NginxWithLog,
-         "atlas": Atlas}
+         "atlas": Atlas, "atlas+trained": AtlasTrained}
 
 
 def free_ports(count):
@@ -352,25 +393,29 @@ def machine(atlas):
 
 # ---- instructions, which do not depend on what else the machine does ----
 
-def counted(system, load, body, seconds, rate):
-    """Instructions and calls of one run under callgrind."""
+def counted(system, load, body, calls):
+    """Instructions of a whole run of `calls` calls under callgrind, 32 at a time."""
     out = system.folder / "callgrind"
     for old in system.folder.glob("callgrind.*"):
         old.unlink()
     try:
         system.start_counted(["valgrind", "-q", "--tool=callgrind", "--trace-children=yes",
                               f"--callgrind-out-file={out}.%p"])
-        calls = load.rate(system, body, rate, seconds)["done"]
+        done = load.exactly(system, body, calls)["done"]
     finally:
         system.stop()
-    total = 0
-    for file in system.folder.glob("callgrind.*"):
-        total += int(re.search(r"^(?:summary|totals): (\d+)", file.read_text(), re.M).group(1))
-    return total, calls
+    if done != calls:
+        sys.exit(f"bench: {system.name}: {done} of {calls} calls were answered")
+    return sum(int(re.search(r"^(?:summary|totals): (\d+)", file.read_text(), re.M).group(1))
+               for file in system.folder.glob("callgrind.*"))
+
+
+def instructions_a_call(system, load, body, few=400, many=2400):
+    """In user space, of all threads: the difference of two runs of different length."""
+    return round((counted(system, load, body, many) - counted(system, load, body, few)) / (many - few))
 
 
 def instructions(world, load, chat_body):
-    """Instructions in user space for one call: the difference of two runs of different length."""
     out = {}
     for name, size in (("1.7 kB", 1700), ("100 kB", 100000)):
         out[name] = {}
@@ -378,9 +423,6 @@ def instructions(world, load, chat_body):
             if system.name not in ("nginx", "atlas"):
                 continue
             system.stop()
-            body = chat_body(size)
-            few, some = counted(system, load, body, 1, 200)
-            more, many = counted(system, load, body, 4, 200)
-            out[name][system.name] = round((more - few) / (many - some))
+            out[name][system.name] = instructions_a_call(system, load, chat_body(size))
             system.start()
     return out

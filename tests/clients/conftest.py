@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 
@@ -17,6 +18,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 ATLAS = os.environ["ATLAS"]
 HOME = pathlib.Path(os.environ["CLIENTS_HOME"])
+sys.path.append(str(ROOT / "tests" / "e2e"))  # for its scripted model server
+
+from harness.upstream import Upstream  # noqa: E402
+
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "atlas"
 
 
@@ -72,27 +77,25 @@ class Site:
         return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-@pytest.fixture(scope="session")
-def sim(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sim")
-    simulator = subprocess.Popen([ATLAS, "sim", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE,
-                                 text=True)
-    sim_port = int(re.search(r":(\d+)/v1", simulator.stdout.readline()).group(1))
+def end(*processes):
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+        process.wait(40)
+
+
+def serve(folder, servers, sim_port=None):
+    """Starts Atlas in front of `servers`, which is the rest of its configuration: the site and the process."""
     port, admin = free_port(), free_port()
     config = folder / "atlas.yaml"
     config.write_text(f"""
 zone: test-zone
 region: sa
+drain_notice: 0s
 data: {folder}/data
 listen:
   - address: 127.0.0.1:{port}
 admin: {{ address: 127.0.0.1:{admin} }}
-upstreams:
-  sim: {{ kind: vllm, url: "http://127.0.0.1:{sim_port}/v1", region: sa }}
-models:
-  sim-model: {{ upstream: sim, aliases: [sim-alias] }}
-  "vendor/*": {{ upstream: sim }}
-""")
+{servers}""")
     run = [ATLAS, "init", "--config", config]
     subprocess.run(run, check=True, capture_output=True)
     key = subprocess.run([ATLAS, "key", "create", "--config", config, "--name", "sdk"], check=True,
@@ -100,10 +103,39 @@ models:
     log = open(folder / "log", "w")
     atlas = subprocess.Popen([ATLAS, "serve", "--config", config], stderr=log)
     until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 20, "Atlas is ready")
-    yield Site(port, key, admin, sim_port)
-    for process in (atlas, simulator):
-        process.send_signal(signal.SIGTERM)
-        process.wait(40)
+    return Site(port, key, admin, sim_port), atlas
+
+
+@pytest.fixture(scope="session")
+def sim(tmp_path_factory):
+    simulator = subprocess.Popen([ATLAS, "sim", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE,
+                                 text=True)
+    sim_port = int(re.search(r":(\d+)/v1", simulator.stdout.readline()).group(1))
+    site, atlas = serve(tmp_path_factory.mktemp("sim"), f"""
+upstreams:
+  sim: {{ kind: vllm, url: "http://127.0.0.1:{sim_port}/v1", region: sa }}
+models:
+  sim-model: {{ upstream: sim, aliases: [sim-alias] }}
+  "vendor/*": {{ upstream: sim }}
+""", sim_port)
+    yield site
+    end(atlas, simulator)
+
+
+@pytest.fixture(scope="session")
+def scripted(tmp_path_factory):
+    """A site, and the model server behind it, which says what a test tells it to."""
+    upstream = Upstream()
+    site, atlas = serve(tmp_path_factory.mktemp("scripted"), f"""
+upstreams:
+  u: {{ url: "{upstream.url}" }}
+models:
+  m: {{ upstream: u }}
+  older: {{ upstream: u, reasoning: reasoning_content }}
+""")
+    yield site, upstream
+    end(atlas)
+    upstream.close()
 
 
 @pytest.fixture(scope="session")

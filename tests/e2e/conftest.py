@@ -75,7 +75,7 @@ def watch(request):
         try:
             complain(gateway)
         finally:
-            gateway.announced.clear()
+            gateway.forget_announced()
     if "upstream" in request.fixturenames:
         left = len(request.getfixturevalue("upstream").scripts)
         request.getfixturevalue("upstream").forget()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """init, config check, doctor, version: what they say, and how they end."""
+import contextlib
 import os
 import re
 import resource
@@ -77,6 +78,28 @@ def test_init_refuses_a_folder_that_is_something_else(tmp_path):
     assert made.returncode != 0
     assert "data" in made.stderr
     assert os.listdir(tmp_path / "data") == ["thesis.txt"]
+
+
+# ---- help ----
+
+def rows_of(page):
+    return re.findall(r"^  ([a-z]+) +\S", page, re.M)
+
+
+def test_all_help_fits_eighty_columns():
+    pages = {(): run("help").stdout}
+    for name in rows_of(pages[()]):
+        pages[name,] = run("help", name).stdout
+        for action in rows_of(pages[name,]) if f"atlas {name} ACTION" in pages[name,] else ():
+            pages[name, action] = run("help", name, action).stdout
+    assert len(pages) > 20 and all(pages.values())
+    assert [line for page in pages.values() for line in page.splitlines() if len(line) > 80] == []
+
+
+def test_an_option_before_the_command_is_told_where_options_stand(folder):
+    said = run("--config", folder / "atlas.yaml", "serve")
+    assert said.returncode == 2
+    assert "--config stands before a command" in said.stderr
 
 
 # ---- config check ----
@@ -173,7 +196,7 @@ def test_doctor_finds_nothing_to_mend_in_a_good_installation(folder, server):
     status, said = doctor(folder, f"upstreams: {{u: {{url: '{server.url}'}}}}\nmodels: {{m: {{upstream: u, upstream_name: served}}}}\n")
     assert status == 0, said
     assert "0 to mend" in said
-    assert "lists 1 models" in said
+    assert "lists 1 model" in said
     for what in ("configuration", "data folder", "store", "pepper", "disk", "clock", "open files", "listen", "admin"):
         assert what in said
     assert server.last.method == "GET"
@@ -223,6 +246,32 @@ def _(folder, server):
     return "", "chmod 600"
 
 
+@sick("another installation's pepper")
+def _(folder, server):
+    (folder / "data" / "pepper").unlink()
+    other = folder / "other"
+    other.mkdir()
+    (other / "atlas.yaml").write_text("data: ./data\n")
+    assert run("init", "--config", other / "atlas.yaml").returncode == 0
+    (folder / "data" / "pepper").write_bytes((other / "data" / "pepper").read_bytes())
+    (folder / "data" / "pepper").chmod(0o600)
+    return "", "another installation's"
+
+
+@sick("a key whose pepper is gone")
+def _(folder, server):
+    assert run("key", "create", "--name", "x", "--config", folder / "atlas.yaml").returncode == 0
+    with contextlib.closing(sqlite3.connect(folder / "data" / "atlas.db")) as db, db:
+        db.execute("UPDATE api_key SET pepper = 7")
+    return "", "1 key made with a pepper"
+
+
+@sick("a list of revoked keys that is gone", "warn")
+def _(folder, server):
+    (folder / "data" / "revoked").unlink()
+    return "", "which keys were revoked, is missing"
+
+
 @sick("a store that is gone")
 def _(folder, server):
     (folder / "data" / "atlas.db").unlink()
@@ -264,7 +313,7 @@ def _(folder, server):
 @sick("a journal that is gone")
 def _(folder, server):
     with sqlite3.connect(folder / "data" / "atlas.db") as store:
-        store.execute("UPDATE counter SET value = 7 WHERE name = 'journal_sequence'")
+        store.execute("INSERT OR REPLACE INTO meta VALUES ('journal_sequence', 7, '')")
     store.close()
     return "", "journal"
 
@@ -312,7 +361,7 @@ def _(folder, server):
     old, old_key = authority.issue("other", days=-1)
     return f"""listen:
   - address: '127.0.0.1:{free_port()}'
-    tls: {{certificate: '{certificate}', key: '{key}', sni_certificates: ['{old}'], sni_keys: ['{old_key}']}}
+    tls: {{certificate: '{certificate}', key: '{key}', sni: [{{certificate: '{old}', key: '{old_key}'}}]}}
 """, "other.crt expired"
 
 
@@ -386,14 +435,36 @@ def test_a_wrong_command_line_says_what_is_right(arguments):
     assert "atlas" in said.stderr
 
 
-def test_a_store_of_a_newer_atlas_is_left_alone(folder):
+@pytest.mark.parametrize(("change", "word"), [("number + 1", "newer"), ("number - 1", "earlier")])
+def test_a_store_of_another_atlas_is_left_alone(folder, change, word):
     path = folder / "data" / "atlas.db"
     with sqlite3.connect(path) as store:
-        store.execute("INSERT INTO migration SELECT version + 1, '99.0.0', applied_us FROM migration ORDER BY version DESC LIMIT 1")
+        store.execute(f"UPDATE meta SET number = {change} WHERE name = 'version'")
         store.commit()
     store.close()
     before = path.read_bytes()
     said = run("key", "list", "--config", folder / "atlas.yaml")
     assert said.returncode != 0
-    assert "newer" in said.stderr
+    assert word in said.stderr
     assert path.read_bytes() == before
+
+
+def test_help_of_a_command_is_what_its_option_help_prints():
+    for words in (["key", "create"], ["serve"], ["journal"], ["sim"]):
+        assert run("help", *words).stdout == run(*words, "--help").stdout != ""
+    assert run("help").stdout == run("--help").stdout
+
+
+@pytest.mark.parametrize("wrong,meant", [(["serv"], "serve"), (["hepl"], "help"), (["key", "crete"], "create"),
+                                         (["key", "list", "--jsn"], "--json"), (["help", "key", "lst"], "list")])
+def test_a_mistyped_word_is_answered_with_the_one_that_was_meant(wrong, meant):
+    said = run(*wrong)
+    assert said.returncode == 2
+    assert f"did you mean '{meant}'?" in said.stderr
+
+
+def test_the_environment_names_the_configuration_where_the_command_line_does_not(folder):
+    config = config_of(folder)
+    assert f"{config} is valid" in run("config", "check", env={"ATLAS_CONFIG": str(config)}).stdout
+    said = run("config", "check", "--config", folder / "none.yaml", env={"ATLAS_CONFIG": str(config)})
+    assert "none.yaml" in said.stderr

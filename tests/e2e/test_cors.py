@@ -25,7 +25,7 @@ def options(gateway, headers, path="/v1/chat/completions"):
 
 
 def test_a_preflight_needs_no_key(gateway):
-    reply = options(gateway, ASK)
+    reply = options(gateway, {n: v for n, v in ASK.items() if n != "Access-Control-Request-Headers"})
     assert reply.status_code == 204
     assert reply.headers["access-control-allow-origin"] == ORIGIN
     assert "POST" in reply.headers["access-control-allow-methods"]
@@ -85,3 +85,18 @@ def test_by_default_and_after_a_reload_without_it_there_is_none(gateway, upstrea
         assert options(gateway, ASK).headers["access-control-allow-origin"] == "*"
     finally:
         gateway.reload(kept)
+
+
+def test_a_page_that_may_call_may_send_any_header(gateway):
+    reply = options(gateway, {**ASK, "Access-Control-Request-Headers": "x-title, http-referer, x-own"})
+    assert reply.status_code == 204
+    assert reply.headers["access-control-allow-headers"] == "x-title, http-referer, x-own"
+    assert "access-control-request-headers" in reply.headers["vary"].lower()
+
+
+def test_what_a_page_asks_for_cannot_grow_or_forge_the_reply(gateway):
+    reply = options(gateway, {**ASK, "Access-Control-Request-Headers": "ok, no good, " + ", ".join(f"x-{i}" for i in range(1000))})
+    assert reply.status_code == 204
+    names = reply.headers["access-control-allow-headers"].split(", ")
+    assert names[:2] == ["ok", "x-0"]
+    assert len(reply.headers["access-control-allow-headers"]) < 2100

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A gateway that may open few files, and more clients than that."""
+import contextlib
+import pathlib
 import resource
+import socket
+import time
 
 import pytest
 
-from harness.processes import SLOWER
+from harness.processes import SLOWER, get, run
 from harness.raw import Raw
 from harness.waiting import until
 
@@ -46,9 +50,57 @@ def test_idle_strangers_do_not_take_the_descriptors_that_calls_and_the_journal_n
     assert gateway.children() == [child]
 
 
+def idle_on_socket(path, count):
+    """Connections to a Unix socket that say nothing."""
+    made = []
+    for _ in range(count):
+        one = socket.socket(socket.AF_UNIX)
+        one.connect(str(path))
+        made.append(one)
+    return made
+
+
+def idle_on_port(url, count):
+    port = int(url.rsplit(":", 1)[1])
+    return [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("says", [b"", b"GET /readyz HTTP/1.1\r\nHo"], ids=["silent", "half a head"])
+def test_idle_strangers_on_the_admin_listener_take_no_descriptors_and_keep_nobody_out(gateway, says):
+    child = gateway.children()[0]
+    made = gateway.new_key("to end")
+    segments = len(list((gateway.data / "journal").glob("*.seg")))
+    idle = [*idle_on_port(gateway.admin_url, 600), *idle_on_socket(gateway.data / "admin.sock", 200)]
+    try:
+        for one in idle:
+            with contextlib.suppress(OSError):
+                one.sendall(says)
+        longest = 0.0
+        with Raw(gateway.port, gateway.key) as caller:
+            for i in range(1500):  # more than a segment
+                begun = time.monotonic()
+                caller.request("POST", "/v1/chat/completions", {"model": "m", "messages": HI})
+                assert caller.read_reply().status == 200
+                longest = max(longest, time.monotonic() - begun)
+        assert len(list((gateway.data / "journal").glob("*.seg"))) > segments
+        assert longest < 0.1 * SLOWER
+        assert get(gateway.admin_url + "/readyz").status_code == 200
+        assert get(gateway.admin_url + "/metrics").status_code == 200
+        assert len(list(pathlib.Path(f"/proc/{child}/fd").iterdir())) < 128
+        begun = time.monotonic()
+        said = run("key", "revoke", made["id"], "--data", gateway.data)
+        assert (said.returncode, said.stderr) == (0, "")
+        until(lambda: gateway.request("GET", "/v1/models", key=made["key"]).status_code == 401, 5 * SLOWER)
+        assert time.monotonic() - begun < 1.0 * SLOWER
+    finally:
+        for one in idle:
+            one.close()
+    assert gateway.children() == [child]
+
+
 def test_each_client_that_was_let_in_gets_its_stream_and_the_others_are_503(gateway, sim):
     held = connect(gateway, 128)
-    body = {"model": "m", "messages": HI, "stream": True, "sim": {"fault": "endless", "tokens_per_second": 5}}
+    body = {"model": "m", "messages": HI, "stream": True, "sim": {"fault": "endless", "tokens_per_second": 50}}
     statuses = []
     for client in held:
         try:

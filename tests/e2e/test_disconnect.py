@@ -38,7 +38,7 @@ def assert_gone(sim, aborted, left):
     ("a slow stream", True, {"tokens_per_second": 5, "tokens": 1000}),
     ("an endless stream", True, {"fault": "endless", "tokens_per_second": 1000}),
     ("half a reply", False, {"fault": "stall", "at": 150}),
-    ("half a stream", True, {"fault": "stall", "at": 400}),
+    ("half a stream", True, {"fault": "stall", "at": 1200}),
 ], ids=lambda x: x.replace(" ", "-") if isinstance(x, str) else None)
 def test_the_upstream_call_is_cancelled_within_100_ms(gateway, sim, what, stream, plan, how):
     raw = begin(gateway, sim, stream, **plan)

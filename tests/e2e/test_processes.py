@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parent and child: what dies, what comes back, what is said, and what is finished first."""
+import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
+import struct
+import subprocess
+import tempfile
 import threading
 import time
 
 import pytest
 
-from harness.processes import SANITIZED, SLOWER, Gateway, run
+from harness.processes import ATLAS, SANITIZED, SLOWER, Gateway, get, run
 from harness.raw import Raw, events
 from harness.waiting import stays, until
 
 HI = [{"role": "user", "content": "hi"}]
 ASK = {"model": "m", "messages": HI}
 PATH = "/v1/chat/completions"
+NOBODY = 65534
 
 
 def config(sim, **more):
@@ -69,7 +75,7 @@ def test_a_killed_child_is_back_and_calls_made_meanwhile_are_served(gateway):
             raw.close()
         took = time.monotonic() - begun
         assert statuses.count(200) >= 1
-        assert gateway.count_log("ready") == ready + 1
+        until(lambda: gateway.count_log("ready") == ready + 1, 2 * SLOWER)
         assert gateway.children() != [old]
         assert took < 2 * SLOWER
         assert gateway.chat("m").status_code == 200
@@ -105,7 +111,7 @@ def test_a_killed_child_is_back_within_100_ms(gateway):
         begun = time.monotonic()
         until(lambda: gateway.count_log("ready") > ready, 10 * SLOWER)
         best = min(best, time.monotonic() - begun)
-        gateway.announced.clear()
+        gateway.forget_announced()
         gateway.announce("gateway_died")
     assert best < 0.1 * SLOWER
 
@@ -121,7 +127,7 @@ def test_a_child_that_keeps_dying_is_started_with_pauses_and_the_log_says_so(own
             os.kill(pids[0], signal.SIGKILL)
         return own.log().count("after a pause, for it dies again and again") >= 3
     until(kill_another, 20 * SLOWER)
-    own.announced.clear()
+    own.forget_announced()
     until(lambda: own.count_log("ready") > 0 and own.children() and own.children()[0] not in killed, 5 * SLOWER)
     assert len(killed) <= 11
     until(lambda: own.chat("m").status_code == 200, 5 * SLOWER)
@@ -168,6 +174,37 @@ def test_a_killed_parent_takes_the_child_along(own, how):
     until(refuses, 2)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a program capabilities")
+def test_a_killed_parent_takes_the_child_along_though_the_program_has_file_capabilities():
+    with tempfile.TemporaryDirectory() as folder:  # which another user may enter
+        folder = pathlib.Path(folder)
+        folder.chmod(0o755)
+        program = folder / "atlas"
+        shutil.copy(ATLAS, program)
+        capability = struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0)  # linux/capability.h: version 2, CAP_NET_BIND_SERVICE
+        os.setxattr(program, "security.capability", capability)
+        home = folder / "home"
+        home.mkdir()
+        os.chown(home, NOBODY, NOBODY)
+        config = home / "atlas.yaml"
+        config.write_text(json.dumps({"data": "./data", "listen": [{"address": "127.0.0.1:0"}], "admin": {"address": "127.0.0.1:0"}}))
+
+        def atlas(*arguments, **more):
+            return subprocess.Popen([program, *arguments, "--config", config], user=NOBODY, group=NOBODY, extra_groups=[],
+                                    stdin=subprocess.DEVNULL, **more)
+        assert atlas("init", stdout=subprocess.DEVNULL).wait() == 0
+        parent = atlas("serve", stderr=subprocess.PIPE, text=True)
+        for line in parent.stderr:
+            if " ready " in line:
+                break
+        [child] = map(int, pathlib.Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split())
+        assert is_alive(child)
+        parent.kill()
+        parent.wait()
+        until(lambda: not is_alive(child), 2 * SLOWER)
+        parent.stderr.close()
+
+
 def test_after_a_killed_parent_the_next_start_is_a_usual_one(own):
     for _ in range(3):
         assert own.chat("m").status_code == 200
@@ -186,16 +223,7 @@ def test_sigterm_lets_streams_finish_and_takes_no_new_ones(own):
         assert raw.read_chunk()
         own.process.send_signal(signal.SIGTERM)
         assert idle.is_closed()
-        until(lambda: own.count_log("stopping"))
-
-        def is_refused():
-            try:
-                with socket.create_connection(("127.0.0.1", own.port), timeout=1) as one:
-                    one.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
-                    return one.recv(1) == b""
-            except OSError:
-                return True
-        until(is_refused, 3)
+        until(lambda: is_refused(own.port), 3 * SLOWER, "the listeners to be closed, those of the parent too")
         rest = b""
         while (piece := raw.read_chunk()):
             rest += piece
@@ -204,6 +232,77 @@ def test_sigterm_lets_streams_finish_and_takes_no_new_ones(own):
         assert events(rest)[-2]["choices"][0]["finish_reason"] == "stop"
     assert own.process.wait(10 * SLOWER) == 0
     assert own.unannounced() == []
+
+
+def is_refused(port):
+    """Whether the kernel says at once that nobody listens."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:
+        pass  # the listener was closed while it connected
+    return False
+
+
+def told(port):
+    """What a new client is told; None once it is refused."""
+    try:
+        with Raw(port) as raw:
+            raw.request("GET", "/v1/models")
+            return raw.read_reply()
+    except ConnectionError:
+        return None
+
+
+def test_for_drain_notice_new_connections_and_readyz_are_503_and_then_refused(own):
+    own.reload({**config_of(own), "drain_notice": "1500ms"})
+    with Raw(own.port, own.key, timeout=20 * SLOWER) as raw:
+        raw.request("POST", PATH, {**ASK, "stream": True, "sim": {"tokens": 60, "tokens_per_second": 20}})
+        assert raw.read_head().status == 200
+        own.process.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        until(lambda: get(own.admin_url + "/readyz").status_code == 503, 1 * SLOWER)
+        replies = []
+        while (reply := told(own.port)) is not None:
+            replies.append(reply)
+            time.sleep(0.02)  # a look, not a wait: the loop ends with the notice
+        assert 1 < time.monotonic() - begun < 2.5 * SLOWER
+        assert len(replies) > 5 and {r.status for r in replies[1:]} == {503}
+        assert replies[-1].header("connection") == "close" and replies[-1].header("retry-after") == "1"
+        assert replies[-1].json["error"]["code"] == "overloaded" and "stopping" in replies[-1].json["error"]["message"]
+        until(lambda: is_refused(own.port), 1 * SLOWER)
+        assert get(own.admin_url + "/readyz").status_code == 503
+        rest = b""
+        while (piece := raw.read_chunk()):
+            rest += piece
+        assert events(rest)[-1] == "[DONE]" and b'"error"' not in rest
+    assert own.process.wait(10 * SLOWER) == 0
+
+
+def test_clients_in_the_backlog_when_the_gateway_stops_are_answered(own):
+    [child] = own.children()
+    os.kill(child, signal.SIGSTOP)
+    clients = [Raw(own.port, own.key, timeout=10 * SLOWER) for _ in range(50)]
+    for raw in clients:
+        raw.request("POST", PATH, ASK)
+    own.process.send_signal(signal.SIGTERM)
+    until(lambda: own.count_log("stopping"))
+    os.kill(child, signal.SIGCONT)
+    replies = [raw.read_reply() for raw in clients]
+    assert {r.status for r in replies} <= {200, 503}
+    assert all(r.header("connection") == "close" for r in replies)
+    for raw in clients:
+        raw.close()
+    assert own.process.wait(10 * SLOWER) == 0
+
+
+def test_sigint_waits_for_no_load_balancer(own):
+    own.reload({**config_of(own), "drain_notice": "60s"})
+    begun = time.monotonic()
+    own.process.send_signal(signal.SIGINT)
+    assert own.process.wait(20 * SLOWER) == 0
+    assert time.monotonic() - begun < 5 * SLOWER
 
 
 def test_a_drain_ends_at_its_limit_with_an_error_event(own):
@@ -238,6 +337,20 @@ def test_a_second_sigterm_ends_at_once(own):
     raw.close()
 
 
+def test_a_child_that_crashes_while_it_stops_is_said_and_the_exit_status_says_so(own):
+    with Raw(own.port, own.key) as raw:
+        raw.request("POST", PATH, {**ASK, "stream": True, "sim": {"fault": "endless", "tokens_per_second": 20}})
+        assert raw.read_head().status == 200
+        own.process.send_signal(signal.SIGTERM)
+        until(lambda: own.count_log("stopping"))
+        own.announce("gateway_died")
+        [child] = own.children()
+        os.kill(child, signal.SIGKILL)
+        assert own.process.wait(5 * SLOWER) == 1
+    assert "ended by signal 9 while it stopped" in own.log()
+    assert own.count_log("stopped") == 0
+
+
 def test_sigint_stops_like_sigterm(own):
     own.process.send_signal(signal.SIGINT)
     assert own.process.wait(5 * SLOWER) == 0
@@ -247,7 +360,7 @@ def test_a_second_gateway_on_the_same_data_is_refused(own):
     own.announce("data_locked")
     second = own.command("serve")
     assert second.returncode != 0
-    assert "another Atlas uses" in second.stderr
+    assert "is used by atlas (process " in second.stderr
     assert own.chat("m").status_code == 200
 
 

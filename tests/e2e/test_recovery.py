@@ -35,13 +35,31 @@ def usage(gateway):
     return json.loads(said.stdout)["data"]
 
 
-def without_names(rows):
-    return [{name: value for name, value in row.items() if name != "key_name"} for row in rows]
+@pytest.fixture(scope="module")
+def long_served(tmp_path_factory, sim):
+    """A data folder whose journal has two segments."""
+    gateway = Gateway(tmp_path_factory.mktemp("long"), {
+        "upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}, "journal": {"segment_max": "1MiB"}})
+    client = gateway.client()
+    while len(segments(gateway)) < 2:
+        assert client.post("/v1/embeddings", json={"model": "m", "input": "hi"}).status_code == 200
+    assert client.post("/v1/embeddings", json={"model": "m", "input": "hi"}).status_code == 200
+    assert gateway.stop() == 0
+    return gateway
 
 
 @pytest.fixture
 def gateway(served, tmp_path):
     """The same, to be hurt and started."""
+    yield from copy_of(served, tmp_path)
+
+
+@pytest.fixture
+def long_gateway(long_served, tmp_path):
+    yield from copy_of(long_served, tmp_path)
+
+
+def copy_of(served, tmp_path):
     shutil.copytree(served.data, tmp_path / "data", ignore=shutil.ignore_patterns("admin.sock"))
     copy = Gateway.__new__(Gateway)
     copy.__dict__.update(served.__dict__)
@@ -55,8 +73,12 @@ def gateway(served, tmp_path):
     assert copy.unannounced() == []
 
 
+def segments(gateway):
+    return sorted((gateway.data / "journal").glob("*.seg"))
+
+
 def segment(gateway):
-    [path] = (gateway.data / "journal").glob("*.seg")
+    [path] = segments(gateway)
     return path
 
 
@@ -76,14 +98,21 @@ def refusal(gateway):
     return said.stderr
 
 
+def told(gateway, words):
+    """The commands that only look say what the start said."""
+    assert words in gateway.command("doctor").stdout
+    checked = gateway.command("journal", "check")
+    assert (checked.returncode, words in checked.stderr) == (1, True), checked.stderr
+
+
 def test_usage_is_rebuilt_from_the_journal_where_the_store_was_lost(gateway):
     (gateway.data / "atlas.db").unlink()
     gateway.announce("store_new")
     gateway.start()
-    assert without_names(usage(gateway)) == without_names(gateway.books)
+    assert usage(gateway) == gateway.books
     gateway.stop()
     gateway.start()
-    assert without_names(usage(gateway)) == without_names(gateway.books)
+    assert usage(gateway) == gateway.books
 
 
 def test_usage_goes_on_from_a_store_that_was_restored_from_a_backup(gateway):
@@ -119,12 +148,54 @@ def test_a_torn_tail_is_cut_off_and_said(gateway, tail):
 @pytest.mark.parametrize("bytes_lost", [1, 100, 2000])
 def test_a_journal_that_lost_its_end_is_left_alone(gateway, bytes_lost):
     segment(gateway).write_bytes(segment(gateway).read_bytes()[:-bytes_lost])
-    assert f"the store has seen record {2 * CALLS}" in refusal(gateway)
+    assert f"the store has seen record {3 + 2 * CALLS}" in refusal(gateway)
+    told(gateway, "it ends before what the store has seen")
+
+
+def test_a_journal_and_a_database_of_two_copies_that_went_on_are_not_mixed(gateway, tmp_path):
+    before = {path: path.read_bytes() for path in (segment(gateway), gateway.data / "atlas.db")}
+
+    def go_on(calls):
+        gateway.start()
+        for _ in range(calls):
+            assert gateway.chat("m").status_code == 200
+        gateway.stop()
+
+    go_on(1)
+    theirs = (gateway.data / "atlas.db").read_bytes()
+    for path, was in before.items():
+        path.write_bytes(was)
+    go_on(2)
+    (gateway.data / "atlas.db").write_bytes(theirs)
+    forked = "atlas.db was filled from a copy of this journal that went on by itself"
+    assert forked in refusal(gateway)
+    told(gateway, forked)
+
+
+def test_a_journal_that_the_database_does_not_know_is_not_billed(gateway, make_gateway, sim):
+    other = make_gateway({"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
+    for _ in range(2 * CALLS):
+        assert other.chat("m").status_code == 200
+    other.stop()
+    shutil.rmtree(gateway.data / "journal")
+    shutil.copytree(other.data / "journal", gateway.data / "journal")
+    foreign = "atlas.db was filled from another journal than this; put back the two that belong together"
+    assert foreign in refusal(gateway)
+    told(gateway, foreign)
 
 
 def test_a_journal_that_was_lost_is_not_begun_anew_in_silence(gateway):
     shutil.rmtree(gateway.data / "journal")
     assert "the store has seen record" in refusal(gateway)
+    assert not (gateway.data / "journal").exists()
+
+
+def test_a_start_that_is_refused_leaves_no_empty_database_behind(gateway):
+    for path in gateway.data.glob("atlas.db*"):
+        path.unlink()
+    segment(gateway).write_bytes(b"nonsense" * 100)
+    assert "is damaged" in refusal(gateway)
+    assert list(gateway.data.glob("atlas.db*")) == []
 
 
 def test_a_changed_bit_is_refused_with_its_place(gateway):
@@ -139,9 +210,29 @@ def test_a_changed_bit_is_refused_with_its_place(gateway):
     assert segment(gateway).name in checked.stderr
 
 
+@pytest.mark.parametrize("lost,start,doctor", [
+    (0, "its first segments are missing; put them back", "its first segments are missing; put them back"),
+    (1, "put back what is missing, or begin a new journal", "lacks records that the store has seen"),
+])
+def test_a_lost_segment_is_told_by_the_start_and_by_doctor(long_gateway, lost, start, doctor):
+    segments(long_gateway)[lost].unlink()
+    [left] = segments(long_gateway)
+    before = left.read_bytes()
+    said = long_gateway.command("serve", timeout=20 * SLOWER)
+    assert (said.returncode, start in said.stderr) == (1, True), said.stderr
+    assert segments(long_gateway) == [left]
+    assert left.read_bytes() == before, "it changed the journal"
+    assert doctor in long_gateway.command("doctor").stdout
+
+
+def test_a_lost_store_is_made_by_serve_says_doctor(gateway):
+    (gateway.data / "atlas.db").unlink()
+    assert "or else `atlas serve` makes it from the journal" in gateway.command("doctor").stdout
+
+
 def test_a_new_journal_is_begun_as_the_operators_page_says(gateway):
     (gateway.data / "journal").rename(gateway.data / "old")
-    in_store(gateway, "UPDATE counter SET value = 0 WHERE name = 'journal_sequence'; DELETE FROM open_call")
+    in_store(gateway, "DELETE FROM meta WHERE name LIKE 'journal%'; DELETE FROM open_call")
     gateway.start()
     assert gateway.chat("m").status_code == 200
     gateway.stop()
@@ -161,7 +252,7 @@ def test_what_cannot_be_used_is_named(gateway, hurt, word):
 
 
 def test_a_store_of_a_newer_atlas_is_refused_in_a_clear_sentence(gateway):
-    in_store(gateway, "INSERT INTO migration SELECT version + 1, '99.0.0', applied_us FROM migration")
+    in_store(gateway, "UPDATE meta SET number = number + 1 WHERE name = 'version'")
     assert "written by a newer Atlas; install that version" in refusal(gateway)
 
 

@@ -36,12 +36,13 @@ def heed_signals():
 class Run:
     """One `make run` with a cache folder of its own, whose pip has no network."""
 
-    def __init__(self, folder, **more):
-        pip = folder / "atlas" / "pip" / "bin" / "pip"
-        if not pip.exists():
+    def __init__(self, folder, pip=True, **more):
+        has_pip, pip = pip, folder / "atlas" / "pip" / "bin" / "pip"
+        if has_pip and not pip.exists():
             pip.parent.mkdir(parents=True)
             pip.write_text(PIP)
             pip.chmod(0o755)
+            (pip.parents[1] / ".complete").touch()
         self.folder, self.port, self.admin_port = folder, free_port(), free_port()
         environment = {**os.environ, "ATLAS": str(ATLAS), "XDG_CACHE_HOME": str(folder), "PORT": str(self.port),
                        "ADMIN_PORT": str(self.admin_port), **more}
@@ -65,6 +66,7 @@ class Run:
         if self.process.poll() is None:
             self.process.send_signal(how)
         status = self.process.wait(20 * SLOWER)
+        self.said_last = self.said()
         self.out.close()
         return status
 
@@ -77,7 +79,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def running(folder):
     run = Run(folder)
-    until(lambda: "usage --config" in run.said() or run.process.poll() is not None, 60 * SLOWER, "make run is up")
+    until(lambda: "usage" in run.said() or run.process.poll() is not None, 60 * SLOWER, "make run is up")
     assert run.process.poll() is None, run.said()
     yield run
     run.stop()
@@ -93,11 +95,72 @@ def test_all_that_follows_the_word_paste_can_be_pasted_as_it_stands(running):
     page = running.said().split("Paste into another terminal", 1)[1].split("\n", 1)[1]
     done = subprocess.run(["bash", "-e"], input=page, capture_output=True, text=True, timeout=60 * SLOWER, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "data: [DONE]" in done.stdout
+    assert "The quick falcon crosses the desert" in done.stdout and "data:" not in done.stdout
     assert '"object":"chat.completion"' in done.stdout
     assert '"embedding":[' in done.stdout
     for model in ("smollm2-135m", "gemma3-270m", "multilingual-e5-small"):
         assert re.search(rf"make-run +{model} +1 ", done.stdout)
+
+
+def commands_of(page):
+    """The commands of the page, each with the lines that go on with it."""
+    lines = page.split("Paste into another terminal", 1)[1].split("\n", 1)[1].splitlines()
+    return [part for part in "\n".join("" if line.startswith("#") else line for line in lines).split("\n\n") if part.strip()]
+
+
+def test_each_command_works_when_it_is_pasted_alone(running):
+    commands = commands_of(running.said())
+    assert len(commands) == 4
+    for command in commands:
+        done = subprocess.run(["bash", "-e"], input=command, capture_output=True, text=True, timeout=60 * SLOWER, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), command
+        assert done.stdout.strip() and '"error"' not in done.stdout, command
+
+
+def test_the_page_and_the_table_that_it_leads_to_fit_eighty_columns(running):
+    page = running.said().split("Atlas is ready", 1)[1]
+    page = page.replace(str(ATLAS), "/opt/atlas/build/atlas").replace(str(running.folder), "/home/reader/.cache")
+    assert [line for line in page.splitlines() if len(line) > 80] == []
+    table = subprocess.run(["bash"], input=commands_of(running.said())[-1], capture_output=True, text=True, check=False).stdout
+    assert table and [line for line in table.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("more,sentence", [
+    ({"PORT": "abc"}, "PORT=abc is not a port"),
+    ({"ADMIN_PORT": "70000"}, "ADMIN_PORT=70000 is not a port"),
+    ({"PORT": "9080", "ADMIN_PORT": "9080"}, "PORT and ADMIN_PORT are both 9080"),
+])
+def test_a_port_that_cannot_be_is_told_in_a_sentence(tmp_path, more, sentence):
+    run = Run(tmp_path, **more)
+    said = run.is_over()
+    assert run.stop() == 1
+    assert said.startswith(sentence) and "Traceback" not in said
+
+
+def test_ctrl_c_while_the_environment_for_pip_is_made_ends_it_without_a_word_of_python(tmp_path):
+    run = Run(tmp_path, pip=False)
+    until(lambda: run.children() or run.process.poll() is not None, 60 * SLOWER, "the environment is being made")
+    made = run.children()
+    said = run.said()
+    assert run.stop() == 0
+    until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in made), 10 * SLOWER, "its children are gone")
+    assert "Traceback" not in said
+    assert not (tmp_path / "atlas" / "pip" / ".complete").exists()  # what is half made is made anew, not trusted
+
+
+def test_ctrl_c_with_an_open_stream_says_what_it_waits_for_and_a_second_one_does_not(tmp_path):
+    run = Run(tmp_path, GEMMA="0")
+    until(lambda: "usage" in run.said() or run.process.poll() is not None, 60 * SLOWER, "make run is up")
+    with socket.create_connection(("127.0.0.1", run.port)) as caller:
+        body = b'{"model":"smollm2","stream":true,"messages":[{"role":"user","content":"hi"}],"sim":{"tokens":100000,"tokens_per_second":10}}'
+        key = (tmp_path / "atlas" / "key").read_text().strip().encode()
+        caller.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + key +
+                       b"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert caller.recv(4096).startswith(b"HTTP/1.1 200")
+        run.process.send_signal(signal.SIGINT)
+        until(lambda: "waiting for Atlas, which lets 1 call in progress end" in run.said(), 10 * SLOWER, "it says so")
+        assert run.stop() == 0  # the second Ctrl-C
+    assert "Traceback" not in run.said_last and not answers(run.port)
 
 
 def test_a_second_one_says_who_runs_and_how_to_run_beside_it(running, folder):
@@ -115,13 +178,13 @@ def test_every_port_in_use_is_named_with_its_holder_and_one_line_avoids_them_all
     assert blocked.stop() == 1
     for port in (running.port, running.admin_port):
         assert re.search(rf"port {port} is in use by atlas\S* \(process ", said)
-    assert f"make run PORT={running.port + 1000} ADMIN_PORT={running.admin_port + 1000}" in said
+    assert f"make run XDG_CACHE_HOME={tmp_path} PORT={running.port + 1000} ADMIN_PORT={running.admin_port + 1000}" in said
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_its_end_is_the_end_of_all_that_it_started(tmp_path, how):
     run = Run(tmp_path, GEMMA="0")
-    until(lambda: "usage --config" in run.said() or run.process.poll() is not None, 60 * SLOWER, "make run is up")
+    until(lambda: "usage" in run.said() or run.process.poll() is not None, 60 * SLOWER, "make run is up")
     assert "gemma" not in run.said().lower()
     started = run.children()
     assert len(started) == 2 and answers(run.port)

@@ -90,6 +90,13 @@ def test_a_fault_can_be_set_for_all_answers_at_start(make_sim):
     assert (got.status_code, got.headers["retry-after"]) == (503, "7")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_strict_one_refuses_stream_options_by_name(sim, stream):
+    got = ask(sim, stream=stream, stream_options={"include_usage": True}, sim={"strict": True})
+    assert got.status_code == 400 and "does not know stream_options" in got.json()["error"]["message"]
+    assert ask(sim, stream=stream, sim={"strict": True}).status_code == 200
+
+
 @pytest.mark.parametrize("fault,at,seen,end", [
     ("reset", 0, 0, "reset"), ("reset", 1, 1, "reset"), ("reset", 200, 200, "reset"), ("close", 0, 0, "end"), ("close", 200, 200, "end"),
     ("stall", 0, 0, "silence"), ("stall", 200, 200, "silence"),
@@ -199,3 +206,10 @@ def test_tokens_are_counted_as_they_are_generated(make_sim):
         before = generated()
         ask(made, path, **members)
         until(lambda: generated() == before + tokens)
+
+
+@pytest.mark.parametrize("address", ["nope", "18080", ""])
+def test_the_simulator_says_what_an_address_is(address):
+    said = run("sim", "--listen", address)
+    assert said.returncode == 2
+    assert f"--listen takes an address with its port, such as 127.0.0.1:18080 or 127.0.0.1:0 for any free one, not '{address}'" in said.stderr

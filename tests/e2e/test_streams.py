@@ -138,9 +138,9 @@ def test_an_event_of_several_data_lines_is_one_line_to_the_client(gateway, upstr
     assert content(events(got)) == "a\nb"
 
 
-def test_reasoning_deltas_have_both_names(gateway, upstream):
+def test_reasoning_deltas_keep_their_name(gateway, upstream):
     got = ask(gateway, upstream, chunk({"reasoning": "hm"}), chunk({"reasoning_content": "ok"}), chunk({}, "stop"))
-    assert got[0]["choices"][0]["delta"] == {"reasoning": "hm", "reasoning_content": "hm"}
+    assert got[0]["choices"][0]["delta"] == {"reasoning": "hm", "role": "assistant"}
     assert got[1]["choices"][0]["delta"] == {"reasoning_content": "ok"}
 
 
@@ -192,7 +192,7 @@ def test_events_may_be_cut_anywhere(gateway, upstream, size):
 
 
 def test_the_bytes_of_an_event_stay_as_they_were(gateway, upstream):
-    event = b'data: {"choices":[{"index":0,"delta":{"content":"\\u0645\\/"},"logprobs": 1.50}] , "model":"m"}\n\n'
+    event = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"\\u0645\\/"},"score": 1.50}] , "model":"m"}\n\n'
     assert gateway_text(gateway, upstream, event, data(chunk({}, "stop"))).startswith(event.decode())
 
 

@@ -29,8 +29,7 @@ def gateway(make_gateway, upstream, authority):
     certificate, key = authority.issue("localhost")
     second, second_key = authority.issue("second.example", "*.wild.example")
     return make_gateway({
-        "listen": [{"address": "127.0.0.1:0", "tls": {"certificate": certificate, "key": key, "sni_certificates": [second],
-                                                      "sni_keys": [second_key]}},
+        "listen": [{"address": "127.0.0.1:0", "tls": {"certificate": certificate, "key": key, "sni": [{"certificate": second, "key": second_key}]}},
                    {"address": "127.0.0.1:0"}],
         "client": {"handshake_timeout": "500ms"},
         "upstreams": {"u": {"url": upstream.url}}, "models": {"m": {"upstream": "u"}}})

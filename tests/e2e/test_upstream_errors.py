@@ -23,7 +23,8 @@ def gateway(make_gateway, upstream):
            "nobody": {"url": "http://127.0.0.1:9/v1"},
            "nameless": {"url": "http://no-such-host.invalid/v1"},
            "small": {"url": upstream.url, "reply_max": "4KiB"}},
-        "models": {kind: {"upstream": kind} for kind in [*KINDS, "hasty", "nobody", "nameless", "small"]},
+        "models": {kind: {"upstream": kind} for kind in [*KINDS, "hasty", "nobody", "nameless", "small"]}
+        | {"any/*": {"upstream": "ollama"}},
     })
 
 
@@ -99,7 +100,9 @@ def test_every_kinds_error_becomes_one_shape(gateway, upstream, kind, status, bo
     error = got.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
     assert (error["code"], error["param"]) == (code, param)
-    assert error["type"] == {502: "server_error", 503: "service_unavailable_error"}.get(ours, INVALID)
+    said = body.get("error", body) if isinstance(body, dict) else {}
+    own = said.get("type") if isinstance(said, dict) and ours < 500 else None
+    assert error["type"] == (own or {502: "server_error", 503: "service_unavailable_error"}.get(ours, INVALID))
     if relayed:
         assert error["message"] in str(body)
     else:
@@ -112,7 +115,43 @@ def test_every_kinds_error_becomes_one_shape(gateway, upstream, kind, status, bo
     assert got.headers.get("x-should-retry") == ("false" if hopeless else None)
 
 
-@pytest.mark.parametrize("said,told", [("7", "7"), ("0", "1"), ("3600", "60"), ("soon", "1"),
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_what_the_caller_can_mend_keeps_the_servers_own_code(gateway, upstream, status, streamed):
+    gateway.announce("call_failed")
+    said = {"message": "it is wrong", "type": "its_type", "param": "model", "code": f"code_{status}"}
+    upstream.script(reply(status, {"error": said}))
+    got = gateway.chat("openai", stream=streamed)
+    assert (got.status_code, got.json()) == (status, {"error": said})
+    assert got.headers["content-type"] == "application/json"
+    assert got.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_empty_account_is_not_busy(gateway, upstream, streamed):
+    gateway.announce("call_failed")
+    empty = {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "param": None,
+                       "code": "insufficient_quota"}}
+    upstream.script(reply(429, empty, {"Retry-After": "7"}))
+    got = gateway.chat("openai", stream=streamed)
+    assert got.status_code == 502
+    assert got.headers["x-should-retry"] == "false"
+    assert "retry-after" not in got.headers
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("body", [ollama('model "x" not found, try pulling it first'), flat(404, "The model `x` does not exist."),
+                                  vllm(404, "The model `x` does not exist.", "model")])
+def test_a_model_that_a_pattern_let_through_and_the_server_lacks_is_404(gateway, upstream, body, streamed):
+    gateway.announce("call_failed")
+    upstream.script(reply(404, body), reply(404, body))
+    got = gateway.chat("any/x", stream=streamed)
+    assert got.status_code == 404
+    assert (got.json()["error"]["code"], got.json()["error"]["param"]) == ("model_not_found", "model")
+    assert gateway.chat("ollama", stream=streamed).status_code == 502  # the operator's name for it
+
+
+@pytest.mark.parametrize("said,told", [("7", "7"), ("7.2", "8"), ("59.01", "60"), ("0", "1"), ("3600", "60"), ("soon", "1"),
                                        ("Fri, 31 Dec 2077 23:59:59 GMT", "60"), ("Fri, 31 Dec 1999 23:59:59 GMT", "1"),
                                        ("Friday, 31-Dec-99 23:59:59 GMT", "1"), ("Fri Dec 31 23:59:59 2077", "60")])
 def test_its_retry_after_is_passed_on_within_bounds(gateway, upstream, said, told):
@@ -320,6 +359,7 @@ def test_a_reply_beyond_its_limit_is_502(gateway, upstream):
 
 def test_a_crowd_of_failures_is_told_by_number_and_not_one_missing(gateway):
     gateway.announce("call_failed")
+    gateway.reload()  # what it says comes behind all that was said before
     since, failing = len(gateway.log().encode()), 300
 
     def told():

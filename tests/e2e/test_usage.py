@@ -2,8 +2,11 @@
 """`atlas usage`, the journal and the access log say what was called, no more and no less."""
 import collections
 import json
+import re
+import decimal
 import time
 
+import httpx
 import pytest
 
 from harness.processes import SLOWER
@@ -41,6 +44,7 @@ def rows_of(gateway, key, calls):
 
 
 def journal(gateway, *arguments):
+    gateway.command("usage")  # it answers when all records before it are on the disk
     said = gateway.command("journal", "print", *arguments)
     assert said.returncode == 0, said.stderr
     return [json.loads(line) for line in said.stdout.splitlines()]
@@ -50,6 +54,32 @@ def call(gateway, key, model="one", **members):
     with Raw(gateway.port, key["key"]) as raw:
         raw.request("POST", PATH, {"model": model, "messages": HI, **members})
         return raw.read_reply()
+
+
+def test_usage_of_a_key_that_is_not_there_fails_with_a_sentence(gateway):
+    said = gateway.command("usage", "--key", "nope")
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr == "atlas usage: there is no key of this id; `atlas key list` shows them\n"
+    key = gateway.new_key("idle")
+    said = gateway.command("usage", "--key", key["id"])
+    assert (said.returncode, said.stderr) == (0, "no calls are on record for this\n")
+
+
+def test_usage_of_days_that_end_before_they_begin_is_refused(gateway):
+    said = gateway.command("usage", "--from", "2026-12-01", "--to", "2026-11-01")
+    assert (said.returncode, said.stderr) == (1, "atlas usage: 'to' is before 'from'\n")
+
+
+def test_the_table_of_usage_shows_what_it_cost_and_leaves_zeros_out(gateway):
+    key = gateway.new_key("spender")
+    call(gateway, key)
+    [row] = rows_of(gateway, key, 1)
+    said = gateway.command("usage", "--key", key["id"]).stdout.splitlines()
+    assert said[0].split() == ["DAY", "KEY", "MODEL", "CALLS", "IN", "OUT", "COST", "CURRENCY"]
+    assert said[1].split()[1:3] == ["spender", "one"]
+    assert decimal.Decimal(said[1].split()[-2]) * 10**9 == row["cost_nano"] > 0
+    assert said[1].split()[-1] == row["currency"] == "USD"
+    assert gateway.command("usage", "--key", key["id"], "--ids").stdout.splitlines()[1].split()[-1] == key["id"]
 
 
 def test_usage_is_what_was_called_per_key_model_and_day(gateway):
@@ -78,7 +108,8 @@ def test_usage_is_what_was_called_per_key_model_and_day(gateway):
             assert (row["failed"], row["interrupted"], row["estimated"]) == (0, 0, 0)
             assert row["bytes_in"] > 0 < row["bytes_out"]
             price = (2000 * row["tokens_in"] + 10000 * row["tokens_out"]) if row["model"] == "one" else 0
-            assert abs(row["cost_micro"] - price) <= row["calls"]
+            assert row["cost_nano"] == price * 1000
+            assert row["currency"] == ("USD" if price > 0 else "")
 
 
 def test_the_table_shows_the_same_numbers(gateway):
@@ -142,8 +173,8 @@ def test_failures_and_refusals_are_counted_and_cost_nothing(gateway):
     assert call(gateway, key, sim={"fault": "refuse"}).status == 502
     assert call(gateway, key, model="none").status == 404
     rows = rows_of(gateway, key, 3)
-    assert sum(row["failed"] for row in rows) == 3
-    assert sum(row["tokens_in"] + row["tokens_out"] + row["cost_micro"] for row in rows) == 0
+    assert [sum(row[what] for row in rows) for what in ("failed", "refused")] == [2, 1]
+    assert sum(row["tokens_in"] + row["tokens_out"] + row["cost_nano"] for row in rows) == 0
 
 
 def test_each_attempt_has_its_intent_and_each_call_its_completion(gateway, sim):
@@ -176,7 +207,7 @@ def test_an_attempt_that_never_had_a_connection_is_recorded_as_not_sent(gateway,
     intent, end = [r for r in journal(gateway) if r.get("call") == got.header("x-request-id")]
     assert (intent["kind"], intent["attempt"]) == ("intent", 1)
     assert (end["outcome"], end["attempt"], end["attempts_sent"], end["peer"]) == ("failed", 1, 0, "")
-    assert (end["tokens_in"], end["tokens_out"], end["cost_micro"]) == (0, 0, 0)
+    assert (end["tokens_in"], end["tokens_out"], end["cost_nano"]) == (0, 0, 0)
     counts = dict(line.split(None, 1) for line in gateway.command("journal", "check").stdout.splitlines())
     records = journal(gateway)
     assert int(counts["intents"]) == sum(r["kind"] == "intent" for r in records)
@@ -192,7 +223,7 @@ def test_records_are_numbered_without_a_gap_and_check_finds_nothing(gateway):
     assert str(numbers[-1]) in checked.stdout
 
 
-def test_the_access_log_has_a_line_a_call_with_the_same_fields(gateway):
+def test_the_access_log_has_a_line_a_call_that_says_who_called_when_and_for_how_long(gateway):
     key = gateway.new_key("in the access log")
     ids = [call(gateway, key, stream=i == 1).header("x-request-id") for i in range(3)]
     path = gateway.data / "access.log"
@@ -206,8 +237,11 @@ def test_the_access_log_has_a_line_a_call_with_the_same_fields(gateway):
     for call_id in ids:
         shared = set(mine[call_id]) & set(ends[call_id])
         assert {"call", "key", "model", "upstream", "status", "tokens_in", "tokens_out", "bytes_in", "bytes_out"} <= shared
-        for name in shared - {"seq", "schema"}:
+        for name in shared:
             assert mine[call_id][name] == ends[call_id][name], name
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", mine[call_id]["time"])
+        assert mine[call_id]["client"] == "127.0.0.1"
+        assert mine[call_id]["duration_ms"] == ends[call_id]["ended_ms"] - ends[call_id]["started_ms"]
     assert path.stat().st_mode & 0o007 == 0
 
 
@@ -223,3 +257,36 @@ def test_usage_works_without_a_running_gateway(make_gateway, sim):
     call(gateway, key)
     [row] = rows_of(gateway, key, 6)
     assert row["calls"] == 6
+
+
+def test_of_a_key_the_journal_prints_what_was_done_to_it_and_what_it_did(gateway):
+    operator = gateway.new_key("operator", kind="admin")
+    made = httpx.post(gateway.admin_url + "/admin/v1/keys", json={"name": "\"object\":\"" + operator["id"] + "\""},
+                      headers={"Authorization": f"Bearer {operator['key']}"}).json()
+    gateway.revoke(made["id"])
+    until(lambda: len(journal(gateway, "--key", made["id"])) == 2, 5 * SLOWER)
+    told = [(row["action"], row["actor"] == operator["id"]) for row in journal(gateway, "--key", made["id"])]
+    assert told == [("key.create", True), ("key.revoke", False)]
+    assert [row["object"] for row in journal(gateway, "--key", operator["id"])] == [operator["id"], made["id"]]
+
+
+def test_the_journal_is_asked_for_a_call_a_key_or_a_time(gateway):
+    one, other = gateway.new_key("one"), gateway.new_key("other")
+    before = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    got = gateway.post(PATH, {"model": "one", "messages": HI}, key=one["key"])
+    call(gateway, one)
+    call(gateway, other)
+    rows_of(gateway, one, 2)
+    rows_of(gateway, other, 1)
+    mine = journal(gateway, "--call", got.headers["x-request-id"])
+    assert [row["kind"] for row in mine] == ["intent", "completion"]
+    assert {row["call"] for row in mine} == {got.headers["x-request-id"]}
+    assert [row["kind"] for row in journal(gateway, "--key", one["id"])] == ["admin"] + ["intent", "completion"] * 2
+    assert len(journal(gateway, "--key", other["key"])) == 3  # the whole key stands for its id
+    since = journal(gateway, "--since", before)
+    assert [row for row in since if one["id"] in (row.get("key"), row.get("object"))] == journal(gateway, "--key", one["id"], "--since", before)
+    assert len(since) >= 6
+    none = gateway.command("journal", "print", "--until", "1h")
+    assert (none.returncode, none.stdout, none.stderr) == (0, "", "no records are as asked for\n")
+    wrong = gateway.command("journal", "print", "--since", "Tuesday")
+    assert wrong.returncode == 2 and "2026-11-24T10:30" in wrong.stderr

@@ -62,7 +62,7 @@ static void read_journal(const struct world *w)
         struct span line;
         while (journal_frame_next(&group.frames, &line)) {
             struct journal_record r;
-            if (journal_record_parse(line, &r) != ERR_OK) {
+            if (journal_record_parse(line, &r, NULL) != ERR_OK) {
                 fault_wrong("a record is not one: %.*s", SPAN_ARGS(line));
             } else if (r.kind == JOURNAL_INTENT || r.kind == JOURNAL_COMPLETION) {
                 note(r.call_id, r.kind == JOURNAL_INTENT, r.kind == JOURNAL_COMPLETION, 0);
@@ -105,8 +105,9 @@ static void check_calls(void)
     }
 }
 
-static enum err add_usage(void *context, const struct store_usage *sums)
+static enum err add_usage(void *context, const struct store_usage *sums, struct span key_name)
 {
+    (void)key_name;
     int64_t *calls = context;
     *calls += sums->calls;
     return ERR_OK;

@@ -2,6 +2,7 @@
 /* Each function here stands before the one of its name in the C library, SQLite or libuv. */
 #include "inject.h"
 
+#include <ares.h>
 #include <dirent.h>
 #include <errno.h>
 #include <execinfo.h>
@@ -20,6 +21,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <uv.h>
+
+#include "base/span.h"
 
 #define FRAMES 24
 
@@ -173,6 +176,22 @@ WRAP(void, counter_thread_start, void)
     keeps = true;
     __real_counter_thread_start();
     keeps = false;
+}
+
+WRAP(void, call_series_thread_start, void)
+{
+    keeps = true;
+    __real_call_series_thread_start();
+    keeps = false;
+}
+
+/* So does the name of a series. */
+WRAP(uint32_t, call_series_find, struct span model, const char *upstream)
+{
+    keeps = true;
+    uint32_t found = __real_call_series_find(model, upstream);
+    keeps = false;
+    return found;
 }
 
 /* ---- bytes in and out ---- */
@@ -449,10 +468,7 @@ WRAP(int, uv_signal_start, uv_signal_t *handle, uv_signal_cb on_signal, int numb
     return is_hit(INJECT_SYSTEM) ? UV_EINVAL : __real_uv_signal_start(handle, on_signal, number);
 }
 
-WRAP(int, uv_getaddrinfo, uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb on_found,
-     const char *host, const char *service, const struct addrinfo *hints)
+WRAP(int, ares_init_options, ares_channel *channel, struct ares_options *options, int mask)
 {
-    return is_hit(INJECT_SYSTEM)
-               ? UV_ENOMEM
-               : __real_uv_getaddrinfo(loop, request, on_found, host, service, hints);
+    return is_hit(INJECT_SYSTEM) ? ARES_ENOMEM : __real_ares_init_options(channel, options, mask);
 }

@@ -15,10 +15,11 @@
 
 #include "cli/cli_data.h"
 #include "cli/cli_options.h"
+#include "journal/journal_apply.h"
 #include "keys/keys.h"
 #include "main/commands.h"
 #include "store/store.h"
-#include "store/store_keys.h"
+#include "store/store_tables.h"
 
 /* What a case does: the sums of these are its `what`. */
 enum { LIST, CREATE, REVOKE, DIRECT = 0, GATEWAY = 16 };
@@ -33,6 +34,7 @@ static struct {
 static struct peer_reply reply;
 static struct key_text subject; /* the key to revoke */
 static size_t count_before;
+static bool by_gateway; /* the command asked one */
 
 void __sanitizer_set_report_fd(void *fd);
 
@@ -70,7 +72,7 @@ static void command(bool is_test, int argc, const char *const *argv)
     int kept_errors = redirect(STDERR_FILENO, errors);
     __sanitizer_set_report_fd((void *)(intptr_t)kept_errors);
     (void)inject_exempt(is_test);
-    said.status = main_key(argc, (char **)(uintptr_t)argv);
+    said.status = main_run(argc, (char **)(uintptr_t)argv);
     (void)inject_exempt(true);
     (void)fflush(stdout);
     __sanitizer_set_report_fd((void *)(intptr_t)STDERR_FILENO);
@@ -80,42 +82,51 @@ static void command(bool is_test, int argc, const char *const *argv)
 
 static void act(const struct world *w, int what, bool is_test)
 {
-    const char *const list[] = {"key", "list", "--config", w->config, NULL};
-    const char *const create[] = {"key",      "create",  "--name", "one more",
+    const char *const list[] = {"atlas", "key", "list", "--config", w->config, NULL};
+    const char *const create[] = {"atlas",    "key",      "create",  "--name",
+                                  "one more", "--config", w->config, NULL};
+    const char *const revoke[] = {"atlas",    "key",     "revoke", subject.text,
                                   "--config", w->config, NULL};
-    const char *const revoke[] = {"key", "revoke", subject.text, "--config", w->config, NULL};
     switch (ACTION(what)) {
     case LIST:
-        command(is_test, 4, list);
+        command(is_test, 5, list);
         break;
     case CREATE:
-        command(is_test, 6, create);
+        command(is_test, 7, create);
         break;
     default:
-        command(is_test, 5, revoke);
+        command(is_test, 6, revoke);
         break;
     }
 }
 
 /* ---- what there is ---- */
 
-static enum err count_key(void *context, const struct store_key *key)
-{
-    (void)key;
-    ++*(size_t *)context;
-    return ERR_OK;
-}
-
 static size_t count_keys(const struct world *w)
 {
     struct store *store = NULL;
-    size_t count = 0;
+    uint64_t count = 0;
     if (cli_data_open_store(w->data, &store) != ERR_OK ||
-        store_key_list(store, count_key, &count) != ERR_OK) {
+        store_key_count(store, &count) != ERR_OK) {
         fault_wrong("the store cannot be read");
     }
     store_close(&store);
     return count;
+}
+
+/* What was recorded is in the store, too: it follows. */
+static bool has_followed(struct world *w)
+{
+    struct journal_apply_state state;
+    journal_apply_state(w->g->apply, &state);
+    return state.applied >= journal_last(w->g->journal);
+}
+
+static void await_store(struct world *w)
+{
+    if (w->runs && !world_until(has_followed, w)) {
+        fault_wrong("the store does not follow the journal");
+    }
 }
 
 static bool is_doubted(void)
@@ -130,13 +141,18 @@ static enum err check_in_store(const struct world *w, const char *text)
     char path[2 * WORLD_PATH];
     struct store *store = NULL;
     struct keys *keys = NULL;
+    struct key_deny *deny = NULL;
+    struct keys_report report;
     struct key_handle handle;
     (void)snprintf(path, sizeof(path), "%s/" KEYS_PEPPER_FILE, w->data);
     enum err e = cli_data_open_store(w->data, &store);
     e = e == ERR_OK ? keys_open(path, &keys) : e;
-    e = e == ERR_OK ? keys_load(keys, store) : e;
+    (void)snprintf(path, sizeof(path), "%s/" KEY_DENY_FILE, w->data);
+    e = e == ERR_OK ? key_deny_open(path, &deny) : e;
+    e = e == ERR_OK ? keys_load(keys, store, deny, &report) : e;
     e = e == ERR_OK ? keys_check(keys, span_of(text), KEY_USE_INFERENCE, clock_wall(), &handle) : e;
     keys_close(&keys);
+    key_deny_close(&deny);
     store_close(&store);
     return e;
 }
@@ -198,6 +214,7 @@ static void prepare(struct world *w, const struct fault_case *c)
             fault_wrong("the key to revoke cannot be made: %s", said.errors);
         }
     }
+    await_store(w);
     count_before = count_keys(w);
     if (!wants_gateway) {
         world_count_before(w);
@@ -206,15 +223,18 @@ static void prepare(struct world *w, const struct fault_case *c)
 
 static void run(struct world *w, const struct fault_case *c)
 {
+    by_gateway = (c->what & GATEWAY) != 0;
     act(w, c->what, false);
 }
 
 /* ---- what must hold ---- */
 
+/* A gateway that cannot write its journal says that it does not know. */
 static bool must_succeed(void)
 {
-    return fault_hits() == 0 || fault_kind() == INJECT_SHORT || fault_kind() == INJECT_SYNC ||
-           fault_kind() == INJECT_SPACE;
+    bool is_disk = fault_kind() == INJECT_SYNC || fault_kind() == INJECT_SPACE;
+    return fault_hits() == 0 || fault_kind() == INJECT_SHORT ||
+           (is_disk && !(by_gateway && is_doubted()));
 }
 
 /* An error is told in words that fit a failure, not in those of a mistake or of damage. */
@@ -314,9 +334,11 @@ static void check(struct world *w, const struct fault_case *c)
     } else {
         world_recover(w);
     }
+    await_store(w);
     check_action(w, c->what, true);
     if (fault_hits() > 0 && ACTION(c->what) != LIST) {
         act(w, c->what, true);
+        await_store(w);
         check_action(w, c->what, false);
     }
 }

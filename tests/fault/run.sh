@@ -27,7 +27,7 @@ done
 # One scenario; a program that died says so in a case of its own.
 one() {
     local name=$1 code=0
-    timeout -s ABRT 170 nice -n 5 build-fault/tests/fault/fault "$name" "build-fault/$name.case" \
+    timeout -s ABRT 900 nice -n 5 build-fault/tests/fault/fault "$name" "build-fault/$name.case" \
         >"build-fault/$name.log" 2>&1 || code=$?
     grep -v '^  ok' "build-fault/$name.log" || true
     if [ "$code" -gt 1 ] || { [ "$code" -eq 1 ] && ! grep -q '<failure' "build-fault/$name.case"; }; then

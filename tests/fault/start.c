@@ -54,11 +54,13 @@ static struct journal_record record_of(enum journal_kind kind, size_t number)
         r.status = 200;
         r.ended_ms = 2;
     }
-    journal_set_text(r.key_id, SPAN("abcdefghijkl"));
-    journal_set_text(r.model, SPAN("close"));
-    journal_set_text(r.upstream, SPAN("near"));
+    journal_record_set(&r, JOURNAL_TEXT_KEY, SPAN("abcdefghijkl"));
+    journal_record_set(&r, JOURNAL_TEXT_MODEL, SPAN("close"));
+    journal_record_set(&r, JOURNAL_TEXT_UPSTREAM, SPAN("near"));
     return r;
 }
+
+static const struct journal_seen nothing_seen = {.sequence = 0};
 
 static void write_records(struct journal *j)
 {
@@ -80,7 +82,8 @@ static void write_records(struct journal *j)
             record_of(i % 2 == 0 ? JOURNAL_INTENT : JOURNAL_COMPLETION, 2 + i / 2);
     }
     for (size_t i = 0; i < 4; i += 2) {
-        journal_arm(slots[i + 1], journal_publish(lane, slots[i]));
+        journal_arm(lane, slots[i + 1]);
+        (void)journal_publish(lane, slots[i]);
     }
     (void)journal_publish(lane, slots[1]);
 }
@@ -88,10 +91,10 @@ static void write_records(struct journal *j)
 /* Makes the folder `crashed` beside the data: what a gateway leaves that was killed. */
 static void make_crashed(struct world *w)
 {
-    const struct journal_settings settings = {1, 1 << 20, 64};
+    const struct journal_settings settings = {1, 1 << 20, 64, 1 << 20};
     struct journal_report report;
     struct journal *j;
-    if (journal_open(w->data, &settings, 1, 0, &report, &j) != ERR_OK) {
+    if (journal_open(w->data, &settings, 1, &nothing_seen, &report, &j) != ERR_OK) {
         abort();
     }
     write_records(j);
@@ -156,6 +159,7 @@ static bool is_right(enum err e)
         {FAULT_KIND(SYSTEM), ERR_ADDRESS},
         {FAULT_KIND(SYSTEM), ERR_LOCKED},
         {FAULT_KIND(SYSTEM), ERR_NET},
+        {FAULT_KIND(SYSTEM), ERR_NO_FILES},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if ((rows[i].kinds & (1u << fault_kind())) != 0 && rows[i].e == e) {

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/health.h"
 #include "base/memory.h"
 #include "cli/cli_data.h"
 #include "fault.h"
@@ -46,16 +47,17 @@ void world_configure(const struct world *w, const char *model, const char *more)
     if (f == NULL) {
         die("the configuration cannot be written");
     }
-    (void)fprintf(f,
-                  "zone: here\nregion: home\ndata: ./data\nworkers: %d\ndrain_timeout: 1s\n"
-                  "listen:\n  - address: 127.0.0.1:0\n"
-                  "  - address: 127.0.0.1:0\n"
-                  "    tls: { certificate: %s/tls.crt, key: %s/tls.key }\n"
-                  "admin: { address: 127.0.0.1:%u }\n"
-                  "log: { access: access.log }\n"
-                  "journal: { slots: 64, segment_max: 1MiB, commit_interval: 1ms }\n"
-                  "calls: { buffered_max: 64MiB }\n",
-                  w->workers, w->folder, w->folder, w->admin_port);
+    (void)fprintf(
+        f,
+        "zone: here\nregion: home\ndata: ./data\nworkers: %d\ndrain_notice: 0s\ndrain_timeout: 1s\n"
+        "listen:\n  - address: 127.0.0.1:0\n"
+        "  - address: 127.0.0.1:0\n"
+        "    tls: { certificate: %s/tls.crt, key: %s/tls.key }\n"
+        "admin: { address: 127.0.0.1:%u }\n"
+        "log: { access: access.log }\n"
+        "journal: { slots: 64, segment_max: 1MiB, commit_interval: 1ms }\n"
+        "calls: { buffered_max: 64MiB, max: 62 }\n",
+        w->workers, w->folder, w->folder, w->admin_port);
     (void)fprintf(
         f,
         "upstreams:\n"
@@ -86,6 +88,7 @@ void world_make_data(struct world *w)
     char path[2 * WORLD_PATH], id[KEY_ID_CHARS + 1];
     struct store *store = NULL;
     struct keys *keys = NULL;
+    struct keys_report report;
     struct key_text text;
     const struct key_wish wish = {.kind = KEY_LIVE, .name = SPAN("first")};
     if (cli_data_make(w->data, &made) != ERR_OK) {
@@ -93,7 +96,7 @@ void world_make_data(struct world *w)
     }
     (void)snprintf(path, sizeof(path), "%s/" KEYS_PEPPER_FILE, w->data);
     if (cli_data_open_store(w->data, &store) != ERR_OK || keys_open(path, &keys) != ERR_OK ||
-        keys_load(keys, store) != ERR_OK ||
+        keys_load(keys, store, NULL, &report) != ERR_OK ||
         keys_create(keys, store, &wish, clock_wall(), &text, id) != ERR_OK) {
         die("the key cannot be made");
     }
@@ -312,7 +315,7 @@ bool world_until(bool (*is_so)(struct world *w), struct world *w)
 static bool is_quiet(struct world *w)
 {
     return atomic_load(&w->g->calls_open) == 0 && atomic_load(&w->g->connections) == 0 &&
-           atomic_load(&w->g->admin_connections) == 0 && memory_taken() == 0;
+           memory_taken() == 0 && memory_taken_for_strangers() == 0;
 }
 
 static bool is_applied(struct world *w)
@@ -326,7 +329,8 @@ static bool are_slots_free(struct world *w)
         const struct journal_lane *lane = journal_lane(w->g->journal, (size_t)i);
         uint32_t touched = atomic_load(&lane->file->touched);
         for (uint32_t s = 0; s < touched; s++) {
-            if (atomic_load(&lane->slots[s].state) != JOURNAL_FREE) {
+            struct journal_slot *slot = journal_slot_at(lane->file, s, lane->slot_bytes);
+            if (atomic_load(&slot->state) != JOURNAL_FREE) {
                 return false;
             }
         }
@@ -337,10 +341,9 @@ static bool are_slots_free(struct world *w)
 void world_settle(struct world *w)
 {
     if (!world_until(is_quiet, w)) {
-        fault_wrong(
-            "%lld calls, %lld and %lld connections, %llu bytes are held still",
-            (long long)atomic_load(&w->g->calls_open), (long long)atomic_load(&w->g->connections),
-            (long long)atomic_load(&w->g->admin_connections), (unsigned long long)memory_taken());
+        fault_wrong("%lld calls, %lld connections, %llu bytes are held still",
+                    (long long)atomic_load(&w->g->calls_open),
+                    (long long)atomic_load(&w->g->connections), (unsigned long long)memory_taken());
         die("it does not come to rest");
     }
     if (journal_settle(w->g->journal) != ERR_OK) {
@@ -355,14 +358,16 @@ void world_settle(struct world *w)
     }
 }
 
+/* The journal has room, and housekeeping has seen it. */
 static bool has_room(struct world *w)
 {
-    return journal_state(w->g->journal) != ERR_DISK_FULL;
+    enum err state = journal_state(w->g->journal);
+    return state == ERR_DISK || (state == ERR_OK && health_refusal() != ERR_DISK_FULL);
 }
 
 void world_recover(struct world *w)
 {
-    if (journal_state(w->g->journal) == ERR_DISK_FULL && !world_until(has_room, w)) {
+    if (!world_until(has_room, w)) {
         fault_wrong("the journal does not go on after the disk was full");
     }
     if (journal_state(w->g->journal) == ERR_DISK) {

@@ -54,13 +54,34 @@ static void compare_facts(const struct openai_request *a, const struct openai_re
     CHECK(b->wants_base64 == (a->wants_base64 && !target->lacks_base64));
 }
 
+static enum err read_request(const struct json_index *x, enum openai_endpoint endpoint,
+                             struct arena *arena, struct openai_request *out, size_t bytes)
+{
+    struct openai_reading r;
+    enum err e = ERR_OK;
+    openai_request_begin(&r, x, endpoint, arena);
+    while (e == ERR_OK && !r.is_done) {
+        e = openai_request_step(&r, bytes);
+    }
+    openai_request_end(&r);
+    *out = r.request;
+    return e;
+}
+
+static void edit(const struct json_index *x, const struct openai_request *request,
+                 const struct openai_target *target, struct arena *arena, struct json_edits *call,
+                 struct json_edits *out)
+{
+    CHECK(openai_request_edit_call(x, request, arena, call) == ERR_OK);
+    CHECK(openai_request_edit_target(x, request, call, target, arena, out) == ERR_OK);
+}
+
 static void try_request(struct span text, uint8_t how)
 {
     struct json_index x, y;
     struct arena arena;
     struct openai_request request, again;
-    struct span param, message;
-    struct json_edits edits;
+    struct json_edits call, edits;
     struct openai_target target = {.model = SPAN("real"),
                                    .lacks_max_completion_tokens = (how & 4) != 0,
                                    .refuses_both_max_tokens = (how & 8) != 0,
@@ -72,17 +93,17 @@ static void try_request(struct span text, uint8_t how)
     arena_init(&arena, SIZE_MAX / 2);
     json_index_init(&x, ROWS_MAX, DEPTH_MAX);
     if (json_index_parse_borrow(&x, text) == ERR_OK &&
-        openai_request_read(&x, endpoint, &arena, &request, &param, &message) == ERR_OK) {
-        CHECK(openai_request_edit(&x, &request, &target, &arena, &edits) == ERR_OK);
+        read_request(&x, endpoint, &arena, &request, 1 + how) == ERR_OK) {
+        edit(&x, &request, &target, &arena, &call, &edits);
         struct span once = edited(&edits, &arena, &y);
-        enum err e = openai_request_read(&y, endpoint, &arena, &again, &param, &message);
+        enum err e = read_request(&y, endpoint, &arena, &again, SIZE_MAX);
         CHECK(e == ERR_OK || (e == ERR_JSON_DUPLICATE && may_hold_halves(text)));
         if (e == ERR_OK) {
             struct json_index z;
             compare_facts(&request, &again, &target);
             CHECK(json_find(&y, 0, SPAN("routing")) == JSON_NONE);
             CHECK(json_find(&y, 0, SPAN("routing_preference")) == JSON_NONE);
-            CHECK(openai_request_edit(&y, &again, &target, &arena, &edits) == ERR_OK);
+            edit(&y, &again, &target, &arena, &call, &edits);
             CHECK(span_equal(edited(&edits, &arena, &z), once));
             json_index_fini(&z);
         }
@@ -151,24 +172,60 @@ static void check_end(struct openai_stream *s)
         json_index_fini(&x);
         events = span_cut(events, 6 + line.len + 2, events.len);
     }
-    CHECK(s->choices_open[0] == 0 && s->choices_open[1] == 0);
+    CHECK(s->answer.begun == s->answer.ended);
     arena_fini(&arena);
+}
+
+/* What an event that repeats the one before becomes is what it would have become otherwise. */
+static bool is_repeated(struct openai_stream *s, struct openai_stream *other, struct span data)
+{
+    struct arena arena;
+    struct json_index x, y;
+    struct json_edits edits;
+    enum openai_verdict verdict = OPENAI_DROP;
+    struct iovec same[3];
+    arena_init(&arena, SIZE_MAX / 2);
+    json_index_init(&x, ROWS_MAX, DEPTH_MAX);
+    bool repeats = openai_stream_repeats(s, data, same);
+    enum err e = openai_stream_event(other, data, &x, &arena, &edits, &verdict);
+    if (repeats) {
+        CHECK(e == ERR_OK && verdict == OPENAI_SEND);
+        struct span once = edited(&edits, &arena, &y);
+        for (size_t i = 0; i < 3; i++) {
+            struct span piece = span_make(same[i].iov_base, same[i].iov_len);
+            for (size_t at = 0; at < piece.len; at++) { /* an event is one line */
+                CHECK(once.at[at] == piece.at[at] ||
+                      (piece.at[at] == ' ' && (once.at[at] == '\n' || once.at[at] == '\r')));
+            }
+            once = span_cut(once, piece.len, once.len);
+        }
+        CHECK(once.len == 0 && s->answer.written == other->answer.written);
+        json_index_fini(&y);
+    }
+    json_index_fini(&x);
+    arena_fini(&arena);
+    return repeats;
 }
 
 static void try_stream(struct span text, uint8_t how)
 {
     struct openai_plan plan = plan_of(how);
-    struct openai_stream s;
+    struct openai_stream s, other;
     struct json_index x;
     enum err e = ERR_OK;
     enum openai_verdict verdict = OPENAI_DROP;
     json_index_init(&x, ROWS_MAX, DEPTH_MAX);
     openai_stream_init(&s, &plan);
+    openai_stream_init(&other, &plan);
     while (text.len > 0 && e == ERR_OK && verdict < OPENAI_END) {
         struct arena arena;
         struct json_edits edits;
         struct json_index y;
         struct span data = span_cut(text, 0, span_find(text, '\n', 0));
+        if (is_repeated(&s, &other, data)) {
+            text = span_cut(text, data.len + 1, text.len);
+            continue;
+        }
         arena_init(&arena, SIZE_MAX / 2);
         e = openai_stream_event(&s, data, &x, &arena, &edits, &verdict);
         if (e == ERR_OK && verdict == OPENAI_SEND) {
@@ -185,6 +242,7 @@ static void try_stream(struct span text, uint8_t how)
         check_end(&s);
     }
     openai_stream_fini(&s);
+    openai_stream_fini(&other);
     json_index_fini(&x);
 }
 

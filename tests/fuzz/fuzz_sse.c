@@ -86,7 +86,16 @@ static struct span value_of(struct span line)
     return value.len > 0 && value.at[0] == ' ' ? span_cut(value, 1, value.len) : value;
 }
 
-/* Name and data of each event with data: the standard's algorithm, line by line. */
+/* Whether a line says data, which is then `*value`. */
+static bool says_data(struct span line, struct span field, struct span *value)
+{
+    bool is_object = line.at[0] == '{';
+    *value = is_object ? line : value_of(line);
+    return is_object || span_is(field, "data") || span_is(field, "error");
+}
+
+/* Name and data of each event with data: the standard's algorithm, line by line, with our two
+ * additions: a line that begins with "{", and the field `error`. */
 static void read_plainly(struct span stream, struct buf *out)
 {
     struct buf data;
@@ -103,7 +112,7 @@ static void read_plainly(struct span stream, struct buf *out)
             break;
         }
         struct span line = span_cut(stream, at, end - at);
-        struct span field = span_cut(line, 0, span_find(line, ':', 0));
+        struct span field = span_cut(line, 0, span_find(line, ':', 0)), value;
         if (line.len == 0) {
             if (has_data) {
                 put(out, name);
@@ -112,10 +121,11 @@ static void read_plainly(struct span stream, struct buf *out)
             buf_clear(&data);
             name = (struct span){NULL, 0};
             has_data = false;
-        } else if (span_is(field, "data")) {
+        } else if (says_data(line, field, &value)) {
             has_data = true;
             buf_put_byte(&data, '\n');
-            buf_put(&data, value_of(line));
+            buf_put(&data, value);
+            name = span_is(field, "error") ? field : name;
         } else if (span_is(field, "event")) {
             name = value_of(line);
         }

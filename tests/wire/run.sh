@@ -25,6 +25,7 @@ print(*(s.getsockname()[1] for s in taken))')
 cat >"$home/atlas.yaml" <<YAML
 data: $home/data
 workers: 1
+drain_notice: 0s
 listen:
   - address: 127.0.0.1:$port
 admin: { address: 127.0.0.1:$admin }

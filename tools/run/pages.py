@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `make run` writes: Atlas's configuration, and the page that it prints."""
+import shlex
 
 GEMMA_TERMS = """\
 Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms
@@ -9,7 +10,9 @@ CONFIGURATION = """\
 # Written by `make run`, anew at each start.
 zone: make-run
 region: local
+drain_timeout: {drain_s}s
 data: {cache}/data
+drain_notice: 0s
 listen:
   - address: 127.0.0.1:{port}
 admin: {{ address: 127.0.0.1:{admin_port} }}
@@ -37,48 +40,62 @@ MODEL = """\
 """
 
 WELCOME = """
-Atlas is ready after {took:.1f} s: http://127.0.0.1:{port}/v1, logs in {cache}/logs. Ctrl-C ends it all.
+Atlas is ready after {took:.1f} s: http://127.0.0.1:{port}/v1
+logs are in {cache}/logs; Ctrl-C ends it all.
 
 Paste into another terminal, all at once or one by one:
 
-KEY={key}
-{curls}
+{calls}
 # what it all used
-{atlas} usage --config {cache}/atlas.yaml
+{atlas} usage \\
+  --config {cache}/atlas.yaml
 """
 
-CURLS = {
-    "smollm2-135m": ("chat in English, streamed", """\
-curl -sN http://127.0.0.1:{port}/v1/chat/completions \\
-  -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
-  -d '{{"model":"smollm2","stream":true,"temperature":0,"max_tokens":60,"messages":[{{"role":"user","content":"Why is the sky blue?"}}]}}'
-"""),
-    "gemma3-270m": ("chat in Arabic (a tiny base model: fluent, seldom true)", """\
-curl -s http://127.0.0.1:{port}/v1/chat/completions \\
-  -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
-  -d '{{"model":"gemma3-270m","temperature":0,"max_tokens":60,"messages":[{{"role":"user","content":"أين تقع مدينة الرياض؟"}}]}}'; echo
-"""),
-    "multilingual-e5-small": ("embeddings", """\
-curl -s http://127.0.0.1:{port}/v1/embeddings \\
-  -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
-  -d '{{"model":"multilingual-e5-small","input":["good morning","صباح الخير"]}}' | cut -c 1-300
-"""),
+ASK = """\
+{atlas} ask \\
+  --url http://127.0.0.1:{port}/v1 \\
+  --key {key} \\
+  --model {model} --max-tokens 60 "Why is the sky blue?"
+"""
+
+CURL = """\
+curl -s http://127.0.0.1:{port}/v1{path} \\
+  -H "Authorization: Bearer "\\
+{key} \\
+  -H "Content-Type: application/json" \\
+  -d '{body}'{behind}
+"""
+
+CHAT = """{{"model":"{model}","temperature":0,"max_tokens":60,"messages":[
+       {{"role":"user","content":"أين تقع مدينة الرياض؟"}}]}}"""
+
+VECTORS = """{{"model":"{model}",
+       "input":["good morning","صباح الخير"]}}"""
+
+# What is asked of each model: a title, and the form of a command.
+CALLS = {
+    "smollm2-135m": ("chat in English, printed as it comes", lambda f: ASK.format(model="smollm2", **f)),
+    "gemma3-270m": ("chat in Arabic (a tiny base model: fluent, seldom true)", lambda f: CURL.format(
+        path="/chat/completions", body=CHAT.format(model="gemma3-270m"), behind="; echo", **f)),
+    "multilingual-e5-small": ("embeddings", lambda f: CURL.format(
+        path="/embeddings", body=VECTORS.format(model="multilingual-e5-small"), behind=" | cut -c 1-300", **f)),
 }
 
 
-def configuration(models, cache, port, admin_port):
+def configuration(models, cache, port, admin_port, drain_s):
     upstreams = "".join(
         UPSTREAM.format(name=m.name, kind="openai" if m.failure else m.kind(), port=m.port) for m in models)
     rows = "".join(MODEL.format(name=m.name, alias=m.alias, endpoints=m.endpoints, context=m.context)
                    for m in models)
-    return CONFIGURATION.format(cache=cache, port=port, admin_port=admin_port,
+    return CONFIGURATION.format(cache=cache, port=port, admin_port=admin_port, drain_s=drain_s,
                                 upstreams=upstreams.rstrip(), models=rows.rstrip())
 
 
 def welcome(models, cache, atlas, port, key, took):
-    curls = ""
+    form = {"atlas": shlex.quote(str(atlas)), "cache": shlex.quote(str(cache)), "port": port, "key": key}
+    calls = ""
     for model in models:
-        what, curl = CURLS[model.name]
-        simulated = " (SIMULATED: no model answers)" if model.failure else ""
-        curls += f"\n# {what}{simulated}\n{curl.format(port=port)}"
-    return WELCOME.format(took=took, port=port, cache=cache, key=key, curls=curls, atlas=atlas)
+        what, command = CALLS[model.name]
+        simulated = "\n# (SIMULATED: no model answers)" if model.failure else ""
+        calls += f"# {what}{simulated}\n{command(form)}\n"
+    return WELCOME.format(took=took, calls=calls.rstrip("\n") + "\n", **form)

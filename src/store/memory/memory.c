@@ -1,120 +1,207 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The driver for tests: three arrays in order. A batch keeps a copy of all of them, and undoing it
- * is going back to the copy, so it is right before it is quick.
+ * The driver for tests: each table an array of rows, in the order of its key. A row never changes:
+ * another takes its place, and it is freed with its last user. So a batch keeps what was there
+ * before it as arrays of pointers, and undoing it is going back to them: it is right before it is
+ * quick. Readers see the rows before the batch that is open.
  */
+#include <pthread.h>
+#include <stdlib.h>
+
 #include "base/memory.h"
+#include "base/sum.h"
 #include "store/store_driver.h"
 
-struct text {
-    uint8_t len;
-    char at[STORE_TEXT_MAX];
-};
-
-struct key_row {
-    struct store_key key; /* its spans are set when it is given out */
-    struct text name;
-    char id[STORE_KEY_ID_CHARS];
-};
-
-struct usage_row {
-    struct store_usage sums;
-    struct text key_id, model, upstream;
-};
-
-struct call_row {
-    struct store_open_call call;
-    struct text key_id, model, upstream;
+/* A row and, behind it, its texts and blobs. */
+struct kept_row {
+    size_t users;
+    max_align_t row[];
 };
 
 struct rows {
-    uint8_t *at;
+    struct kept_row **at;
     size_t count, cap;
 };
 
-struct tables {
-    struct rows keys;  /* struct key_row, in the order of insertion */
-    struct rows usage; /* struct usage_row, by day, key, model, upstream */
-    struct rows calls; /* struct call_row, by sequence */
-    uint64_t revision, sequence;
+/* What all handles on one store share. */
+struct shared {
+    pthread_mutex_t lock; /* for the rest, and the users of rows */
+    size_t handles;
+    bool in_batch;
+    struct rows *now, *before; /* one a table; `before` while a batch is open */
 };
 
 struct memory_store {
     struct store store;
-    struct tables now, before; /* `before` while a batch is open */
-    struct call_row taken;     /* what open_call_take() gave out last */
+    struct shared *shared;
 };
 
-static struct memory_store *of(struct store *s)
+static struct shared *shared_of(struct store *s)
 {
-    return (struct memory_store *)s;
+    return ((struct memory_store *)s)->shared;
 }
 
-static struct text text_of(struct span s)
+static void lock(struct shared *m)
 {
-    struct text t = {.len = (uint8_t)s.len};
-    if (s.len > 0) {
-        memcpy(t.at, s.at, s.len);
+    CHECK(pthread_mutex_lock(&m->lock) == 0);
+}
+
+static void unlock(struct shared *m)
+{
+    CHECK(pthread_mutex_unlock(&m->lock) == 0);
+}
+
+/* ---- rows ---- */
+
+static struct kept_row *row_new(const struct store_table *t, const void *row)
+{
+    size_t size = (t->row_size + 15) / 16 * 16; /* what comes behind it is bytes */
+    struct kept_row *kept = memory_raw(sizeof(*kept) + size + store_row_bytes(t, row));
+    if (kept != NULL) {
+        bool is_damaged = false;
+        kept->users = 1;
+        memcpy(kept->row, row, t->row_size);
+        memcpy((uint8_t *)kept->row + t->damaged, &is_damaged, sizeof(is_damaged));
+        store_row_move(t, kept->row, (uint8_t *)kept->row + size);
     }
-    return t;
+    return kept;
 }
 
-static struct span text_span(const struct text *t)
+static void row_unref(struct kept_row *row)
 {
-    return span_make(t->at, t->len);
+    if (--row->users == 0) {
+        memory_free(row);
+    }
 }
 
-static int text_order(struct span a, const struct text *b)
+static void rows_free(struct rows *r)
 {
-    int order =
-        memcmp(a.at == NULL ? (const uint8_t *)"" : a.at, b->at, a.len < b->len ? a.len : b->len);
-    return order != 0 ? order : (int)a.len - (int)b->len;
+    for (size_t i = 0; i < r->count; i++) {
+        row_unref(r->at[i]);
+    }
+    memory_free(r->at);
+    *r = (struct rows){0};
 }
 
-/* Makes room for a row of `size` bytes at `index`; NULL without memory. */
-static void *rows_insert(struct rows *r, size_t index, size_t size)
+static enum err rows_copy(const struct rows *r, struct rows *out)
+{
+    *out = (struct rows){0};
+    if (r->count == 0) {
+        return ERR_OK;
+    }
+    out->at = memory_new_array(r->count, sizeof(out->at[0]));
+    if (out->at == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    for (size_t i = 0; i < r->count; i++) {
+        out->at[i] = r->at[i];
+        out->at[i]->users++;
+    }
+    out->count = out->cap = r->count;
+    return ERR_OK;
+}
+
+/* Makes room for a row at `place`. */
+static enum err rows_open(struct rows *r, size_t place)
 {
     if (r->count == r->cap) {
         size_t cap = r->cap == 0 ? 16 : r->cap * 2;
-        uint8_t *grown = memory_resize(r->at, cap * size);
+        struct kept_row **grown = memory_resize(r->at, cap * sizeof(grown[0]));
         if (grown == NULL) {
-            return NULL;
+            return ERR_NO_MEMORY;
         }
         r->at = grown;
         r->cap = cap;
     }
-    uint8_t *row = r->at + index * size;
-    memmove(row + size, row, (r->count - index) * size);
+    memmove(r->at + place + 1, r->at + place, (r->count - place) * sizeof(r->at[0]));
     r->count++;
-    return row;
-}
-
-static void rows_remove(struct rows *r, size_t index, size_t size)
-{
-    r->count--;
-    memmove(r->at + index * size, r->at + (index + 1) * size, (r->count - index) * size);
-}
-
-static enum err rows_copy(const struct rows *r, size_t size, struct rows *out)
-{
-    *out = (struct rows){NULL, r->count, r->count};
-    if (r->count == 0) {
-        return ERR_OK;
-    }
-    out->at = memory_raw(r->count * size);
-    if (out->at == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    memcpy(out->at, r->at, r->count * size);
     return ERR_OK;
 }
 
-static void tables_free(struct tables *t)
+/* Where the row of this key is, or would be. */
+static size_t find(const struct rows *r, const struct store_table *t, const void *row,
+                   bool *is_there)
 {
-    memory_free(t->keys.at);
-    memory_free(t->usage.at);
-    memory_free(t->calls.at);
-    *t = (struct tables){0};
+    size_t low = 0;
+    size_t high = r->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (store_row_compare(&t->indexes[0], t, r->at[middle]->row, row) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *is_there = low < r->count && store_row_compare(&t->indexes[0], t, r->at[low]->row, row) == 0;
+    return low;
+}
+
+/* The rows that a handle sees. */
+static struct rows *rows_of(struct store *s, const struct store_table *t)
+{
+    struct shared *m = shared_of(s);
+    struct rows *tables = s->only_reads && m->in_batch ? m->before : m->now;
+    return &tables[t - s->tables->at];
+}
+
+/* ---- opening, batches ---- */
+
+static void memory_close(struct store *s)
+{
+    struct shared *m = shared_of(s);
+    lock(m);
+    bool is_last = --m->handles == 0;
+    unlock(m);
+    for (size_t i = 0; is_last && i < s->tables->count; i++) {
+        rows_free(&m->now[i]);
+    }
+    if (is_last) {
+        (void)pthread_mutex_destroy(&m->lock); /* nobody holds it */
+        memory_free(m->now);
+        memory_free(m->before);
+        memory_free(m);
+    }
+    memory_free(s);
+}
+
+static enum err handle_new(struct shared *m, const struct store_tables *tables, struct store **out)
+{
+    struct memory_store *handle = memory_new(sizeof(*handle));
+    if (handle == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    handle->store.driver = &store_memory_driver;
+    handle->store.tables = tables;
+    handle->shared = m;
+    lock(m);
+    m->handles++;
+    unlock(m);
+    *out = &handle->store;
+    return ERR_OK;
+}
+
+static enum err memory_open(const struct store_settings *settings, struct store **out)
+{
+    const struct store_tables *tables = settings->tables == NULL ? &store_tables : settings->tables;
+    struct shared *m = memory_new(sizeof(*m));
+    if (m == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    CHECK(pthread_mutex_init(&m->lock, NULL) == 0);
+    m->now = memory_new_array(tables->count, sizeof(m->now[0]));
+    m->before = memory_new_array(tables->count, sizeof(m->before[0]));
+    enum err e = m->now == NULL || m->before == NULL ? ERR_NO_MEMORY : handle_new(m, tables, out);
+    if (e != ERR_OK) {
+        memory_free(m->now);
+        memory_free(m->before);
+        memory_free(m);
+    }
+    return e;
+}
+
+static enum err memory_open_reader(struct store *s, struct store **out)
+{
+    return handle_new(shared_of(s), s->tables, out);
 }
 
 static enum err memory_look(const struct store_settings *settings, uint64_t *sequence)
@@ -124,309 +211,271 @@ static enum err memory_look(const struct store_settings *settings, uint64_t *seq
     return ERR_OK;
 }
 
-static enum err memory_open(const struct store_settings *settings, struct store **out)
+static void free_before(struct store *s)
 {
-    (void)settings; /* there is nothing to set */
-    struct memory_store *m = memory_new(sizeof(*m));
-    if (m == NULL) {
-        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < s->tables->count; i++) {
+        rows_free(&shared_of(s)->before[i]);
     }
-    m->store.driver = &store_memory_driver;
-    *out = &m->store;
-    return ERR_OK;
 }
 
-static void memory_close(struct store *s)
+static void memory_set_busy(struct store *s, int64_t busy_ms)
 {
-    tables_free(&of(s)->now);
-    tables_free(&of(s)->before);
-    memory_free(s);
+    (void)s;
+    (void)busy_ms; /* no other program has it */
 }
 
 static enum err memory_begin(struct store *s, enum store_sync sync)
 {
     (void)sync; /* there is no disk */
-    struct memory_store *m = of(s);
-    struct tables copy = {.revision = m->now.revision, .sequence = m->now.sequence};
-    enum err e = rows_copy(&m->now.keys, sizeof(struct key_row), &copy.keys);
-    if (e == ERR_OK) {
-        e = rows_copy(&m->now.usage, sizeof(struct usage_row), &copy.usage);
+    struct shared *m = shared_of(s);
+    enum err e = ERR_OK;
+    lock(m);
+    for (size_t i = 0; e == ERR_OK && i < s->tables->count; i++) {
+        e = rows_copy(&m->now[i], &m->before[i]);
     }
-    if (e == ERR_OK) {
-        e = rows_copy(&m->now.calls, sizeof(struct call_row), &copy.calls);
-    }
+    m->in_batch = e == ERR_OK;
     if (e != ERR_OK) {
-        tables_free(&copy);
-        return e;
+        free_before(s);
     }
-    m->before = copy;
-    return ERR_OK;
+    unlock(m);
+    return e;
 }
 
 static enum err memory_commit(struct store *s)
 {
-    tables_free(&of(s)->before);
+    struct shared *m = shared_of(s);
+    lock(m);
+    m->in_batch = false;
+    free_before(s);
+    unlock(m);
     return ERR_OK;
 }
 
 static void memory_rollback(struct store *s)
 {
-    tables_free(&of(s)->now);
-    of(s)->now = of(s)->before;
-    of(s)->before = (struct tables){0};
+    struct shared *m = shared_of(s);
+    lock(m);
+    for (size_t i = 0; i < s->tables->count; i++) {
+        rows_free(&m->now[i]);
+        m->now[i] = m->before[i];
+        m->before[i] = (struct rows){0};
+    }
+    m->in_batch = false;
+    unlock(m);
 }
 
-static struct key_row *key_at(struct store *s, size_t i)
+/* ---- operations ---- */
+
+static enum err memory_get(struct store *s, const struct store_table *t, void *row)
 {
-    return (struct key_row *)(void *)of(s)->now.keys.at + i;
+    bool is_there;
+    enum err e = ERR_NOT_FOUND_ROW;
+    lock(shared_of(s));
+    const struct rows *r = rows_of(s, t);
+    size_t place = find(r, t, row, &is_there);
+    if (is_there) {
+        memcpy(row, r->at[place]->row, t->row_size);
+        e = store_keep(s, t, row);
+    }
+    unlock(shared_of(s));
+    return e;
 }
 
-static struct key_row *key_of_id(struct store *s, struct span id)
+/* Puts a new row at `place`, in place of the one that is there or before it. */
+static enum err put_at(struct rows *r, size_t place, bool is_there, const struct store_table *t,
+                       const void *row)
 {
-    for (size_t i = 0; i < of(s)->now.keys.count; i++) {
-        if (memcmp(key_at(s, i)->id, id.at, STORE_KEY_ID_CHARS) == 0) {
-            return key_at(s, i);
+    struct kept_row *kept = row_new(t, row);
+    enum err e = kept == NULL ? ERR_NO_MEMORY : is_there ? ERR_OK : rows_open(r, place);
+    if (e != ERR_OK) {
+        memory_free(kept);
+        return e;
+    }
+    if (is_there) {
+        row_unref(r->at[place]);
+    }
+    r->at[place] = kept;
+    return ERR_OK;
+}
+
+static enum err memory_insert(struct store *s, const struct store_table *t, const void *row)
+{
+    bool is_there;
+    lock(shared_of(s));
+    struct rows *r = rows_of(s, t);
+    size_t place = find(r, t, row, &is_there);
+    enum err e = is_there ? ERR_EXISTS : put_at(r, place, false, t, row);
+    unlock(shared_of(s));
+    return e;
+}
+
+static enum err memory_replace(struct store *s, const struct store_table *t, const void *row)
+{
+    bool is_there;
+    lock(shared_of(s));
+    struct rows *r = rows_of(s, t);
+    size_t place = find(r, t, row, &is_there);
+    enum err e = put_at(r, place, is_there, t, row);
+    unlock(shared_of(s));
+    return e;
+}
+
+static bool is_of_revision(const struct store_table *t, const struct kept_row *kept,
+                           uint64_t revision)
+{
+    const struct store_column *c = store_table_find_role(t, STORE_REVISION);
+    return c == NULL || revision == 0 || (uint64_t)store_field_int(c, kept->row) == revision;
+}
+
+/* A row keeps its number. */
+static void keep_number(const struct store_table *t, const struct kept_row *old,
+                        struct kept_row *row)
+{
+    const struct store_column *c = store_table_find_role(t, STORE_NUMBER);
+    if (c != NULL) {
+        memcpy((uint8_t *)row->row + c->offset, (const uint8_t *)old->row + c->offset, c->size);
+    }
+}
+
+static enum err update_at(struct rows *r, size_t place, const struct store_table *t,
+                          const void *row)
+{
+    struct kept_row *old = r->at[place];
+    old->users++;
+    enum err e = put_at(r, place, true, t, row);
+    if (e == ERR_OK) {
+        keep_number(t, old, r->at[place]);
+    }
+    row_unref(old);
+    return e;
+}
+
+static enum err remove_at(struct rows *r, size_t place)
+{
+    row_unref(r->at[place]);
+    r->count--;
+    memmove(r->at + place, r->at + place + 1, (r->count - place) * sizeof(r->at[0]));
+    return ERR_OK;
+}
+
+/* Changes the row of this key and revision: to `row`, or takes it out. */
+static enum err change_one(struct store *s, const struct store_table *t, const void *row,
+                           uint64_t revision, bool is_gone)
+{
+    bool is_there;
+    enum err e = ERR_NOT_FOUND_ROW;
+    lock(shared_of(s));
+    struct rows *r = rows_of(s, t);
+    size_t place = find(r, t, row, &is_there);
+    if (is_there && is_of_revision(t, r->at[place], revision)) {
+        e = is_gone ? remove_at(r, place) : update_at(r, place, t, row);
+    }
+    unlock(shared_of(s));
+    return e;
+}
+
+static enum err memory_update(struct store *s, const struct store_table *t, const void *row,
+                              uint64_t revision)
+{
+    return change_one(s, t, row, revision, false);
+}
+
+static enum err memory_remove(struct store *s, const struct store_table *t, const void *row,
+                              uint64_t revision)
+{
+    return change_one(s, t, row, revision, true);
+}
+
+static enum err memory_add(struct store *s, const struct store_table *t, const void *row)
+{
+    bool is_there;
+    lock(shared_of(s));
+    struct rows *r = rows_of(s, t);
+    size_t place = find(r, t, row, &is_there);
+    const void *old = is_there ? r->at[place]->row : NULL;
+    struct kept_row *kept = row_new(t, is_there ? old : row);
+    for (size_t i = 0; kept != NULL && is_there && i < t->count; i++) {
+        const struct store_column *c = &t->columns[i];
+        if (c->role == STORE_SUM) {
+            int64_t sum = sum_of(store_field_int(c, old), store_field_int(c, row));
+            CHECK(store_field_put_int(c, kept->row, sum));
         }
     }
-    return NULL;
-}
-
-static struct store_key key_out(const struct key_row *row)
-{
-    struct store_key key = row->key;
-    key.id = span_make(row->id, sizeof(row->id));
-    key.name = text_span(&row->name);
-    return key;
-}
-
-static enum err memory_key_insert(struct store *s, const struct store_key *key)
-{
-    if (key_of_id(s, key->id) != NULL) {
-        return ERR_EXISTS;
-    }
-    struct rows *keys = &of(s)->now.keys;
-    struct key_row *row = rows_insert(keys, keys->count, sizeof(*row));
-    if (row == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    *row = (struct key_row){.key = *key, .name = text_of(key->name)};
-    memcpy(row->id, key->id.at, sizeof(row->id));
-    of(s)->now.revision++;
-    return ERR_OK;
-}
-
-static enum err memory_key_revoke(struct store *s, struct span id, wall_us when)
-{
-    struct key_row *row = key_of_id(s, id);
-    if (row == NULL) {
-        return ERR_NOT_FOUND_ROW;
-    }
-    if (row->key.revoked.us == 0) {
-        row->key.revoked = when;
-        of(s)->now.revision++;
-    }
-    return ERR_OK;
-}
-
-static enum err memory_key_find(struct store *s, struct span id, struct store_key *out)
-{
-    const struct key_row *row = key_of_id(s, id);
-    if (row == NULL) {
-        return ERR_NOT_FOUND_ROW;
-    }
-    *out = key_out(row);
-    return ERR_OK;
-}
-
-static enum err memory_key_list(struct store *s, store_on_key *on_key, void *context)
-{
-    enum err e = ERR_OK;
-    for (size_t i = 0; e == ERR_OK && i < of(s)->now.keys.count; i++) {
-        struct store_key key = key_out(key_at(s, i));
-        e = on_key(context, &key);
-    }
+    enum err e = kept == NULL ? ERR_NO_MEMORY : put_at(r, place, is_there, t, kept->row);
+    memory_free(kept);
+    unlock(shared_of(s));
     return e;
 }
 
-static enum err memory_key_revision(struct store *s, uint64_t *out)
+/* What qsort() cannot be told otherwise; one thread sorts at a time. */
+static _Thread_local const struct store_table *sorted_table;
+static _Thread_local const struct store_index *sorted_index;
+
+static int compare(const void *a, const void *b)
 {
-    *out = of(s)->now.revision;
-    return ERR_OK;
+    const struct kept_row *const *x = a;
+    const struct kept_row *const *y = b;
+    return store_row_compare(sorted_index, sorted_table, (*x)->row, (*y)->row);
 }
 
-static struct usage_row *usage_at(struct store *s, size_t i)
+static bool is_in(const struct store_table *t, const struct store_index *x,
+                  const struct store_page *page, const struct kept_row *row)
 {
-    return (struct usage_row *)(void *)of(s)->now.usage.at + i;
+    int order = page->from == NULL ? 1 : store_row_compare(x, t, row->row, page->from);
+    return page->after ? order > 0 : order >= 0;
 }
 
-static int usage_order(const struct store_usage *a, const struct usage_row *b)
+/* A copy of all rows is read, so that who is given one may ask the store about others. */
+static enum err memory_page(struct store *s, const struct store_table *t, unsigned index,
+                            const struct store_page *page, store_on_row *on_row, void *context)
 {
-    if (a->day != b->sums.day) {
-        return a->day < b->sums.day ? -1 : 1;
+    const struct store_index *x = &t->indexes[index];
+    struct rows copy;
+    int64_t left = page->limit;
+    lock(shared_of(s));
+    enum err e = rows_copy(rows_of(s, t), &copy);
+    unlock(shared_of(s));
+    if (e == ERR_OK && copy.count > 0 && index > 0) {
+        sorted_table = t;
+        sorted_index = x;
+        qsort(copy.at, copy.count, sizeof(copy.at[0]), compare);
     }
-    int order = text_order(a->key_id, &b->key_id);
-    order = order != 0 ? order : text_order(a->model, &b->model);
-    return order != 0 ? order : text_order(a->upstream, &b->upstream);
-}
-
-static enum err memory_usage_add(struct store *s, const struct store_usage *more)
-{
-    struct rows *usage = &of(s)->now.usage;
-    size_t i = 0;
-    while (i < usage->count && usage_order(more, usage_at(s, i)) > 0) {
-        i++;
-    }
-    if (i == usage->count || usage_order(more, usage_at(s, i)) != 0) {
-        struct usage_row *row = rows_insert(usage, i, sizeof(*row));
-        if (row == NULL) {
-            return ERR_NO_MEMORY;
+    for (size_t i = 0; e == ERR_OK && left > 0 && i < copy.count; i++) {
+        if (is_in(t, x, page, copy.at[i])) {
+            left--;
+            e = on_row(context, copy.at[i]->row);
         }
-        *row = (struct usage_row){.sums = {.day = more->day},
-                                  .key_id = text_of(more->key_id),
-                                  .model = text_of(more->model),
-                                  .upstream = text_of(more->upstream)};
     }
-    struct store_usage *sums = &usage_at(s, i)->sums;
-    sums->calls += more->calls;
-    sums->interrupted += more->interrupted;
-    sums->failed += more->failed;
-    sums->estimated += more->estimated;
-    sums->tokens_in += more->tokens_in;
-    sums->tokens_out += more->tokens_out;
-    sums->bytes_in += more->bytes_in;
-    sums->bytes_out += more->bytes_out;
-    sums->cost_microusd += more->cost_microusd;
-    return ERR_OK;
-}
-
-static bool is_wanted(const struct store_usage *sums, const struct store_usage_filter *f)
-{
-    return sums->day >= f->first_day && sums->day <= f->last_day &&
-           (f->key_id.len == 0 || span_equal(f->key_id, sums->key_id)) &&
-           (f->model.len == 0 || span_equal(f->model, sums->model));
-}
-
-static struct span name_of_key(struct store *s, struct span id)
-{
-    const struct key_row *row = id.len == STORE_KEY_ID_CHARS ? key_of_id(s, id) : NULL;
-    return row == NULL ? (struct span){NULL, 0} : text_span(&row->name);
-}
-
-static enum err memory_usage_list(struct store *s, const struct store_usage_filter *filter,
-                                  store_on_usage *on_usage, void *context)
-{
-    enum err e = ERR_OK;
-    for (size_t i = 0; e == ERR_OK && i < of(s)->now.usage.count; i++) {
-        const struct usage_row *row = usage_at(s, i);
-        struct store_usage sums = row->sums;
-        sums.key_id = text_span(&row->key_id);
-        sums.model = text_span(&row->model);
-        sums.upstream = text_span(&row->upstream);
-        sums.key_name = name_of_key(s, sums.key_id);
-        e = is_wanted(&sums, filter) ? on_usage(context, &sums) : ERR_OK;
-    }
+    lock(shared_of(s));
+    rows_free(&copy);
+    unlock(shared_of(s));
     return e;
 }
 
-static struct call_row *call_at(struct store *s, size_t i)
+static enum err memory_count(struct store *s, const struct store_table *t, uint64_t *out)
 {
-    return (struct call_row *)(void *)of(s)->now.calls.at + i;
-}
-
-/* Index of the open call of this id, or the count if there is none. */
-static size_t call_index(struct store *s, const uint8_t id[STORE_CALL_ID_BYTES])
-{
-    size_t i = 0;
-    while (i < of(s)->now.calls.count &&
-           memcmp(call_at(s, i)->call.id, id, STORE_CALL_ID_BYTES) != 0) {
-        i++;
-    }
-    return i;
-}
-
-static enum err memory_open_call_put(struct store *s, const struct store_open_call *call)
-{
-    struct rows *calls = &of(s)->now.calls;
-    size_t i = call_index(s, call->id);
-    if (i < calls->count) {
-        rows_remove(calls, i, sizeof(struct call_row));
-    }
-    for (i = calls->count; i > 0 && call_at(s, i - 1)->call.sequence > call->sequence; i--) {
-    }
-    struct call_row *row = rows_insert(calls, i, sizeof(*row));
-    if (row == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    *row = (struct call_row){.call = *call,
-                             .key_id = text_of(call->key_id),
-                             .model = text_of(call->model),
-                             .upstream = text_of(call->upstream)};
-    return ERR_OK;
-}
-
-static struct store_open_call call_out(const struct call_row *row)
-{
-    struct store_open_call call = row->call;
-    call.key_id = text_span(&row->key_id);
-    call.model = text_span(&row->model);
-    call.upstream = text_span(&row->upstream);
-    return call;
-}
-
-static enum err memory_open_call_take(struct store *s, const uint8_t id[STORE_CALL_ID_BYTES],
-                                      struct store_open_call *out)
-{
-    size_t i = call_index(s, id);
-    if (i == of(s)->now.calls.count) {
-        return ERR_NOT_FOUND_ROW;
-    }
-    of(s)->taken = *call_at(s, i);
-    rows_remove(&of(s)->now.calls, i, sizeof(struct call_row));
-    *out = call_out(&of(s)->taken);
-    return ERR_OK;
-}
-
-static enum err memory_open_call_list(struct store *s, store_on_open_call *on_open_call,
-                                      void *context)
-{
-    enum err e = ERR_OK;
-    for (size_t i = 0; e == ERR_OK && i < of(s)->now.calls.count; i++) {
-        struct store_open_call call = call_out(call_at(s, i));
-        e = on_open_call(context, &call);
-    }
-    return e;
-}
-
-static enum err memory_sequence_set(struct store *s, uint64_t sequence)
-{
-    of(s)->now.sequence = sequence;
-    return ERR_OK;
-}
-
-static enum err memory_sequence(struct store *s, uint64_t *out)
-{
-    *out = of(s)->now.sequence;
+    lock(shared_of(s));
+    *out = rows_of(s, t)->count;
+    unlock(shared_of(s));
     return ERR_OK;
 }
 
 const struct store_driver store_memory_driver = {
     .name = "memory",
     .open = memory_open,
+    .open_reader = memory_open_reader,
     .look = memory_look,
     .close = memory_close,
+    .set_busy = memory_set_busy,
     .begin = memory_begin,
     .commit = memory_commit,
     .rollback = memory_rollback,
-    .key_insert = memory_key_insert,
-    .key_revoke = memory_key_revoke,
-    .key_find = memory_key_find,
-    .key_list = memory_key_list,
-    .key_revision = memory_key_revision,
-    .usage_add = memory_usage_add,
-    .usage_list = memory_usage_list,
-    .open_call_put = memory_open_call_put,
-    .open_call_take = memory_open_call_take,
-    .open_call_list = memory_open_call_list,
-    .sequence_set = memory_sequence_set,
-    .sequence = memory_sequence,
+    .get = memory_get,
+    .insert = memory_insert,
+    .replace = memory_replace,
+    .update = memory_update,
+    .remove = memory_remove,
+    .add = memory_add,
+    .page = memory_page,
+    .count = memory_count,
 };

@@ -15,11 +15,8 @@
 #include "base/memory.h"
 #include "store/sqlite/sqlite_internal.h"
 
-static const char *const texts[SQL_COUNT] = {
-#define STATEMENT(name, sql) [SQL_##name] = (sql),
-#include "store/sqlite/sqlite_statements.def"
-#undef STATEMENT
-};
+static const char *const texts[SQL_PLAIN] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE", [SQL_COMMIT] = "COMMIT", [SQL_ROLLBACK] = "ROLLBACK"};
 
 static enum err error_of(int code)
 {
@@ -53,7 +50,7 @@ static enum err error_of(int code)
     }
 }
 
-enum err store_sqlite_error(struct sqlite_store *q, int code)
+static enum err note_error(struct sqlite_store *q, int code)
 {
     enum err e = error_of(code);
     if (e != ERR_OK) {
@@ -65,7 +62,7 @@ enum err store_sqlite_error(struct sqlite_store *q, int code)
 
 enum err store_sqlite_run(struct sqlite_store *q, const char *sql)
 {
-    return store_sqlite_error(q, sqlite3_exec(q->db, sql, NULL, NULL, NULL));
+    return note_error(q, sqlite3_exec(q->db, sql, NULL, NULL, NULL));
 }
 
 enum err store_sqlite_number(struct sqlite_store *q, const char *sql, int64_t *out)
@@ -73,11 +70,11 @@ enum err store_sqlite_number(struct sqlite_store *q, const char *sql, int64_t *o
     sqlite3_stmt *st = NULL;
     int code = sqlite3_prepare_v2(q->db, sql, -1, &st, NULL);
     if (code != SQLITE_OK) {
-        return store_sqlite_error(q, code);
+        return note_error(q, code);
     }
     code = sqlite3_step(st);
     int64_t number = code == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
-    enum err e = store_sqlite_error(q, code);
+    enum err e = note_error(q, code);
     (void)sqlite3_finalize(st); /* says again what the step said */
     if (e == ERR_OK) {
         *out = number;
@@ -85,44 +82,37 @@ enum err store_sqlite_number(struct sqlite_store *q, const char *sql, int64_t *o
     return e;
 }
 
-static enum err prepare(struct sqlite_store *q, enum sqlite_statement which, sqlite3_stmt **out)
+enum err store_sqlite_prepare(struct sqlite_store *q, const char *sql, sqlite3_stmt **kept)
 {
-    if (q->statement[which] == NULL) {
-        int code = sqlite3_prepare_v3(q->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT,
-                                      &q->statement[which], NULL);
-        if (code != SQLITE_OK) {
-            return store_sqlite_error(q, code);
-        }
+    if (*kept != NULL) {
+        return ERR_OK;
     }
-    *out = q->statement[which];
-    return ERR_OK;
+    return note_error(q, sqlite3_prepare_v3(q->db, sql, -1, SQLITE_PREPARE_PERSISTENT, kept, NULL));
 }
 
 /* Runs one of BEGIN, COMMIT and ROLLBACK. */
-static enum err run_kept(struct sqlite_store *q, enum sqlite_statement which)
+static enum err run_plain(struct sqlite_store *q, enum sqlite_plain which)
 {
-    sqlite3_stmt *st = NULL;
-    enum err e = prepare(q, which, &st);
-    return e == ERR_OK ? store_sqlite_step(q, st) : e;
+    enum err e = store_sqlite_prepare(q, texts[which], &q->plain[which]);
+    return e == ERR_OK ? store_sqlite_step(q, q->plain[which]) : e;
 }
 
 /* Undoes what a batch has done, unless SQLite has by itself. */
 static enum err undo(struct sqlite_store *q)
 {
-    enum err e = sqlite3_get_autocommit(q->db) != 0 ? ERR_OK : run_kept(q, SQL_ROLLBACK);
+    enum err e = sqlite3_get_autocommit(q->db) != 0 ? ERR_OK : run_plain(q, SQL_ROLLBACK);
     q->undo = e != ERR_OK;
     return e;
 }
 
-enum err store_sqlite_use(struct sqlite_store *q, enum sqlite_statement which, sqlite3_stmt **out)
+enum err store_sqlite_undo(struct sqlite_store *q)
 {
-    enum err e = q->undo ? undo(q) : ERR_OK;
-    return e == ERR_OK ? prepare(q, which, out) : e;
+    return q->undo ? undo(q) : ERR_OK;
 }
 
 enum err store_sqlite_done(struct sqlite_store *q, sqlite3_stmt *st, int code)
 {
-    enum err e = store_sqlite_error(q, code);
+    enum err e = note_error(q, code);
     (void)sqlite3_reset(st); /* says again what the step said */
     (void)sqlite3_clear_bindings(st);
     return e;
@@ -133,37 +123,20 @@ enum err store_sqlite_step(struct sqlite_store *q, sqlite3_stmt *st)
     return store_sqlite_done(q, st, sqlite3_step(st));
 }
 
-void store_sqlite_bind(sqlite3_stmt *st, int at, struct span text)
-{
-    /* Cannot fail: the text is not copied, and `at` is one of the statement's own. */
-    (void)sqlite3_bind_text(st, at, text.len == 0 ? "" : (const char *)text.at, (int)text.len,
-                            SQLITE_STATIC);
-}
-
-struct span store_sqlite_column(sqlite3_stmt *st, int at)
-{
-    const void *blob = sqlite3_column_blob(st, at); /* before the length, as SQLite asks */
-    return span_make(blob, (size_t)sqlite3_column_bytes(st, at));
-}
-
-struct span store_sqlite_keep(struct sqlite_store *q, sqlite3_stmt *st, int at, int slot)
-{
-    struct span text = span_cut(store_sqlite_column(st, at), 0, STORE_TEXT_MAX);
-    if (text.len > 0) {
-        memcpy(q->given.text[slot], text.at, text.len);
-    }
-    return span_make(q->given.text[slot], text.len);
-}
-
 static void sqlite_close(struct store *s)
 {
     struct sqlite_store *q = store_sqlite_of(s);
-    for (size_t i = 0; i < SQL_COUNT; i++) {
-        (void)sqlite3_finalize(q->statement[i]); /* says again what its last step said */
+    for (size_t i = 0; i < SQL_PLAIN; i++) {
+        (void)sqlite3_finalize(q->plain[i]); /* says again what its last step said */
+    }
+    for (size_t i = 0; q->statements != NULL && i < s->tables->count * SQL_OF_TABLE; i++) {
+        (void)sqlite3_finalize(q->statements[i]); /* the same */
     }
     if (q->db != NULL) {
         CHECK(sqlite3_close(q->db) == SQLITE_OK); /* fails only if a statement is left */
     }
+    memory_free(q->statements);
+    memory_free(q->path);
     memory_free(q);
 }
 
@@ -178,23 +151,49 @@ static enum err make_file(const char *path)
     return ERR_OK;
 }
 
-static enum err set_up(struct sqlite_store *q, const struct store_settings *settings)
+static enum err open_as(struct sqlite_store *q, int flags)
 {
-    enum err e = make_file(settings->path);
+    int code =
+        sqlite3_open_v2(q->path, &q->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    if (code != SQLITE_OK) {
+        return note_error(q, code);
+    }
+    (void)sqlite3_busy_timeout(q->db, (int)q->busy_ms); /* always SQLITE_OK */
+    return ERR_OK;
+}
+
+/* Opens the file only to read it. */
+static enum err open_to_look(struct sqlite_store *q, bool *is_empty)
+{
+    enum err e = open_as(q, SQLITE_OPEN_READONLY);
+    return e == ERR_OK ? store_sqlite_look_at_tables(q, is_empty) : e;
+}
+
+static enum err open_to_read(struct sqlite_store *q)
+{
+    bool is_empty;
+    enum err e = open_to_look(q, &is_empty);
+    if (e == ERR_OK && is_empty) {
+        span_copy_text(SPAN("it has no tables yet; the next start makes them"), q->store.complaint,
+                       sizeof(q->store.complaint));
+        return ERR_FILE;
+    }
+    return e;
+}
+
+static enum err open_to_write(struct sqlite_store *q)
+{
+    bool is_empty;
+    enum err e = make_file(q->path);
     if (e != ERR_OK) {
         (void)snprintf(q->store.complaint, sizeof(q->store.complaint),
                        "the file cannot be made: %s", strerrordesc_np(errno));
         return e;
     }
-    int code =
-        sqlite3_open_v2(settings->path, &q->db,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-    if (code != SQLITE_OK) {
-        return store_sqlite_error(q, code);
+    e = open_as(q, SQLITE_OPEN_READWRITE);
+    if (e == ERR_OK) { /* before anything is changed in a file of others */
+        e = store_sqlite_look_at_tables(q, &is_empty);
     }
-    (void)sqlite3_busy_timeout(q->db, (int)settings->busy_ms); /* always SQLITE_OK */
-    int64_t version;
-    e = store_sqlite_version(q, &version); /* before anything is changed in a file of others */
     if (e == ERR_OK) {
         e = store_sqlite_run(q, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                 "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
@@ -202,7 +201,27 @@ static enum err set_up(struct sqlite_store *q, const struct store_settings *sett
                                 "PRAGMA journal_size_limit = 67108864;");
     }
     q->sync = STORE_SYNC_NOW;
-    return e == ERR_OK ? store_sqlite_migrate(q) : e;
+    return e == ERR_OK && is_empty ? store_sqlite_make_tables(q) : e;
+}
+
+/* A store that is not open yet; NULL without memory. */
+static struct sqlite_store *new_store(const char *path, int64_t busy_ms,
+                                      const struct store_tables *tables)
+{
+    struct sqlite_store *q = memory_new(sizeof(*q));
+    if (q == NULL) {
+        return NULL;
+    }
+    q->store.driver = &store_sqlite_driver;
+    q->store.tables = tables == NULL ? &store_tables : tables;
+    q->busy_ms = busy_ms;
+    q->path = memory_text(path);
+    q->statements = memory_new_array(q->store.tables->count, SQL_OF_TABLE * sizeof(sqlite3_stmt *));
+    if (q->path == NULL || q->statements == NULL) {
+        sqlite_close(&q->store);
+        return NULL;
+    }
+    return q;
 }
 
 /* Hands what was said on to who opens: the store goes. */
@@ -215,12 +234,11 @@ static void hand_on(const struct sqlite_store *q, const struct store_settings *s
 
 static enum err sqlite_open(const struct store_settings *settings, struct store **out)
 {
-    struct sqlite_store *q = memory_new(sizeof(*q));
+    struct sqlite_store *q = new_store(settings->path, settings->busy_ms, settings->tables);
     if (q == NULL) {
         return ERR_NO_MEMORY;
     }
-    q->store.driver = &store_sqlite_driver;
-    enum err e = set_up(q, settings);
+    enum err e = settings->looks_only ? open_to_read(q) : open_to_write(q);
     if (e != ERR_OK) {
         hand_on(q, settings);
         sqlite_close(&q->store);
@@ -230,17 +248,41 @@ static enum err sqlite_open(const struct store_settings *settings, struct store 
     return ERR_OK;
 }
 
+static enum err sqlite_open_reader(struct store *s, struct store **out)
+{
+    const struct sqlite_store *writer = store_sqlite_of(s);
+    struct sqlite_store *q = new_store(writer->path, writer->busy_ms, s->tables);
+    if (q == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    enum err e = open_as(q, SQLITE_OPEN_READONLY);
+    if (e != ERR_OK) {
+        sqlite_close(&q->store);
+        return e;
+    }
+    *out = &q->store;
+    return ERR_OK;
+}
+
+static void sqlite_set_busy(struct store *s, int64_t busy_ms)
+{
+    struct sqlite_store *q = store_sqlite_of(s);
+    q->busy_ms = busy_ms;
+    (void)sqlite3_busy_timeout(q->db, (int)busy_ms); /* always SQLITE_OK */
+}
+
 /* Reads every page; SQLite says "ok", or what is wrong. */
 static enum err check_pages(struct sqlite_store *q)
 {
     sqlite3_stmt *st = NULL;
     int code = sqlite3_prepare_v2(q->db, "PRAGMA quick_check(1)", -1, &st, NULL);
     if (code != SQLITE_OK) {
-        return store_sqlite_error(q, code);
+        return note_error(q, code);
     }
     code = sqlite3_step(st);
-    enum err e = store_sqlite_error(q, code);
-    struct span said = e == ERR_OK ? store_sqlite_column(st, 0) : SPAN("ok");
+    enum err e = note_error(q, code);
+    const char *text = e == ERR_OK ? (const char *)sqlite3_column_text(st, 0) : "ok";
+    struct span said = span_of(text == NULL ? "no memory" : text);
     if (!span_is(said, "ok")) {
         span_copy_text(said, q->store.complaint, sizeof(q->store.complaint));
         e = ERR_STORE_CORRUPT;
@@ -249,24 +291,16 @@ static enum err check_pages(struct sqlite_store *q)
     return e;
 }
 
-static enum err look_inside(struct sqlite_store *q, const struct store_settings *settings,
-                            uint64_t *sequence)
+static enum err look_inside(struct sqlite_store *q, uint64_t *sequence)
 {
-    int64_t version = 0;
+    bool is_empty = true;
     int64_t number = 0;
-    int code =
-        sqlite3_open_v2(settings->path, &q->db,
-                        SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-    if (code != SQLITE_OK) {
-        return store_sqlite_error(q, code);
-    }
-    (void)sqlite3_busy_timeout(q->db, (int)settings->busy_ms); /* always SQLITE_OK */
-    enum err e = store_sqlite_version(q, &version);
+    enum err e = open_to_look(q, &is_empty);
     if (e == ERR_OK) {
         e = check_pages(q);
     }
-    if (e == ERR_OK && version > 0) {
-        e = store_sqlite_number(q, "SELECT value FROM counter WHERE name = 'journal_sequence'",
+    if (e == ERR_OK && !is_empty) {
+        e = store_sqlite_number(q, "SELECT number FROM meta WHERE name = 'journal_sequence'",
                                 &number);
     }
     *sequence = (uint64_t)number;
@@ -275,11 +309,11 @@ static enum err look_inside(struct sqlite_store *q, const struct store_settings 
 
 static enum err sqlite_look(const struct store_settings *settings, uint64_t *sequence)
 {
-    struct sqlite_store *q = memory_new(sizeof(*q));
+    struct sqlite_store *q = new_store(settings->path, settings->busy_ms, settings->tables);
     if (q == NULL) {
         return ERR_NO_MEMORY;
     }
-    enum err e = look_inside(q, settings, sequence);
+    enum err e = look_inside(q, sequence);
     if (e != ERR_OK) {
         hand_on(q, settings);
     }
@@ -290,13 +324,13 @@ static enum err sqlite_look(const struct store_settings *settings, uint64_t *seq
 static enum err sqlite_begin(struct store *s, enum store_sync sync)
 {
     struct sqlite_store *q = store_sqlite_of(s);
-    enum err e = q->undo ? undo(q) : ERR_OK;
+    enum err e = store_sqlite_undo(q);
     if (e == ERR_OK && q->sync != sync) {
         e = store_sqlite_run(q, sync == STORE_SYNC_NOW ? "PRAGMA synchronous = FULL"
                                                        : "PRAGMA synchronous = NORMAL");
         q->sync = e == ERR_OK ? sync : q->sync;
     }
-    return e == ERR_OK ? run_kept(q, SQL_BEGIN) : e;
+    return e == ERR_OK ? run_plain(q, SQL_BEGIN) : e;
 }
 
 static void sqlite_rollback(struct store *s)
@@ -308,7 +342,7 @@ static void sqlite_rollback(struct store *s)
 static enum err sqlite_commit(struct store *s)
 {
     struct sqlite_store *q = store_sqlite_of(s);
-    enum err e = run_kept(q, SQL_COMMIT);
+    enum err e = run_plain(q, SQL_COMMIT);
     if (e != ERR_OK) {
         sqlite_rollback(s);
     }
@@ -318,21 +352,19 @@ static enum err sqlite_commit(struct store *s)
 const struct store_driver store_sqlite_driver = {
     .name = "sqlite",
     .open = sqlite_open,
+    .open_reader = sqlite_open_reader,
     .look = sqlite_look,
     .close = sqlite_close,
+    .set_busy = sqlite_set_busy,
     .begin = sqlite_begin,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
-    .key_insert = store_sqlite_key_insert,
-    .key_revoke = store_sqlite_key_revoke,
-    .key_find = store_sqlite_key_find,
-    .key_list = store_sqlite_key_list,
-    .key_revision = store_sqlite_key_revision,
-    .usage_add = store_sqlite_usage_add,
-    .usage_list = store_sqlite_usage_list,
-    .open_call_put = store_sqlite_open_call_put,
-    .open_call_take = store_sqlite_open_call_take,
-    .open_call_list = store_sqlite_open_call_list,
-    .sequence_set = store_sqlite_sequence_set,
-    .sequence = store_sqlite_sequence,
+    .get = store_sqlite_get,
+    .insert = store_sqlite_insert,
+    .replace = store_sqlite_replace,
+    .update = store_sqlite_update,
+    .remove = store_sqlite_remove,
+    .add = store_sqlite_add,
+    .page = store_sqlite_page,
+    .count = store_sqlite_count,
 };

@@ -19,7 +19,7 @@ class Authority:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
                 f"/CN={name}", "-keyout", "ca.key", "-out", "ca.crt", folder=self.folder)
 
-    def issue(self, name, *names, days=2, file=None):
+    def issue(self, name, *names, days=90, file=None):
         """A certificate for DNS names (the first is also its subject); the paths of it and its key."""
         file = file or name
         (self.folder / f"{file}.ext").write_text(

@@ -9,7 +9,8 @@
 #include "admin/admin_operations.h"
 #include "keys/key_pepper.h"
 #include "keys/keys.h"
-#include "store/store_keys.h"
+#include "store/store_change.h"
+#include "store/store_tables.h"
 #include "store/store_usage.h"
 
 #define NOW ((wall_us){INT64_C(1795489200000000)}) /* 2026-11-24T03:00:00Z */
@@ -47,15 +48,16 @@ static int stop(void **state)
     return rmdir(f->folder);
 }
 
-static struct span fault;
+static struct admin_answer answer;
 
 /* Runs a request; the answer as a C string is left in f->reply. */
 static enum err ask(struct fixture *f, enum http_method method, const char *path, const char *query,
                     const char *body)
 {
-    const struct admin_request request = {method, span_of(path), span_of(query), span_of(body)};
+    const struct admin_request request = {
+        .method = method, .path = span_of(path), .query = span_of(query), .body = span_of(body)};
     buf_clear(&f->reply);
-    enum err e = admin_operate(f->keys, f->store, &request, NOW, &f->reply, &fault);
+    enum err e = admin_operate(f->keys, f->store, &request, NOW, &f->reply, &answer);
     buf_put_byte(&f->reply, '\0');
     return e;
 }
@@ -81,7 +83,11 @@ static void other_routes_and_methods_are_refused(void **state)
         {HTTP_GET, "/admin/v1/keys", ERR_OK},
         {HTTP_GET, "/admin/v1/usage", ERR_OK},
         {HTTP_DELETE, "/admin/v1/keys", ERR_METHOD_NOT_ALLOWED},
-        {HTTP_GET, "/admin/v1/keys/x", ERR_METHOD_NOT_ALLOWED},
+        {HTTP_GET, "/admin/v1/keys/x", ERR_NOT_FOUND_ROW},
+        {HTTP_PUT, "/admin/v1/keys/x", ERR_METHOD_NOT_ALLOWED},
+        {HTTP_GET, "/admin/v1/keys/x/y", ERR_ROUTE_UNKNOWN},
+        {HTTP_HEAD, "/admin/v1/keys", ERR_OK},
+        {HTTP_GET, "/admin/v1/status", ERR_ROUTE_UNKNOWN}, /* no operation: a page */
         {HTTP_POST, "/admin/v1/usage", ERR_METHOD_NOT_ALLOWED},
         {HTTP_DELETE, "/admin/v1/keys/", ERR_ROUTE_UNKNOWN},
         {HTTP_GET, "/admin/v1/key", ERR_ROUTE_UNKNOWN},
@@ -101,7 +107,7 @@ static void a_new_key_is_said_once_and_works(void **state)
     struct fixture *f = *state;
     assert_int_equal(
         ask(f, HTTP_POST, "/admin/v1/keys", "",
-            "{\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"expires_ms\":1795492800000,"
+            "{\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"expires\":\"2026-11-24T04:00:00Z\","
             "\"scopes\":[\"chat\",\"models\"]}"),
         ERR_OK);
     assert_true(says(f, ",\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"status\":\"active\","
@@ -127,7 +133,7 @@ static void requests_for_keys_are_read_strictly(void **state)
         enum err expect;
     } rows[] = {
         {"{\"name\":\"n\"}", ERR_OK},
-        {"{\"name\":\"n\",\"expires_ms\":null}", ERR_OK},
+        {"{\"name\":\"n\",\"expires\":null}", ERR_OK},
         {"{\"name\":\"n\",\"kind\":\"admin\"}", ERR_OK},
         {"", ERR_BODY_NOT_JSON},
         {"{\"name\":\"n\"", ERR_BODY_NOT_JSON},
@@ -142,16 +148,23 @@ static void requests_for_keys_are_read_strictly(void **state)
         {"{\"name\":\"n\",\"n\\u0061me\":\"m\"}", ERR_JSON_DUPLICATE},
         {"{\"name\":\"n\",\"budget\":1}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"kind\":\"root\"}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires_ms\":1795489200001}", ERR_OK},
-        {"{\"name\":\"n\",\"expires_ms\":1795489200000}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires_ms\":253402300800000}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires_ms\":1.5}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires_ms\":9223372036854775807}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires_ms\":\"30d\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires\":\"2026-11-24T03:00:00.001Z\"}", ERR_OK},
+        {"{\"name\":\"n\",\"expires\":\"2026-11-24T06:00:00.001+03:00\"}", ERR_OK},
+        {"{\"name\":\"n\",\"expires\":\"2026-11-24T03:00:00Z\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires\":\"2026-11-24T06:00:00+03:00\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires\":\"9999-12-31T23:59:59Z\"}", ERR_OK},
+        {"{\"name\":\"n\",\"expires\":\"2030-02-30T00:00:00Z\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires\":\"2030-01-01T24:00:00Z\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires\":\"2030-01-01T00:00:00\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires\":\"2030-01-01\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires\":\"30d\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires\":1795492800000}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"id\":\"AAAAAAAAAAAA\"}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"scopes\":[]}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"scopes\":\"chat\"}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"scopes\":[\"root\"]}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"scopes\":[\"admin\"]}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"scopes\":[\"write\"]}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"kind\":\"admin\",\"scopes\":[\"read\"]}", ERR_OK},
         {"{\"name\":\"n\",\"kind\":\"admin\",\"scopes\":[\"chat\"]}", ERR_VALUE_INVALID},
         {"{\"name\":[[[]]]}", ERR_JSON_TOO_DEEP},
     };
@@ -161,10 +174,48 @@ static void requests_for_keys_are_read_strictly(void **state)
         if (e != rows[r].expect) {
             fail_msg("%s: %s", rows[r].body, err_name(e));
         }
-        assert_int_equal(fault.len > 0, e == ERR_VALUE_INVALID || e == ERR_VALUE_MISSING);
+        assert_int_equal(answer.fault.message[0] != '\0', e == ERR_VALUE_INVALID ||
+                                                              e == ERR_VALUE_MISSING ||
+                                                              e == ERR_JSON_DUPLICATE);
         made += e == ERR_OK;
     }
     assert_int_equal(key_table_count(keys_table(f->keys)), made);
+}
+
+static void a_refusal_names_what_is_at_fault_and_says_what_to_do(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        enum http_method method;
+        const char *query, *body, *param, *message;
+    } rows[] = {
+        {HTTP_POST, "", "{\"name\":\"\"}", "name",
+         "'name' must be a text of 1 to 255 bytes without control characters"},
+        {HTTP_POST, "", "{\"name\":\"n\",\"kind\":7}", "kind",
+         "'kind' must be live, test or admin"},
+        {HTTP_POST, "", "{\"name\":\"n\",\"expires\":\"soon\"}", "expires",
+         "'expires' must be a time to come, such as \"2030-01-31T12:00:00Z\", or null for never"},
+        {HTTP_POST, "", "{\"name\":\"n\",\"scopes\":[\"x\"]}", "scopes",
+         "'scopes' must be a list of some of chat, completions, embeddings, models, read, write"},
+        {HTTP_POST, "", "{\"name\":\"n\",\"budget\":1}", "budget",
+         "'budget' is no member of this request, which may hold name, kind, scopes, expires"},
+        {HTTP_POST, "", "{\"name\":\"n\",\"id\":1}", "id",
+         "'id' cannot be given: leave it out; this request may hold name, kind, scopes, expires"},
+        {HTTP_POST, "", "{\"name\":\"n\",\"name\":\"m\"}", "name", "'name' is given twice"},
+        {HTTP_POST, "", "{}", "name", "'name' is missing"},
+        {HTTP_POST, "x=1", "{\"name\":\"n\"}", "x",
+         "'x' is no parameter of this endpoint, which takes no parameter"},
+        {HTTP_GET, "limit=0", "", "limit", "'limit' must be a whole number from 1 to 1000"},
+        {HTTP_GET, "limit=1&limit=2", "", "limit", "'limit' is given twice"},
+        {HTTP_GET, "first=1", "", "first",
+         "'first' is no parameter of this endpoint, which takes limit, after"},
+    };
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        enum err e = ask(f, rows[r].method, "/admin/v1/keys", rows[r].query, rows[r].body);
+        assert_int_not_equal(e, ERR_OK);
+        assert_string_equal(answer.fault.param, rows[r].param);
+        assert_string_equal(answer.fault.message, rows[r].message);
+    }
 }
 
 static void a_revoked_key_is_listed_as_such(void **state)
@@ -176,7 +227,9 @@ static void a_revoked_key_is_listed_as_such(void **state)
     assert_int_equal(keys_create(f->keys, f->store, &wish, NOW, &text, id), ERR_OK);
     (void)snprintf(path, sizeof(path), "/admin/v1/keys/%s", id);
     assert_int_equal(ask(f, HTTP_DELETE, path, "", ""), ERR_OK);
-    assert_true(says(f, "\"status\":\"revoked\",\"scopes\":[\"admin\"]"));
+    assert_true(says(f, "\",\"status\":\"revoked\",\"revoked\":\"2026-11-24T03:00:00.000Z\"}"));
+    assert_int_equal(ask(f, HTTP_GET, path, "", ""), ERR_OK);
+    assert_true(says(f, "\"status\":\"revoked\",\"scopes\":[\"read\",\"write\"]"));
     assert_true(says(f, "\"revoked\":\"2026-11-24T03:00:00.000Z\"}"));
     struct key_handle handle;
     assert_int_equal(keys_check(f->keys, span_of(text.text), KEY_USE_ADMIN, NOW, &handle),
@@ -191,22 +244,175 @@ static void a_revoked_key_is_listed_as_such(void **state)
     }
 }
 
+/* PATCHes the key at `path` with `if_match` (NULL: without). */
+static enum err patch(struct fixture *f, const char *path, const char *if_match, const char *body)
+{
+    const struct admin_request request = {.method = HTTP_PATCH,
+                                          .path = span_of(path),
+                                          .body = span_of(body),
+                                          .if_match = span_of(if_match)};
+    buf_clear(&f->reply);
+    enum err e = admin_operate(f->keys, f->store, &request, NOW, &f->reply, &answer);
+    buf_put_byte(&f->reply, '\0');
+    return e;
+}
+
+static void a_key_is_changed_only_as_it_was_read(void **state)
+{
+    struct fixture *f = *state;
+    const struct key_wish wish = {.kind = KEY_LIVE, .name = SPAN("before")};
+    struct key_text text;
+    struct key_handle handle;
+    char id[KEY_ID_CHARS + 1], path[64], first[ADMIN_TAG_BYTES], second[ADMIN_TAG_BYTES];
+    assert_int_equal(keys_create(f->keys, f->store, &wish, NOW, &text, id), ERR_OK);
+    (void)snprintf(path, sizeof(path), "/admin/v1/keys/%s", id);
+    assert_int_equal(ask(f, HTTP_GET, path, "", ""), ERR_OK);
+    (void)snprintf(first, sizeof(first), "%s", answer.tag);
+    assert_int_not_equal(first[0], '\0');
+
+    assert_int_equal(patch(f, path, NULL, "{\"name\":\"x\"}"), ERR_REVISION_MISSING);
+    assert_int_equal(patch(f, path, first, "{\"name\":\"after\",\"scopes\":[\"models\"]}"), ERR_OK);
+    assert_true(says(f, "\"name\":\"after\""));
+    assert_true(says(f, "\"scopes\":[\"models\"]"));
+    (void)snprintf(second, sizeof(second), "%s", answer.tag);
+    assert_string_not_equal(first, second);
+    assert_string_equal(answer.action, "key.change");
+    assert_string_equal(answer.object, id);
+    assert_int_equal(keys_check(f->keys, span_of(text.text), KEY_USE_INFERENCE, NOW, &handle),
+                     ERR_OK);
+    assert_int_equal(handle.scopes, KEY_SCOPE_MODELS);
+
+    static const char *const stale[] = {"\"0\"", "\"x\"", "7", "\"\"", "W/\"1\"", ""};
+    assert_int_equal(patch(f, path, first, "{\"name\":\"lost\"}"), ERR_REVISION);
+    for (size_t r = 0; r < ROWS(stale); r++) {
+        assert_int_equal(patch(f, path, stale[r], "{\"name\":\"lost\"}"), ERR_REVISION);
+    }
+    assert_int_equal(patch(f, path, "*", "{\"expires\":\"2026-11-24T03:00:01Z\"}"), ERR_OK);
+    assert_true(says(f, "\"name\":\"after\""));
+    assert_int_equal(keys_recheck(f->keys, &handle, NOW), ERR_OK);
+    assert_int_equal(keys_recheck(f->keys, &handle, (wall_us){NOW.us + 1000000}), ERR_KEY_EXPIRED);
+    assert_int_equal(patch(f, path, "*", "{\"expires\":null}"), ERR_OK);
+    assert_int_equal(keys_recheck(f->keys, &handle, (wall_us){NOW.us + 1000000}), ERR_OK);
+    assert_int_equal(patch(f, "/admin/v1/keys/AAAAAAAAAAAA", "*", "{\"name\":\"x\"}"),
+                     ERR_NOT_FOUND_ROW);
+}
+
+/* Asks for a route of the table about the key `id`, with this If-Match. */
+static enum err ask_route(struct fixture *f, const struct admin_route *route, const char *id,
+                          const char *if_match)
+{
+    char path[96];
+    const char *brace = strchr(route->path, '{');
+    size_t len = brace == NULL ? strlen(route->path) : (size_t)(brace - route->path);
+    (void)snprintf(path, sizeof(path), "%.*s%s", (int)len, route->path, brace == NULL ? "" : id);
+    const struct admin_request request = {
+        .method = route->method,
+        .path = span_of(path),
+        .body = route->takes == ADMIN_OBJECT_none ? SPAN("") : SPAN("{\"name\":\"judged\"}"),
+        .if_match = span_of(if_match)};
+    buf_clear(&f->reply);
+    enum err e = admin_operate(f->keys, f->store, &request, NOW, &f->reply, &answer);
+    buf_put_byte(&f->reply, '\0');
+    return e;
+}
+
+static void every_route_that_changes_something_honours_if_match(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const others[] = {"\"nobodys\"", "W/%s", "\"a\", \"b,%s\"", "", ","};
+    static const char *const right[] = {
+        "*", "%s", " %s ", "\"other, one\" ,%s", "%s, \"other\"", "W/\"x\",,%s"};
+    size_t changing = 0;
+    for (int i = 0; i < ADMIN_ROUTES; i++) {
+        const struct admin_route *route = admin_route((enum admin_route_number)i);
+        bool is_list = strchr(route->path, '{') == NULL;
+        for (size_t r = 0; route->action != NULL && r < ROWS(others) + ROWS(right); r++) {
+            const struct key_wish wish = {.kind = KEY_LIVE, .name = SPAN("before")};
+            char id[KEY_ID_CHARS + 1], path[64], match[ADMIN_TAG_BYTES * 2];
+            struct key_text text;
+            struct key_handle handle;
+            bool is_right = r >= ROWS(others);
+            const char *form = is_right ? right[r - ROWS(others)] : others[r];
+            assert_int_equal(keys_create(f->keys, f->store, &wish, NOW, &text, id), ERR_OK);
+            (void)snprintf(path, sizeof(path), "/admin/v1/keys/%s", id);
+            assert_int_equal(ask(f, HTTP_GET, path, "", ""), ERR_OK);
+            const char *hole = strchr(form, '%');
+            (void)snprintf(match, sizeof(match), "%.*s%s%s",
+                           (int)(hole == NULL ? (int)strlen(form) : (int)(hole - form)), form,
+                           hole == NULL ? "" : answer.tag,
+                           hole == NULL ? "" : strchr(hole, 's') + 1);
+            enum err e = ask_route(f, route, id, match);
+            enum err expect = is_right && (!is_list || r == ROWS(others)) ? ERR_OK : ERR_REVISION;
+            if (e != expect) {
+                fail_msg("%s with If-Match: %s: %d", route->name, match, e);
+            }
+            if (e == ERR_REVISION) {
+                assert_null(answer.action);
+                assert_int_equal(ask(f, HTTP_GET, path, "", ""), ERR_OK);
+                assert_true(says(f, "\"name\":\"before\""));
+                assert_int_equal(
+                    keys_check(f->keys, span_of(text.text), KEY_USE_INFERENCE, NOW, &handle),
+                    ERR_OK);
+            }
+            changing++;
+        }
+    }
+    assert_true(changing > 0);
+}
+
+static void a_change_of_a_key_is_read_strictly(void **state)
+{
+    struct fixture *f = *state;
+    const struct key_wish wish = {.kind = KEY_LIVE, .name = SPAN("before")};
+    struct key_text text;
+    char id[KEY_ID_CHARS + 1], path[64];
+    static const struct {
+        const char *body;
+        enum err expect;
+    } rows[] = {
+        {"{}", ERR_VALUE_MISSING},
+        {"{\"kind\":\"test\"}", ERR_VALUE_INVALID},
+        {"{\"id\":\"AAAAAAAAAAAA\"}", ERR_VALUE_INVALID},
+        {"{\"revoked\":null}", ERR_VALUE_INVALID},
+        {"{\"name\":null}", ERR_VALUE_INVALID},
+        {"{\"name\":\"\"}", ERR_VALUE_INVALID},
+        {"{\"scopes\":[]}", ERR_VALUE_INVALID},
+        {"{\"scopes\":[\"read\"]}", ERR_VALUE_INVALID},
+        {"{\"expires\":\"2026-11-24T03:00:00Z\"}", ERR_VALUE_INVALID},
+        {"[]", ERR_BODY_NOT_OBJECT},
+    };
+    assert_int_equal(keys_create(f->keys, f->store, &wish, NOW, &text, id), ERR_OK);
+    (void)snprintf(path, sizeof(path), "/admin/v1/keys/%s", id);
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        enum err e = patch(f, path, "*", rows[r].body);
+        if (e != rows[r].expect) {
+            fail_msg("%s: %s", rows[r].body, err_name(e));
+        }
+    }
+    assert_int_equal(ask(f, HTTP_GET, path, "", ""), ERR_OK);
+    assert_true(says(f, "\"name\":\"before\",\"kind\":\"live\""));
+}
+
 static void add_usage(struct fixture *f, int32_t day, const char *key, const char *model,
                       const char *upstream)
 {
     const struct store_usage row = {.day = day,
                                     .key_id = span_of(key),
                                     .model = span_of(model),
+                                    .currency = SPAN("USD"),
                                     .upstream = span_of(upstream),
                                     .calls = 1,
                                     .interrupted = 2,
                                     .failed = 3,
+                                    .refused = 1,
                                     .estimated = 4,
                                     .tokens_in = 5,
                                     .tokens_out = 6,
+                                    .tokens_cached = 2,
+                                    .tokens_reasoning = 3,
                                     .bytes_in = 7,
                                     .bytes_out = 8,
-                                    .cost_microusd = 9};
+                                    .cost_nano = 9};
     assert_int_equal(store_begin(f->store, STORE_SYNC_LATER), ERR_OK);
     assert_int_equal(store_usage_add(f->store, &row), ERR_OK);
     assert_int_equal(store_commit(f->store), ERR_OK);
@@ -215,12 +421,14 @@ static void add_usage(struct fixture *f, int32_t day, const char *key, const cha
 #define SUMS(day, key, model, times)                                                               \
     "{\"day\":\"" day "\",\"key_id\":\"" key "\",\"key_name\":\"\",\"model\":\"" model "\"," times \
     "}"
-#define ONCE                                                                                       \
-    "\"calls\":1,\"interrupted\":2,\"failed\":3,\"estimated\":4,\"tokens_in\":5,\"tokens_out\":6," \
-    "\"bytes_in\":7,\"bytes_out\":8,\"cost_micro\":9"
-#define TWICE                                                                      \
-    "\"calls\":2,\"interrupted\":4,\"failed\":6,\"estimated\":8,\"tokens_in\":10," \
-    "\"tokens_out\":12,\"bytes_in\":14,\"bytes_out\":16,\"cost_micro\":18"
+#define ONCE                                                                         \
+    "\"currency\":\"USD\",\"calls\":1,\"interrupted\":2,\"failed\":3,\"refused\":1," \
+    "\"estimated\":4,\"tokens_in\":5,\"tokens_out\":6,\"tokens_cached\":2,"          \
+    "\"tokens_reasoning\":3,\"bytes_in\":7,\"bytes_out\":8,\"cost_nano\":9"
+#define TWICE                                                                        \
+    "\"currency\":\"USD\",\"calls\":2,\"interrupted\":4,\"failed\":6,\"refused\":2," \
+    "\"estimated\":8,\"tokens_in\":10,\"tokens_out\":12,\"tokens_cached\":4,"        \
+    "\"tokens_reasoning\":6,\"bytes_in\":14,\"bytes_out\":16,\"cost_nano\":18"
 
 static void usage_is_summed_over_upstreams_and_filtered(void **state)
 {
@@ -239,7 +447,7 @@ static void usage_is_summed_over_upstreams_and_filtered(void **state)
         {"", {first, second, third}}, {"from=2026-11-25", {second, third}},
         {"to=2026-11-24", {first}},   {"from=2026-11-25&to=2026-11-25&key=k2", {third}},
         {"model=a/b+c", {first}},     {"model=a%2Fb%20c&key=k1", {first}},
-        {"key=none", {NULL}},         {"from=1970-01-01&to=9999-12-31&key=k1&model=m", {second}},
+        {"model=none", {NULL}},       {"from=1970-01-01&to=9999-12-31&key=k1&model=m", {second}},
     };
     for (size_t r = 0; r < ROWS(rows); r++) {
         char expect[2048] = "{\"object\":\"list\",\"data\":[";
@@ -253,6 +461,46 @@ static void usage_is_summed_over_upstreams_and_filtered(void **state)
         assert_int_equal(ask(f, HTTP_GET, "/admin/v1/usage", rows[r].query, ""), ERR_OK);
         assert_string_equal(said(f), expect);
     }
+}
+
+static void usage_of_a_key_that_is_not_there_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    add_usage(f, 20781, "gone", "m", "u");
+    assert_int_equal(ask(f, HTTP_GET, "/admin/v1/usage", "key=gone", ""), ERR_OK);
+    assert_int_equal(ask(f, HTTP_GET, "/admin/v1/usage", "key=nope", ""), ERR_NOT_FOUND_ROW);
+}
+
+static enum err take_change(void *ctx, const struct store_change *change)
+{
+    (void)ctx;
+    (void)change;
+    return ERR_OK;
+}
+
+static enum err settle_changes(void *ctx)
+{
+    (void)ctx;
+    return ERR_OK;
+}
+
+static enum err apply_nothing(void *ctx, struct store *s)
+{
+    (void)ctx;
+    (void)s;
+    return ERR_STORE_BUSY;
+}
+
+static void a_key_that_the_tables_lack_still_has_no_usage_and_is_there(void **state)
+{
+    struct fixture *f = *state;
+    static const struct store_recorder locked = {take_change, settle_changes, apply_nothing, NULL};
+    char query[4 + ADMIN_OBJECT_ID_BYTES];
+    store_set_recorder(f->store, &locked);
+    assert_int_equal(ask(f, HTTP_POST, "/admin/v1/keys", "", "{\"name\":\"n\"}"), ERR_OK);
+    (void)snprintf(query, sizeof(query), "key=%s", answer.object);
+    assert_int_equal(ask(f, HTTP_GET, "/admin/v1/usage", query, ""), ERR_OK);
+    store_set_recorder(f->store, NULL);
 }
 
 static void days_that_are_none_are_refused(void **state)
@@ -298,9 +546,18 @@ static void a_reply_longer_than_its_buffer_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(other_routes_and_methods_are_refused),        TEST(a_new_key_is_said_once_and_works),
-        TEST(requests_for_keys_are_read_strictly),         TEST(a_revoked_key_is_listed_as_such),
-        TEST(usage_is_summed_over_upstreams_and_filtered), TEST(days_that_are_none_are_refused),
+        TEST(other_routes_and_methods_are_refused),
+        TEST(a_new_key_is_said_once_and_works),
+        TEST(requests_for_keys_are_read_strictly),
+        TEST(a_refusal_names_what_is_at_fault_and_says_what_to_do),
+        TEST(a_revoked_key_is_listed_as_such),
+        TEST(a_key_is_changed_only_as_it_was_read),
+        TEST(every_route_that_changes_something_honours_if_match),
+        TEST(a_change_of_a_key_is_read_strictly),
+        TEST(usage_is_summed_over_upstreams_and_filtered),
+        TEST(usage_of_a_key_that_is_not_there_is_refused),
+        TEST(a_key_that_the_tables_lack_still_has_no_usage_and_is_there),
+        TEST(days_that_are_none_are_refused),
         TEST(a_reply_longer_than_its_buffer_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,31 +62,50 @@ static void an_absurd_size_is_refused(void **state)
 static void a_counted_arena_takes_from_the_allowance_what_is_more_than_a_little(void **state)
 {
     (void)state;
-    enum { ALLOWANCE = 1 << 20, PIECE = 1000 };
+    enum { ALLOWANCE = 1 << 20, PIECE = 1000, UNCOUNTED = 1 << 17 };
     struct arena a;
     size_t given = 0;
     memory_set_allowance(ALLOWANCE);
-    arena_init_counted(&a, 64 << 20);
+    arena_init_counted(&a, 64 << 20, UNCOUNTED);
     assert_non_null(arena_alloc(&a, 1000));
     assert_int_equal(memory_taken(), 0);
     for (given = 1000; arena_alloc(&a, PIECE) != NULL; given += PIECE) {
         assert_true(memory_taken() <= ALLOWANCE);
-        assert_true(given <= memory_taken() + ARENA_UNCOUNTED);
+        assert_true(given <= memory_taken() + UNCOUNTED);
     }
-    assert_true(given > ALLOWANCE / 2 && given < ALLOWANCE + ARENA_UNCOUNTED);
+    assert_true(given > ALLOWANCE / 2 && given < ALLOWANCE + UNCOUNTED);
     assert_int_equal(arena_error(&a), ERR_OVERLOADED);
     arena_fini(&a);
     assert_int_equal(memory_taken(), 0);
-    assert_null(arena_alloc(&a, ALLOWANCE)); /* it counts still, a single one too */
+    assert_null(arena_alloc(&a, 2 * ALLOWANCE)); /* it counts still, a single one too */
     assert_int_equal(arena_error(&a), ERR_OVERLOADED);
     arena_fini(&a);
     memory_set_allowance(0);
     assert_non_null(arena_alloc(&a, 4 * ALLOWANCE));
-    assert_true(memory_taken() >= 4 * ALLOWANCE);
+    assert_true(memory_taken() >= 4 * ALLOWANCE - UNCOUNTED);
     assert_null(arena_alloc(&a, 64 << 20));
     assert_int_equal(arena_error(&a), ERR_NO_MEMORY); /* past its own maximum */
     arena_fini(&a);
     assert_int_equal(memory_taken(), 0);
+}
+
+static void a_large_arena_is_given_what_is_left_of_the_allowance(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1000, 5000, 300 << 10};
+    for (size_t i = 0; i < ROWS(sizes); i++) {
+        struct arena a;
+        memory_set_allowance(2u << 20); /* a large block does not fit behind the first half */
+        arena_init_counted(&a, 64 << 20, 0);
+        for (size_t given = 0; given < (1100u << 10); given += 4000) {
+            assert_non_null(arena_alloc(&a, 4000));
+        }
+        assert_non_null(arena_alloc(&a, sizes[i]));
+        assert_null(arena_alloc(&a, 2u << 20));
+        assert_int_equal(arena_error(&a), ERR_OVERLOADED);
+        arena_fini(&a);
+    }
+    memory_set_allowance(0);
 }
 
 int main(void)
@@ -96,6 +115,7 @@ int main(void)
         cmocka_unit_test(what_it_gives_is_aligned_and_does_not_overlap),
         cmocka_unit_test(a_copy_ends_with_a_nul),
         cmocka_unit_test(an_absurd_size_is_refused),
+        cmocka_unit_test(a_large_arena_is_given_what_is_left_of_the_allowance),
         cmocka_unit_test(a_counted_arena_takes_from_the_allowance_what_is_more_than_a_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

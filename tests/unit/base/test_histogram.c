@@ -17,8 +17,8 @@ static void each_duration_is_in_its_bucket(void **state)
     static const struct {
         int64_t us;
         unsigned bucket;
-    } rows[] = {{0, 0},         {100, 0},       {101, 1},       {5000, 3},
-                {81920000, 15}, {81920001, 16}, {INT32_MAX, 16}};
+    } rows[] = {{0, 0},    {100, 0},       {101, 1},       {2000, 3},
+                {5000, 4}, {81920000, 16}, {81920001, 17}, {INT32_MAX, 17}};
     int64_t total = 0;
     for (size_t r = 0; r < ROWS(rows); r++) {
         histogram_add(HISTOGRAM_CALL, rows[r].us);

@@ -59,6 +59,35 @@ static void a_copied_text_is_cut_to_its_room(void **state)
     assert_string_equal(room, "abc");
 }
 
+static void a_text_is_cut_between_characters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t most, expect;
+    } rows[] = {
+        {"abcdef", 3, 3},
+        {"abc", 3, 3},
+        {"abc", 9, 3},
+        {"", 0, 0},
+        {"abc", 0, 0},
+        {"\xd9\x85\xd9\x81", 3, 2},
+        {"\xd9\x85\xd9\x81", 2, 2},
+        {"\xd9\x85", 1, 0},
+        {"a\xf0\x9f\x98\x80", 4, 1},
+        {"\xf0\x9f\x98\x80", 3, 0},
+        {"\xf0\x9f\x98\x80z", 4, 4},
+        {"\x80\x80\x80\x80\x80\x80\x80", 6, 6},
+    };
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        struct span text = span_of(rows[r].text);
+        struct span cut = span_cut_text(text, rows[r].most);
+        if (cut.at != text.at || cut.len != rows[r].expect) {
+            fail_msg("row %zu: %zu", r, cut.len);
+        }
+    }
+}
+
 static void times_are_written_in_utc(void **state)
 {
     (void)state;
@@ -70,9 +99,32 @@ static void times_are_written_in_utc(void **state)
     assert_string_equal(day, "2026-11-24");
 }
 
+static uint8_t lowered(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + 32) : byte;
+}
+
+static void only_the_26_letters_have_a_case_wherever_they_stand(void **state)
+{
+    (void)state;
+    for (unsigned pair = 0; pair < 65536; pair++) {
+        uint8_t a[13], b[13];
+        uint8_t x = (uint8_t)(pair >> 8), y = (uint8_t)pair;
+        size_t at = pair % sizeof(a);
+        memset(a, 'Q', sizeof(a));
+        memset(b, 'q', sizeof(b));
+        a[at] = x;
+        b[at] = y;
+        bool same = span_equal_nocase(span_make(a, sizeof(a)), span_make(b, sizeof(b)));
+        assert_int_equal(same, lowered(x) == lowered(y));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_text_is_cut_between_characters),
+        cmocka_unit_test(only_the_26_letters_have_a_case_wherever_they_stand),
         cmocka_unit_test(only_plain_decimal_numbers_are_numbers),
         cmocka_unit_test(a_cut_stays_inside),
         cmocka_unit_test(a_copied_text_is_cut_to_its_room),

@@ -86,8 +86,8 @@ static void stop(struct gateway *g)
     assert_int_equal(rmdir(g->folder), 0);
 }
 
-static const struct admin_request list = {
-    HTTP_GET, {(const uint8_t *)"/admin/v1/keys", 14}, {NULL, 0}, {NULL, 0}};
+static const struct admin_request list = {.method = HTTP_GET,
+                                          .path = {(const uint8_t *)"/admin/v1/keys", 14}};
 
 static void answers_of_every_framing_are_read(void **state)
 {
@@ -152,17 +152,21 @@ static void the_request_is_sent_whole(void **state)
     struct gateway g;
     struct buf answer;
     struct cli_admin_reply reply;
-    const struct admin_request request = {HTTP_POST, SPAN("/admin/v1/keys"), SPAN("a=b%20c"),
-                                          SPAN("{\"name\":\"n\"}")};
+    const struct admin_request request = {.method = HTTP_POST,
+                                          .path = SPAN("/admin/v1/keys"),
+                                          .query = SPAN("a=b%20c"),
+                                          .body = SPAN("{\"name\":\"n\"}"),
+                                          .if_match = SPAN("\"7\"")};
     start(&g, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 100);
     answer_one(&g);
     buf_init(&answer, 32);
     assert_int_equal(cli_admin_call(g.path, &request, TIMEOUT_MS, &answer, &reply), ERR_OK);
     stop(&g);
     buf_fini(&answer);
-    assert_string_equal(g.heard, "POST /admin/v1/keys?a=b%20c HTTP/1.1\r\nHost: localhost\r\n"
-                                 "Connection: close\r\nContent-Type: application/json\r\n"
-                                 "Content-Length: 12\r\n\r\n{\"name\":\"n\"}");
+    assert_string_equal(
+        g.heard, "POST /admin/v1/keys?a=b%20c HTTP/1.1\r\nHost: localhost\r\n"
+                 "Connection: close\r\nIf-Match: \"7\"\r\n"
+                 "Content-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"name\":\"n\"}");
 }
 
 static void who_does_not_answer_is_given_up(void **state)

@@ -31,6 +31,7 @@ static void forget(const struct place *p, const char *name)
 static void place_end(struct place *p)
 {
     forget(p, "pepper");
+    forget(p, "revoked");
     forget(p, "atlas.db");
     forget(p, "atlas.db-wal");
     forget(p, "atlas.db-shm");
@@ -56,7 +57,8 @@ static void a_new_folder_is_its_owners_alone(void **state)
     struct cli_data_made made;
     place_begin(&p);
     assert_int_equal(cli_data_make(p.data, &made), ERR_OK);
-    assert_true(made.folder && made.pepper && made.store);
+    assert_true(made.folder && made.pepper && made.store && made.deny);
+    assert_int_equal(mode_of(&p, "revoked"), 0600);
     assert_int_equal(mode_of(&p, "."), 0700);
     assert_int_equal(mode_of(&p, "pepper"), 0600);
     assert_int_equal(mode_of(&p, "atlas.db"), 0600);
@@ -71,7 +73,7 @@ static void what_is_there_stays(void **state)
     place_begin(&p);
     assert_int_equal(cli_data_make(p.data, &made), ERR_OK);
     assert_int_equal(cli_data_make(p.data, &made), ERR_OK);
-    assert_false(made.folder || made.pepper || made.store);
+    assert_false(made.folder || made.pepper || made.store || made.deny);
     forget(&p, "atlas.db");
     assert_int_equal(cli_data_make(p.data, &made), ERR_OK);
     assert_true(made.store && !made.pepper);

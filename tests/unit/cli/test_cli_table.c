@@ -7,9 +7,10 @@
 #include "cli/cli_table.h"
 
 static const struct cli_column columns[] = {
-    {"NAME", "name", "-", false},
-    {"CALLS", "calls", "0", true},
-    {"LAST", "last", "never", false},
+    {"NAME", "name", "-", 0},
+    {"CALLS", "calls", "0", CLI_RIGHT},
+    {"LAST", "last", "never", 0},
+    {"COST", "cost", "0", CLI_RIGHT | CLI_OPTIONAL | CLI_NANO},
 };
 
 static enum err print(const char *list, char **text, size_t *lines)
@@ -44,6 +45,18 @@ static void lists_are_printed_in_columns(void **state)
          "NAME     CALLS  LAST\n?[2J???      1  never\n", 1},
         {"escapes are read", "{\"data\":[{\"n\\u0061me\":\"\\\"q\\\"\",\"calls\":1}]}",
          "NAME  CALLS  LAST\n\"q\"       1  never\n", 1},
+        {"a column of which nothing is to be said is left out, billionths are exact",
+         "{\"data\":[{\"name\":\"a\",\"cost\":0},{\"name\":\"b\",\"cost\":1500000000},"
+         "{\"name\":\"c\",\"cost\":120}]}",
+         "NAME  CALLS  LAST         COST\na         0  never           0\n"
+         "b         0  never        1.50\n"
+         "c         0  never  0.00000012\n",
+         3},
+        {"a sum that can be no larger is at least so much",
+         "{\"data\":[{\"name\":\"a\",\"cost\":9223372036854775807}]}",
+         "NAME  CALLS  LAST                    COST\n"
+         "a         0  never  >9223372036.854775807\n",
+         1},
         {"nothing for nothing", "{\"data\":[]}", "", 0},
     };
     for (size_t r = 0; r < ROWS(rows); r++) {

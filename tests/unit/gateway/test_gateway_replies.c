@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_gateway_replies.c — what is answered without a model server. */
-#include "world_scene.h"
+#include "call/world_scene.h"
 
 #include "gateway/gateway_replies.h"
 
@@ -120,6 +120,40 @@ static void a_call_begins_where_a_body_is_needed(void **state)
     world_close(&w);
 }
 
+static void a_path_that_is_not_there_is_named_and_its_usual_cause_said(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *target, *message;
+    } paths[] = {
+        {"GET /v1/nothing?key=x", "there is no endpoint /v1/nothing on this gateway"},
+        {"POST /v1/v1/chat/completions",
+         "there is no endpoint /v1/v1/chat/completions on this gateway: the client's base_url "
+         "already ends with /v1, and /v1 was added once more"},
+        {"POST /chat/completions", "there is no endpoint /chat/completions on this gateway: the "
+                                   "client's base_url must end with /v1"},
+        {"GET /models/m", "there is no endpoint /models/m on this gateway: the client's base_url "
+                          "must end with /v1"},
+        {"GET /%22%0A", "there is no endpoint /%22%0A on this gateway"},
+    };
+    for (size_t i = 0; i < ROWS(paths); i++) {
+        world_open(&w);
+        gateway_reply(&w.shared, true, world_client(&w, paths[i].target, KEY, NULL));
+        assert_int_equal(w.client.error, ERR_ROUTE_UNKNOWN);
+        if (!span_is(buf_span(&w.client.message), paths[i].message)) {
+            fail_msg("%s: %.*s", paths[i].target, SPAN_ARGS(buf_span(&w.client.message)));
+        }
+        world_close(&w);
+    }
+    char target[1200] = "GET /";
+    memset(target + 5, 'x', 1000);
+    world_open(&w);
+    gateway_reply(&w.shared, true, world_client(&w, target, KEY, NULL));
+    assert_true(buf_span(&w.client.message).len < 200);
+    assert_true(world_holds(buf_span(&w.client.message), "xxx... on this gateway"));
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +162,7 @@ int main(void)
         cmocka_unit_test(a_key_without_the_scope_sees_no_models),
         cmocka_unit_test(a_gateway_that_starts_or_stops_is_not_ready),
         cmocka_unit_test(a_call_begins_where_a_body_is_needed),
+        cmocka_unit_test(a_path_that_is_not_there_is_named_and_its_usual_cause_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,11 +18,13 @@
 
 #include "journal/journal.h"
 
+#ifndef TESTS_UNIT_JOURNAL_FORGETFUL_H /* that one stands in front of the library, too */
 static struct {
     _Atomic int full;     /* errno of every fallocate() of a segment; 0: as it is */
     _Atomic int sync;     /* errno of every fdatasync() */
     _Atomic int syncs;    /* fdatasync() calls so far */
-    _Atomic int no_waits; /* fdatasync() says yes at once */
+    _Atomic int no_waits; /* fdatasync() and fsync() say yes at once: others may keep the disk busy
+                             for longer than a test has */
 } disk;
 
 int fallocate(int fd, int mode, off_t offset, off_t len)
@@ -45,6 +47,13 @@ int fdatasync(int fildes)
     }
     return atomic_load(&disk.no_waits) != 0 ? 0 : (int)syscall(SYS_fdatasync, fildes);
 }
+
+int fsync(int fd)
+{
+    return atomic_load(&disk.no_waits) != 0 ? 0 : (int)syscall(SYS_fsync, fd);
+}
+
+#endif
 
 struct folder {
     char path[64];    /* the data folder */
@@ -77,19 +86,27 @@ static void folder_remove(const struct folder *f)
     assert_int_equal(rmdir(f->path), 0);
 }
 
+static const struct journal_seen nothing_seen = {.sequence = 0};
+
 static const struct journal_settings journal_quick = {
     .commit_interval_ms = 1, .segment_bytes = 64 << 20, .slots = 256};
 
 /* An intent or completion of call number `call`. */
-static struct journal_record record_of(enum journal_kind kind, uint64_t call)
+static inline struct journal_record record_of(enum journal_kind kind, uint64_t call)
 {
     struct journal_record r = {.kind = (uint8_t)kind, .attempt = 1, .started_ms = 1790000000000};
     memcpy(r.call_id, &call, sizeof(call));
     r.outcome = kind == JOURNAL_COMPLETION ? JOURNAL_OUTCOME_OK : JOURNAL_OUTCOME_NONE;
-    journal_set_text(r.key_id, SPAN("0123456789ab"));
-    journal_set_text(r.model, SPAN("arabic-large"));
-    journal_set_text(r.upstream, SPAN("falcon-gpu"));
+    journal_record_set(&r, JOURNAL_TEXT_KEY, SPAN("0123456789ab"));
+    journal_record_set(&r, JOURNAL_TEXT_MODEL, SPAN("arabic-large"));
+    journal_record_set(&r, JOURNAL_TEXT_UPSTREAM, SPAN("falcon-gpu"));
     return r;
+}
+
+/* Whether a text of the record is this. */
+static inline bool says(const struct journal_record *r, enum journal_text which, const char *text)
+{
+    return span_is(journal_record_text(r, which), text);
 }
 
 static inline uint64_t call_of(const struct journal_record *r)

@@ -15,25 +15,28 @@
 
 struct sums {
     size_t rows, open;
-    int64_t calls, interrupted, failed, estimated, tokens_in, tokens_out, cost;
+    int64_t calls, interrupted, failed, refused, estimated, tokens_in, tokens_out, cost;
 };
 
-static enum err add_usage(void *context, const struct store_usage *u)
+static enum err add_usage(void *context, const struct store_usage *u, struct span key_name)
 {
+    (void)key_name;
     struct sums *s = context;
     s->rows++;
     s->calls += u->calls;
     s->interrupted += u->interrupted;
     s->failed += u->failed;
+    s->refused += u->refused;
     s->estimated += u->estimated;
     s->tokens_in += u->tokens_in;
     s->tokens_out += u->tokens_out;
-    s->cost += u->cost_microusd;
+    s->cost += u->cost_nano;
     return ERR_OK;
 }
 
-static enum err add_open(void *context, const struct store_open_call *call)
+static enum err add_open(void *context, const void *row)
 {
+    const struct store_open_call *call = row;
     struct sums *s = context;
     assert_true(call->sequence > 0);
     s->open++;
@@ -45,7 +48,10 @@ static struct sums sums_of(struct store *s)
     struct sums sums = {0};
     const struct store_usage_filter all = {.first_day = INT32_MIN, .last_day = INT32_MAX};
     assert_int_equal(store_usage_list(s, &all, add_usage, &sums), ERR_OK);
-    assert_int_equal(store_open_call_list(s, add_open, &sums), ERR_OK);
+    const struct store_page calls = {.limit = INT64_MAX};
+    assert_int_equal(
+        store_open_call_page(s, STORE_INDEX_OPEN_CALL_BY_SEQUENCE, &calls, add_open, &sums),
+        ERR_OK);
     return sums;
 }
 
@@ -76,7 +82,7 @@ static struct journal_record record_at(const struct folder *f, uint64_t sequence
     while (journal_reader_next(r, &group, &at) == ERR_OK) {
         for (struct span line; journal_frame_next(&group.frames, &line); at++) {
             if (at == sequence) {
-                assert_int_equal(journal_record_parse(line, &record), ERR_OK);
+                assert_int_equal(journal_record_parse(line, &record, NULL), ERR_OK);
             }
         }
     }
@@ -92,14 +98,15 @@ static struct journal_record numbered(enum journal_kind kind, uint64_t call, int
     r.tokens_in = 10;
     r.tokens_reserved = 110;
     r.tokens_out = kind == JOURNAL_COMPLETION ? 20 : 0;
-    r.cost_micro = kind == JOURNAL_COMPLETION ? 7 : 70;
+    r.cost_nano = kind == JOURNAL_COMPLETION ? 7 : 0;
+    r.reserved_nano = 70;
     return r;
 }
 
 static void add(struct journal_batch *b, struct journal_record r)
 {
     r.sequence = (int64_t)b->last + 1;
-    assert_int_equal(journal_batch_add(b, &r), ERR_OK);
+    assert_int_equal(journal_batch_add(b, &(struct journal_told){.record = &r}), ERR_OK);
 }
 
 static void a_batch_sums_and_keeps_what_is_open(void **state)
@@ -115,14 +122,15 @@ static void a_batch_sums_and_keeps_what_is_open(void **state)
     add(&b, numbered(JOURNAL_COMPLETION, 1, 0));
     r = numbered(JOURNAL_COMPLETION, 4, 0); /* refused before any attempt */
     r.attempt = 0;
-    r.tokens_in = r.tokens_out = r.cost_micro = 0;
-    memset(r.model, 0, sizeof(r.model));
+    r.tokens_in = r.tokens_out = r.cost_nano = 0;
+    journal_record_set(&r, JOURNAL_TEXT_MODEL, SPAN(""));
     r.outcome = JOURNAL_OUTCOME_REFUSED;
     add(&b, r);
     assert_int_equal(journal_batch_apply(&b, s), ERR_OK);
     struct sums sums = sums_of(s);
     assert_int_equal(sums.calls, 2);
-    assert_int_equal(sums.failed, 1);
+    assert_int_equal(sums.failed, 0);
+    assert_int_equal(sums.refused, 1);
     assert_int_equal(sums.open, 2);
     assert_int_equal(sequence_of(s), 5);
 
@@ -139,14 +147,15 @@ static void a_batch_sums_and_keeps_what_is_open(void **state)
     add(&b, r);
     r = numbered(JOURNAL_COMPLETION, 3, 0);
     r.outcome = JOURNAL_OUTCOME_FAILED;
-    journal_set_text(r.model, SPAN("another"));
+    journal_record_set(&r, JOURNAL_TEXT_MODEL, SPAN("another"));
     add(&b, r);
     assert_int_equal(journal_batch_apply(&b, s), ERR_OK);
     sums = sums_of(s);
     assert_int_equal(sums.rows, 3);
     assert_int_equal(sums.calls, 4);
     assert_int_equal(sums.interrupted, 1);
-    assert_int_equal(sums.failed, 2);
+    assert_int_equal(sums.failed, 1);
+    assert_int_equal(sums.refused, 1);
     assert_int_equal(sums.estimated, 1);
     assert_int_equal(sums.tokens_in, 30);
     assert_int_equal(sums.tokens_out, 60);
@@ -157,23 +166,62 @@ static void a_batch_sums_and_keeps_what_is_open(void **state)
     store_close(&s);
 }
 
+/* The loser's end may come in another batch than its intent, and before or after the completion. */
+static void tries_are_open_until_they_or_their_call_have_ended(void **state)
+{
+    (void)state;
+    struct store *s = store_new();
+    struct journal_batch b;
+    for (int cut = 0; cut <= 6; cut++) { /* the first batch has so many of the records */
+        struct journal_record r[6] = {
+            numbered(JOURNAL_INTENT, 9, 0),  numbered(JOURNAL_INTENT, 9, 0),
+            numbered(JOURNAL_TRY_END, 9, 0), numbered(JOURNAL_COMPLETION, 9, 0),
+            numbered(JOURNAL_INTENT, 8, 0),  numbered(JOURNAL_TRY_END, 8, 0)};
+        r[1].attempt = r[3].attempt = 2;
+        r[2].tokens_out = 5;
+        r[2].cost_nano = 3;
+        struct sums before = sums_of(s);
+        journal_batch_init(&b, 1 << 20);
+        for (int i = 0; i < 6; i++) {
+            if (i == cut) {
+                uint64_t last = b.last;
+                assert_int_equal(journal_batch_apply(&b, s), ERR_OK);
+                assert_int_equal(sums_of(s).open, i == 1 || i == 5 ? 1 : i == 2 ? 2 : i == 3);
+                journal_batch_fini(&b);
+                b.last = last;
+            }
+            memcpy(r[i].call_id, &(uint64_t){i < 4 ? 9 : 8}, 8);
+            add(&b, r[i]);
+        }
+        assert_int_equal(journal_batch_apply(&b, s), ERR_OK);
+        journal_batch_fini(&b);
+        struct sums after = sums_of(s);
+        assert_int_equal(after.open, 0);
+        assert_int_equal(after.calls - before.calls, 1);
+        assert_int_equal(after.cost - before.cost, 3 + 7);
+        assert_int_equal(after.tokens_out - before.tokens_out, 5 + 20);
+    }
+    store_close(&s);
+}
+
 /* Each record is of a call, a key and a model of its own, with the longest texts there are. */
 static void a_batch_that_has_room_takes_whatever_comes(void **state)
 {
     (void)state;
     struct store *s = store_new();
     struct journal_batch b;
-    char text[sizeof(((struct journal_record *)NULL)->model)];
+    char text[255];
     int64_t added = 0;
     memset(text, 'x', sizeof(text));
     journal_batch_init(&b, 1 << 20);
     for (uint64_t call = 1; journal_batch_has_room(&b); call++) {
         struct journal_record r =
             numbered(call % 3 == 0 ? JOURNAL_INTENT : JOURNAL_COMPLETION, call, 0);
-        memcpy(text, &call, 3); /* may hold zeros: then the text is short */
-        memcpy(r.model, text, sizeof(r.model) - 1);
-        memcpy(r.upstream, text, sizeof(r.upstream) - 1);
-        memcpy(r.key_id, text, sizeof(r.key_id) - 1);
+        (void)snprintf(text, sizeof(text), "%06u", (unsigned)call);
+        text[6] = 'x';
+        journal_record_set(&r, JOURNAL_TEXT_MODEL, span_make(text, 255));
+        journal_record_set(&r, JOURNAL_TEXT_UPSTREAM, span_make(text, 255));
+        journal_record_set(&r, JOURNAL_TEXT_KEY, span_make(text, 255));
         add(&b, r);
         added += r.kind == JOURNAL_COMPLETION;
     }
@@ -189,7 +237,7 @@ static struct journal *open_journal(const struct folder *f)
 {
     struct journal *j;
     struct journal_report report;
-    assert_int_equal(journal_open(f->path, &journal_quick, 1, 0, &report, &j), ERR_OK);
+    assert_int_equal(journal_open(f->path, &journal_quick, 1, &nothing_seen, &report, &j), ERR_OK);
     return j;
 }
 
@@ -205,7 +253,8 @@ static void one_call(struct journal_lane *lane, uint64_t call)
     }
     *journal_slot_record(intent) = numbered(JOURNAL_INTENT, call, 0);
     *journal_slot_record(completion) = numbered(JOURNAL_COMPLETION, call, 0);
-    journal_arm(completion, journal_publish(lane, intent));
+    journal_arm(lane, completion);
+    (void)journal_publish(lane, intent);
     (void)journal_publish(lane, completion);
 }
 
@@ -244,7 +293,7 @@ static void a_running_journal_is_applied_up_to_the_last_record_published(void **
     struct journal *j = open_journal(&f);
     assert_int_equal(sem_init(&asked.done, 0, 0), 0);
     assert_int_equal(journal_apply_open(j, s, &report, &asked.apply), ERR_OK);
-    assert_int_equal(report.replayed, 0);
+    assert_int_equal(report.replayed, 1); /* the origin */
     assert_int_equal(journal_start(j), ERR_OK);
     assert_int_equal(store_thread_open(&s, 8, &t), ERR_OK);
     journal_apply_attach(asked.apply, t);
@@ -260,7 +309,7 @@ static void a_running_journal_is_applied_up_to_the_last_record_published(void **
             }
             assert_int_equal(asked.sums.calls, call);
             assert_int_equal(asked.sums.open, 0);
-            assert_int_equal(asked.sequence, 2 * call);
+            assert_int_equal(asked.sequence, 1 + 2 * call);
         }
     }
     one_call(journal_lane(j, 0), 301);
@@ -269,6 +318,30 @@ static void a_running_journal_is_applied_up_to_the_last_record_published(void **
     store_thread_close(&t);
     journal_apply_close(&asked.apply);
     (void)sem_destroy(&asked.done);
+    folder_remove(&f);
+}
+
+/* As an admin job that runs while the gateway ends: the journal is gone, what it said is not. */
+static void who_asks_once_the_journal_is_closed_gets_what_it_said(void **state)
+{
+    (void)state;
+    struct folder f = folder_new();
+    struct store *s = store_new();
+    struct journal_apply_report report;
+    struct journal_apply *a;
+    struct journal *j = open_journal(&f);
+    assert_int_equal(journal_apply_open(j, s, &report, &a), ERR_OK);
+    assert_int_equal(journal_start(j), ERR_OK);
+    for (uint64_t call = 1; call <= 5; call++) {
+        one_call(journal_lane(j, 0), call);
+    }
+    journal_apply_stop(a);
+    journal_close(&j);
+    assert_int_equal(journal_apply_now(a, s), ERR_OK);
+    assert_int_equal(sums_of(s).calls, 5);
+    assert_int_equal(sequence_of(s), 11);
+    journal_apply_close(&a);
+    store_close(&s);
     folder_remove(&f);
 }
 
@@ -283,24 +356,24 @@ static void start_up_replays_what_the_store_has_not_seen_and_settles_open_calls(
                                   numbered(JOURNAL_COMPLETION, 1, 0),
                                   numbered(JOURNAL_INTENT, 3, 0),
                                   numbered(JOURNAL_COMPLETION, 3, 0)};
-    journal_set_text(r[1].upstream_model, SPAN("told by the intent only"));
+    journal_record_set(&r[1], JOURNAL_TEXT_UPSTREAM_MODEL, SPAN("told by the intent only"));
     struct journal *j = open_journal(&f);
     assert_int_equal(journal_append(j, r, 3), ERR_OK);
     assert_int_equal(journal_append(j, r + 3, 2), ERR_OK);
     assert_int_equal(journal_apply_open(j, s, &report, &a), ERR_OK);
-    assert_int_equal(report.replayed, 5);
+    assert_int_equal(report.replayed, 6);
     assert_int_equal(report.settled, 1);
-    assert_int_equal(journal_last(j), 6);
+    assert_int_equal(journal_last(j), 7);
     struct sums sums = sums_of(s);
     assert_int_equal(sums.calls, 3);
     assert_int_equal(sums.interrupted, 1);
     assert_int_equal(sums.open, 0);
     assert_int_equal(sums.tokens_out, 20 + 20 + 100); /* the open one at its reservation */
     assert_int_equal(sums.cost, 7 + 7 + 70);
-    assert_int_equal(sequence_of(s), 6);
+    assert_int_equal(sequence_of(s), 7);
     journal_apply_close(&a);
     journal_close(&j);
-    struct journal_record settled = record_at(&f, 6);
+    struct journal_record settled = record_at(&f, 7);
     assert_int_equal(settled.outcome, JOURNAL_OUTCOME_INTERRUPTED);
     assert_int_equal(settled.attempts_sent, 1); /* at most: the intent may be all there was */
 
@@ -318,9 +391,71 @@ static void start_up_replays_what_the_store_has_not_seen_and_settles_open_calls(
     s = store_new();
     j = open_journal(&f);
     assert_int_equal(journal_apply_open(j, s, &report, &a), ERR_OK);
-    assert_int_equal(report.replayed, 6);
+    assert_int_equal(report.replayed, 7);
     assert_int_equal(sums_of(s).cost, 84);
     journal_apply_close(&a);
+    journal_close(&j);
+    store_close(&s);
+    folder_remove(&f);
+}
+
+/* A power cut between the intents of a call's two tries and the rest: each is settled, the last one
+ * stands for the call, and says how many it had. */
+static void both_tries_of_a_call_that_a_power_cut_left_are_settled(void **state)
+{
+    (void)state;
+    struct folder f = folder_new();
+    struct store *s = store_new();
+    struct journal_apply_report report;
+    struct journal_apply *a;
+    struct journal_record r[6] = {numbered(JOURNAL_INTENT, 1, 0), numbered(JOURNAL_INTENT, 2, 0),
+                                  numbered(JOURNAL_INTENT, 1, 0), numbered(JOURNAL_INTENT, 3, 0),
+                                  numbered(JOURNAL_INTENT, 3, 0), numbered(JOURNAL_TRY_END, 3, 0)};
+    r[2].attempt = r[4].attempt = r[5].attempt = 2;
+    journal_record_set(&r[2], JOURNAL_TEXT_UPSTREAM, SPAN("second"));
+    journal_record_set(&r[2], JOURNAL_TEXT_CURRENCY, SPAN("SAR"));
+    struct journal *j = open_journal(&f);
+    assert_int_equal(journal_append(j, r, 6), ERR_OK);
+    assert_int_equal(journal_apply_open(j, s, &report, &a), ERR_OK);
+    assert_int_equal(report.settled, 3);
+    struct sums sums = sums_of(s);
+    assert_int_equal(sums.calls, 3);
+    assert_int_equal(sums.interrupted, 3);
+    assert_int_equal(sums.cost, 4 * 70 + r[5].cost_nano);
+    assert_int_equal(sums.open, 0);
+    journal_apply_close(&a);
+    journal_close(&j);
+    struct journal_record first = record_at(&f, 8), last = record_at(&f, 10);
+    assert_int_equal(first.kind, JOURNAL_TRY_END);
+    assert_true(first.attempt == 1 && first.sent == 1 && first.cost_nano == 70);
+    assert_int_equal(last.kind, JOURNAL_COMPLETION);
+    assert_true(last.attempt == 2 && last.attempts_sent == 2 && last.cost_nano == 70);
+    assert_true(says(&last, JOURNAL_TEXT_UPSTREAM, "second"));
+    assert_true(says(&last, JOURNAL_TEXT_CURRENCY, "SAR"));
+    last = record_at(&f, 11); /* its second try is over, the first is what was open */
+    assert_int_equal(last.kind, JOURNAL_COMPLETION);
+    assert_true(last.attempt == 2 && last.attempts_sent == 2);
+    store_close(&s);
+    folder_remove(&f);
+}
+
+/* The store knows the last record that it has seen by its hash: what comes then must follow it. */
+static void a_journal_that_does_not_go_on_where_the_store_is_is_not_replayed(void **state)
+{
+    (void)state;
+    struct folder f = folder_new();
+    struct store *s = store_new();
+    struct journal_apply_report report;
+    struct journal_apply *a;
+    static const uint8_t other[STORE_HEAD_BYTES] = {1};
+    struct journal_record r[2] = {numbered(JOURNAL_INTENT, 1, 0),
+                                  numbered(JOURNAL_COMPLETION, 1, 0)};
+    struct journal *j = open_journal(&f);
+    assert_int_equal(journal_append(j, r, 2), ERR_OK);
+    assert_int_equal(store_begin(s, STORE_SYNC_LATER), ERR_OK);
+    assert_int_equal(store_journal_set(s, 2, other), ERR_OK);
+    assert_int_equal(store_commit(s), ERR_OK);
+    assert_int_equal(journal_apply_open(j, s, &report, &a), ERR_JOURNAL_BROKEN);
     journal_close(&j);
     store_close(&s);
     folder_remove(&f);
@@ -334,7 +469,8 @@ static void a_store_that_has_seen_more_than_there_is_says_that_the_journal_is_br
     struct journal_apply_report report;
     struct journal_apply *a;
     assert_int_equal(store_begin(s, STORE_SYNC_LATER), ERR_OK);
-    assert_int_equal(store_sequence_set(s, 5), ERR_OK);
+    static const uint8_t head[STORE_HEAD_BYTES];
+    assert_int_equal(store_journal_set(s, 5, head), ERR_OK);
     assert_int_equal(store_commit(s), ERR_OK);
     struct journal *j = open_journal(&f);
     assert_int_equal(journal_apply_open(j, s, &report, &a), ERR_JOURNAL_BROKEN);
@@ -363,7 +499,7 @@ static void a_store_that_falls_behind_reads_the_segments(void **state)
     }
     assert_int_equal(journal_apply_now(a, s), ERR_OK);
     assert_int_equal(sums_of(s).open, 30000);
-    assert_int_equal(sequence_of(s), 30000);
+    assert_int_equal(sequence_of(s), 30001);
     r[0] = numbered(JOURNAL_COMPLETION, 30000, 0);
     assert_int_equal(journal_append(j, r, 1), ERR_OK);
     assert_int_equal(journal_apply_now(a, s), ERR_OK);
@@ -374,15 +510,75 @@ static void a_store_that_falls_behind_reads_the_segments(void **state)
     folder_remove(&f);
 }
 
+static struct store *sqlite_new(const char *path)
+{
+    struct store *s;
+    const struct store_settings settings = {.driver = "sqlite", .path = path, .busy_ms = 1};
+    assert_int_equal(store_open(&settings, &s), ERR_OK);
+    return s;
+}
+
+static void a_store_that_fails_is_asked_ever_less_often_and_then_has_all(void **state)
+{
+    (void)state;
+    struct folder f = folder_new();
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s/atlas.db", f.path);
+    struct store *s = sqlite_new(path), *other = sqlite_new(path);
+    struct journal_apply_report report;
+    struct journal_apply_state told;
+    struct journal_apply *a;
+    struct journal *j = open_journal(&f);
+    assert_int_equal(journal_apply_open(j, s, &report, &a), ERR_OK);
+    struct journal_record r = numbered(JOURNAL_INTENT, 1, 0);
+    assert_int_equal(journal_append(j, &r, 1), ERR_OK);
+    assert_int_equal(store_begin(other, STORE_SYNC_LATER), ERR_OK); /* it has the lock */
+    int64_t last_ms = 0;
+    for (unsigned i = 1; i <= 12; i++) {
+        mono_us before = clock_mono();
+        assert_int_equal(journal_apply_now(a, s), ERR_STORE_BUSY);
+        journal_apply_state(a, &told);
+        int64_t wait_ms = clock_since(before, told.retry) / 1000;
+        assert_int_equal(told.failures, i);
+        assert_int_equal(told.error, ERR_STORE_BUSY);
+        assert_int_equal(told.told - told.applied, 1);
+        assert_true(wait_ms >= last_ms / 2 && wait_ms >= JOURNAL_APPLY_WAIT_MS);
+        assert_true(i > 2 || wait_ms >= JOURNAL_APPLY_WAIT_MS << (i - 1));
+        assert_int_equal(journal_apply_change(a, s), ERR_STORE_BUSY); /* it is not asked */
+        journal_apply_state(a, &told);
+        assert_int_equal(told.failures, i);
+        last_ms = wait_ms;
+    }
+    assert_true(last_ms >= JOURNAL_APPLY_BUSY_MAX_MS && last_ms < JOURNAL_APPLY_BUSY_MAX_MS * 2);
+    store_rollback(other);
+    assert_int_equal(journal_apply_now(a, s), ERR_OK);
+    journal_apply_state(a, &told);
+    assert_int_equal(told.failures, 0);
+    assert_int_equal(told.applied, 2);
+    assert_int_equal(journal_apply_change(a, s), ERR_OK);
+    assert_int_equal(sums_of(s).open, 1);
+    journal_apply_close(&a);
+    journal_close(&j);
+    store_close(&s);
+    store_close(&other);
+    folder_empty(f.path); /* of the store's files */
+    folder_remove(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_sums_and_keeps_what_is_open),
+        cmocka_unit_test(tries_are_open_until_they_or_their_call_have_ended),
+        cmocka_unit_test(both_tries_of_a_call_that_a_power_cut_left_are_settled),
+        cmocka_unit_test(a_journal_that_does_not_go_on_where_the_store_is_is_not_replayed),
         cmocka_unit_test(a_batch_that_has_room_takes_whatever_comes),
         cmocka_unit_test(a_running_journal_is_applied_up_to_the_last_record_published),
+        cmocka_unit_test(who_asks_once_the_journal_is_closed_gets_what_it_said),
         cmocka_unit_test(start_up_replays_what_the_store_has_not_seen_and_settles_open_calls),
         cmocka_unit_test(a_store_that_has_seen_more_than_there_is_says_that_the_journal_is_broken),
         cmocka_unit_test(a_store_that_falls_behind_reads_the_segments),
+        cmocka_unit_test(a_store_that_fails_is_asked_ever_less_often_and_then_has_all),
     };
     disk.no_waits = 1;
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,8 @@
 /* test_journal_segment.c — wherever a segment is cut or damaged, the verdict is right. */
 #include "unit.h"
 
+#include <sys/resource.h>
+
 #include "folder.h"
 
 #include "base/memory.h"
@@ -30,7 +32,8 @@ static struct journal_segment *open_segment(const struct folder *f, int64_t segm
     int fd = open(f->journal, O_RDONLY | O_DIRECTORY);
     assert_true(fd >= 0);
     *report = (struct journal_report){0};
-    assert_int_equal(journal_segment_open(f->journal, fd, segment_bytes, 0, report, &s), expect);
+    assert_int_equal(journal_segment_open(f->journal, fd, segment_bytes, &nothing_seen, report, &s),
+                     expect);
     if (s == NULL) {
         assert_int_equal(close(fd), 0);
     }
@@ -45,7 +48,7 @@ static void append(struct journal_segment *s, uint64_t *sequence, uint32_t recor
     for (uint32_t i = 0; i < records; i++) {
         struct journal_record r = record_of(JOURNAL_INTENT, ++*sequence);
         r.sequence = (int64_t)*sequence;
-        journal_frame_write(&r, &frames);
+        (void)journal_frame_write(&r, SPAN(""), &frames);
     }
     c.last_sequence = *sequence;
     assert_int_equal(journal_segment_append(s, &frames, &c), ERR_OK);
@@ -317,7 +320,7 @@ static void a_full_disk_leaves_the_group_for_another_try(void **state)
     struct buf frames;
     r.sequence = 1;
     buf_init(&frames, JOURNAL_GROUP_MAX);
-    journal_frame_write(&r, &frames);
+    (void)journal_frame_write(&r, SPAN(""), &frames);
     disk.full = ENOSPC;
     assert_int_equal(journal_segment_append(w, &frames, &c), ERR_DISK_FULL);
     assert_int_equal(journal_segment_append(w, &frames, &c), ERR_DISK_FULL);
@@ -331,6 +334,40 @@ static void a_full_disk_leaves_the_group_for_another_try(void **state)
     folder_remove(&f);
 }
 
+static void without_descriptors_one_more_segment_is_begun_and_then_the_group_waits(void **state)
+{
+    (void)state;
+    struct folder f = folder_new();
+    struct journal_report report;
+    struct rlimit files;
+    assert_int_equal(mkdir(f.journal, 0700), 0);
+    struct journal_segment *w = open_segment(&f, 1, &report, ERR_OK); /* one a group */
+    struct buf frames;
+    buf_init(&frames, JOURNAL_GROUP_MAX);
+    assert_non_null(buf_reserve(&frames, JOURNAL_GROUP_MAX));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    static const enum err ends[] = {ERR_OK, ERR_OK, ERR_NO_FILES, ERR_NO_FILES, ERR_OK};
+    struct journal_commit c = {.records = 1, .last_sequence = 1};
+    for (size_t i = 0; i < ROWS(ends); i++) {
+        struct rlimit none = {.rlim_cur = i == 0 || i + 1 == ROWS(ends) ? files.rlim_cur : 0,
+                              .rlim_max = files.rlim_max};
+        struct journal_record r = record_of(JOURNAL_INTENT, c.last_sequence);
+        r.sequence = (int64_t)c.last_sequence;
+        buf_clear(&frames);
+        (void)journal_frame_write(&r, SPAN(""), &frames);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        enum err e = journal_segment_append(w, &frames, &c);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+        assert_int_equal(e, ends[i]);
+        c.last_sequence += e == ERR_OK;
+    }
+    buf_fini(&frames);
+    journal_segment_close(&w);
+    struct verdict v = read_all(&f);
+    assert_int_equal(v.records, 3);
+    folder_remove(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +377,7 @@ int main(void)
         cmocka_unit_test(opening_cuts_a_torn_tail_and_leaves_damage_alone),
         cmocka_unit_test(a_full_segment_is_followed_by_the_next),
         cmocka_unit_test(a_full_disk_leaves_the_group_for_another_try),
+        cmocka_unit_test(without_descriptors_one_more_segment_is_begun_and_then_the_group_waits),
     };
     disk.no_waits = 1;
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -282,6 +282,48 @@ static void rows_grow_and_can_be_given_back(void **state)
     json_index_fini(&x);
 }
 
+/* An array of so many ones, in `out`. */
+static struct span ones(struct buf *out, int count)
+{
+    buf_init(out, 10000);
+    for (int i = 0; i < count; i++) {
+        buf_put_text(out, i == 0 ? "[1" : ",1");
+    }
+    buf_put_byte(out, ']');
+    return buf_span(out);
+}
+
+static void counted_rows_take_from_the_allowance_what_is_more_than_is_free(void **state)
+{
+    (void)state;
+    struct json_index x, kept;
+    struct buf text, less;
+    struct span many = ones(&text, 1000), few = ones(&less, 500);
+    json_index_init_counted(&x, 3000, 2, 512);
+    memory_set_allowance(8191);
+    assert_int_equal(json_index_parse_borrow(&x, few), ERR_OK);
+    assert_int_equal(memory_taken(), 0);
+    assert_int_equal(json_index_parse_borrow(&x, many), ERR_OVERLOADED);
+    memory_set_allowance(8192);
+    assert_int_equal(json_index_parse_borrow(&x, many), ERR_OK);
+    assert_int_equal(memory_taken(), 8192); /* of 1024 rows, half */
+    json_index_move(&x, &kept);
+    assert_int_equal(json_index_keep(&kept), ERR_OVERLOADED);
+    memory_set_allowance(1 << 20);
+    assert_int_equal(json_index_parse_borrow(&x, many), ERR_OK);
+    assert_int_equal(memory_taken(), 2 * 8192);
+    json_index_trim(&x, 600);
+    assert_int_equal(memory_taken(), 8192);
+    assert_int_equal(json_index_keep(&kept), ERR_OK);
+    assert_int_equal(memory_taken(), kept.count * sizeof(struct json_row));
+    json_index_fini(&kept);
+    json_index_fini(&x);
+    assert_int_equal(memory_taken(), 0);
+    memory_set_allowance(0);
+    buf_fini(&text);
+    buf_fini(&less);
+}
+
 static void one_can_walk_from_value_to_value(void **state)
 {
     (void)state;
@@ -360,6 +402,57 @@ static void utf8_is_judged_alike_for_all_pairs_of_bytes(void **state)
     }
 }
 
+/* The Encoding Standard's decoder: one U+FFFD for each part that cannot go on. */
+static void torn_characters_are_mended_one_for_each_part(void **state)
+{
+    (void)state;
+#define R "\xEF\xBF\xBD"
+    static const struct {
+        const char *torn, *mended;
+    } texts[] = {
+        {"a\xF0\x9F\x98\"", "a" R "\""},
+        {"\xF0\x9F\x98", R},
+        {"\xE2\x82", R},
+        {"\xC3", R},
+        {"\xC3(", R "("},
+        {"\xC0\xAF", R R},
+        {"\xE0\x80\xAF", R R R},
+        {"\xED\xA0\x80", R R R},
+        {"\xF4\x90\x80\x80", R R R R},
+        {"\xF0\x9F\xF0\x9F\x98\x80", R "\xF0\x9F\x98\x80"},
+        {"\x80\xD9\x85\xFF", R "\xD9\x85" R},
+    };
+#undef R
+    for (size_t i = 0; i < ROWS(texts); i++) {
+        uint8_t out[64];
+        struct span torn = span_of(texts[i].torn);
+        size_t len = json_scan_mended(torn, 4);
+        assert_int_equal(len, strlen(texts[i].mended));
+        assert_int_equal(json_scan_mend(torn, out), len);
+        assert_memory_equal(out, texts[i].mended, len);
+        assert_int_equal(json_scan_utf8(span_make(out, len)), len);
+    }
+    for (size_t i = 0; i < ROWS(texts); i++) { /* of any pieces as of the whole */
+        struct span torn = span_of(texts[i].torn);
+        for (size_t most = 1; most <= torn.len; most++) {
+            uint8_t out[64];
+            size_t len = 0, parts = 0;
+            for (size_t at = 0; at < torn.len;) {
+                struct span piece = json_scan_piece(torn, at, most);
+                size_t mended = json_scan_mended_piece(piece, 4, &parts);
+                assert_int_equal(json_scan_mend(piece, out + len), mended);
+                at += piece.len;
+                len += mended;
+            }
+            assert_int_equal(len, strlen(texts[i].mended));
+            assert_memory_equal(out, texts[i].mended, len);
+        }
+    }
+    assert_int_equal(json_scan_mended(SPAN("sound \xD9\x85"), 4), 0);
+    assert_int_equal(json_scan_mended(SPAN(""), 4), 0);
+    assert_int_equal(json_scan_mended(SPAN("\xFF\xFF\xFF\xFF\xFF"), 4), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,9 +465,11 @@ int main(void)
         cmocka_unit_test(depth_and_rows_are_bounded),
         cmocka_unit_test(a_text_beyond_four_gib_is_refused_unread),
         cmocka_unit_test(rows_grow_and_can_be_given_back),
+        cmocka_unit_test(counted_rows_take_from_the_allowance_what_is_more_than_is_free),
         cmocka_unit_test(one_can_walk_from_value_to_value),
         cmocka_unit_test(the_wide_scans_find_what_the_plain_ones_find),
         cmocka_unit_test(utf8_is_judged_alike_for_all_pairs_of_bytes),
+        cmocka_unit_test(torn_characters_are_mended_one_for_each_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

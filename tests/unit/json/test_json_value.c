@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/memory.h"
@@ -157,6 +158,46 @@ static void texts_are_read_unescaped(void **state)
     }
 }
 
+/* A long text with escapes here and there, close together and far apart. */
+static void put_long_text(struct buf *out)
+{
+    buf_put(out, SPAN("\""));
+    for (int i = 0; i < 400; i++) {
+        buf_put(out, i % 7 == 0 ? SPAN("\\u0623\\n\\ud83d\\ude00") : SPAN("\xd8\xa3 plain "));
+        buf_put(out, i % 90 == 0
+                         ? SPAN("a stretch without an escape, and longer than the room: "
+                                "0123456789012345678901234567890123456789012345678901234567")
+                         : SPAN(""));
+    }
+    buf_put(out, SPAN("\\\\\""));
+}
+
+static void a_text_in_pieces_says_the_same(void **state)
+{
+    (void)state;
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    put_long_text(&text);
+    assert_int_equal(json_index_parse_borrow(&x, buf_span(&text)), ERR_OK);
+    uint8_t *whole = malloc(text.len);
+    assert_non_null(whole);
+    size_t len = json_unescape(&x, 0, whole, NULL);
+    for (size_t most = 16; most < 3000; most += 7) {
+        struct json_reader reader;
+        struct span piece;
+        size_t at = 0;
+        json_reader_init(&reader, &x, 0);
+        while ((piece = json_reader_next(&reader, most)).len > 0) {
+            assert_true(piece.len <= most && (piece.at[0] & 0xc0) != 0x80);
+            assert_true(span_equal(piece, span_cut(span_make(whole, len), at, piece.len)));
+            at += piece.len;
+        }
+        assert_int_equal(at, len);
+    }
+    free(whole);
+    buf_fini(&text);
+}
+
 static void a_text_holds_nul_and_only_strings_are_texts(void **state)
 {
     (void)state;
@@ -264,6 +305,7 @@ int main(void)
         cmocka_unit_test(duplicate_keys_are_found_however_they_are_written),
         cmocka_unit_test(a_hundred_thousand_keys_are_compared_in_no_time),
         cmocka_unit_test(texts_are_read_unescaped),
+        cmocka_unit_test(a_text_in_pieces_says_the_same),
         cmocka_unit_test(a_text_holds_nul_and_only_strings_are_texts),
         cmocka_unit_test(whole_numbers_are_exact_or_refused),
         cmocka_unit_test(doubles_are_the_nearest),

@@ -125,6 +125,37 @@ static void only_a_whole_file_is_read(void **state)
     }
 }
 
+static void a_pepper_is_added_for_new_keys_and_an_old_one_removed(void **state)
+{
+    (void)state;
+    struct key_peppers p, before;
+    struct stat st;
+    uint8_t version = 0;
+    assert_int_equal(key_pepper_make(path), ERR_OK);
+    assert_int_equal(key_peppers_read(path, &before), ERR_OK);
+    assert_int_equal(key_pepper_remove(path, 1), ERR_VALUE_INVALID);
+    for (uint8_t i = 2; i <= KEY_PEPPERS_MAX; i++) {
+        assert_int_equal(key_pepper_add(path, &version), ERR_OK);
+        assert_int_equal(version, i);
+    }
+    assert_int_equal(key_pepper_add(path, &version), ERR_EXISTS);
+    assert_int_equal(key_peppers_read(path, &p), ERR_OK);
+    assert_int_equal(p.count, KEY_PEPPERS_MAX);
+    assert_memory_equal(&p.row[0], &before.row[0], sizeof(p.row[0]));
+    assert_int_equal(key_pepper_remove(path, KEY_PEPPERS_MAX), ERR_VALUE_INVALID);
+    assert_int_equal(key_pepper_remove(path, 77), ERR_NOT_FOUND_ROW);
+    before = p;
+    assert_int_equal(key_pepper_remove(path, 3), ERR_OK);
+    assert_int_equal(key_peppers_read(path, &p), ERR_OK);
+    assert_int_equal(p.count, KEY_PEPPERS_MAX - 1);
+    assert_null(key_pepper_find(&p, 3));
+    assert_memory_equal(&p.row[1], &before.row[1], sizeof(p.row[1]));
+    assert_memory_equal(&p.row[2], &before.row[3], 2 * sizeof(p.row[2]));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(key_pepper_add("/nonexistent/pepper", &version), ERR_PEPPER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +163,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_old_pepper_is_never_overwritten, start, stop),
         cmocka_unit_test_setup_teardown(a_file_that_others_may_read_is_refused, start, stop),
         cmocka_unit_test_setup_teardown(only_a_whole_file_is_read, start, stop),
+        cmocka_unit_test_setup_teardown(a_pepper_is_added_for_new_keys_and_an_old_one_removed,
+                                        start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

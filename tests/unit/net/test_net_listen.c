@@ -3,6 +3,7 @@
 #include "net/turned.h"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -80,6 +81,14 @@ static int connect_to(const struct net_address *at)
     return fd;
 }
 
+static int option_of(int fd, int level, int option)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+    assert_int_equal(getsockopt(fd, level, option, &value, &len), 0);
+    return value;
+}
+
 static void connections_are_accepted_until_the_listener_closes(void **state)
 {
     (void)state;
@@ -104,6 +113,8 @@ static void connections_are_accepted_until_the_listener_closes(void **state)
     }
     TURN_UNTIL(loop, got.count == 3);
     assert_true((fcntl(got.last, F_GETFL) & O_NONBLOCK) != 0);
+    assert_true(option_of(got.last, SOL_SOCKET, SO_KEEPALIVE) == 1 &&
+                option_of(got.last, IPPROTO_TCP, TCP_KEEPIDLE) <= 60);
     got.closes = listener; /* from within the handler */
     int last = connect_to(&at);
     TURN_UNTIL(loop, got.count == 4);

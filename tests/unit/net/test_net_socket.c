@@ -1,71 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_net_socket.c — who is told what of a socket, plain and TLS, and what moves through it. */
-#include "net/certificate.h"
-#include "net/turned.h"
+/* test_net_socket.c — who is told what of a socket, and what moves through it. */
+#include "net/sides.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "net/net_listen.h"
-#include "net/net_resolve.h"
-#include "net/net_socket.h"
-#include "net/net_tls.h"
-
-#define MUCH 1000000
-
-/* One end of a stream. */
-struct side {
-    struct net_socket *socket;
-    unsigned told;   /* all events so far */
-    unsigned events; /* how many times */
-    bool agreed, failed, closes;
-};
-
-static void on_ready(void *ctx, unsigned events)
-{
-    struct side *s = ctx;
-    s->told |= events;
-    s->events++;
-    if (s->closes) {
-        net_socket_close(&s->socket);
-    }
-}
-
-static void on_agreeing(void *ctx, unsigned events)
-{
-    struct side *s = ctx;
-    (void)events;
-    if (!s->agreed && !s->failed) {
-        enum net_result r = net_handshake(s->socket);
-        s->agreed = r == NET_OK;
-        s->failed = r == NET_FAILED || r == NET_EOF;
-    }
-}
-
-static void side_open(struct net_loop *loop, struct side *s, int fd, net_on_ready *handler)
-{
-    memset(s, 0, sizeof(*s));
-    assert_int_equal(net_socket_open(loop, fd, handler, s, &s->socket), ERR_OK);
-}
-
-static void pair_open(struct net_loop *loop, struct side *a, struct side *b, net_on_ready *handler)
-{
-    int fds[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    side_open(loop, a, fds[0], handler);
-    side_open(loop, b, fds[1], handler);
-}
-
-static size_t write_text(struct side *s, const char *text)
-{
-    struct iovec pieces[2] = {
-        {.iov_base = (void *)(uintptr_t)text, .iov_len = 1},
-        {.iov_base = (void *)(uintptr_t)(text + 1), .iov_len = strlen(text) - 1}};
-    size_t sent = 0;
-    assert_int_equal(net_writev(s->socket, pieces, 2, &sent), NET_OK);
-    return sent;
-}
 
 static void only_what_is_wanted_is_told_but_a_hangup_always(void **state)
 {
@@ -211,212 +152,155 @@ static void a_reset_fails_the_peers_read(void **state)
     net_loop_close(&loop);
 }
 
-/* Two ends that agree on TLS, or do not. */
-static void agree(struct net_loop *loop, struct side *client, struct side *server,
-                  struct net_tls *believes, struct net_tls *shows, const char *host)
-{
-    pair_open(loop, client, server, on_agreeing);
-    assert_int_equal(net_socket_start_tls(server->socket, shows, NULL), ERR_OK);
-    assert_int_equal(net_socket_start_tls(client->socket, believes, host), ERR_OK);
-    net_want(server->socket, true, false);
-    net_want(client->socket, true, true); /* it speaks first */
-    for (int i = 0; i < 100 && !client->failed && !(client->agreed && server->agreed); i++) {
-        turn_settle(loop);
-    }
-}
-
-static struct net_tls *open_client(const char *ca)
-{
-    struct net_tls *tls = NULL;
-    char reason[NET_TLS_REASON_BYTES];
-    assert_int_equal(net_tls_open_client(ca, reason, &tls), ERR_OK);
-    return tls;
-}
-
-static struct net_tls *open_server(const struct certificate *c)
-{
-    struct net_tls *tls = NULL;
-    char reason[NET_TLS_REASON_BYTES];
-    struct net_tls_pair pair = {c->cert, c->key};
-    assert_int_equal(net_tls_open_server(&pair, 1, reason, &tls), ERR_OK);
-    return tls;
-}
-
-static void a_client_believes_only_its_ca_and_the_name_it_asked_for(void **state)
+static void one_handler_reads_256_kib_of_a_socket_and_then_another_turn_goes_on(void **state)
 {
     (void)state;
-    static const struct {
-        bool right_ca;
-        const char *host;
-        bool agreed;
-    } rows[] = {
-        {true, "gateway.example", true},   {true, "other.example", false},
-        {false, "gateway.example", false}, {true, "127.0.0.1", true},
-        {true, "127.0.0.2", false},        {true, "a.wild.example", true},
-        {true, "a.b.wild.example", false}, {true, "::1", false},
-    };
     struct net_loop *loop = turn_open();
-    struct certificate ours, foreign;
-    certificate_make(&ours, "ours", "DNS:gateway.example,DNS:*.wild.example,IP:127.0.0.1");
-    certificate_make(&foreign, "ours", "DNS:gateway.example");
-    struct net_tls *shows = open_server(&ours);
-    for (size_t r = 0; r < ROWS(rows); r++) {
-        struct net_tls *believes = open_client(rows[r].right_ca ? ours.cert : foreign.cert);
-        struct side client, server;
-        agree(loop, &client, &server, believes, shows, rows[r].host);
-        if (client.agreed != rows[r].agreed || client.failed == rows[r].agreed) {
-            fail_msg("row %zu: agreed %d", r, client.agreed);
-        }
-        net_socket_close(&client.socket);
-        net_socket_close(&server.socket);
-        net_tls_unref(&believes);
-    }
-    net_tls_unref(&shows);
+    struct side sender, unused;
+    struct reader reader = {.feeder = &sender};
+    pair_open(loop, &sender, &unused, on_ready);
+    reader.side = unused;
+    net_socket_attach(reader.side.socket, on_reading, &reader);
+    feed(&sender);
+    net_want(reader.side.socket, true, false);
+    TURN_UNTIL(loop,
+               reader.got > 2 * 256 * 1024); /* each turn goes on where the last one stopped */
+    assert_in_range(reader.turn_most, 1, 256 * 1024 + 64 * 1024 - 1); /* the last read is whole */
+    net_socket_close(&sender.socket);
+    net_socket_close(&reader.side.socket);
     net_loop_close(&loop);
-    certificate_remove(&ours);
-    certificate_remove(&foreign);
 }
 
-static void tls_moves_bytes_in_pieces_of_any_size(void **state)
+/* Writes a large body to a peer that reads beside it. */
+static void on_writing(void *ctx, unsigned events)
+{
+    struct reader *w = ctx;
+    static uint8_t body[1024 * 1024], trash[1024 * 1024];
+    size_t in_turn = 0, sent;
+    (void)events;
+    for (;;) {
+        struct iovec pieces[2] = {{.iov_base = body, .iov_len = sizeof(body)},
+                                  {.iov_base = body, .iov_len = sizeof(body)}};
+        w->last = net_writev(w->side.socket, pieces, 2, &sent);
+        if (w->last != NET_OK) {
+            break;
+        }
+        in_turn += sent;
+        (void)!read(w->feeder->socket->fd, trash, sizeof(trash));
+    }
+    w->got += in_turn;
+    w->turn_most = in_turn > w->turn_most ? in_turn : w->turn_most;
+    net_want(w->side.socket, false, w->last == NET_AGAIN);
+}
+
+static void one_handler_writes_256_kib_to_a_peer_that_takes_all(void **state)
 {
     (void)state;
     struct net_loop *loop = turn_open();
-    struct certificate ours;
-    certificate_make(&ours, "ours", "DNS:gateway.example");
-    struct net_tls *shows = open_server(&ours), *believes = open_client(ours.cert);
-    struct side client, server;
-    agree(loop, &client, &server, believes, shows, "gateway.example");
-    assert_true(client.agreed && server.agreed);
-    static uint8_t sends[MUCH], gets[MUCH];
-    for (size_t i = 0; i < MUCH; i++) {
-        sends[i] = (uint8_t)(i * 7 + i / 251);
-    }
-    size_t out = 0, in = 0, size = 1;
-    while (in < MUCH) {
-        struct iovec pieces[3];
-        size_t from = out, count = 0;
-        for (; count < 3 && from < MUCH; count++) {
-            size_t len = size * (count + 1) < MUCH - from ? size * (count + 1) : MUCH - from;
-            pieces[count] = (struct iovec){.iov_base = sends + from, .iov_len = len};
-            from += len;
-        }
-        size_t moved = 0;
-        if (count > 0 && net_writev(server.socket, pieces, (int)count, &moved) == NET_OK) {
-            out += moved;
-            size = size * 3 % 20011 + 1; /* not before: after NET_AGAIN the same is offered again */
-        } else {
-            size_t room = MUCH - in < 5000 ? MUCH - in : 5000;
-            enum net_result r = net_read(client.socket, gets + in, room, &moved);
-            assert_true(r == NET_OK || r == NET_AGAIN);
-            in += moved;
-        }
-    }
-    assert_memory_equal(sends, gets, MUCH);
-    net_finish(server.socket);
+    struct side taker, unused;
+    struct reader writer = {.feeder = &taker};
+    pair_open(loop, &taker, &unused, on_ready);
+    writer.side = unused;
+    net_socket_attach(writer.side.socket, on_writing, &writer);
+    net_want(writer.side.socket, false, true);
+    TURN_UNTIL(loop, writer.got > 4 * 1024 * 1024);
+    assert_in_range(writer.turn_most, 1, 2 * 256 * 1024 - 1); /* the last write is whole */
+    net_socket_close(&taker.socket);
+    net_socket_close(&writer.side.socket);
+    net_loop_close(&loop);
+}
+
+#define CROWD  50
+#define ROUNDS 50
+
+/* A side whose handler takes an eighth of what sockets have of a turn, and reads a byte. */
+static void on_slow(void *ctx, unsigned events)
+{
+    struct side *s = ctx;
     char byte;
     size_t got;
-    assert_int_equal(net_read(client.socket, &byte, 1, &got), NET_EOF);
-    net_socket_close(&client.socket);
-    net_socket_close(&server.socket);
-    net_tls_unref(&shows);
-    net_tls_unref(&believes);
-    net_loop_close(&loop);
-    certificate_remove(&ours);
-}
-
-static void bytes_that_tls_holds_are_told_like_others(void **state)
-{
-    (void)state;
-    struct net_loop *loop = turn_open();
-    struct certificate ours;
-    certificate_make(&ours, "ours", "DNS:gateway.example");
-    struct net_tls *shows = open_server(&ours), *believes = open_client(ours.cert);
-    struct side client, server;
-    agree(loop, &client, &server, believes, shows, "gateway.example");
-    assert_int_equal(write_text(&server, "hello"), 5);
-    net_socket_attach(client.socket, on_ready, &client);
-    client.told = client.events = 0;
-    net_want(client.socket, true, false);
-    TURN_UNTIL(loop, client.told == NET_READABLE);
-    char text[5];
-    size_t got;
-    assert_int_equal(net_read(client.socket, text, 2, &got), NET_OK);
-    client.told = 0;
-    net_want(client.socket, true, false); /* nothing is left in the kernel */
-    turn_settle(loop);
-    assert_int_equal(client.told, NET_READABLE);
-    assert_int_equal(net_read(client.socket, text, 5, &got), NET_OK);
-    assert_int_equal(got, 3);
-    net_socket_close(&client.socket);
-    net_socket_close(&server.socket);
-    net_tls_unref(&shows);
-    net_tls_unref(&believes);
-    net_loop_close(&loop);
-    certificate_remove(&ours);
-}
-
-static void files_that_are_no_certificate_are_named(void **state)
-{
-    (void)state;
-    struct certificate one, two;
-    certificate_make(&one, "one", "DNS:one.example");
-    certificate_make(&two, "two", "DNS:two.example");
-    const struct {
-        struct net_tls_pair pair;
-        const char *says;
-    } rows[] = {
-        {{"/nowhere/tls.crt", one.key}, "/nowhere/tls.crt"},
-        {{one.cert, "/nowhere/tls.key"}, "/nowhere/tls.key"},
-        {{one.key, one.key}, one.key},
-        {{one.cert, two.key}, two.key},
-    };
-    char reason[NET_TLS_REASON_BYTES];
-    struct net_tls *tls = NULL;
-    for (size_t r = 0; r < ROWS(rows); r++) {
-        assert_int_equal(net_tls_open_server(&rows[r].pair, 1, reason, &tls), ERR_NET_TLS);
-        if (strstr(reason, rows[r].says) == NULL) {
-            fail_msg("row %zu: \"%s\"", r, reason);
-        }
+    on_ready(s, events);
+    for (mono_us begun = clock_mono(); clock_since(begun, clock_mono()) < NET_BUDGET_US / 8;) {
     }
-    assert_int_equal(net_tls_open_client("/nowhere/ca.pem", reason, &tls), ERR_NET_TLS);
-    assert_non_null(strstr(reason, "/nowhere/ca.pem"));
-    assert_null(tls);
-    net_tls_unref(&tls); /* nothing */
-    certificate_remove(&one);
-    certificate_remove(&two);
+    assert_int_equal(net_read(s->socket, &byte, 1, &got), NET_OK);
 }
 
-struct found {
-    int calls;
-    enum err e;
-    size_t count;
-};
+static struct crowd {
+    struct side in[CROWD], out[CROWD];
+} crowd;
 
-static void on_resolved(void *ctx, enum err e, const struct net_address *addresses, size_t count)
+/* All are readable; when the first handlers have run, another becomes so. Says whether that one was
+ * waited for by the end of the crowd. */
+static bool newcomer_is_before_the_last(struct net_loop *loop, struct side *newcomer,
+                                        struct side *its_peer)
 {
-    struct found *f = ctx;
-    f->calls++;
-    f->e = e;
-    f->count = count;
-    (void)addresses;
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd.in[i].events = 0;
+        (void)!write(crowd.out[i].socket->fd, "x", 1);
+    }
+    newcomer->events = 0;
+    (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    assert_int_equal(crowd.in[CROWD - 1].events, 0);
+    (void)!write(its_peer->socket->fd, "x", 1);
+    TURN_UNTIL(loop, newcomer->events > 0);
+    bool is_before = crowd.in[CROWD - 1].events == 0;
+    turn_settle(loop);
+    TURN_UNTIL(loop, crowd.in[CROWD - 1].events > 0);
+    for (size_t i = 0; i < CROWD; i++) {
+        assert_int_equal(crowd.in[i].events, 1); /* in several turns, and each once */
+    }
+    return is_before;
 }
 
-static void names_are_looked_up_and_may_be_forgotten(void **state)
+static void a_crowd_of_sockets_has_a_part_of_a_turn_and_newcomers_come_before_its_rest(void **state)
 {
     (void)state;
     struct net_loop *loop = turn_open();
-    struct found local = {0}, forgotten = {0};
-    struct net_lookup *lookup = NULL, *other = NULL;
-    assert_int_equal(net_resolve(loop, "localhost", 80, on_resolved, &local, &lookup), ERR_OK);
-    assert_int_equal(net_resolve(loop, "localhost", 80, on_resolved, &forgotten, &other), ERR_OK);
-    assert_int_equal(local.calls, 0);
-    net_resolve_cancel(&other);
-    assert_null(other);
-    TURN_UNTIL(loop, local.calls == 1);
-    assert_int_equal(local.e, ERR_OK);
-    assert_true(local.count > 0);
+    struct side newcomer, its_peer;
+    bool is_before = false;
+    pair_open(loop, &newcomer, &its_peer, on_slow);
+    net_want(newcomer.socket, true, false);
+    for (size_t i = 0; i < CROWD; i++) {
+        pair_open(loop, &crowd.in[i], &crowd.out[i], on_slow);
+        net_want(crowd.in[i].socket, true, false);
+    }
     turn_settle(loop);
-    assert_int_equal(forgotten.calls, 0);
+    for (int i = 0; i < ROUNDS && !is_before; i++) { /* the machine may stop for a turn or two */
+        is_before = newcomer_is_before_the_last(loop, &newcomer, &its_peer);
+    }
+    assert_true(is_before);
+    for (size_t i = 0; i < CROWD; i++) {
+        net_socket_close(&crowd.in[i].socket);
+        net_socket_close(&crowd.out[i].socket);
+    }
+    net_socket_close(&newcomer.socket);
+    net_socket_close(&its_peer.socket);
+    net_loop_close(&loop);
+}
+
+static void one_of_a_crowd_that_is_closed_or_wants_no_more_before_its_turn_is_not_told(void **state)
+{
+    (void)state;
+    struct net_loop *loop = turn_open();
+    for (size_t i = 0; i < CROWD; i++) {
+        pair_open(loop, &crowd.in[i], &crowd.out[i], on_slow);
+        net_want(crowd.in[i].socket, true, false);
+        (void)!write(crowd.out[i].socket->fd, "x", 1);
+    }
+    (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    struct side *closed = &crowd.in[CROWD - 1], *unwilling = &crowd.in[CROWD - 2];
+    net_socket_close(&closed->socket);
+    net_want(unwilling->socket, false, false);
+    TURN_UNTIL(loop, crowd.in[CROWD - 3].events > 0);
+    turn_settle(loop);
+    assert_int_equal(closed->events, 0);
+    assert_int_equal(unwilling->events, 0);
+    net_want(unwilling->socket, true, false);
+    TURN_UNTIL(loop, unwilling->events > 0);
+    for (size_t i = 0; i < CROWD; i++) {
+        net_socket_close(&crowd.in[i].socket);
+        net_socket_close(&crowd.out[i].socket);
+    }
     net_loop_close(&loop);
 }
 
@@ -428,11 +312,12 @@ int main(void)
         cmocka_unit_test(a_handler_may_close_its_socket_and_is_not_called_again),
         cmocka_unit_test(connecting_succeeds_or_is_refused),
         cmocka_unit_test(a_reset_fails_the_peers_read),
-        cmocka_unit_test(a_client_believes_only_its_ca_and_the_name_it_asked_for),
-        cmocka_unit_test(tls_moves_bytes_in_pieces_of_any_size),
-        cmocka_unit_test(bytes_that_tls_holds_are_told_like_others),
-        cmocka_unit_test(files_that_are_no_certificate_are_named),
-        cmocka_unit_test(names_are_looked_up_and_may_be_forgotten),
+        cmocka_unit_test(one_handler_reads_256_kib_of_a_socket_and_then_another_turn_goes_on),
+        cmocka_unit_test(one_handler_writes_256_kib_to_a_peer_that_takes_all),
+        cmocka_unit_test(
+            a_crowd_of_sockets_has_a_part_of_a_turn_and_newcomers_come_before_its_rest),
+        cmocka_unit_test(
+            one_of_a_crowd_that_is_closed_or_wants_no_more_before_its_turn_is_not_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

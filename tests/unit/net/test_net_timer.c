@@ -161,6 +161,36 @@ static void a_stopped_timer_may_be_set_again(void **state)
     net_loop_close(&loop);
 }
 
+#define CROWD 100
+
+static void on_slow_bell(struct net_timer *timer)
+{
+    on_bell(timer);
+    for (mono_us begun = clock_mono(); clock_since(begun, clock_mono()) < NET_BUDGET_US / 2;) {
+    }
+}
+
+static void a_crowd_of_timers_rings_over_several_turns_and_all_of_it_in_order(void **state)
+{
+    (void)state;
+    struct net_loop *loop = turn_open();
+    static struct bell bells[CROWD];
+    bells_init(bells, CROWD, loop);
+    mono_us now = {clock_mono().us - CROWD * 1000};
+    for (size_t i = 0; i < CROWD; i++) {
+        bells[i].timer.on_due = on_slow_bell;
+        bell_set(&bells[i], now, (int64_t)i);
+    }
+    TURN_UNTIL(loop, rung.count > 0);
+    assert_true(rung.count < CROWD);
+    TURN_UNTIL(loop, rung.count == CROWD);
+    for (size_t i = 0; i < CROWD; i++) {
+        assert_ptr_equal(rung.order[i], &bells[i]);
+        net_timer_fini(&bells[i].timer);
+    }
+    net_loop_close(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +199,7 @@ int main(void)
         cmocka_unit_test(moving_a_timer_earlier_rings_it_earlier),
         cmocka_unit_test(a_ringing_timer_may_end_and_set_any),
         cmocka_unit_test(a_stopped_timer_may_be_set_again),
+        cmocka_unit_test(a_crowd_of_timers_rings_over_several_turns_and_all_of_it_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,7 @@ static int64_t time_of(const char *before, const char *each, const char *after, 
     if (whole) {
         assert_int_equal(json_index_parse_borrow(&x, buf_span(&b)), ERR_OK);
         assert_int_equal(openai_reply_begin(&r, &x, &plan, &arena), ERR_OK);
+        assert_int_equal(openai_reply_convert(&r, INT64_MAX), ERR_OK);
     } else {
         openai_stream_init(&s, &plan);
         assert_int_equal(openai_stream_event(&s, buf_span(&b), &x, &arena, &edits, &verdict),
@@ -101,7 +102,8 @@ static void calls_beyond_the_bound_without_an_index_pass_as_they_came(void **sta
     json_index_init(&x, 1 << 16, 128);
     buf_put_text(&b, "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[");
     for (int i = 0; i < 131; i++) {
-        buf_printf(&b, "%s{\"id\":\"i%d\",\"function\":{\"name\":\"f\"}}", i == 0 ? "" : ",", i);
+        buf_printf(&b, "%s{\"id\":\"i%d\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}",
+                   i == 0 ? "" : ",", i);
     }
     buf_put_text(&b, "]}}]}");
     openai_stream_init(&s, &plan);
@@ -113,7 +115,8 @@ static void calls_beyond_the_bound_without_an_index_pass_as_they_came(void **sta
     const char *text = (const char *)buf_span(&out).at;
     assert_non_null(strstr(text, "\"index\":127"));
     assert_null(strstr(text, "\"index\":128"));
-    assert_non_null(strstr(text, "{\"id\":\"i130\",\"function\":{\"name\":\"f\"}}"));
+    assert_non_null(
+        strstr(text, "{\"id\":\"i130\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}"));
     openai_stream_fini(&s);
     json_index_fini(&x);
     arena_fini(&arena);
@@ -121,11 +124,81 @@ static void calls_beyond_the_bound_without_an_index_pass_as_they_came(void **sta
     buf_fini(&out);
 }
 
+/* What is held of a call has a bound; a name beyond it is told as it comes. */
+static void a_name_that_is_too_long_to_hold_is_told_as_it_comes(void **state)
+{
+    (void)state;
+    enum { PIECE = 30000, PIECES = 5 };
+    struct openai_plan plan = {.endpoint = OPENAI_CHAT, .quoted_model = SPAN("\"shown\"")};
+    struct json_index x;
+    struct openai_stream s;
+    uint64_t told = 0;
+    json_index_init(&x, 1 << 16, 128);
+    openai_stream_init(&s, &plan);
+    for (int piece = 0; piece < PIECES; piece++) {
+        struct arena arena;
+        struct json_edits edits;
+        enum openai_verdict verdict;
+        struct buf b;
+        buf_init(&b, 1 << 20);
+        arena_init(&arena, 1 << 20);
+        buf_put_text(&b, "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,"
+                         "\"function\":{\"name\":\"");
+        for (int i = 0; i < PIECE; i++) {
+            buf_put_byte(&b, (uint8_t)('a' + piece));
+        }
+        buf_put_text(&b, "\"}}]}}]}");
+        assert_int_equal(openai_stream_event(&s, buf_span(&b), &x, &arena, &edits, &verdict),
+                         ERR_OK);
+        told += json_edits_total(&edits) / PIECE;
+        arena_fini(&arena);
+        buf_fini(&b);
+    }
+    assert_int_equal(told, PIECES);
+    openai_stream_fini(&s);
+    json_index_fini(&x);
+}
+
+/* To quote them would take long. */
+static void long_arguments_that_are_no_text_pass_as_they_came(void **state)
+{
+    (void)state;
+    enum { MOST = 64 << 10 };
+    struct openai_plan plan = {.endpoint = OPENAI_CHAT, .quoted_model = SPAN("\"shown\"")};
+    for (size_t more = 0; more < 2; more++) {
+        struct arena arena;
+        struct json_index x;
+        struct openai_reply r;
+        struct buf b;
+        buf_init(&b, 1 << 20);
+        arena_init(&arena, 1 << 20);
+        json_index_init(&x, 1 << 16, 128);
+        buf_put_text(
+            &b,
+            "{\"model\":\"shown\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+            "\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"arguments\":[");
+        for (size_t i = 0; i < MOST - 2 + more; i++) {
+            buf_put_byte(&b, i == 0 ? '1' : ' ');
+        }
+        buf_put_text(&b, "]}}]},\"finish_reason\":\"tool_calls\"}]}");
+        assert_int_equal(json_index_parse_borrow(&x, buf_span(&b)), ERR_OK);
+        assert_int_equal(openai_reply_begin(&r, &x, &plan, &arena), ERR_OK);
+        assert_int_equal(openai_reply_convert(&r, INT64_MAX), ERR_OK);
+        uint64_t quotes = json_edits_total(&r.edits) - buf_span(&b).len;
+        assert_int_equal(quotes, more == 0 ? 2 : 0);
+        json_index_fini(&x);
+        arena_fini(&arena);
+        buf_fini(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_take_time_in_proportion),
         cmocka_unit_test(calls_beyond_the_bound_without_an_index_pass_as_they_came),
+        cmocka_unit_test(a_name_that_is_too_long_to_hold_is_told_as_it_comes),
+        cmocka_unit_test(long_arguments_that_are_no_text_pass_as_they_came),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

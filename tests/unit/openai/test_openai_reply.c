@@ -2,9 +2,12 @@
 /* test_openai_reply.c — a whole reply becomes what clients accept, and says what it cost. */
 #include "unit.h"
 
-#include "openai/openai_reply.h"
+#include "openai/openai_internal.h"
 #include "quotes.h"
 
+/* As little as a whole reply may say. */
+#define CHOICES \
+    "'choices':[{'index':0,'message':{'role':'assistant','content':''},'finish_reason':'stop'}]"
 #define USUAL "'usage':{'prompt_tokens':9,'completion_tokens':2,'total_tokens':11}"
 #define VECTORS(items)                                                                             \
     "{'object':'list','model':'m','data':[" items "],'usage':{'prompt_tokens':4,'total_tokens':4}" \
@@ -63,69 +66,67 @@ static const struct {
     const char *why;
     enum openai_endpoint endpoint;
     const char *reply, *sent;
-    uint64_t text_bytes;
+    uint64_t written; /* eighths of a token */
 } changes[] = {
+    {"no choice at all, as the server says", OPENAI_CHAT, "{'id':'x','choices':[]}",
+     "{'id':'x','choices':[],'model':'shown'}", 0},
     {"the model has the name that was asked for", OPENAI_CHAT,
-     "{'id':'1','model':'/models/x.gguf','choices':[]}", "{'id':'1','model':'shown','choices':[]}",
+     "{'id':'1','model':'/models/x.gguf'," CHOICES "}", "{'id':'1','model':'shown'," CHOICES "}",
      0},
-    {"also where it had none", OPENAI_CHAT, "{'choices':[]}", "{'choices':[],'model':'shown'}", 0},
-    {"also where it was null", OPENAI_CHAT, "{'model':null,'choices':[]}",
-     "{'model':'shown','choices':[]}", 0},
-    {"a null error goes", OPENAI_CHAT, "{'error':null,'model':'shown','choices':[]}",
-     "{'model':'shown','choices':[]}", 0},
+    {"also where it had none", OPENAI_CHAT, "{" CHOICES "}", "{" CHOICES ",'model':'shown'}", 0},
+    {"also where it was null", OPENAI_CHAT, "{'model':null," CHOICES "}",
+     "{'model':'shown'," CHOICES "}", 0},
+    {"a null error goes", OPENAI_CHAT, "{'error':null,'model':'shown'," CHOICES "}",
+     "{'model':'shown'," CHOICES "}", 0},
     {"unknown members stay", OPENAI_CHAT,
      "{ 'x':[1 "
-     ",2],'choices':[{'y':{},'index':0,'message':{'role':'assistant','content':'hi','z':1}}],"
+     ",2],'choices':[{'y':{},'index':0,'message':{'role':'assistant','content':'hi','z':1},'finish_"
+     "reason':'stop'}],"
      "'model':'shown','timings':{'a':1.50} }",
      "{ 'x':[1 "
-     ",2],'choices':[{'y':{},'index':0,'message':{'role':'assistant','content':'hi','z':1}}],"
+     ",2],'choices':[{'y':{},'index':0,'message':{'role':'assistant','content':'hi','z':1},'finish_"
+     "reason':'stop'}],"
      "'model':'shown','timings':{'a':1.50} }",
-     2},
+     4},
     {"whoever speaks is the assistant", OPENAI_CHAT,
      "{'model':'shown','choices':[{'index':0,'message':{'role':'bot'}},"
      "{'index':1,'message':{'role':null}}]}",
-     "{'model':'shown','choices':[{'index':0,'message':{'role':'assistant'}},"
-     "{'index':1,'message':{'role':null}}]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'role':'assistant'},'finish_reason':'stop'}"
+     ",{'index':1,'message':{'role':'assistant'},'finish_reason':'stop'}]}",
      0},
     {"choices are numbered", OPENAI_CHAT,
      "{'model':'shown','choices':[{'message':{}},{'index':null,'message':{}},{'index':7}]}",
-     "{'model':'shown','choices':[{'message':{},'index':0},{'message':{},'index':1},{'index':7}]}",
+     "{'model':'shown','choices':[{'message':{'role':'assistant'},'index':0,'finish_reason':'stop'}"
+     ",{'message':{'role':'assistant'},'index':1,'finish_reason':'stop'},{'index':7,'message':{'"
+     "role':'assistant','content':null},'finish_reason':'stop'}]}",
      0},
     {"tool calls have an id and a type", OPENAI_CHAT,
      "{'model':'shown','choices':[{'index':0,'message':{'tool_calls':[7,{'id':'','type':null,"
      "'function':{}},{'id':'a','type':'custom','custom':{}},{'id':'b','x':1}]}},"
      "{'index':1,'message':{'tool_calls':[{'function':{'name':'f','arguments':'{}'}}]}}]}",
-     "{'model':'shown','choices':[{'index':0,'message':{'tool_calls':[7,{'function':{},"
-     "'id':'call_01ABC_1','type':'function'},{'id':'a','type':'custom','custom':{}},"
-     "{'id':'b','x':1}]}},"
-     "{'index':1,'message':{'tool_calls':[{'function':{'name':'f','arguments':'{}'},"
-     "'id':'call_01ABC_1_0','type':'function'}]}}]}",
-     2},
-    {"reasoning is where clients look for it", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'index':0,'message':{'tool_calls':[{'type':'function','function'"
+     ":{},'id':'call_01ABC_1'},{'id':'a','type':'custom','custom':{}},{'id':'b','x':1}],'role':'"
+     "assistant'},'finish_reason':'tool_calls'},{'index':1,'message':{'tool_calls':[{'function':{'"
+     "name':'f','arguments':'{}'},'id':'call_01ABC_1_0','type':'function'}],'role':'assistant'},'"
+     "finish_reason':'tool_calls'}]}",
+     12},
+    {"reasoning has the server's name for it", OPENAI_CHAT,
      "{'model':'shown','choices':[{'index':0,'message':{'content':'hi','reasoning':'hm\\n'}}]}",
-     "{'model':'shown','choices':[{'index':0,'message':{'content':'hi','reasoning':'hm\\n',"
-     "'reasoning_content':'hm\\n'}}]}",
-     5},
-    {"in place of null", OPENAI_CHAT,
-     "{'model':'shown','choices':[{'index':0,'message':{'reasoning_content':null,'reasoning':'hm'}}"
-     "]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'content':'hi','reasoning':'hm\\n','role':'"
+     "assistant'},'finish_reason':'stop'}]}",
+     13},
+    {"once, if it is said twice", OPENAI_CHAT,
      "{'model':'shown','choices':[{'index':0,'message':{'reasoning_content':'hm','reasoning':'hm'}}"
      "]}",
-     2},
-    {"and is not written over", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'index':0,'message':{'reasoning_content':'hm','role':'assistant'"
+     "},'finish_reason':'stop'}]}",
+     4},
+    {"two that differ are both said", OPENAI_CHAT,
      "{'model':'shown','choices':[{'index':0,'message':{'reasoning_content':'a','reasoning':'b'}}]"
      "}",
-     "{'model':'shown','choices':[{'index':0,'message':{'reasoning_content':'a','reasoning':'b'}}]"
-     "}",
-     1},
-    {"reasoning that is no text is not copied", OPENAI_CHAT,
-     "{'model':'shown','choices':[{'index':0,'message':{'reasoning':null}},{'index':1,'message':{'"
-     "reasoning':"
-     "{}}}]}",
-     "{'model':'shown','choices':[{'index':0,'message':{'reasoning':null}},{'index':1,'message':{'"
-     "reasoning':"
-     "{}}}]}",
-     0},
+     "{'model':'shown','choices':[{'index':0,'message':{'reasoning_content':'a','reasoning':'b','"
+     "role':'assistant'},'finish_reason':'stop'}]}",
+     4},
     {"reasons that are a server's own", OPENAI_CHAT,
      "{'model':'shown','choices':[{'index':0,'finish_reason':'abort'},{'index':1,'finish_reason':'"
      "eos_token'}"
@@ -133,26 +134,87 @@ static const struct {
      "{'index':1,'finish_reason':'stop_sequence'},{'index':1,'finish_reason':'length'},{'index':1,'"
      "finish_reason':''},"
      "{'index':1,'finish_reason':null}]}",
-     "{'model':'shown','choices':[{'index':0,'finish_reason':'stop'},{'index':1,'finish_reason':'"
-     "stop'},"
-     "{'index':1,'finish_reason':'stop'},{'index':1,'finish_reason':'length'},{'index':1,'finish_"
-     "reason':null},"
-     "{'index':1,'finish_reason':null}]}",
+     "{'model':'shown','choices':[{'index':0,'finish_reason':'stop','message':{'role':'assistant','"
+     "content':null}},{'index':1,'finish_reason':'stop','message':{'role':'assistant','content':"
+     "null}},{'index':1,'finish_reason':'stop','message':{'role':'assistant','content':null}},{'"
+     "index':1,'finish_reason':'length','message':{'role':'assistant','content':null}},{'index':1,'"
+     "message':{'role':'assistant','content':null},'finish_reason':'stop'},{'index':1,'message':{'"
+     "role':'assistant','content':null},'finish_reason':'stop'}]}",
      0},
     {"arguments are text too, Arabic is measured in UTF-8", OPENAI_CHAT,
      "{'model':'shown','choices':[{'index':0,'message':{'content':'\\u0645\\u0631\\\\',"
      "'tool_calls':[{'id':'a','type':'function','function':{'arguments':'{}'}},3,{'id':'b'}]}}]}",
-     "{'model':'shown','choices':[{'index':0,'message':{'content':'\\u0645\\u0631\\\\',"
-     "'tool_calls':[{'id':'a','type':'function','function':{'arguments':'{}'}},3,{'id':'b'}]}}]}",
-     7},
+     "{'model':'shown','choices':[{'index':0,'message':{'content':'\\u0645\\u0631\\\\','tool_calls'"
+     ":[{'id':'a','type':'function','function':{'arguments':'{}'}},{'id':'b'}],'role':'assistant'},"
+     "'finish_reason':'tool_calls'}]}",
+     29},
+    {"arguments that are no text become text", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'index':0,'message':{'tool_calls':[{'id':'a','type':'function',"
+     "'function':{'name':'f','arguments':{'n':1}}},{'id':'b','type':'tool','function':{'name':'g',"
+     "'arguments':null}},{'id':'c','type':'','function':{'name':'h'}}]}}]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'tool_calls':[{'id':'a','type':'function','"
+     "function':{'name':'f','arguments':'{\\'n\\':1}'}},{'id':'b','type':'function','function':{'"
+     "name':'g','arguments':'{}'}},{'id':'c','type':'function','function':{'name':'h','arguments':'"
+     "{}'}}],'role':'assistant'},'finish_reason':'tool_calls'}]}",
+     8},
+    {"who called tools has not just stopped", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'finish_reason':'stop','index':0,'message':{'tool_calls':"
+     "[{'id':'a','type':'custom'}]}},{'finish_reason':'length','index':1,'message':{'tool_calls':"
+     "[{'id':'a','type':'custom'}]}},{'finish_reason':'stop','index':2,'message':{}}]}",
+     "{'model':'shown','choices':[{'finish_reason':'tool_calls','index':0,'message':{'tool_calls':["
+     "{'id':'a','type':'custom'}],'role':'assistant'}},{'finish_reason':'length','index':1,'"
+     "message':{'tool_calls':[{'id':'a','type':'custom'}],'role':'assistant'}},{'finish_reason':'"
+     "stop','index':2,'message':{'role':'assistant'}}]}",
+     0},
+    {"what is empty and makes clients stumble goes", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'index':0,'message':{'tool_calls':[],'content':'x','name':'',"
+     "'function_call':null,'refusal':null}},{'index':1,'message':{'role':'','tool_calls':null,"
+     "'function_call':{'name':'','arguments':''}}},{'index':2,'message':{'name':null,"
+     "'function_call':{'name':'f','arguments':'{}'}}}]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'content':'x','refusal':null,'role':'"
+     "assistant'},'finish_reason':'stop'},{'index':1,'message':{'role':'assistant'},'finish_reason'"
+     ":'stop'},{'index':2,'message':{'function_call':{'name':'f','arguments':'{}'},'role':'"
+     "assistant'},'finish_reason':'stop'}]}",
+     14},
     {"a text completion", OPENAI_COMPLETIONS,
      "{'model':'m','choices':[{'index':0,'text':'abc','finish_reason':'abort'}]}",
-     "{'model':'shown','choices':[{'index':0,'text':'abc','finish_reason':'stop'}]}", 3},
-    {"a choice without a message", OPENAI_CHAT,
-     "{'model':'shown','choices':[{'index':0,'message':null},{'index':1,'message':'x'},{'index':2}]"
-     "}",
-     "{'model':'shown','choices':[{'index':0,'message':null},{'index':1,'message':'x'},{'index':2}]"
-     "}",
+     "{'model':'shown','choices':[{'index':0,'text':'abc','finish_reason':'stop'}]}", 6},
+    {"what is no message is one", OPENAI_CHAT,
+     "{'model':'shown','choices':[{'index':0,'message':null,'finish_reason':'stop'},"
+     "{'index':1,'message':'x','finish_reason':'stop'},{'index':2,'text':'y','finish_reason':''}]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'role':'assistant','content':null},"
+     "'finish_reason':'stop'},{'index':1,'message':{'role':'assistant','content':'x'},"
+     "'finish_reason':'stop'},{'index':2,'text':'y','message':{'role':'assistant','content':'y'},"
+     "'finish_reason':'stop'}]}",
+     4},
+    {"of members that are said twice the last counts", OPENAI_CHAT,
+     "{'model':'a','choices':7,'usage':1,'model':'b','usage':{},'choices':[{'index':3,'index':0,"
+     "'message':{'role':'x','content':'no','content':'a','role':'y'},'finish_reason':'tired',"
+     "'finish_reason':'eos'}]}",
+     "{'model':'shown','usage':{},'choices':[{'index':0,'message':{'content':'a',"
+     "'role':'assistant'},'finish_reason':'stop'}]}",
+     6},
+    {"an error that says nothing goes", OPENAI_CHAT, "{'error':'','model':'shown'," CHOICES "}",
+     "{'model':'shown'," CHOICES "}", 0},
+    {"in a choice too", OPENAI_CHAT,
+     "{'model':'shown','error':{},'choices':[{'index':0,'message':{'role':'assistant'},'error':[],"
+     "'finish_reason':'stop'}]}",
+     "{'model':'shown','choices':[{'index':0,'message':{'role':'assistant'},'error':[],"
+     "'finish_reason':'stop'}]}",
+     0},
+    {"what is of another type than clients read goes", OPENAI_CHAT,
+     "{'model':'shown','usage':'x','choices':[{'index':-5,'logprobs':[],'message':{"
+     "'role':'assistant','tool_calls':{'id':'a'}},'finish_reason':'stop'},{'index':1.0,"
+     "'logprobs':{},'message':{'role':'assistant'},'finish_reason':'stop'}]}",
+     "{'model':'shown','choices':[{'logprobs':null,'message':{'role':'assistant'},"
+     "'finish_reason':'stop','index':0},{'logprobs':{},'message':{'role':'assistant'},"
+     "'finish_reason':'stop','index':1}]}",
+     0},
+    {"a text is there", OPENAI_COMPLETIONS,
+     "{'model':'shown','choices':[{'index':0,'text':null,'finish_reason':'stop'},{'index':1,"
+     "'finish_reason':'stop'}]}",
+     "{'model':'shown','choices':[{'index':0,'text':'','finish_reason':'stop'},{'index':1,"
+     "'finish_reason':'stop','text':''}]}",
      0},
 };
 
@@ -162,53 +224,55 @@ static void a_reply_is_edited_for_clients_and_otherwise_left_alone(void **state)
     for (size_t i = 0; i < ROWS(changes); i++) {
         struct scene s;
         enum err e = edit(&s, changes[i].endpoint, 0, false, changes[i].reply);
-        if (e != ERR_OK || s.reply.text_bytes != changes[i].text_bytes) {
-            fail_msg("%s: %s, %llu bytes of text", changes[i].why, err_name(e),
-                     (unsigned long long)s.reply.text_bytes);
+        if (e != ERR_OK || s.reply.written != changes[i].written) {
+            fail_msg("%s: %s, %llu eighths of a token", changes[i].why, err_name(e),
+                     (unsigned long long)s.reply.written);
         }
         expect_text(changes[i].why, result(&s), changes[i].sent);
+        for (int64_t floats = 1; floats < 40; floats += 13) { /* the same in steps of any size */
+            assert_int_equal(make(&s, &s.arena, floats), ERR_OK);
+            expect_text(changes[i].why, result(&s), changes[i].sent);
+        }
         end(&s);
     }
 }
 
 static const struct {
     const char *why, *reply;
-    struct openai_usage usage;
+    int64_t input, output, cached;
+    bool has_input, has_output;
 } usages[] = {
-    {"the usual", "{'choices':[]," USUAL "}", {9, 2, 0, true}},
+    {"the usual", "{" CHOICES "," USUAL "}", 9, 2, 0, true, true},
     {"cached tokens",
-     "{'choices':[],'usage':{'prompt_tokens':9,'completion_tokens':2,"
+     "{" CHOICES ",'usage':{'prompt_tokens':9,'completion_tokens':2,"
      "'prompt_tokens_details':{'cached_tokens':8}}}",
-     {9, 2, 8, true}},
+     9, 2, 8, true, true},
     {"details that are null",
-     "{'choices':[],'usage':{'prompt_tokens':9,'completion_tokens':2,"
+     "{" CHOICES ",'usage':{'prompt_tokens':9,'completion_tokens':2,"
      "'prompt_tokens_details':null}}",
-     {9, 2, 0, true}},
-    {"no output", "{'choices':[],'usage':{'prompt_tokens':9,'total_tokens':9}}", {9, 0, 0, true}},
+     9, 2, 0, true, true},
+    {"no output", "{" CHOICES ",'usage':{'prompt_tokens':9,'total_tokens':9}}", 9, 0, 0, true,
+     false},
     {"llama.cpp's timings",
-     "{'choices':[],'timings':{'cache_n':3,'prompt_n':4,'predicted_n':5,'predicted_ms':0.1}}",
-     {7, 5, 3, true}},
-    {"timings of an older one",
-     "{'choices':[],'timings':{'prompt_n':4,'predicted_n':5}}",
-     {4, 5, 0, true}},
+     "{" CHOICES ",'timings':{'cache_n':3,'prompt_n':4,'predicted_n':5,'predicted_ms':0.1}}", 7, 5,
+     3, true, true},
+    {"timings of an older one", "{" CHOICES ",'timings':{'prompt_n':4,'predicted_n':5}}", 4, 5, 0,
+     true, true},
     {"usage goes before timings",
-     "{'choices':[],'timings':{'prompt_n':4,'predicted_n':5}," USUAL "}",
-     {9, 2, 0, true}},
+     "{" CHOICES ",'timings':{'prompt_n':4,'predicted_n':5}," USUAL "}", 9, 2, 0, true, true},
     {"a null usage gives way to timings",
-     "{'choices':[],'timings':{'prompt_n':4,'predicted_n':5},'usage':null}",
-     {4, 5, 0, true}},
-    {"no usage", "{'choices':[]}", {0, 0, 0, false}},
-    {"a null usage", "{'choices':[],'usage':null}", {0, 0, 0, false}},
-    {"usage that is no object", "{'choices':[],'usage':[9,2]}", {0, 0, 0, false}},
-    {"usage as text", "{'choices':[],'usage':{'prompt_tokens':'9'}}", {0, 0, 0, false}},
-    {"tokens below zero",
-     "{'choices':[],'usage':{'prompt_tokens':-9,'completion_tokens':2}}",
-     {0, 0, 0, false}},
+     "{" CHOICES ",'timings':{'prompt_n':4,'predicted_n':5},'usage':null}", 4, 5, 0, true, true},
+    {"no usage", "{" CHOICES "}", 0, 0, 0, false, false},
+    {"a null usage", "{" CHOICES ",'usage':null}", 0, 0, 0, false, false},
+    {"usage that is no object", "{" CHOICES ",'usage':[9,2]}", 0, 0, 0, false, false},
+    {"usage as text", "{" CHOICES ",'usage':{'prompt_tokens':'9'}}", 0, 0, 0, false, false},
+    {"tokens below zero", "{" CHOICES ",'usage':{'prompt_tokens':-9,'completion_tokens':2}}", 0, 2,
+     0, false, true},
     {"more tokens than there are",
-     "{'choices':[],'usage':{'prompt_tokens':9007199254740993,'completion_tokens':2}}",
-     {0, 0, 0, false}},
-    {"timings that lack one half", "{'choices':[],'timings':{'prompt_n':4}}", {0, 0, 0, false}},
-    {"timings as a number", "{'choices':[],'timings':4}", {0, 0, 0, false}},
+     "{" CHOICES ",'usage':{'prompt_tokens':9007199254740993,'completion_tokens':2}}", 0, 2, 0,
+     false, true},
+    {"timings that lack one half", "{" CHOICES ",'timings':{'prompt_n':4}}", 0, 0, 0, false, false},
+    {"timings as a number", "{" CHOICES ",'timings':4}", 0, 0, 0, false, false},
 };
 
 static void usage_is_read_in_all_its_forms(void **state)
@@ -217,13 +281,13 @@ static void usage_is_read_in_all_its_forms(void **state)
     for (size_t i = 0; i < ROWS(usages); i++) {
         struct scene s;
         assert_int_equal(edit(&s, OPENAI_CHAT, 0, false, usages[i].reply), ERR_OK);
-        const struct openai_usage *found = &s.reply.usage, *wanted = &usages[i].usage;
-        if (found->input_tokens != wanted->input_tokens ||
-            found->output_tokens != wanted->output_tokens ||
-            found->cached_tokens != wanted->cached_tokens || found->is_known != wanted->is_known) {
-            fail_msg("%s: %lld in, %lld out, %lld cached, known %d", usages[i].why,
+        const struct openai_usage *found = &s.reply.usage;
+        if (found->input_tokens != usages[i].input || found->output_tokens != usages[i].output ||
+            found->cached_tokens != usages[i].cached || found->has_input != usages[i].has_input ||
+            found->has_output != usages[i].has_output) {
+            fail_msg("%s: %lld in, %lld out, %lld cached, known %d %d", usages[i].why,
                      (long long)found->input_tokens, (long long)found->output_tokens,
-                     (long long)found->cached_tokens, found->is_known);
+                     (long long)found->cached_tokens, found->has_input, found->has_output);
         }
         end(&s);
     }
@@ -244,6 +308,13 @@ static const struct {
     {"an error in a reply of status 200", OPENAI_CHAT, 0, "{'error':{'message':'no'},'choices':[]}",
      ERR_UPSTREAM_STATUS},
     {"an error that is a string", OPENAI_CHAT, 0, "{'error':'no','error_type':'overloaded'}",
+     ERR_UPSTREAM_STATUS},
+    {"an error in a choice", OPENAI_CHAT, 0, "{'choices':[{},{'error':{'message':'no'}}]}",
+     ERR_UPSTREAM_STATUS},
+    {"a choice that ended with an error", OPENAI_CHAT, 0, "{'choices':[{'finish_reason':'error'}]}",
+     ERR_UPSTREAM_STATUS},
+    {"or for want of something", OPENAI_COMPLETIONS, 0,
+     "{'choices':[{'text':'a','finish_reason':'insufficient_system_resource'}]}",
      ERR_UPSTREAM_STATUS},
     {"a flat error", OPENAI_CHAT, 0, "{'object':'error','message':'no','code':400}",
      ERR_UPSTREAM_STATUS},
@@ -324,7 +395,7 @@ static void vectors_come_in_the_form_and_order_that_was_asked_for(void **state)
             fail_msg("%s: %s", vectors[i].why, err_name(e));
         }
         expect_text(vectors[i].why, result(&s), vectors[i].sent);
-        assert_true(s.reply.usage.is_known && s.reply.usage.input_tokens == 4 &&
+        assert_true(s.reply.usage.has_input && s.reply.usage.input_tokens == 4 &&
                     s.reply.usage.output_tokens == 0);
         for (int64_t floats = 1; floats < 100; floats++) { /* the same in steps of any size */
             assert_int_equal(make(&s, &s.arena, floats), ERR_OK);
@@ -358,6 +429,34 @@ static void without_memory_there_is_no_reply(void **state)
     end(&s);
 }
 
+static void what_was_taken_out_of_the_reasoning_stays_out(void **state)
+{
+    (void)state;
+    struct json_index x;
+    struct arena arena;
+    struct json_edits call, upon;
+    uint32_t keys[MESSAGE_KEYS];
+    struct openai_choice c = {.tools = NULL};
+    struct openai_plan plan = {.reasoning = OPENAI_REASONING_CONTENT};
+    const struct openai_ed ed = {&plan, &x, &upon};
+    json_index_init(&x, 100, 8);
+    arena_init(&arena, 1 << 20);
+    struct span text = SPAN("{\"reasoning\":\"call 0501234567\"}");
+    assert_int_equal(json_index_parse_borrow(&x, text), ERR_OK);
+    json_edits_init(&call, &x, &arena);
+    json_edits_replace_borrow(&call, (uint32_t)text.len - 12, 10, SPAN("*"));
+    json_edits_init_upon(&upon, &call, &x, &arena);
+    openai_keys(&upon, 0, openai_message_names, MESSAGE_KEYS, keys);
+    openai_edit_message(&ed, 0, keys, &c);
+    size_t len = (size_t)json_edits_total(&upon);
+    uint8_t *edited = arena_alloc(&arena, len);
+    assert_non_null(edited);
+    json_edits_copy(&upon, edited);
+    assert_true(span_is(span_make(edited, len), "{\"reasoning_content\":\"call *\"}"));
+    arena_fini(&arena);
+    json_index_fini(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +465,7 @@ int main(void)
         cmocka_unit_test(a_reply_of_another_form_is_the_model_servers_fault),
         cmocka_unit_test(vectors_come_in_the_form_and_order_that_was_asked_for),
         cmocka_unit_test(without_memory_there_is_no_reply),
+        cmocka_unit_test(what_was_taken_out_of_the_reasoning_stays_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,21 @@ static enum err read_request(struct scene *s, enum openai_endpoint endpoint, con
     arena_init(&s->arena, 4 << 20);
     memset(&s->request, 0xee, sizeof(s->request));
     assert_int_equal(json_index_parse_borrow(&s->index, quoted(&s->arena, body)), ERR_OK);
-    return openai_request_read(&s->index, endpoint, &s->arena, &s->request, &s->param, &s->message);
+    /* In steps of the least size, and in one, it is the same. */
+    enum err e = ERR_OK;
+    for (size_t bytes = 1; bytes <= SIZE_MAX / 2; bytes = SIZE_MAX / 2 + (bytes > 1)) {
+        struct openai_reading r;
+        e = ERR_OK;
+        openai_request_begin(&r, &s->index, endpoint, &s->arena);
+        while (e == ERR_OK && !r.is_done) {
+            e = openai_request_step(&r, bytes);
+        }
+        openai_request_end(&r);
+        s->request = e == ERR_OK ? r.request : s->request;
+        s->param = r.param;
+        s->message = r.message;
+    }
+    return e;
 }
 
 static void end(struct scene *s)

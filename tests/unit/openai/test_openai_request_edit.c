@@ -14,6 +14,7 @@
 #define STOP   (1u << 3) /* lacks_stop_text */
 #define FLOAT  (1u << 4) /* lacks_base64 */
 #define KEEP   (1u << 5) /* keeps_extra_body */
+#define CAP    (1u << 6) /* max_output of 7 */
 
 static const struct row {
     const char *why;
@@ -157,6 +158,35 @@ static const struct row {
      "{'model':'m','max_tokens':9,'max_completion_tokens':5," MSG "}",
      "{'model':'real','max_tokens':9,'max_completion_tokens':5," MSG "}"},
 
+    {"who says no bound is held at the model's", OPENAI_CHAT, CAP, "{'model':'m'," MSG "}",
+     "{'model':'real'," MSG ",'max_tokens':7}"},
+    {"in the newer words where the older are refused", OPENAI_CHAT, CAP | BOTH,
+     "{'model':'m'," MSG "}", "{'model':'real'," MSG ",'max_completion_tokens':7}"},
+    {"which text completions have not", OPENAI_COMPLETIONS, CAP | BOTH,
+     "{'model':'m','prompt':'x'}", "{'model':'real','prompt':'x','max_tokens':7}"},
+    {"null is no bound", OPENAI_CHAT, CAP,
+     "{'max_tokens':null,'model':'m'," MSG ",'max_completion_tokens':null}",
+     "{'model':'real'," MSG ",'max_tokens':7}"},
+    {"nor is one below zero", OPENAI_CHAT, CAP, "{'model':'m','max_tokens':-1," MSG "}",
+     "{'model':'real','max_tokens':7," MSG "}"},
+    {"by whichever name", OPENAI_CHAT, CAP, "{'model':'m','max_completion_tokens':-1," MSG "}",
+     "{'model':'real','max_completion_tokens':7," MSG "}"},
+    {"or both", OPENAI_CHAT, CAP,
+     "{'model':'m','max_tokens':-1,'max_completion_tokens':-1," MSG "}",
+     "{'model':'real','max_completion_tokens':7," MSG "}"},
+    {"said as the server reads it", OPENAI_CHAT, CAP | LIMIT,
+     "{'model':'m','max_completion_tokens':-1," MSG "}", "{'model':'real'," MSG ",'max_tokens':7}"},
+    {"in extra_body", OPENAI_CHAT, CAP,
+     "{'model':'m','extra_body':{'max_tokens':-1,'top_k':5}," MSG "}",
+     "{'model':'real','max_tokens':7,'top_k':5," MSG "}"},
+    {"who says one keeps it", OPENAI_CHAT, CAP, "{'model':'m','max_tokens':9," MSG "}",
+     "{'model':'real','max_tokens':9," MSG "}"},
+    {"wherever he says it", OPENAI_CHAT, CAP | BOTH,
+     "{'model':'m','extra_body':{'max_completion_tokens':9}," MSG "}",
+     "{'model':'real','max_completion_tokens':9," MSG "}"},
+    {"vectors have none", OPENAI_EMBEDDINGS, CAP, "{'model':'m','input':'x'}",
+     "{'model':'real','input':'x'}"},
+
     {"developers become the system", OPENAI_CHAT, SYSTEM,
      "{'model':'m','messages':[{'role':'developer','content':'developer'},{'role':'user'},"
      "{'content':1},{'role':'d\\u0065veloper'}]}",
@@ -192,7 +222,31 @@ static struct openai_target target_of(unsigned flags, const char *model)
                                   .lacks_developer_role = (flags & SYSTEM) != 0,
                                   .lacks_stop_text = (flags & STOP) != 0,
                                   .lacks_base64 = (flags & FLOAT) != 0,
+                                  .max_output = (flags & CAP) != 0 ? 7 : 0,
                                   .keeps_extra_body = (flags & KEEP) != 0};
+}
+
+static enum err read_request(const struct json_index *x, enum openai_endpoint endpoint,
+                             struct arena *arena, struct openai_request *out)
+{
+    struct openai_reading r;
+    enum err e = ERR_OK;
+    openai_request_begin(&r, x, endpoint, arena);
+    while (e == ERR_OK && !r.is_done) {
+        e = openai_request_step(&r, JSON_STEP_BYTES);
+    }
+    openai_request_end(&r);
+    *out = r.request;
+    return e;
+}
+
+/* Both layers; the second by an index that was made anew. */
+static enum err edit(const struct json_index *x, const struct openai_request *request,
+                     const struct openai_target *target, struct arena *arena,
+                     struct json_edits *call, struct json_edits *out)
+{
+    enum err e = openai_request_edit_call(x, request, arena, call);
+    return e == ERR_OK ? openai_request_edit_target(x, request, call, target, arena, out) : e;
 }
 
 /* What `body` becomes, in `arena`. */
@@ -201,16 +255,15 @@ static struct span sent_for(const struct row *row, const char *body, const char 
 {
     struct json_index x;
     struct openai_request request;
-    struct span param, message;
-    struct json_edits edits;
+    struct json_edits call, edits;
     struct openai_target target = target_of(row->target, model);
     json_index_init(&x, 100000, 64);
     assert_int_equal(json_index_parse_borrow(&x, quoted(arena, body)), ERR_OK);
-    enum err e = openai_request_read(&x, row->endpoint, arena, &request, &param, &message);
+    enum err e = read_request(&x, row->endpoint, arena, &request);
     if (e != ERR_OK) {
         fail_msg("%s: %s", row->why, err_name(e));
     }
-    assert_int_equal(openai_request_edit(&x, &request, &target, arena, &edits), ERR_OK);
+    assert_int_equal(edit(&x, &request, &target, arena, &call, &edits), ERR_OK);
     size_t len = (size_t)json_edits_total(&edits);
     uint8_t *text = arena_alloc(arena, len);
     assert_non_null(text);
@@ -259,21 +312,19 @@ static void without_memory_nothing_half_is_sent(void **state)
     struct json_index x;
     struct arena arena;
     struct openai_request request;
-    struct span param, message;
     arena_init(&arena, 1 << 20);
     json_index_init(&x, 1000, 64);
     struct span body = quoted(&arena, "{'mod\\u0065l':'m','stream':true,'stop':'x','extra_body':"
                                       "{'max_completion_tokens':4,'t\\u006fp':1}," MSG "}");
     assert_int_equal(json_index_parse_borrow(&x, body), ERR_OK);
-    assert_int_equal(openai_request_read(&x, OPENAI_CHAT, &arena, &request, &param, &message),
-                     ERR_OK);
+    assert_int_equal(read_request(&x, OPENAI_CHAT, &arena, &request), ERR_OK);
     struct openai_target target = target_of(LIMIT | SYSTEM | STOP, "real");
     bool was_enough = false;
     for (size_t most = 0; !was_enough; most += 16) {
         struct arena small;
-        struct json_edits edits;
+        struct json_edits call, edits;
         arena_init(&small, most);
-        enum err e = openai_request_edit(&x, &request, &target, &small, &edits);
+        enum err e = edit(&x, &request, &target, &small, &call, &edits);
         was_enough = e == ERR_OK;
         assert_true(was_enough || e == ERR_NO_MEMORY);
         if (was_enough) {

@@ -1,76 +1,76 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * test_openai_stream.c — chunks become what clients accept, one after another.
- *
- * A row is a stream: an event's data a line, and what became of it. A dropped event leaves no line,
- * an error leaves its name, an error event "(error)". [DONE] leaves the events that end a stream.
- */
-#include "unit.h"
+/* test_openai_stream.c — chunks become what clients accept, one after another. */
+#include <stdio.h>
 
-#include "base/buf.h"
-#include "openai/openai_reply.h"
-#include "quotes.h"
+#include "stream_rows.h"
 
-#define HEAD     "{'id':'c1','object':'chat.completion.chunk','created':7,'model':'m',"
-#define SENT     "{'id':'c1','object':'chat.completion.chunk','created':7,'model':'shown',"
-#define DELTA(d) "'choices':[{'index':0,'delta':{" d "},'finish_reason':null}]}\n"
-#define STOP     "'choices':[{'index':0,'delta':{},'finish_reason':'stop'}]}\n"
-#define NUMBERS  "{'prompt_tokens':9,'completion_tokens':2,'total_tokens':11}"
-#define USAGE    "'choices':[],'usage':" NUMBERS "}\n"
-#define TOOL(t)  DELTA("'tool_calls':[" t "]")
-#define CHOICE(i, t) \
-    "'choices':[{'index':" i ",'delta':{'tool_calls':[" t "]},'finish_reason':null}]}\n"
-#define DONE       "[DONE]\n"
-#define CALL(text) "call_01ABC_" text
+#define SAID_AS(member) "'choices':[{'index':0," member "}]}\n"
 
-#define WANTED     (1u << 0) /* the usage chunk is the caller's */
-#define CONTINUOUS (1u << 1)
-#define TEXT       (1u << 2) /* completions */
-#define COMPLETE   (1u << 3) /* the answer may end here */
-#define TWO        (1u << 4) /* choices were asked for */
-
-static const struct row {
-    const char *why;
-    unsigned flags;
-    const char *in, *out;
-    uint64_t text_bytes;
-    int64_t input_tokens, output_tokens;
-} rows[] = {
+static const struct stream_row rows[] = {
     {"an answer", COMPLETE,
      HEAD DELTA("'role':'assistant','content':''") HEAD DELTA("'content':'Hel'")
          HEAD DELTA("'content':'lo'") HEAD STOP DONE,
      SENT DELTA("'role':'assistant','content':''") SENT DELTA("'content':'Hel'")
          SENT DELTA("'content':'lo'") SENT STOP DONE,
-     5, 0, 0},
+     10, 0, 0},
+    {"an answer that repeats itself", COMPLETE,
+     HEAD DELTA("'content':'a'") HEAD DELTA("'content':'b'") HEAD DELTA("'content':'ccc'")
+         HEAD DELTA("'content':''") HEAD DELTA("'content':'سلام'") HEAD DELTA("'content':'d\\n'")
+             HEAD DELTA("'content':'e'") HEAD DELTA("'content':'f','x':'g'")
+                 HEAD DELTA("'content':'h','x':'g'") HEAD DELTA("'content':null")
+                     HEAD DELTA("'content':'i'") HEAD DELTA("'content':'j'") HEAD STOP,
+     SENT DELTA("'content':'a'") SENT DELTA("'content':'b'") SENT DELTA("'content':'ccc'")
+         SENT DELTA("'content':''") SENT DELTA("'content':'سلام'") SENT DELTA("'content':'d\\n'")
+             SENT DELTA("'content':'e'") SENT DELTA("'content':'f','x':'g'")
+                 SENT DELTA("'content':'h','x':'g'") SENT DELTA("'content':null")
+                     SENT DELTA("'content':'i'") SENT DELTA("'content':'j'") SENT STOP,
+     55, 0, 0},
     {"a role is said once", COMPLETE,
      HEAD DELTA("'role':'assistant','content':'a'") HEAD DELTA("'role':'assistant','content':'b'")
          HEAD DELTA("'content':'c','role':null") HEAD STOP,
      SENT DELTA("'role':'assistant','content':'a'") SENT DELTA("'content':'b'")
          SENT DELTA("'content':'c'") SENT STOP,
-     3, 0, 0},
+     6, 0, 0},
     {"whoever speaks is the assistant", 0,
      HEAD DELTA("'role':'','content':'a'") HEAD
      "'choices':[{'index':1,'delta':{'role':'user'}},{'index':2,'delta':{'role':null}}]}\n",
      SENT DELTA("'role':'assistant','content':'a'") SENT
-     "'choices':[{'index':1,'delta':{'role':'assistant'}},{'index':2,'delta':{'role':null}}]}\n",
-     1, 0, 0},
+     "'choices':[{'index':1,'delta':{'role':'assistant'}},{'index':2,'delta':{'role':'assistant'}}]"
+     "}\n",
+     2, 0, 0},
     {"all in one chunk", COMPLETE,
      HEAD "'choices':[{'index':0,'delta':{'role':'assistant','content':'x'},"
           "'finish_reason':'length'}]}\n" DONE,
      SENT "'choices':[{'index':0,'delta':{'role':'assistant','content':'x'},"
           "'finish_reason':'length'}]}\n" DONE,
-     1, 0, 0},
+     2, 0, 0},
     {"unknown members stay", COMPLETE,
      HEAD "'x':[1 , 2.0],'obfuscation':'ab','choices':[{'y':{},'index':0,'delta':{'z':1},"
           "'finish_reason':'abort'}]}\n",
      SENT "'x':[1 , 2.0],'obfuscation':'ab','choices':[{'y':{},'index':0,'delta':{'z':1},"
           "'finish_reason':'stop'}]}\n",
      0, 0, 0},
+    {"an id that is not one line is not said again", COMPLETE,
+     "{'id':[\r],'created':7,'model':'shown','choices':[{'index':0,'delta':{'content':'x'}}]}"
+     "\n" DONE,
+     "{'id':[\r],'created':7,'model':'shown','choices':[{'index':0,'delta':{'content':'x'}}]}\n"
+     "{'id':'chatcmpl-01ABC','object':'chat.completion.chunk','created':7,'model':'shown',"
+     "'choices':[{'index':0,'delta':{},'logprobs':null,'finish_reason':'stop'}]}\n" DONE,
+     2, 0, 0},
     {"an empty reason is none", 0,
      HEAD "'choices':[{'index':0,'delta':{'content':'x'},'finish_reason':''}]}\n",
-     SENT "'choices':[{'index':0,'delta':{'content':'x'},'finish_reason':null}]}\n", 1, 0, 0},
-    {"reasoning is where clients look for it", 0, HEAD DELTA("'reasoning':'hm'"),
-     SENT DELTA("'reasoning':'hm','reasoning_content':'hm'"), 2, 0, 0},
+     SENT "'choices':[{'index':0,'delta':{'content':'x'},'finish_reason':null}]}\n", 2, 0, 0},
+    {"reasoning has the server's name for it", 0, HEAD DELTA("'reasoning':'hm'"),
+     SENT DELTA("'reasoning':'hm'"), 4, 0, 0},
+    {"or the one that was asked for", OLDER,
+     HEAD DELTA("'reasoning':'hm','reasoning_content':null"),
+     SENT DELTA("'reasoning_content':'hm'"), 4, 0, 0},
+    {"or the other", NEWER, HEAD DELTA("'content':null,'reasoning_content':'hm'"),
+     SENT DELTA("'content':null,'reasoning':'hm'"), 4, 0, 0},
+    {"and is said once", 0, HEAD DELTA("'reasoning':'hm','reasoning_content':'hm'"),
+     SENT DELTA("'reasoning_content':'hm'"), 4, 0, 0},
+    {"under that name", NEWER, HEAD DELTA("'reasoning':'hm','reasoning_content':'hm'"),
+     SENT DELTA("'reasoning':'hm'"), 4, 0, 0},
     {"a null error goes", 0, "{'error':null,'model':'m','choices':[{'index':0,'delta':{}}]}\n",
      "{'model':'shown','choices':[{'index':0,'delta':{}}]}\n", 0, 0, 0},
     {"a choice gets its number", 0,
@@ -88,12 +88,28 @@ static const struct row {
      "{'index':1,'message':{'role':'assistant','content':'z'}}],'usage':" NUMBERS "}\n" DONE,
      SENT "'choices':[{'index':0,"
           "'delta':{'role':'assistant','content':'x','reasoning':'y','tool_calls':[{'id':'a',"
-          "'function':{'name':'f','arguments':'{}'},'index':0}],'reasoning_content':'y'},"
+          "'function':{'name':'f','arguments':'{}'},'index':0,'type':'function'}]},"
           "'finish_reason':'tool_calls'},"
           "{'index':1,'delta':{'role':'assistant','content':'z'}}]}\n" SENT
           "'choices':[{'index':1,'delta':{},'logprobs':null,'finish_reason':'stop'}]}\n" SENT
           "" USAGE DONE,
-     5, 9, 2},
+     18, 9, 2},
+    {"and one that says null in the delta's place", COMPLETE,
+     HEAD SAID_AS("'message':{'content':'x'},'finish_reason':'stop','delta':null") DONE,
+     SENT SAID_AS("'delta':{'content':'x'},'finish_reason':'stop'") DONE, 2, 0, 0},
+    {"a delta that is all text is what was said, however often it comes", 0,
+     HEAD SAID_AS("'delta':'ab'") HEAD SAID_AS("'delta':'ab'") HEAD SAID_AS("'delta':'abc'")
+         HEAD SAID_AS("'delta':'abcd'") HEAD SAID_AS("'delta':'abcde'"),
+     SENT SAID_AS("'delta':{'content':'ab'}") SENT SAID_AS("'delta':{'content':'ab'}")
+         SENT SAID_AS("'delta':{'content':'abc'}") SENT SAID_AS("'delta':{'content':'abcd'}")
+             SENT SAID_AS("'delta':{'content':'abcde'}"),
+     32, 0, 0},
+    {"and a text beside it", 0,
+     HEAD SAID_AS("'text':'ab'") HEAD SAID_AS("'text':'ab'") HEAD SAID_AS("'text':'abc'"),
+     SENT SAID_AS("'text':'ab','delta':{'content':'ab'}")
+         SENT SAID_AS("'text':'ab','delta':{'content':'ab'}")
+             SENT SAID_AS("'text':'abc','delta':{'content':'abc'}"),
+     14, 0, 0},
     {"text completions", TEXT | COMPLETE,
      "{'id':'c1','object':'text_completion','model':'m','choices':[{'index':0,'text':'ab'}]}\n"
      "{'id':'c1','object':'text_completion','model':'m','choices':[{'index':0,'text':'',"
@@ -101,30 +117,30 @@ static const struct row {
      "{'id':'c1','object':'text_completion','model':'shown','choices':[{'index':0,'text':'ab'}]}\n"
      "{'id':'c1','object':'text_completion','model':'shown','choices':[{'index':0,'text':'',"
      "'finish_reason':'stop'}]}\n" DONE,
-     2, 0, 0},
+     4, 0, 0},
 
     {"usage that nobody asked for is ours", COMPLETE, HEAD STOP HEAD USAGE DONE, SENT STOP DONE, 0,
      9, 2},
     {"usage that was asked for is the caller's", WANTED | COMPLETE, HEAD STOP HEAD USAGE DONE,
      SENT STOP SENT USAGE DONE, 0, 9, 2},
     {"a null usage stays", 0, HEAD "'usage':null," DELTA("'content':'x'"),
-     SENT "'usage':null," DELTA("'content':'x'"), 1, 0, 0},
+     SENT "'usage':null," DELTA("'content':'x'"), 2, 0, 0},
     {"usage in a chunk with choices goes", COMPLETE, HEAD "'usage':" NUMBERS "," STOP DONE,
      SENT STOP DONE, 0, 9, 2},
     {"or waits for the end", WANTED | COMPLETE, HEAD "'usage':" NUMBERS "," STOP DONE,
      SENT STOP SENT USAGE DONE, 0, 9, 2},
     {"usage before the end waits for it", WANTED | COMPLETE,
      HEAD DELTA("'content':'x'") HEAD USAGE HEAD STOP DONE,
-     SENT DELTA("'content':'x'") SENT STOP SENT USAGE DONE, 1, 9, 2},
+     SENT DELTA("'content':'x'") SENT STOP SENT USAGE DONE, 2, 9, 2},
     {"usage is sent once", WANTED | COMPLETE, HEAD STOP HEAD USAGE HEAD USAGE DONE,
      SENT STOP SENT USAGE DONE, 0, 9, 2},
     {"usage on every chunk for who asked", WANTED | CONTINUOUS | COMPLETE,
      HEAD "'usage':" NUMBERS "," DELTA("'content':'x'") HEAD STOP HEAD USAGE DONE,
-     SENT "'usage':" NUMBERS "," DELTA("'content':'x'") SENT STOP SENT USAGE DONE, 1, 9, 2},
+     SENT "'usage':" NUMBERS "," DELTA("'content':'x'") SENT STOP SENT USAGE DONE, 2, 9, 2},
     {"usage of zeros says nothing", WANTED | COMPLETE,
      HEAD "'usage':" NUMBERS "," DELTA("'content':'x'") HEAD
      "'usage':{'prompt_tokens':0,'completion_tokens':0}," STOP DONE,
-     SENT DELTA("'content':'x'") SENT STOP SENT USAGE DONE, 1, 9, 2},
+     SENT DELTA("'content':'x'") SENT STOP SENT USAGE DONE, 2, 9, 2},
     {"usage between two choices waits for the other", WANTED | COMPLETE | TWO,
      HEAD STOP HEAD USAGE HEAD
      "'choices':[{'index':1,'delta':{},'finish_reason':'stop'}]}\n" HEAD
@@ -137,6 +153,20 @@ static const struct row {
      0, 9, 2},
     {"but not for one that never comes", WANTED | COMPLETE | TWO, HEAD STOP HEAD USAGE DONE,
      SENT STOP SENT USAGE DONE, 0, 9, 2},
+    {"usage has all members that the server wrote", WANTED | COMPLETE,
+     HEAD
+     "'usage':{'prompt_tokens':9,'completion_tokens':2,'total_tokens':316,'x':{'y':[1.50]}}," STOP
+         DONE,
+     SENT STOP SENT "'choices':[],'usage':{'prompt_tokens':9,'completion_tokens':2,"
+                    "'total_tokens':316,'x':{'y':[1.50]}}}\n" DONE,
+     0, 9, 2},
+    {"usage that came before the last text is nobody's", WANTED | COMPLETE,
+     HEAD USAGE HEAD DELTA("'content':'x'") HEAD STOP DONE,
+     SENT DELTA("'content':'x'") SENT STOP DONE, 2, 9, 2},
+    {"a smaller one does not replace a larger", WANTED | COMPLETE,
+     HEAD DELTA("'content':'x'") HEAD USAGE HEAD
+     "'choices':[],'usage':{'prompt_tokens':9,'completion_tokens':1}}\n" HEAD STOP DONE,
+     SENT DELTA("'content':'x'") SENT STOP SENT USAGE DONE, 2, 9, 2},
     {"no usage is invented", WANTED | COMPLETE, HEAD STOP DONE, SENT STOP DONE, 0, 0, 0},
     {"llama.cpp's timings are usage", WANTED | COMPLETE,
      HEAD "'timings':{'cache_n':4,'prompt_n':5,'predicted_n':2}," STOP DONE,
@@ -161,145 +191,95 @@ static const struct row {
      "'choices':[{'index':1,'delta':{'content':'b'}}]}\n" HEAD STOP,
      SENT DELTA("'content':'a'") SENT
      "'choices':[{'index':1,'delta':{'content':'b'}}]}\n" SENT STOP,
-     2, 0, 0},
+     4, 0, 0},
     {"and the answer with the last", COMPLETE,
      HEAD DELTA("'content':'a'") HEAD STOP HEAD
      "'choices':[{'index':1,'delta':{},'finish_reason':'stop'}]}\n",
      SENT DELTA("'content':'a'") SENT STOP SENT
      "'choices':[{'index':1,'delta':{},'finish_reason':'stop'}]}\n",
-     1, 0, 0},
+     2, 0, 0},
     {"a chunk after the reason opens nothing", COMPLETE, HEAD STOP HEAD DELTA(""),
      SENT STOP SENT DELTA(""), 0, 0, 0},
     {"a declared end is a reason", COMPLETE,
      HEAD DELTA("'content':'a'") HEAD "'choices':[{'index':2,'delta':{}}]}\n" DONE,
-     SENT DELTA("'content':'a'") SENT "'choices':[{'index':2,'delta':{}}]}\n" SENT
-                                      "'choices':[{'index':0,'delta':{},'logprobs':null,"
-                                      "'finish_reason':'stop'},{'index':2,'delta':{},"
-                                      "'logprobs':null,'finish_reason':'stop'}]}\n" DONE,
-     1, 0, 0},
+     SENT DELTA("'content':'a'") SENT
+     "'choices':[{'delta':{},'index':1}]}\n" SENT
+     "'choices':[{'index':0,'delta':{},'logprobs':null,'finish_reason':'stop'},{'index':1,'delta':{"
+     "},'logprobs':null,'finish_reason':'stop'}]}\n" DONE,
+     2, 0, 0},
     {"for text too, and a server that says little", TEXT | COMPLETE,
      "{'choices':[{'text':'ab','index':0}]}\n" DONE,
      "{'choices':[{'text':'ab','index':0}],'model':'shown'}\n"
      "{'id':'cmpl-01ABC','object':'text_completion','created':99,'model':'shown','choices':"
      "[{'index':0,'text':'','logprobs':null,'finish_reason':'stop'}]}\n" DONE,
-     2, 0, 0},
+     4, 0, 0},
     {"the last choice that may be asked for is watched", 0,
      HEAD "'choices':[{'index':127,'delta':{'role':'assistant'}}]}\n" HEAD
           "'choices':[{'index':127,'delta':{'role':'assistant'}}]}\n",
-     SENT "'choices':[{'index':127,'delta':{'role':'assistant'}}]}\n" SENT
-          "'choices':[{'index':127,'delta':{}}]}\n",
+     SENT "'choices':[{'delta':{'role':'assistant'},'index':0}]}\n" SENT
+          "'choices':[{'delta':{},'index':0}]}\n",
      0, 0, 0},
-    {"choices beyond those we watch pass", COMPLETE,
+    {"and ended", COMPLETE, HEAD "'choices':[{'index':127,'delta':{'content':'a'}}]}\n" DONE,
+     SENT "'choices':[{'delta':{'content':'a'},'index':0}]}\n" SENT
+          "'choices':[{'index':0,'delta':{},'logprobs':null,'finish_reason':'stop'}]}\n" DONE,
+     2, 0, 0},
+    {"whatever a server calls its choices, they are numbered as they begin", 0,
      HEAD "'choices':[{'index':128,'delta':{'role':'assistant'}},{'index':-1,'delta':{}}]}\n" HEAD
           "'choices':[{'index':128,'delta':{'role':'assistant','tool_calls':[{}]},"
           "'finish_reason':'stop'}]}\n",
-     SENT "'choices':[{'index':128,'delta':{'role':'assistant'}},{'index':-1,'delta':{}}]}\n" SENT
-          "'choices':[{'index':128,'delta':{'role':'assistant','tool_calls':[{}]},"
-          "'finish_reason':'stop'}]}\n",
+     SENT "'choices':[{'delta':{'role':'assistant'},'index':0},{'delta':{'role':'assistant'},'"
+          "index':1}]}\n" SENT
+          "'choices':[{'delta':{'tool_calls':[{'index':0,'id':'call_01ABC_0','type':'function','"
+          "function':{'name':'','arguments':'{}'}}]},'finish_reason':'tool_calls','index':0}]}\n",
      0, 0, 0},
-
-    {"a tool call", COMPLETE,
-     HEAD TOOL("{'index':0,'id':'a','type':'function','function':{'name':'f','arguments':''}}")
-         HEAD TOOL("{'index':0,'function':{'arguments':'{}'}}") HEAD
-     "'choices':[{'index':0,'delta':{},'finish_reason':'tool_calls'}]}\n" DONE,
-     SENT TOOL("{'index':0,'id':'a','type':'function','function':{'name':'f','arguments':''}}")
-         SENT TOOL("{'index':0,'function':{'arguments':'{}'}}") SENT
-     "'choices':[{'index':0,'delta':{},'finish_reason':'tool_calls'}]}\n" DONE,
-     2, 0, 0},
-    {"ids and names are not repeated", 0,
-     HEAD TOOL("{'index':0,'id':'a','function':{'name':'f','arguments':'x'}}")
-         HEAD TOOL("{'index':0,'id':'a','function':{'name':'f','arguments':'y'}}")
-             HEAD TOOL("{'index':0,'id':null,'function':{'name':null,'arguments':'z'}}"),
-     SENT TOOL("{'index':0,'id':'a','function':{'name':'f','arguments':'x'}}")
-         SENT TOOL("{'index':0,'function':{'arguments':'y'}}")
-             SENT TOOL("{'index':0,'function':{'arguments':'z'}}"),
-     3, 0, 0},
-    {"an id is made where there is none", 0,
-     HEAD TOOL("{'index':1,'function':{'name':'f'}},{'index':2,'id':'','function':{'name':'g'}}"),
-     SENT TOOL("{'index':1,'function':{'name':'f'},'id':'" CALL(
-         "1") "'},"
-              "{'index':2,'function':{'name':'g'},'id':'" CALL("2") "'}"),
-     0, 0, 0},
-    {"an index is made where there is none", 0,
-     HEAD TOOL("{'id':'a','function':{'name':'f'}},{'id':'b','function':{'name':'g'}}")
-         HEAD TOOL("{'function':{'arguments':'y'}}")
-             HEAD TOOL("{'index':null,'id':'c','function':{'name':'h'}}"),
-     SENT TOOL("{'id':'a','function':{'name':'f'},'index':0},"
-               "{'id':'b','function':{'name':'g'},'index':1}")
-         SENT TOOL("{'function':{'arguments':'y'},'index':1}")
-             SENT TOOL("{'id':'c','function':{'name':'h'},'index':2}"),
-     1, 0, 0},
-    {"an id that is repeated begins nothing", 0,
-     HEAD TOOL("{'id':'a','function':{'name':'f'}}")
-         HEAD TOOL("{'id':'a','function':{'name':'f','arguments':'x'}}"),
-     SENT TOOL("{'id':'a','function':{'name':'f'},'index':0}")
-         SENT TOOL("{'function':{'arguments':'x'},'index':0}"),
-     1, 0, 0},
-    {"a name begins a call where there are no ids", 0,
-     HEAD TOOL("{'function':{'name':'f'}}") HEAD TOOL("{'function':{'name':'f'}}"),
-     SENT TOOL("{'function':{'name':'f'},'index':0,'id':'" CALL("0") "'}")
-         SENT TOOL("{'function':{'name':'f'},'index':1,'id':'" CALL("1") "'}"),
-     0, 0, 0},
-    {"a function is always there", 0,
-     HEAD TOOL("{'index':0,'id':'a'}") HEAD TOOL("{'index':0,'function':null}"),
-     SENT TOOL("{'index':0,'id':'a','function':{'name':'','arguments':''}}")
-         SENT TOOL("{'index':0,'function':{}}"),
-     0, 0, 0},
-    {"a name that comes late is sent when it comes", 0,
-     HEAD TOOL("{'index':0,'id':'a','function':{'name':null,'arguments':''}}") HEAD TOOL(
-         "{'index':0,'function':{'name':'f'}}") HEAD TOOL("{'index':0,'function':{'name':'f'}}"),
-     SENT TOOL("{'index':0,'id':'a','function':{'arguments':'','name':''}}")
-         SENT TOOL("{'index':0,'function':{'name':'f'}}") SENT TOOL("{'index':0,'function':{}}"),
-     0, 0, 0},
-    {"a server that says 0 for every call", 0,
-     HEAD TOOL("{'index':0,'id':'a','function':{'name':'f','arguments':'1'}}")
-         HEAD TOOL("{'index':0,'id':'b','function':{'name':'g','arguments':'2'}},"
-                   "{'index':0,'id':'c','function':{'name':'g','arguments':'3'}}")
-             HEAD TOOL("{'index':0,'function':{'arguments':'4'}}"),
-     SENT TOOL("{'index':0,'id':'a','function':{'name':'f','arguments':'1'}}")
-         SENT TOOL("{'id':'b','function':{'name':'g','arguments':'2'},'index':1},"
-                   "{'id':'c','function':{'name':'g','arguments':'3'},'index':2}")
-             SENT TOOL("{'function':{'arguments':'4'},'index':2}"),
+    {"a prompt's choices keep their numbers", TEXT,
+     HEAD "'choices':[{'index':2,'text':'a'}]}\n" HEAD "'choices':[{'index':-2,'text':null}]}\n",
+     SENT "'choices':[{'index':2,'text':'a'}]}\n" SENT "'choices':[{'text':'','index':0}]}\n", 2, 0,
+     0},
+    {"a choice's first delta has the role, and no other", ROLES | TWO,
+     HEAD DELTA("'content':'a'") HEAD
+     "'choices':[{'index':1,'delta':{},'finish_reason':null}]}\n" HEAD DELTA(
+         "'role':'assistant','content':'b'"),
+     SENT DELTA("'content':'a','role':'assistant'") SENT
+     "'choices':[{'index':1,'delta':{'role':'assistant'},'finish_reason':null}]}\n" SENT DELTA(
+         "'content':'b'"),
      4, 0, 0},
-    {"a new id for each delta begins nothing", 0,
-     HEAD TOOL("{'index':0,'id':'a','function':{'name':'f','arguments':''}}")
-         HEAD TOOL("{'index':0,'id':'b','function':{'name':null,'arguments':'x'}}")
-             HEAD TOOL("{'index':0,'id':'c','function':{'arguments':'y'}}"),
-     SENT TOOL("{'index':0,'id':'a','function':{'name':'f','arguments':''}}")
-         SENT TOOL("{'index':0,'function':{'arguments':'x'}}")
-             SENT TOOL("{'index':0,'function':{'arguments':'y'}}"),
-     2, 0, 0},
-    {"calls that interleave, each with all that it has", 0,
-     HEAD TOOL("{'index':0,'id':'a','function':{'name':'f'}}")
-         HEAD TOOL("{'index':1,'id':'b','function':{'name':'g'}}")
-             HEAD TOOL("{'index':0,'id':'a','function':{'name':'f'}}"),
-     SENT TOOL("{'index':0,'id':'a','function':{'name':'f'}}") SENT TOOL(
-         "{'index':1,'id':'b','function':{'name':'g'}}") SENT TOOL("{'index':0,'function':{}}"),
+    {"what is no delta is one", 0,
+     HEAD "'choices':[{'index':0,'delta':'a'}]}\n" HEAD
+          "'choices':[{'index':0,'delta':[1]}]}\n" HEAD "'choices':[{'index':0,'text':'b'}]}\n",
+     SENT "'choices':[{'index':0,'delta':{'content':'a'}}]}\n" SENT
+          "'choices':[{'index':0,'delta':{}}]}\n" SENT
+          "'choices':[{'index':0,'text':'b','delta':{'content':'b'}}]}\n",
+     4, 0, 0},
+    {"of members that are said twice the last counts", 0,
+     HEAD "'choices':1,'choices':[{'index':0,'delta':{'content':'a','content':'b'},"
+          "'finish_reason':'stop','finish_reason':null}],'model':'secret'}\n",
+     "{'id':'c1','object':'chat.completion.chunk','created':7,'choices':[{'index':0,'delta':{"
+     "'content':'b'},'finish_reason':null}],'model':'shown'}\n",
+     4, 0, 0},
+    {"an error that says nothing is none, nor is a usage that is no object", 0,
+     HEAD "'error':'','choices':[{'index':0,'delta':{'content':'a'},'finish_reason':null}]}\n" HEAD
+          "'choices':[],'usage':'x'}\n",
+     SENT DELTA("'content':'a'") SENT "'choices':[]}\n", 2, 0, 0},
+
+    {"whatever a server calls its reasons", 0,
+     HEAD "'choices':[{'index':0,'finish_reason':'MAX_TOKENS','delta':{}},{'index':1,"
+          "'finish_reason':'end_turn','delta':{}},{'index':2,'finish_reason':'SAFETY','delta':{}},"
+          "{'index':3,'finish_reason':'tool_use','delta':{}},{'index':4,'finish_reason':'tired',"
+          "'delta':{}},{'index':5,'finish_reason':'None','delta':{}},{'index':6,'finish_reason':"
+          "false,'delta':{}},{'index':7,'finish_reason':{'type':'eos'},'delta':{}}]}\n",
+     SENT "'choices':[{'index':0,'finish_reason':'length','delta':{}},{'index':1,"
+          "'finish_reason':'stop','delta':{}},{'index':2,'finish_reason':'content_filter','delta':"
+          "{}},{'index':3,'finish_reason':'tool_calls','delta':{}},{'index':4,'finish_reason':"
+          "'stop','delta':{}},{'index':5,'finish_reason':null,'delta':{}},{'index':6,"
+          "'finish_reason':null,'delta':{}},{'index':7,'finish_reason':'stop','delta':{}}]}\n",
      0, 0, 0},
-    {"the calls of every choice are its own", 0,
-     HEAD CHOICE("1", "{'function':{'name':'f','arguments':'a'}}")
-         HEAD CHOICE("0", "{'id':'x','function':{'name':'f','arguments':'b'}}")
-             HEAD CHOICE("1", "{'index':0,'id':'y','function':{'name':'f','arguments':'c'}}")
-                 HEAD CHOICE("127", "{'index':0,'function':{'name':null,'arguments':'d'}}")
-                     HEAD CHOICE("1", "{'id':'z','function':{'name':'g','arguments':'e'}}")
-                         HEAD CHOICE("0", "{'function':{'arguments':'f'}}"),
-     SENT CHOICE("1", "{'function':{'name':'f','arguments':'a'},'index':0,'id':'" CALL("1_0") "'}")
-         SENT CHOICE("0", "{'id':'x','function':{'name':'f','arguments':'b'},'index':0}")
-             SENT CHOICE("1", "{'index':0,'function':{'arguments':'c'}}") SENT CHOICE(
-                 "127",
-                 "{'index':0,'function':{'arguments':'d','name':''},'id':'" CALL("127_0") "'}")
-                 SENT CHOICE("1", "{'id':'z','function':{'name':'g','arguments':'e'},'index':1}")
-                     SENT CHOICE("0", "{'function':{'arguments':'f'},'index':0}"),
-     6, 0, 0},
-    {"an index that is text is no index", 0,
-     HEAD TOOL("{'index':'0','id':'a','function':{'name':'f'}}"),
-     SENT TOOL("{'id':'a','function':{'name':'f'},'index':0}"), 0, 0, 0},
-    {"indexes beyond those we watch pass", 0,
-     HEAD TOOL("{'index':128,'id':'a','function':{'name':'f'}}") HEAD TOOL("{'index':-1,'id':'a'}"),
-     SENT TOOL("{'index':128,'id':'a','function':{'name':'f'}}") SENT TOOL("{'index':-1,'id':'a'}"),
-     0, 0, 0},
-    {"what is no tool call passes", 0, HEAD TOOL("7,null") HEAD DELTA("'tool_calls':{}"),
-     SENT TOOL("7,null") SENT DELTA("'tool_calls':{}"), 0, 0, 0},
+    {"a failure that is told in a choice", 0,
+     HEAD
+     "'choices':[{'index':0,'delta':{},'finish_reason':'error'}]}\n" HEAD
+     "'choices':[{'index':0,'delta':{},'finish_reason':'insufficient_system_resource'}]}\n" HEAD
+     "'choices':[{'index':0,'delta':{},'error':{'message':'no'},'finish_reason':'stop'}]}\n",
+     "(error)\n(error)\n(error)\n", 0, 0, 0},
 
     {"empty data keeps a connection alive", 0, "\n \nx\n", "UPSTREAM_STREAM\n", 0, 0, 0},
     {"an end before any answer is none", 0, DONE, "UPSTREAM_STREAM\n", 0, 0, 0},
@@ -323,96 +303,125 @@ static const struct row {
      0, 0, 0},
 };
 
-static void put_edited(struct buf *out, const struct json_edits *edits)
-{
-    size_t len = (size_t)json_edits_total(edits);
-    uint8_t *to = buf_reserve(out, len);
-    assert_non_null(to);
-    json_edits_copy(edits, to);
-    buf_added(out, len);
-    buf_put_byte(out, '\n');
-}
-
-/* The data of `events`, a line each. */
-static void put_data(struct buf *out, struct span events)
-{
-    while (events.len > 0) {
-        struct span line = span_cut(events, 0, span_find(events, '\n', 0));
-        assert_true(span_starts(line, SPAN("data: ")));
-        buf_put(out, span_cut(line, 6, line.len));
-        buf_put_byte(out, '\n');
-        events = span_cut(events, line.len + 2, events.len);
-    }
-}
-
-static void feed(struct openai_stream *s, struct span data, struct json_index *x, struct buf *out)
-{
-    struct arena arena;
-    struct json_edits edits;
-    enum openai_verdict verdict = OPENAI_DROP;
-    arena_init(&arena, 1 << 20);
-    enum err e = openai_stream_event(s, data, x, &arena, &edits, &verdict);
-    if (e != ERR_OK) {
-        buf_printf(out, "%s\n", err_name(e));
-    } else if (verdict == OPENAI_SEND) {
-        put_edited(out, &edits);
-    } else if (verdict == OPENAI_ERROR) {
-        buf_put_text(out, "(error)\n");
-    } else if (verdict == OPENAI_END) {
-        struct span events;
-        assert_int_equal(openai_stream_finish(s, &arena, 99, &events), ERR_OK);
-        put_data(out, events);
-    }
-    arena_fini(&arena);
-}
-
-static struct openai_plan plan_of(unsigned flags)
-{
-    return (struct openai_plan){.endpoint = (flags & TEXT) != 0 ? OPENAI_COMPLETIONS : OPENAI_CHAT,
-                                .quoted_model = SPAN("\"shown\""),
-                                .call_id = SPAN("01ABC"),
-                                .wants_usage = (flags & WANTED) != 0,
-                                .wants_continuous_usage = (flags & CONTINUOUS) != 0,
-                                .choices = (flags & TWO) != 0 ? 2 : 1};
-}
-
-static void play(const struct row *row)
-{
-    struct openai_plan plan = plan_of(row->flags);
-    struct openai_stream s;
-    struct json_index x;
-    struct arena arena;
-    struct buf out;
-    arena_init(&arena, 1 << 20);
-    buf_init(&out, 1 << 20);
-    json_index_init(&x, 10000, 32);
-    openai_stream_init(&s, &plan);
-    struct span in = quoted(&arena, row->in);
-    while (in.len > 0) {
-        struct span line = span_cut(in, 0, span_find(in, '\n', 0));
-        feed(&s, line, &x, &out);
-        in = span_cut(in, line.len + 1, in.len);
-    }
-    expect_text(row->why, buf_span(&out), row->out);
-    if (s.text_bytes != row->text_bytes || s.usage.input_tokens != row->input_tokens ||
-        s.usage.output_tokens != row->output_tokens ||
-        openai_stream_is_complete(&s) != ((row->flags & COMPLETE) != 0)) {
-        fail_msg("%s: %llu bytes of text, %lld and %lld tokens, complete %d", row->why,
-                 (unsigned long long)s.text_bytes, (long long)s.usage.input_tokens,
-                 (long long)s.usage.output_tokens, openai_stream_is_complete(&s));
-    }
-    openai_stream_fini(&s);
-    json_index_fini(&x);
-    buf_fini(&out);
-    arena_fini(&arena);
-}
-
 static void a_stream_becomes_what_clients_accept(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ROWS(rows); i++) {
-        play(&rows[i]);
+    play_all(rows, ROWS(rows));
+}
+
+static void an_event_that_repeats_the_one_before_is_known_by_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *data;
+        bool repeats;
+    } events[] = {
+        {"{'choices':[{'index':0,'delta':{'content':'a'}}]}", false}, /* it begins the choice */
+        {"{'choices':[{'index':0,'delta':{'content':'b'}}]}", false},
+        {"{'choices':[{'index':0,'delta':{'content':'ccc'}}]}", true},
+        {"{'choices':[{'index':0,'delta':{'content':'\xd8\xb3'}}]}", true},
+        {"{'choices':[{'index':0,'delta':{'content':'\xd8'}}]}", false},
+        {"{'choices':[{'index':0,'delta':{'content':'a','role':'x'}}]}", false},
+        {"{'choices':[{'index':0,'delta':{'content':'d'}}]}", false},
+        {"{'choices':[{'index':0,'delta':{'content':'e'}}]}", true},
+        {"{'choices':[{'index':0,'delta':{'content':'e'}}]} ", false},
+        {"{'choices':[{'index':0,'delta':{'content':'e'}}],'usage':{'prompt_tokens':1}}", false},
+        {"{'choices':[{'index':0,'delta':{'content':'e'}}]}", false},
+        {"{'choices':[{'index':1,'delta':{'content':'e'}}]}", false},
+        {"{'choices':[{'index':1,'delta':{'content':'e'}}]}", false},
+    };
+    struct openai_plan plan = plan_of(0);
+    struct openai_stream s;
+    struct json_index x;
+    openai_stream_init(&s, &plan);
+    json_index_init(&x, 100, 8);
+    for (size_t i = 0; i < ROWS(events); i++) {
+        struct arena arena;
+        struct json_edits edits;
+        enum openai_verdict verdict;
+        struct iovec same[3];
+        arena_init(&arena, 1 << 20);
+        struct span data = span_of((const char *)quoted(&arena, events[i].data).at);
+        bool repeats = openai_stream_repeats(&s, data, same);
+        if (repeats != events[i].repeats) {
+            fail_msg("event %zu repeats: %d", i, repeats);
+        }
+        enum err e = repeats ? ERR_OK : openai_stream_event(&s, data, &x, &arena, &edits, &verdict);
+        assert_true(e == ERR_OK || e == ERR_UPSTREAM_STREAM); /* one is torn */
+        arena_fini(&arena);
     }
+    openai_stream_fini(&s);
+    json_index_fini(&x);
+}
+
+/* Such a delta is made anew around its text, which has any length. */
+static void a_long_delta_that_is_all_text_is_never_known_by_the_one_before(void **state)
+{
+    (void)state;
+    enum { LONG = 4000 };
+    struct openai_plan plan = plan_of(0);
+    struct openai_stream s;
+    struct json_index x;
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    buf_put(&b, SPAN("{\"choices\":[{\"index\":0,\"delta\":\""));
+    for (int i = 0; i < LONG; i++) {
+        buf_put_byte(&b, 'a');
+    }
+    buf_put(&b, SPAN("\"}]}"));
+    openai_stream_init(&s, &plan);
+    json_index_init(&x, 100, 8);
+    for (uint64_t round = 1; round < 5; round++) {
+        struct arena arena;
+        struct json_edits edits;
+        enum openai_verdict verdict;
+        struct iovec same[3];
+        arena_init(&arena, 1 << 20);
+        assert_false(openai_stream_repeats(&s, buf_span(&b), same));
+        assert_int_equal(openai_stream_event(&s, buf_span(&b), &x, &arena, &edits, &verdict),
+                         ERR_OK);
+        assert_int_equal(s.answer.written, round * LONG * 2);
+        arena_fini(&arena);
+    }
+    openai_stream_fini(&s);
+    json_index_fini(&x);
+    buf_fini(&b);
+}
+
+/* Servers begin with empty texts; the answer has begun with the first that is not. */
+static void a_text_that_repeats_empty_ones_is_content(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool repeats, has_content;
+    } events[] = {{"", false, false}, {"", false, false}, {"", true, false}, {"a", true, true}};
+    struct openai_plan plan = plan_of(0);
+    struct openai_stream s;
+    struct json_index x;
+    openai_stream_init(&s, &plan);
+    json_index_init(&x, 100, 8);
+    for (size_t i = 0; i < ROWS(events); i++) {
+        char data[100];
+        struct arena arena;
+        struct json_edits edits;
+        enum openai_verdict verdict;
+        struct iovec same[3];
+        arena_init(&arena, 1 << 20);
+        (void)snprintf(data, sizeof(data),
+                       "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}",
+                       events[i].text);
+        bool repeats = openai_stream_repeats(&s, span_of(data), same);
+        assert_int_equal(repeats, events[i].repeats);
+        if (!repeats) {
+            assert_int_equal(openai_stream_event(&s, span_of(data), &x, &arena, &edits, &verdict),
+                             ERR_OK);
+        }
+        assert_int_equal(s.has_content, events[i].has_content);
+        arena_fini(&arena);
+    }
+    openai_stream_fini(&s);
+    json_index_fini(&x);
 }
 
 static void an_open_stream_costs_little(void **state)
@@ -459,6 +468,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_becomes_what_clients_accept),
+        cmocka_unit_test(an_event_that_repeats_the_one_before_is_known_by_it),
+        cmocka_unit_test(a_long_delta_that_is_all_text_is_never_known_by_the_one_before),
+        cmocka_unit_test(a_text_that_repeats_empty_ones_is_content),
         cmocka_unit_test(an_open_stream_costs_little),
         cmocka_unit_test(without_memory_nothing_half_is_sent),
     };

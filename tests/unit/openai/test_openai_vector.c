@@ -294,6 +294,29 @@ static void an_escaped_string_is_read_unescaped(void **state)
     end(&s);
 }
 
+/* Escapes are undone at once, and that takes its time. */
+static void a_long_string_is_read_if_nothing_in_it_is_escaped(void **state)
+{
+    (void)state;
+    enum { CHARS = 16 * 20000 };
+    for (int has_escape = 0; has_escape < 2; has_escape++) {
+        struct scene s;
+        struct span out;
+        struct buf b;
+        buf_init(&b, 1 << 20);
+        buf_put_text(&b, has_escape == 1 ? "\"\\u0041" : "\"A");
+        for (size_t i = 1; i < CHARS; i++) {
+            buf_put_byte(&b, 'A');
+        }
+        buf_put_byte(&b, '"');
+        begin(&s, buf_span(&b));
+        assert_int_equal(convert(&s.index, &s.arena, &out),
+                         has_escape == 1 ? ERR_UPSTREAM_JSON : ERR_OK);
+        end(&s);
+        buf_fini(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +327,7 @@ int main(void)
         cmocka_unit_test(an_array_of_anything_else_is_no_vector),
         cmocka_unit_test(a_string_of_anything_else_is_no_vector),
         cmocka_unit_test(an_escaped_string_is_read_unescaped),
+        cmocka_unit_test(a_long_string_is_read_if_nothing_in_it_is_escaped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,6 +223,7 @@ static inline void served_close(struct served *w)
     served_forget_answers(w);
     assert_int_equal(served_connections, 0);
     assert_int_equal(memory_taken(), 0);
+    assert_int_equal(memory_taken_for_strangers(), 0);
 }
 
 /* Turns the loop until nothing more is to be done at once. */

@@ -36,7 +36,9 @@ static void the_head_of_a_request_is_there_as_long_as_the_exchange(void **state)
     assert_true(span_is(http_request_host(r), "example.org"));
     assert_int_equal(exchange_body_length(x), 3);
     assert_ptr_equal(exchange_loop(x), w.loop);
-    assert_string_equal(exchange_peer(x), ""); /* a Unix socket has none */
+    char us[32];
+    (void)snprintf(us, sizeof(us), "uid:%u", geteuid()); /* of a Unix socket */
+    assert_string_equal(exchange_peer(x), us);
     assert_true(clock_since(exchange_started(x), clock_mono()) >= 0);
     exchange_cancel(x);
     (void)close(fd);
@@ -246,8 +248,8 @@ static void a_body_slower_than_the_least_rate_is_408(void **state)
     struct served w;
     served_open(&w, &settings);
     int fd = served_connect(&w);
-    say(&w, fd, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
     mono_us begin = clock_mono();
+    say(&w, fd, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
     for (int64_t bytes = 0; w.answers[0].failed == ERR_OK;) {
         int64_t passed_us = clock_since(begin, clock_mono());
         assert_true(passed_us < 5000000);
@@ -273,7 +275,7 @@ static void a_reply_that_is_not_taken_stops_the_writer_and_waits_in_bounds(void 
     struct answer *a = &w.answers[0];
     assert_true(a->left > 0);
     assert_true(exchange_waiting(a->x) > 0);
-    assert_int_equal(memory_taken(), exchange_waiting(a->x));
+    assert_true(memory_taken() + BUF_UNCOUNTED >= exchange_waiting(a->x));
     static char some[100000];
     size_t total = 0;
     while (total < 3000000) {

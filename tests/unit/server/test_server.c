@@ -349,6 +349,8 @@ static void a_drained_server_takes_no_new_connection(void **state)
     served_open(&w, &served_settings);
     listen_anywhere(&w, NULL, &at);
     server_drain(w.server);
+    assert_false(server_is_idle(w.server));
+    assert_true(server_stop_accepting(w.server));
     assert_true(server_is_idle(w.server));
     struct net_socket *socket = NULL;
     enum err e = net_connect(w.loop, (const struct sockaddr *)&at.storage, at.len, on_client_ready,

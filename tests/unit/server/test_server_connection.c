@@ -3,6 +3,11 @@
  * clients that are slow, rude or gone. */
 #include "server/served.h"
 
+#include <fcntl.h>
+#include <netinet/in.h>
+
+#include "net/net_listen.h"
+
 #define OK(body, length) "HTTP/1.1 200 OK\r\nX-Id: 1\r\nContent-Length: " length "\r\n\r\n" body
 
 static const struct {
@@ -319,7 +324,7 @@ static void a_fin_within_a_body_is_a_body_cut_off(void **state)
     served_close(&w);
 }
 
-static void pipelined_bytes_stay_in_the_kernel_while_a_call_is_open(void **state)
+static void what_is_pipelined_behind_a_call_is_held_and_counted_until_its_turn(void **state)
 {
     (void)state;
     struct served w;
@@ -328,7 +333,7 @@ static void pipelined_bytes_stay_in_the_kernel_while_a_call_is_open(void **state
     say(&w, fd, "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n");
     say(&w, fd, "GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_int_equal(w.answers_count, 1);
-    assert_int_equal(memory_taken(), 0);
+    assert_int_equal(memory_taken(), 28);
     struct heard heard;
     hear(&w, fd, &heard);
     assert_string_equal(heard.text, "");
@@ -337,6 +342,106 @@ static void pipelined_bytes_stay_in_the_kernel_while_a_call_is_open(void **state
     hear(&w, fd, &heard);
     assert_string_equal(heard.text, OK("first", "5") OK("/b", "2"));
     (void)close(fd);
+    served_close(&w);
+}
+
+/* As much as the client's socket takes of `total` bytes; those that it took. */
+static size_t say_some(struct served *w, int fd, size_t total)
+{
+    static char junk[32 * 1024];
+    memset(junk, 'j', sizeof(junk));
+    size_t sent = 0;
+    while (sent < total) {
+        size_t len = total - sent < sizeof(junk) ? total - sent : sizeof(junk);
+        ssize_t n = send(fd, junk, len, MSG_NOSIGNAL);
+        if (n <= 0) {
+            break;
+        }
+        sent += (size_t)n;
+        served_settle(w);
+    }
+    return sent;
+}
+
+static void a_client_that_pipelines_much_and_leaves_is_seen_to_leave(void **state)
+{
+    (void)state;
+    struct served w;
+    served_open(&w, &served_settings);
+    int fd = served_connect(&w);
+    say(&w, fd, "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_int_equal(say_some(&w, fd, 120 * 1024), 120 * 1024);
+    assert_false(w.answers[0].was_gone);
+    assert_int_equal(memory_taken(), 120 * 1024);
+    (void)close(fd);
+    served_settle(&w);
+    assert_true(w.answers[0].was_gone);
+    assert_int_equal(memory_taken(), 0);
+    served_close(&w);
+}
+
+static void a_client_that_pipelines_more_than_128_kib_behind_a_call_is_cut(void **state)
+{
+    (void)state;
+    struct served w;
+    served_open(&w, &served_settings);
+    int fd = served_connect(&w);
+    say(&w, fd, "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_true(say_some(&w, fd, 1024 * 1024) < 1024 * 1024);
+    assert_true(w.answers[0].was_gone);
+    (void)close(fd);
+    served_close(&w);
+}
+
+static void a_head_in_pieces_is_counted_by_its_length_and_not_among_calls(void **state)
+{
+    (void)state;
+    struct served w;
+    served_open(&w, &served_settings);
+    int fd = served_connect(&w);
+    say(&w, fd, "GET /a HTTP/1.1\r\n");
+    uint64_t first = memory_taken_for_strangers();
+    assert_in_range(first, 17, 1024); /* and what was parsed of it */
+    say(&w, fd, "Host: h\r\n");
+    assert_int_equal(memory_taken_for_strangers(), first + 9);
+    assert_int_equal(memory_taken(), 0);
+    say(&w, fd, "\r\n");
+    assert_int_equal(memory_taken_for_strangers(), 0);
+    struct heard heard;
+    hear(&w, fd, &heard);
+    assert_string_equal(heard.text, OK("/a", "2"));
+    (void)close(fd);
+    served_close(&w);
+}
+
+static void strangers_who_hold_their_share_get_503_and_whole_heads_are_served(void **state)
+{
+    (void)state;
+    struct served w;
+    served_open(&w, &served_settings);
+    memory_set_allowance(8 * 10000); /* 10,000 for them */
+    int fds[64], count = 0;
+    char piece[1100];
+    (void)snprintf(piece, sizeof(piece), "GET /a HTTP/1.1\r\nX: %01000d", 0);
+    struct heard heard = {.len = 0};
+    while (heard.len == 0 && count < 64) {
+        fds[count] = served_connect(&w);
+        say(&w, fds[count], piece);
+        hear(&w, fds[count++], &heard);
+    }
+    assert_in_range(count, 5, 11);
+    assert_non_null(strstr(heard.text, "HTTP/1.1 503 "));
+    assert_non_null(strstr(heard.text, "\r\nConnection: close\r\n"));
+    assert_non_null(strstr(heard.text, "\"code\":\"overloaded\""));
+    assert_true(heard.ended && !heard.reset);
+    ask(&w, "GET /b HTTP/1.1\r\nHost: h\r\n\r\n", &heard);
+    assert_string_equal(heard.text, OK("/b", "2"));
+    assert_int_equal(memory_taken(), 0);
+    for (int i = 0; i < count; i++) {
+        (void)close(fds[i]);
+    }
+    served_settle(&w);
+    memory_set_allowance(0);
     served_close(&w);
 }
 
@@ -368,9 +473,82 @@ static void draining_answers_what_is_in_flight_and_closes_the_rest(void **state)
     hear(&w, busy, &heard);
     assert_non_null(strstr(heard.text, "\r\nConnection: close\r\n\r\ndone"));
     assert_true(heard.ended);
+    assert_false(server_is_idle(w.server));
+    assert_true(server_stop_accepting(w.server));
     assert_true(server_is_idle(w.server));
     (void)close(idle);
     (void)close(busy);
+    (void)close(late);
+    served_close(&w);
+}
+
+/* Says a request on a connection, which must be told 503 and closed. */
+static void is_told_503(struct served *w, int fd)
+{
+    struct heard heard;
+    say(w, fd, "POST /late HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n");
+    hear(w, fd, &heard);
+    assert_non_null(strstr(heard.text, "HTTP/1.1 503 "));
+    assert_non_null(strstr(heard.text, "\r\nConnection: close\r\n"));
+    assert_non_null(strstr(heard.text, "the gateway is stopping"));
+    assert_true(heard.ended);
+    (void)close(fd);
+}
+
+static void who_connects_while_the_server_drains_is_told_503_also_in_the_backlog(void **state)
+{
+    (void)state;
+    struct served w;
+    served_open(&w, &served_settings);
+    int first = served_connect(&w); /* has said nothing yet */
+    struct net_address at;
+    int listening;
+    assert_int_equal(net_address_parse("127.0.0.1:0", &at), ERR_OK);
+    assert_int_equal(net_listen_fd(&at, false, &listening), ERR_OK);
+    at.len = sizeof(at.storage);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&at.storage, &at.len), 0);
+    assert_int_equal(server_listen(w.server, listening, 0, NULL), ERR_OK);
+    server_drain(w.server);
+    is_told_503(&w, served_connect(&w));
+    int waiting[3];
+    for (int i = 0; i < 3; i++) { /* nobody accepts: the loop does not turn */
+        waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(waiting[i], (struct sockaddr *)&at.storage, at.len), 0);
+        assert_int_equal(fcntl(waiting[i], F_SETFL, O_NONBLOCK), 0);
+    }
+    assert_true(server_stop_accepting(w.server));
+    int refused = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(refused, (struct sockaddr *)&at.storage, at.len), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+    (void)close(refused);
+    for (int i = 0; i < 3; i++) {
+        is_told_503(&w, waiting[i]);
+    }
+    assert_int_equal(w.answers_count, 0);
+    assert_false(server_is_idle(w.server));
+    struct heard heard;
+    say(&w, first, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    hear(&w, first, &heard);
+    assert_non_null(strstr(heard.text, "\r\nConnection: close\r\n\r\n/a"));
+    (void)close(first);
+    SERVED_UNTIL(&w, server_is_idle(w.server));
+    served_close(&w);
+}
+
+static void a_connection_that_says_nothing_holds_a_drain_up_for_a_second(void **state)
+{
+    (void)state;
+    struct served w;
+    served_open(&w, &served_settings);
+    int silent = served_connect(&w);
+    served_settle(&w);
+    server_drain(w.server);
+    int late = served_connect(&w);
+    assert_true(server_stop_accepting(w.server));
+    mono_us begin = clock_mono();
+    SERVED_UNTIL(&w, server_is_idle(w.server));
+    assert_in_range(clock_since(begin, clock_mono()), 900000, 5000000);
+    (void)close(silent);
     (void)close(late);
     served_close(&w);
 }
@@ -403,8 +581,14 @@ int main(void)
         cmocka_unit_test(an_early_reply_reaches_a_client_that_is_still_sending),
         cmocka_unit_test(a_fin_after_a_whole_request_means_that_the_client_is_gone),
         cmocka_unit_test(a_fin_within_a_body_is_a_body_cut_off),
-        cmocka_unit_test(pipelined_bytes_stay_in_the_kernel_while_a_call_is_open),
+        cmocka_unit_test(what_is_pipelined_behind_a_call_is_held_and_counted_until_its_turn),
+        cmocka_unit_test(a_client_that_pipelines_much_and_leaves_is_seen_to_leave),
+        cmocka_unit_test(a_client_that_pipelines_more_than_128_kib_behind_a_call_is_cut),
+        cmocka_unit_test(a_head_in_pieces_is_counted_by_its_length_and_not_among_calls),
+        cmocka_unit_test(strangers_who_hold_their_share_get_503_and_whole_heads_are_served),
         cmocka_unit_test(draining_answers_what_is_in_flight_and_closes_the_rest),
+        cmocka_unit_test(who_connects_while_the_server_drains_is_told_503_also_in_the_backlog),
+        cmocka_unit_test(a_connection_that_says_nothing_holds_a_drain_up_for_a_second),
         cmocka_unit_test(closing_tells_open_exchanges_that_their_clients_are_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,7 @@ static void on_drain(struct net_task *task)
 {
     struct worker *w = LIST_OF(task, struct worker, drain);
     server_drain(w->server);
+    CHECK(server_stop_accepting(w->server));
     net_loop_defer(w->loop, &w->look);
 }
 

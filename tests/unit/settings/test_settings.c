@@ -29,17 +29,18 @@ static void an_empty_file_gives_the_defaults(void **state)
     assert_int_equal(s->server.listens_count, 1);
     assert_string_equal(s->server.listens[0].address, "127.0.0.1:8080");
     assert_null(s->server.listens[0].tls_certificate);
-    assert_int_equal(s->server.head_bytes_max, 64 << 10);
+    assert_int_equal(s->server.head_bytes_max, 16 << 10);
     assert_int_equal(s->server.body_bytes_max, 32 << 20);
     assert_int_equal(s->server.head_timeout_ms, 10000);
-    assert_string_equal(s->admin.address, "127.0.0.1:8081");
+    assert_string_equal(s->admin.listen.address, "127.0.0.1:8081");
     assert_string_equal(s->gateway.zone, "local");
     assert_null(s->gateway.region);
     assert_int_equal(s->gateway.buffered_bytes_max, 1 << 30);
+    assert_int_equal(s->gateway.drain_notice_ms, 5000);
     assert_int_equal(s->gateway.drain_timeout_ms, 30000);
     assert_int_equal(s->gateway.models_count, 0);
     assert_int_equal(s->upstream.definitions_count, 0);
-    assert_int_equal(s->journal.commit_interval_ms, 5);
+    assert_int_equal(s->journal.commit_interval_ms, 25);
     assert_int_equal(s->gateway.cors.origins.count, 0);
     assert_int_equal(s->gateway.cors.max_age_s, 600);
     settings_close(&s);
@@ -58,7 +59,7 @@ static const char full[] = "zone: riyadh-dc1\n"
                            "    tls: { certificate: tls.crt, key: /etc/atlas/tls.key }\n"
                            "client:\n"
                            "  body_rate_min: 0\n"
-                           "  head_max: 16 KiB\n"
+                           "  head_max: 24 KiB\n"
                            "cors: { origins: [\"https://a.example\", \"http://localhost:3000\"] }\n"
                            "upstreams:\n"
                            "  falcon-gpu:\n"
@@ -75,6 +76,7 @@ static const char full[] = "zone: riyadh-dc1\n"
                            "    aliases: [falcon-arabic, نموذج, c]\n"
                            "    endpoints: [completions, chat]\n"
                            "    context: 131072\n"
+                           "    max_output: 4096\n"
                            "    price: { input: 0.20, output: 0.6, per: 1000, currency: SAR }\n"
                            "    token_arrays: false\n"
                            "  \"openai/*\": { upstream: falcon-gpu }\n"
@@ -100,7 +102,7 @@ static void what_is_written_is_read(void **state)
     assert_string_equal(s->server.listens[1].tls_certificate, expect);
     assert_string_equal(s->server.listens[1].tls_key, "/etc/atlas/tls.key");
     assert_int_equal(s->server.body_rate_min_bytes, 0);
-    assert_int_equal(s->server.head_bytes_max, 16 << 10);
+    assert_int_equal(s->server.head_bytes_max, 24 << 10);
     assert_int_equal(s->gateway.cors.origins.count, 2);
     assert_string_equal(s->gateway.cors.origins.at[1], "http://localhost:3000");
     settings_close(&s);
@@ -121,30 +123,47 @@ static void upstreams_and_models_are_read(void **state)
     assert_string_equal(up[0].api_key.text, "sk-1");
     assert_string_equal(value_secret_shown(up[0].api_key), "set");
     assert_int_equal(up[0].connect_timeout_ms, 250);
-    assert_int_equal(up[0].first_byte_timeout_ms, 120000);
+    assert_int_equal(up[0].first_byte_timeout_ms, 600000);
     assert_int_equal(up[0].total_timeout_ms, 3600000);
     assert_int_equal(up[1].kind, UPSTREAM_OPENAI);
     assert_string_equal(value_secret_shown(up[1].api_key), "not set");
 
-    const struct gateway_model *m = s->gateway.models;
+    const struct model_settings *m = s->gateway.models;
     assert_int_equal(s->gateway.models_count, 2);
     assert_string_equal(m[0].name, "arabic-large");
     assert_int_equal(m[0].upstream_index, 1);
     assert_int_equal(m[0].aliases.count, 3);
     assert_string_equal(m[0].aliases.at[1], "نموذج");
     assert_string_equal(m[0].aliases.at[2], "c");
-    assert_int_equal(m[0].endpoints, GATEWAY_CHAT | GATEWAY_COMPLETIONS);
+    assert_int_equal(m[0].endpoints, POLICY_CHAT | POLICY_COMPLETIONS);
     assert_int_equal(m[0].context_tokens, 131072);
-    assert_int_equal(m[0].price.input_micro, 200000);
-    assert_int_equal(m[0].price.output_micro, 600000);
+    assert_int_equal(m[0].max_output, 4096);
+    assert_int_equal(m[0].price.input_nano, 200000000);
+    assert_int_equal(m[0].price.output_nano, 600000000);
     assert_int_equal(m[0].price.per_tokens, 1000);
     assert_string_equal(m[0].price.currency, "SAR");
     assert_false(m[0].token_arrays);
     assert_false(m[0].is_pattern);
     assert_true(m[1].is_pattern);
     assert_true(m[1].token_arrays);
-    assert_int_equal(m[1].endpoints, GATEWAY_CHAT | GATEWAY_COMPLETIONS | GATEWAY_EMBEDDINGS);
+    assert_int_equal(m[1].endpoints, POLICY_CHAT | POLICY_COMPLETIONS | POLICY_EMBEDDINGS);
     assert_null(m[1].upstream_name);
+    settings_close(&s);
+    settings_file_end(&f);
+}
+
+/* A prompt of 125 s and a pause of 65 s are ordinary, and SDKs wait 600 s. */
+static void the_default_times_fit_models_that_think_for_minutes(void **state)
+{
+    (void)state;
+    struct settings_file f;
+    settings_file_begin(&f);
+    struct settings *s = open_valid(&f, "upstreams: { a: { url: \"http://127.0.0.1:1/v1\" } }\n");
+    const struct upstream_definition *up = &s->upstream.definitions[0];
+    assert_true(up->first_byte_timeout_ms >= 600000 && up->idle_timeout_ms >= 600000);
+    assert_true(up->total_timeout_ms > up->first_byte_timeout_ms &&
+                up->total_timeout_ms > up->idle_timeout_ms);
+    assert_true(s->gateway.stream_head_hold_ms == 15000 && s->gateway.ping_interval_ms == 15000);
     settings_close(&s);
     settings_file_end(&f);
 }
@@ -197,7 +216,7 @@ static void a_file_that_is_not_there_or_no_file_is_named(void **state)
                         "/nonexistent/a.yaml` makes one\n"));
     buf_clear(&problems);
     assert_int_equal(settings_open("/tmp", &problems, &s), ERR_CONFIG);
-    assert_true(span_is(buf_span(&problems), "/tmp: cannot be read: Is a directory\n"));
+    assert_true(span_is(buf_span(&problems), "/tmp: cannot be read: it is a folder, not a file\n"));
     assert_null(s);
     buf_fini(&problems);
 }
@@ -222,6 +241,29 @@ static void a_thousand_models_are_read(void **state)
     settings_file_end(&f);
 }
 
+static void slots_are_as_many_as_the_calls_at_once_need(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t slots;
+    } rows[] = {
+        {"", 32768},
+        {"calls: {max: 1}\n", 64},
+        {"calls: {max: 1000}\n", 2000},
+        {"calls: {max: 100001}\n", 116386},
+        {"calls: {max: 62}\njournal: {slots: 64}\n", 64},
+    };
+    struct settings_file f;
+    settings_file_begin(&f);
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct settings *s = open_valid(&f, rows[i].text);
+        assert_int_equal(s->journal.slots, rows[i].slots);
+        settings_close(&s);
+    }
+    settings_file_end(&f);
+}
+
 static void what_needs_a_restart_is_named(void **state)
 {
     (void)state;
@@ -232,7 +274,7 @@ static void what_needs_a_restart_is_named(void **state)
         {"zone: a\nclient: {head_max: 2KiB}\n", "zone: b\nclient: {head_max: 3KiB}\n", ""},
         {"data: /a\n", "data: /b\n", "data, pid_file, log.access"},
         {"workers: 1\nlog: {file: a}\n", "workers: 2\n", "workers, log.file"},
-        {"", "admin: {address: '127.0.0.1:9'}\njournal: {slots: 64}\n",
+        {"", "admin: {address: '127.0.0.1:9'}\njournal: {slots: 32770}\n",
          "admin.address, journal.slots"},
         {"listen: [{address: '127.0.0.1:1', tls: {certificate: a, key: b}}]\n",
          "listen: [{address: '127.0.0.1:1', tls: {certificate: c, key: d}}]\n", ""},
@@ -241,6 +283,9 @@ static void what_needs_a_restart_is_named(void **state)
         {"listen: [{address: '127.0.0.1:1'}]\n",
          "listen: [{address: '127.0.0.1:1'}, {address: '127.0.0.1:2'}]\n", "listen"},
         {"", "listen: [{address: '127.0.0.1:8080'}]\n", ""},
+        {"admin: {tls: {certificate: a, key: b}}\n", "admin: {tls: {certificate: c, key: d}}\n",
+         ""},
+        {"", "admin: {tls: {certificate: a, key: b}}\n", "admin.tls"},
     };
     struct settings_file f;
     settings_file_begin(&f);
@@ -267,10 +312,12 @@ int main(void)
         cmocka_unit_test(an_empty_file_gives_the_defaults),
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(upstreams_and_models_are_read),
+        cmocka_unit_test(the_default_times_fit_models_that_think_for_minutes),
         cmocka_unit_test(sections_without_settings_are_as_if_not_there),
         cmocka_unit_test(texts_come_from_the_environment_and_from_files),
         cmocka_unit_test(a_file_that_is_not_there_or_no_file_is_named),
         cmocka_unit_test(a_thousand_models_are_read),
+        cmocka_unit_test(slots_are_as_many_as_the_calls_at_once_need),
         cmocka_unit_test(what_needs_a_restart_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

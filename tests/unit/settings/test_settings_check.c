@@ -99,7 +99,8 @@ static void what_cannot_be_expanded_is_an_error(void **state)
                             "characters themselves\n"},
         {"zone: file:/nonexistent/x\n",
          "1:7: zone: /nonexistent/x cannot be read: No such file or directory\n"},
-        {"zone: file:/dev/null\n", "1:7: zone: /dev/null is empty\n"},
+        {"zone: file:/dev/null\n",
+         "1:7: zone: /dev/null cannot be read: it is a device, not a file\n"},
     };
     each_is_named(rows, ROWS(rows));
 }
@@ -131,7 +132,25 @@ static void listeners_are_checked_together(void **state)
          "1:20: listen[0].address is the same as admin.address; give one of them another port\n"},
         {"admin: {address: '127.0.0.1:8080'}\n",
          "1:18: listen[0].address is the same as admin.address; give one of them another port\n"},
+        {"listen: [{address: '127.0.0.1:1', tls: {certificate: a, key: a, sni: [{key: b}]}}]\n",
+         "1:71: listen[0].tls.sni[0] needs `certificate: …`, such as /etc/atlas/other.crt\n"},
+        {"listen: [{address: '127.0.0.1:1', tls: {sni: [{certificate: b, key: b}]}}]\n",
+         "1:46: listen[0].tls.sni needs listen[0].tls.certificate, for who asks for no name\n"},
+        {"listen:\n  - address: '127.0.0.1:1'\n    tls:\n      certificate: a\n      key: a\n"
+         "      sni:\n        - certificat: b\n          key: b\n",
+         "7:11: unknown setting 'listen[0].tls.sni[0].certificat' — did you mean 'certificate'?\n"
+         "7:11: listen[0].tls.sni[0] needs `certificate: …`, such as /etc/atlas/other.crt\n"},
+        {"admin: {tls: {certificate: a, key: a, sni: {certificate: b}}}\n",
+         "1:44: admin.tls.sni takes a list, each item after a dash\n"},
         {"listen: [{}]\n", "1:10: listen[0] needs `address: …`, such as 127.0.0.1:8080\n"},
+        {"journal: {slots: 64}\n",
+         "1:18: 64 slots are too few for the 16384 calls of calls.max: leave it out, or lower "
+         "calls.max to 62\n"},
+        {"calls: {max: 63}\njournal: {slots: 64}\n",
+         "2:18: 64 slots are too few for the 63 calls of calls.max: leave it out, or lower "
+         "calls.max to 62\n"},
+        {"dns: {servers: [10.0.0.2, dns.example]}\n",
+         "1:27: a name server is given by its address, such as 10.0.0.2 or 10.0.0.2:5353\n"},
         {"cors: {origins: ['*', 'https://a']}\n",
          "1:18: \"*\" means any origin; it stands alone\n"},
         {"cors: {origins: ['https://a/']}\n", "1:18: an origin is a scheme and a host, such as "
@@ -171,9 +190,12 @@ static void upstreams_and_models_are_checked_together(void **state)
          "2:45: a pattern passes the caller's name on; leave upstream_name out\n"},
         {UP "models: {m: {upstream: u, endpoints: []}}\n",
          "2:38: models.m.endpoints needs at least one of chat, completions, embeddings\n"},
+        {UP "models: {m: {upstream: u, endpoints: [embedding]}}\n",
+         "2:39: models.m.endpoints takes a list of some of chat, completions, embeddings, not "
+         "'embedding' \xe2\x80\x94 did you mean 'embeddings'?\n"},
         {UP "models: {m: {upstream: u, price: {currency: usd}}}\n",
          "2:45: price.currency is three capital letters, such as USD\n"},
-        {UP "models: {'': {upstream: u}}\n", "2:10: the name of a model has 1 to 256 bytes\n"},
+        {UP "models: {'': {upstream: u}}\n", "2:10: the name of a model has 1 to 255 bytes\n"},
     };
     each_is_named(rows, ROWS(rows));
 }
@@ -224,6 +246,31 @@ static void urls_are_checked(void **state)
     settings_file_end(&f);
 }
 
+static void names_that_a_record_would_cut_are_refused(void **state)
+{
+    (void)state;
+    struct settings_file f;
+    settings_file_begin(&f);
+    for (int more = 0; more < 2; more++) {
+        char text[1024], name[300];
+        struct settings *s;
+        memset(name, 'n', sizeof(name));
+        /* With the model's "m" and the upstream's "u" 448 bytes in all, or one more. */
+        (void)snprintf(text, sizeof(text),
+                       "upstreams: {u: {url: \"http://h\", region: %.100s, zone: %.100s}}\n"
+                       "models: {m: {upstream: u, upstream_name: %.*s}}\n",
+                       name, name, 246 + more, name);
+        char *problems = settings_file_open(&f, text, &s);
+        assert_int_equal(s != NULL, more == 0);
+        if (more != 0) {
+            assert_non_null(strstr(problems, "449 bytes together; a record holds 448"));
+        }
+        memory_free(problems);
+        settings_close(&s);
+    }
+    settings_file_end(&f);
+}
+
 static void all_problems_are_named_in_the_order_of_the_file(void **state)
 {
     (void)state;
@@ -267,6 +314,7 @@ int main(void)
         cmocka_unit_test(listeners_are_checked_together),
         cmocka_unit_test(upstreams_and_models_are_checked_together),
         cmocka_unit_test(urls_are_checked),
+        cmocka_unit_test(names_that_a_record_would_cut_are_refused),
         cmocka_unit_test(all_problems_are_named_in_the_order_of_the_file),
         cmocka_unit_test(past_fifty_problems_the_rest_is_counted),
     };

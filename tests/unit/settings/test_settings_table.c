@@ -38,14 +38,14 @@ static void numbers_are_read_in_their_units(void **state)
         {SETTINGS_DURATION, "2us", false, 0},
         {SETTINGS_SECONDS, "10m", true, 600},
         {SETTINGS_SECONDS, "10ms", false, 0},
-        {SETTINGS_PRICE, "0.20", true, 200000},
-        {SETTINGS_PRICE, "12", true, 12000000},
-        {SETTINGS_PRICE, "0.000001", true, 1},
-        {SETTINGS_PRICE, "0.0000001", false, 0},
+        {SETTINGS_PRICE, "0.20", true, 200000000},
+        {SETTINGS_PRICE, "12", true, 12000000000},
+        {SETTINGS_PRICE, "0.000000001", true, 1},
+        {SETTINGS_PRICE, "0.0000000001", false, 0},
         {SETTINGS_PRICE, "1.", false, 0},
         {SETTINGS_PRICE, ".5", false, 0},
         {SETTINGS_PRICE, "-1", false, 0},
-        {SETTINGS_PRICE, "9223372036854", false, 0},
+        {SETTINGS_PRICE, "9223372036", false, 0},
     };
     for (size_t r = 0; r < ROWS(rows); r++) {
         int64_t number = 0;
@@ -59,13 +59,45 @@ static void numbers_are_read_in_their_units(void **state)
 static void paths_are_unique_and_rows_complete(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < settings_rows_count; i++) {
-        const struct settings_row *row = &settings_rows[i];
-        assert_ptr_equal(settings_row_find(row->path), row);
+    const struct settings_table *t = &settings_main;
+    for (size_t i = 0; i < t->rows_count; i++) {
+        const struct settings_row *row = &t->rows[i];
+        assert_ptr_equal(settings_row_find(t, row->path), row);
         assert_true(strlen(row->help) > 10);
         bool is_number = row->kind >= SETTINGS_COUNT && row->kind <= SETTINGS_PRICE;
         assert_int_equal(is_number, row->most[0] != '\0');
     }
+}
+
+static void a_file_of_another_form_has_the_rows_of_its_own_table_only(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < settings_models.rows_count; i++) {
+        const struct settings_row *row = &settings_models.rows[i];
+        const struct settings_row *same = settings_row_find(&settings_main, row->path);
+        assert_non_null(same); /* it may stand in the main file, too */
+        assert_int_equal(same->offset, row->offset);
+    }
+    assert_null(settings_row_find(&settings_models, "data"));
+    assert_null(settings_collection_find(&settings_models, "upstreams"));
+    assert_non_null(settings_collection_find(&settings_models, "models"));
+}
+
+static void a_setting_is_of_the_innermost_collection(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *collection;
+    } rows[] = {{"listen[].tls.sni[].key", "listen[].tls.sni[]"},
+                {"listen[].tls.key", "listen[]"},
+                {"admin.tls.sni[].certificate", "admin.tls.sni[]"},
+                {"models.*.price.per", "models.*"}};
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        const struct settings_collection *c = settings_collection_of(&settings_main, rows[r].path);
+        assert_non_null(c);
+        assert_string_equal(c->path, rows[r].collection);
+    }
+    assert_null(settings_collection_of(&settings_main, "admin.tls.key"));
 }
 
 static struct settings *open_page(struct settings_file *f, struct buf *page)
@@ -105,7 +137,8 @@ static void uncomment(struct span sample, struct buf *out)
     while (sample.len > 0) {
         struct span line = span_cut(sample, 0, span_find(sample, '\n', 0) + 1);
         size_t hash = span_find(line, '#', 0);
-        bool is_setting = hash + 1 < line.len && line.at[hash + 1] != ' ';
+        bool is_setting = hash + 1 < line.len && line.at[hash + 1] != ' ' &&
+                          !span_starts(line, SPAN("#models_file")); /* or `models:` */
         if (is_setting) {
             buf_put(out, span_cut(line, 0, hash));
             buf_put(out, span_cut(line, hash + 1, line.len));
@@ -127,16 +160,20 @@ static void every_setting_of_the_sample_can_be_set(void **state)
     buf_init(&page, 1u << 20);
     settings_file_setenv("FALCON_KEY", "sk");
     settings_write_sample("/data", &sample);
-    for (size_t i = 0; i < settings_rows_count; i++) {
-        const char *name = strrchr(settings_rows[i].path, '.');
+    for (size_t i = 0; i < settings_main.rows_count; i++) {
+        const char *path = settings_main.rows[i].path;
+        const char *name = strrchr(path, '.');
         char line[64];
-        snprintf(line, sizeof(line), "%s: ", name == NULL ? settings_rows[i].path : name + 1);
+        snprintf(line, sizeof(line), "%s: ", name == NULL ? path : name + 1);
         assert_non_null(memmem(buf_span(&sample).at, buf_span(&sample).len, line, strlen(line)));
     }
     uncomment(buf_span(&sample), &page);
     struct settings *s = open_page(&f, &page);
     assert_int_equal(s->server.listens_count, 1);
     assert_non_null(s->server.listens[0].tls_key);
+    assert_int_equal(s->server.listens[0].tls_sni_count, 1);
+    assert_string_equal(s->server.listens[0].tls_sni[0].key, "/etc/atlas/other.key");
+    assert_int_equal(s->admin.listen.tls_sni_count, 1);
     assert_string_equal(s->upstream.definitions[0].name, "falcon-gpu");
     assert_string_equal(s->gateway.models[0].name, "arabic-large");
     settings_close(&s);
@@ -176,6 +213,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_read_in_their_units),
         cmocka_unit_test(paths_are_unique_and_rows_complete),
+        cmocka_unit_test(a_file_of_another_form_has_the_rows_of_its_own_table_only),
+        cmocka_unit_test(a_setting_is_of_the_innermost_collection),
         cmocka_unit_test(the_sample_is_valid_and_names_its_data_folder),
         cmocka_unit_test(every_setting_of_the_sample_can_be_set),
         cmocka_unit_test(the_reference_page_is_what_the_program_prints),

@@ -129,6 +129,9 @@ static const struct {
      "data: b\n\n",
      "a|-|"},
     {"bytes that are not ASCII", "data: \xd8\xa7\n\n", "\xd8\xa7|"},
+    {"a field of errors is data and name", "error: {}\n\nerrors: {}\n\n", "error/{}|-|"},
+    {"an object on a line of its own is data", "{\"error\":\"x: y\"}\n\n {}\n\n",
+     "{\"error\":\"x: y\"}|-|"},
     {"the end of OpenAI's streams", "data: {}\n\ndata: [DONE]\n\n", "{}|[DONE]|"},
     {"nothing", "", ""},
 };
@@ -190,6 +193,60 @@ static void an_event_past_its_maximum_is_refused(void **state)
     }
 }
 
+/* Many lines take long to join, and that is not done in steps. */
+static void an_event_of_very_many_data_lines_is_refused(void **state)
+{
+    (void)state;
+    for (size_t more = 0; more < 2; more++) {
+        struct sse_parser p;
+        struct sse_event event;
+        struct buf b;
+        buf_init(&b, 1 << 20);
+        for (size_t i = 0; i < 65536 + more; i++) {
+            buf_put_text(&b, "data:\n");
+        }
+        buf_put_byte(&b, '\n');
+        struct span in = buf_span(&b);
+        sse_parser_init(&p, 1 << 20);
+        assert_int_equal(sse_parser_next(&p, &in, &event),
+                         more == 0 ? ERR_OK : ERR_UPSTREAM_STREAM);
+        assert_int_equal(event.data.len, more == 0 ? 65535 : 0);
+        sse_parser_fini(&p);
+        buf_fini(&b);
+    }
+}
+
+/* What is joined is copied in one go. */
+static void an_event_of_half_a_mebibyte_is_refused_if_several_lines_are_data(void **state)
+{
+    (void)state;
+    enum { MOST = 512 * 1024 };
+    static const struct {
+        const char *first;
+        size_t size; /* of the whole event */
+        enum err e;
+    } events[] = {{"data: a\ndata: ", MOST, ERR_OK},
+                  {"data: a\ndata: ", MOST + 1, ERR_UPSTREAM_STREAM},
+                  {"event: a\ndata: ", MOST + 1, ERR_OK}};
+    for (size_t i = 0; i < ROWS(events); i++) {
+        struct sse_parser p;
+        struct sse_event event;
+        struct buf b;
+        buf_init(&b, 1 << 20);
+        buf_put_text(&b, events[i].first);
+        while (buf_span(&b).len < events[i].size - 2) {
+            buf_put_byte(&b, 'x');
+        }
+        buf_put_text(&b, "\n\n");
+        struct span in = buf_span(&b);
+        sse_parser_init(&p, 1 << 20);
+        assert_int_equal(sse_parser_next(&p, &in, &event), events[i].e);
+        assert_int_equal(event.raw.len, events[i].e == ERR_OK ? events[i].size : 0);
+        sse_parser_fini(&p);
+        buf_fini(&b);
+    }
+}
+
 static void a_refused_stream_stays_refused(void **state)
 {
     (void)state;
@@ -234,6 +291,8 @@ int main(void)
         cmocka_unit_test(same_events_at_every_cut),
         cmocka_unit_test(raw_bytes_are_those_that_came),
         cmocka_unit_test(an_event_past_its_maximum_is_refused),
+        cmocka_unit_test(an_event_of_very_many_data_lines_is_refused),
+        cmocka_unit_test(an_event_of_half_a_mebibyte_is_refused_if_several_lines_are_data),
         cmocka_unit_test(a_refused_stream_stays_refused),
         cmocka_unit_test(a_whole_event_is_not_copied_and_a_quiet_stream_holds_no_memory),
     };

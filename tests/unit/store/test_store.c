@@ -4,40 +4,12 @@
 
 #include "store/store_fixture.h"
 
-static int start_with(void **state, const char *driver)
-{
-    static struct store_fixture f;
-    store_fixture_init(&f, driver);
-    store_fixture_open(&f);
-    *state = &f;
-    return 0;
-}
-
-static int start_sqlite(void **state)
-{
-    return start_with(state, "sqlite");
-}
-
-static int start_memory(void **state)
-{
-    return start_with(state, "memory");
-}
-
-static int stop(void **state)
-{
-    store_fixture_fini(*state);
-    return 0;
-}
-
-static struct store *store_of(void **state)
-{
-    return ((struct store_fixture *)*state)->store;
-}
+STORE_STARTS(NULL)
 
 static uint64_t revision_of(struct store *s)
 {
     uint64_t revision;
-    assert_int_equal(store_key_revision(s, &revision), ERR_OK);
+    assert_int_equal(store_revision(s, &revision), ERR_OK);
     return revision;
 }
 
@@ -52,12 +24,12 @@ static void a_key_comes_back_as_it_was_put(void **state)
 {
     struct store *s = store_of(state);
     struct store_key key = store_fixture_key("AAAAaaaa0001"), found;
-    assert_int_equal(store_key_find(s, key.id, &found), ERR_NOT_FOUND_ROW);
+    assert_int_equal(store_fixture_find(s, key.id, &found), ERR_NOT_FOUND_ROW);
     assert_int_equal(store_key_insert(s, &key), ERR_OK);
-    assert_int_equal(store_key_find(s, key.id, &found), ERR_OK);
+    assert_int_equal(store_fixture_find(s, key.id, &found), ERR_OK);
     store_fixture_same_key(&found, &key);
-    assert_int_equal(store_key_find(s, SPAN("aaaaAAAA0001"), &found), ERR_NOT_FOUND_ROW);
-    assert_int_equal(store_key_find(s, SPAN("AAAAaaaa000"), &found), ERR_NOT_FOUND_ROW);
+    assert_int_equal(store_fixture_find(s, SPAN("aaaaAAAA0001"), &found), ERR_NOT_FOUND_ROW);
+    assert_int_equal(store_fixture_find(s, SPAN("AAAAaaaa000"), &found), ERR_NOT_FOUND_ROW);
 }
 
 static void the_same_id_is_refused_and_the_first_key_stays(void **state)
@@ -67,7 +39,7 @@ static void the_same_id_is_refused_and_the_first_key_stays(void **state)
     assert_int_equal(store_key_insert(s, &key), ERR_OK);
     key.name = SPAN("another");
     assert_int_equal(store_key_insert(s, &key), ERR_EXISTS);
-    assert_int_equal(store_key_find(s, key.id, &found), ERR_OK);
+    assert_int_equal(store_fixture_find(s, key.id, &found), ERR_OK);
     assert_false(span_is(found.name, "another"));
     assert_int_equal(revision_of(s), 1);
 }
@@ -95,7 +67,7 @@ static void keys_that_the_table_cannot_hold_are_refused(void **state)
         key.name = span_make(name, rows[r].name_len);
         assert_int_equal(store_key_insert(s, &key), rows[r].expect);
         if (rows[r].expect == ERR_OK) {
-            assert_int_equal(store_key_find(s, key.id, &found), ERR_OK);
+            assert_int_equal(store_fixture_find(s, key.id, &found), ERR_OK);
             assert_true(span_equal(found.name, key.name));
         }
     }
@@ -104,27 +76,16 @@ static void keys_that_the_table_cannot_hold_are_refused(void **state)
     assert_int_equal(store_key_insert(s, &key), ERR_VALUE_INVALID);
 }
 
-static void a_revocation_is_kept_once(void **state)
-{
-    struct store *s = store_of(state);
-    struct store_key key = store_fixture_key("AAAAaaaa0001"), found;
-    assert_int_equal(store_key_revoke(s, key.id, (wall_us){7}), ERR_NOT_FOUND_ROW);
-    assert_int_equal(store_key_insert(s, &key), ERR_OK);
-    assert_int_equal(store_key_revoke(s, key.id, (wall_us){7}), ERR_OK);
-    assert_int_equal(store_key_revoke(s, key.id, (wall_us){8}), ERR_OK);
-    assert_int_equal(store_key_revoke(s, SPAN("AAAAaaaa"), (wall_us){8}), ERR_NOT_FOUND_ROW);
-    assert_int_equal(store_key_find(s, key.id, &found), ERR_OK);
-    assert_int_equal(found.revoked.us, 7);
-    assert_int_equal(revision_of(s), 2);
-}
+static const struct store_page all_keys = {.limit = INT64_MAX};
 
 struct heard {
     size_t count, stop_at;
     char ids[8][13];
 };
 
-static enum err hear_key(void *context, const struct store_key *key)
+static enum err hear_key(void *context, const void *row)
 {
+    const struct store_key *key = row;
     struct heard *heard = context;
     if (heard->count == heard->stop_at) {
         return ERR_OVERLOADED;
@@ -138,21 +99,26 @@ static void keys_are_listed_in_the_order_of_insertion(void **state)
     struct store *s = store_of(state);
     static const char *const ids[] = {"cccccccccccc", "aaaaaaaaaaaa", "bbbbbbbbbbbb"};
     struct heard heard = {.stop_at = 8};
-    assert_int_equal(store_key_list(s, hear_key, &heard), ERR_OK);
+    assert_int_equal(store_key_page(s, STORE_INDEX_KEY_BY_NUMBER, &all_keys, hear_key, &heard),
+                     ERR_OK);
     assert_int_equal(heard.count, 0);
     for (size_t i = 0; i < ROWS(ids); i++) {
         struct store_key key = store_fixture_key(ids[i]);
         assert_int_equal(store_key_insert(s, &key), ERR_OK);
     }
-    assert_int_equal(store_key_list(s, hear_key, &heard), ERR_OK);
+    assert_int_equal(store_key_page(s, STORE_INDEX_KEY_BY_NUMBER, &all_keys, hear_key, &heard),
+                     ERR_OK);
     assert_int_equal(heard.count, 3);
     for (size_t i = 0; i < ROWS(ids); i++) {
         assert_string_equal(heard.ids[i], ids[i]);
     }
     struct heard cut = {.stop_at = 1};
-    assert_int_equal(store_key_list(s, hear_key, &cut), ERR_OVERLOADED);
+    assert_int_equal(store_key_page(s, STORE_INDEX_KEY_BY_NUMBER, &all_keys, hear_key, &cut),
+                     ERR_OVERLOADED);
     assert_int_equal(cut.count, 1);
-    assert_int_equal(store_key_list(s, hear_key, &(struct heard){.stop_at = 8}), ERR_OK);
+    assert_int_equal(store_key_page(s, STORE_INDEX_KEY_BY_NUMBER, &all_keys, hear_key,
+                                    &(struct heard){.stop_at = 8}),
+                     ERR_OK);
 }
 
 static void a_batch_is_kept_or_undone_as_a_whole(void **state)
@@ -162,35 +128,36 @@ static void a_batch_is_kept_or_undone_as_a_whole(void **state)
     struct store_key second = store_fixture_key("AAAAaaaa0002");
     assert_int_equal(store_begin(s, STORE_SYNC_NOW), ERR_OK);
     assert_int_equal(store_key_insert(s, &first), ERR_OK);
-    assert_int_equal(store_sequence_set(s, 41), ERR_OK);
+    assert_int_equal(store_journal_set(s, 41, some_head), ERR_OK);
     assert_int_equal(store_key_insert(s, &first), ERR_EXISTS); /* an answer, not the batch's end */
     assert_int_equal(store_commit(s), ERR_OK);
 
     assert_int_equal(store_begin(s, STORE_SYNC_LATER), ERR_OK);
     assert_int_equal(store_key_insert(s, &second), ERR_OK);
-    assert_int_equal(store_key_revoke(s, first.id, (wall_us){9}), ERR_OK);
-    assert_int_equal(store_sequence_set(s, 42), ERR_OK);
+    assert_int_equal(store_fixture_revoke(s, first.id, 9), ERR_OK);
+    assert_int_equal(store_journal_set(s, 42, some_head), ERR_OK);
     assert_int_equal(sequence_of(s), 42); /* a batch sees itself */
     store_rollback(s);
     store_rollback(s);
 
-    assert_int_equal(store_key_find(s, second.id, &found), ERR_NOT_FOUND_ROW);
-    assert_int_equal(store_key_find(s, first.id, &found), ERR_OK);
+    assert_int_equal(store_fixture_find(s, second.id, &found), ERR_NOT_FOUND_ROW);
+    assert_int_equal(store_fixture_find(s, first.id, &found), ERR_OK);
     assert_int_equal(found.revoked.us, 0);
     assert_int_equal(sequence_of(s), 41);
     assert_int_equal(revision_of(s), 1);
 }
 
 /* A batch's result, as text: "day key model upstream calls/interrupted/failed/estimated …". */
-static enum err hear_usage(void *context, const struct store_usage *u)
+static enum err hear_usage(void *context, const struct store_usage *u, struct span key_name)
 {
+    (void)key_name;
     char *text = context;
     size_t len = strlen(text);
     (void)snprintf(text + len, 2000 - len, "%d %.*s %.*s %.*s %ld/%ld/%ld/%ld %ld/%ld %ld/%ld %ld|",
                    u->day, SPAN_ARGS(u->key_id), SPAN_ARGS(u->model), SPAN_ARGS(u->upstream),
                    (long)u->calls, (long)u->interrupted, (long)u->failed, (long)u->estimated,
                    (long)u->tokens_in, (long)u->tokens_out, (long)u->bytes_in, (long)u->bytes_out,
-                   (long)u->cost_microusd);
+                   (long)u->cost_nano);
     return ERR_OK;
 }
 
@@ -204,12 +171,13 @@ static struct store_usage usage_row(int32_t day, const char *key, const char *mo
                                 .calls = 1,
                                 .interrupted = 2,
                                 .failed = 3,
+                                .refused = 1,
                                 .estimated = 4,
                                 .tokens_in = 5,
                                 .tokens_out = 6,
                                 .bytes_in = 7,
                                 .bytes_out = 8,
-                                .cost_microusd = INT64_C(5000000000)};
+                                .cost_nano = INT64_C(5000000000)};
 }
 
 static void add_usage(struct store *s, const struct store_usage *rows, size_t count)
@@ -253,10 +221,57 @@ static void usage_adds_up_per_day_key_model_and_upstream(void **state)
     }
 }
 
-static enum err hear_name(void *context, const struct store_usage *u)
+static enum err hear_name(void *context, const struct store_usage *u, struct span key_name)
 {
-    span_copy_text(u->key_name, context, 64);
+    (void)u;
+    span_copy_text(key_name, context, 64);
     return ERR_OK;
+}
+
+struct named {
+    size_t rows;
+    int64_t calls, other;
+};
+
+static enum err hear_named(void *context, const struct store_usage *sums, struct span key_name)
+{
+    (void)key_name;
+    struct named *named = context;
+    named->rows++;
+    named->calls += sums->calls;
+    named->other += span_is(sums->model, STORE_USAGE_OTHER_NAMES) ? sums->calls : 0;
+    return ERR_OK;
+}
+
+static void names_that_a_caller_invents_make_a_bounded_number_of_rows(void **state)
+{
+    struct store *s = store_of(state);
+    const struct store_usage_filter all = {INT32_MIN, INT32_MAX, {NULL, 0}, {NULL, 0}};
+    const size_t invented = STORE_USAGE_NAMES_MAX + 100;
+    struct named named = {0};
+    assert_int_equal(store_begin(s, STORE_SYNC_LATER), ERR_OK);
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < invented; i++) {
+            char model[16];
+            (void)snprintf(model, sizeof(model), "m%zu", i);
+            const struct store_usage row = {
+                .key_id = SPAN("k"), .model = span_of(model), .upstream = SPAN("u"), .calls = 1};
+            assert_int_equal(store_usage_add(s, &row), ERR_OK);
+        }
+    }
+    const struct store_usage others[] = {
+        {.key_id = SPAN("another key"), .model = SPAN("m"), .upstream = SPAN("u"), .calls = 1},
+        {.key_id = SPAN("k"), .model = SPAN("m"), .upstream = SPAN("another"), .calls = 1},
+        {.day = 1, .key_id = SPAN("k"), .model = SPAN("m"), .upstream = SPAN("u"), .calls = 1},
+    };
+    for (size_t i = 0; i < ROWS(others); i++) {
+        assert_int_equal(store_usage_add(s, &others[i]), ERR_OK);
+    }
+    assert_int_equal(store_commit(s), ERR_OK);
+    assert_int_equal(store_usage_list(s, &all, hear_named, &named), ERR_OK);
+    assert_int_equal(named.rows, STORE_USAGE_NAMES_MAX + 1 + ROWS(others));
+    assert_int_equal(named.calls, 2 * invented + ROWS(others));
+    assert_int_equal(named.other, 2 * (invented - STORE_USAGE_NAMES_MAX));
 }
 
 static void usage_names_the_key_while_there_is_one(void **state)
@@ -288,67 +303,77 @@ static void usage_that_was_undone_is_not_counted(void **state)
     assert_string_equal(text, "1 k m u 1/2/3/4 5/6 7/8 5000000000|");
 }
 
-static struct store_open_call open_call(uint8_t id, uint64_t sequence, const char *upstream)
+static struct store_open_call open_call(uint8_t id, uint32_t attempt, uint64_t sequence)
 {
-    struct store_open_call call = {.key_id = SPAN("k"),
-                                   .model = SPAN("m"),
-                                   .upstream = span_of(upstream),
-                                   .started = {INT64_C(1795489200123456)},
-                                   .sequence = sequence,
-                                   .attempt = 2,
-                                   .bytes_in = 3,
-                                   .reserved_tokens_in = 4,
-                                   .reserved_tokens_out = 5,
-                                   .reserved_microusd = INT64_C(6000000000)};
+    struct store_open_call call = {.attempt = attempt, .sequence = sequence};
     memset(call.id, id, sizeof(call.id));
     return call;
 }
 
-static enum err hear_call(void *context, const struct store_open_call *call)
+static enum err hear_call(void *context, const void *row)
 {
+    const struct store_open_call *call = row;
     char *text = context;
     size_t len = strlen(text);
-    (void)snprintf(text + len, 2000 - len, "%d %lu %.*s|", call->id[15],
-                   (unsigned long)call->sequence, SPAN_ARGS(call->upstream));
+    (void)snprintf(text + len, 2000 - len, "%d/%u %lu|", call->id[15], call->attempt,
+                   (unsigned long)call->sequence);
     return ERR_OK;
 }
 
-static void an_open_call_is_taken_once(void **state)
+static void expect_calls(struct store *s, enum store_index_of_open_call order, const char *expect)
+{
+    const struct store_page all = {.limit = INT64_MAX};
+    char text[2000] = "";
+    assert_int_equal(store_open_call_page(s, order, &all, hear_call, text), ERR_OK);
+    assert_string_equal(text, expect);
+}
+
+static void an_open_try_is_taken_once(void **state)
 {
     struct store *s = store_of(state);
-    const struct store_open_call put[] = {open_call(1, 30, "u"), open_call(2, 10, "v"),
-                                          open_call(1, 40, "w"), open_call(0, 20, "x")};
+    struct store_open_call put[] = {open_call(1, 1, 30), open_call(2, 1, 10), open_call(1, 2, 40),
+                                    open_call(0, 1, 20)};
     assert_int_equal(store_begin(s, STORE_SYNC_LATER), ERR_OK);
     for (size_t i = 0; i < ROWS(put); i++) {
         assert_int_equal(store_open_call_put(s, &put[i]), ERR_OK);
     }
     assert_int_equal(store_commit(s), ERR_OK);
-    char text[2000] = "";
-    assert_int_equal(store_open_call_list(s, hear_call, text), ERR_OK);
-    assert_string_equal(text, "2 10 v|0 20 x|1 40 w|");
+    expect_calls(s, STORE_INDEX_OPEN_CALL_BY_SEQUENCE, "2/1 10|0/1 20|1/1 30|1/2 40|");
+    expect_calls(s, STORE_INDEX_OPEN_CALL_BY_ID, "0/1 20|1/1 30|1/2 40|2/1 10|");
 
-    struct store_open_call taken;
     assert_int_equal(store_begin(s, STORE_SYNC_LATER), ERR_OK);
-    assert_int_equal(store_open_call_take(s, put[0].id, &taken), ERR_OK);
-    assert_memory_equal(taken.id, put[0].id, sizeof(taken.id));
-    assert_true(span_is(taken.key_id, "k") && span_is(taken.model, "m"));
-    assert_true(span_is(taken.upstream, "w"));
-    assert_int_equal(taken.started.us, INT64_C(1795489200123456));
-    assert_int_equal(taken.sequence, 40);
-    assert_int_equal(taken.attempt, 2);
-    assert_int_equal(taken.bytes_in, 3);
-    assert_int_equal(taken.reserved_tokens_in, 4);
-    assert_int_equal(taken.reserved_tokens_out, 5);
-    assert_int_equal(taken.reserved_microusd, INT64_C(6000000000));
-    assert_int_equal(store_open_call_take(s, put[0].id, &taken), ERR_NOT_FOUND_ROW);
+    assert_int_equal(store_open_call_delete(s, &put[0]), ERR_OK);
+    assert_int_equal(store_open_call_delete(s, &put[0]), ERR_NOT_FOUND_ROW);
     store_rollback(s);
 
     assert_int_equal(store_begin(s, STORE_SYNC_LATER), ERR_OK);
-    assert_int_equal(store_open_call_take(s, put[0].id, &taken), ERR_OK);
+    assert_int_equal(store_open_call_delete(s, &put[0]), ERR_OK);
     assert_int_equal(store_commit(s), ERR_OK);
-    text[0] = '\0';
-    assert_int_equal(store_open_call_list(s, hear_call, text), ERR_OK);
-    assert_string_equal(text, "2 10 v|0 20 x|");
+    expect_calls(s, STORE_INDEX_OPEN_CALL_BY_SEQUENCE, "2/1 10|0/1 20|1/2 40|");
+}
+
+static void a_store_remembers_which_journal_it_has_seen(void **state)
+{
+    struct store *s = store_of(state);
+    uint8_t head[STORE_HEAD_BYTES], found[STORE_HEAD_BYTES];
+    static const uint8_t none[STORE_HEAD_BYTES];
+    char origin[STORE_TEXT_MAX + 1];
+    uint64_t sequence;
+    memset(head, 0xa9, sizeof(head));
+    assert_int_equal(store_origin(s, origin), ERR_OK);
+    assert_string_equal(origin, "");
+    assert_int_equal(store_journal_head(s, found), ERR_OK);
+    assert_memory_equal(found, none, sizeof(found));
+    assert_int_equal(store_begin(s, STORE_SYNC_NOW), ERR_OK);
+    assert_int_equal(store_origin_set(s, SPAN("its name")), ERR_OK);
+    assert_int_equal(store_journal_set(s, 7, head), ERR_OK);
+    assert_int_equal(store_commit(s), ERR_OK);
+    assert_int_equal(store_origin(s, origin), ERR_OK);
+    assert_string_equal(origin, "its name");
+    assert_int_equal(store_journal_head(s, found), ERR_OK);
+    assert_memory_equal(found, head, sizeof(found));
+    assert_int_equal(store_sequence(s, &sequence), ERR_OK);
+    assert_int_equal(sequence, 7);
 }
 
 static void days_are_those_of_utc(void **state)
@@ -371,25 +396,20 @@ static void a_driver_that_is_none_is_refused(void **state)
     store_close(&s);
 }
 
-#define ON_BOTH(name)                                     \
-    {#name " (sqlite)", name, start_sqlite, stop, NULL},  \
-    {                                                     \
-#name " (memory)", name, start_memory, stop, NULL \
-    }
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(a_key_comes_back_as_it_was_put),
         ON_BOTH(the_same_id_is_refused_and_the_first_key_stays),
         ON_BOTH(keys_that_the_table_cannot_hold_are_refused),
-        ON_BOTH(a_revocation_is_kept_once),
         ON_BOTH(keys_are_listed_in_the_order_of_insertion),
         ON_BOTH(a_batch_is_kept_or_undone_as_a_whole),
         ON_BOTH(usage_adds_up_per_day_key_model_and_upstream),
+        ON_BOTH(names_that_a_caller_invents_make_a_bounded_number_of_rows),
         ON_BOTH(usage_names_the_key_while_there_is_one),
         ON_BOTH(usage_that_was_undone_is_not_counted),
-        ON_BOTH(an_open_call_is_taken_once),
+        ON_BOTH(an_open_try_is_taken_once),
+        ON_BOTH(a_store_remembers_which_journal_it_has_seen),
         cmocka_unit_test(days_are_those_of_utc),
         cmocka_unit_test(a_driver_that_is_none_is_refused),
     };

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "store/store_keys.h"
+#include "store/store_tables.h"
 #include "store/store_thread.h"
 #include "store/store_usage.h"
 
@@ -110,8 +110,9 @@ static enum err add_call(struct store *s, void *context)
     if (e != ERR_OK) {
         return e;
     }
-    (void)store_usage_add(s, &one); /* the commit says it again */
-    return store_commit(s);
+    e = store_usage_add(s, &one);
+    enum err committed = store_commit(s);
+    return e != ERR_OK ? e : committed;
 }
 
 static void count_done(void *context, enum err result)
@@ -120,8 +121,9 @@ static void count_done(void *context, enum err result)
     atomic_fetch_add(&finished, result == ERR_OK ? 1 : 0);
 }
 
-static enum err sum_calls(void *context, const struct store_usage *sums)
+static enum err sum_calls(void *context, const struct store_usage *sums, struct span key_name)
 {
+    (void)key_name;
     *(int64_t *)context += sums->calls;
     return ERR_OK;
 }

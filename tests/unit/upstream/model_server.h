@@ -24,12 +24,14 @@
 #include "base/memory.h"
 #include "net/net_listen.h"
 #include "net/net_loop.h"
+#include "net/net_resolve.h"
 #include "net/net_socket.h"
 #include "net/net_timer.h"
 #include "net/net_tls.h"
 #include "upstream/attempt.h"
 #include "upstream/deployment.h"
 #include "upstream/upstream_pool.h"
+#include "upstream/upstream_trust.h"
 
 #include "http/http_response.h"
 
@@ -324,6 +326,7 @@ static inline void server_close(struct model_server *server)
 
 struct scene {
     struct net_loop *loop;
+    struct net_resolver *resolver;
     struct upstream_pool *pool;
     struct deployment *deployment;
     struct model_server server;
@@ -337,10 +340,11 @@ struct scene {
 struct caller {
     struct scene *scene;
     struct attempt *attempt;
-    size_t pull_size; /* 0: all that there is room for */
-    bool holds;       /* does not pull */
-    bool closes;      /* closes the attempt in the first event */
-    bool done;        /* ended, failed or closed */
+    size_t pull_size;       /* 0: all that there is room for */
+    const char *id, *owner; /* of the request; NULL: none */
+    bool holds;             /* does not pull */
+    bool closes;            /* closes the attempt in the first event */
+    bool done;              /* ended, failed or closed */
     int events, status;
     enum err error;
     size_t len;
@@ -382,19 +386,30 @@ static inline void scene_open(struct scene *scene, const struct act *const *scri
                                                      .idle_timeout_ms = PATIENCE_MS,
                                                      .total_timeout_ms = PATIENCE_MS,
                                                      .idle_connections_max = 16,
-                                                     .idle_keep_ms = PATIENCE_MS};
+                                                     .idle_keep_ms = PATIENCE_MS,
+                                                     .queue_max = 1024};
 }
 
 static inline void scene_ready(struct scene *scene)
 {
     char reason[DEPLOYMENT_REASON_BYTES];
-    assert_int_equal(deployment_open(&scene->definition, reason, &scene->deployment), ERR_OK);
-    assert_int_equal(upstream_pool_open(scene->loop, &scene->pool), ERR_OK);
+    const struct upstream_settings one = {&scene->definition, 1};
+    struct upstream_trust *trust;
+    assert_int_equal(upstream_trust_open(&one, NULL, reason, &trust), ERR_OK);
+    assert_int_equal(deployment_open(&scene->definition,
+                                     upstream_trust_find(trust, &scene->definition), reason,
+                                     &scene->deployment),
+                     ERR_OK);
+    upstream_trust_close(&trust); /* the deployment holds its own */
+    const struct net_dns_settings system = {{NULL, 0}};
+    assert_int_equal(net_resolver_open(&system, &scene->resolver), ERR_OK);
+    assert_int_equal(upstream_pool_open(scene->loop, scene->resolver, &scene->pool), ERR_OK);
 }
 
 static inline void scene_close(struct scene *scene)
 {
     upstream_pool_close(&scene->pool);
+    net_resolver_close(&scene->resolver);
     if (scene->deployment != NULL) {
         assert_int_equal(atomic_load(&scene->deployment->in_flight), 0);
         assert_int_equal(atomic_load(&scene->deployment->connections), 0);
@@ -463,16 +478,21 @@ static inline enum err caller_start(struct caller *caller, struct scene *scene, 
     size_t pull_size = caller->pull_size;
     bool holds = caller->holds;
     bool closes = caller->closes;
+    const char *id = caller->id, *owner = caller->owner;
     memset(caller, 0, offsetof(struct caller, body));
     caller->scene = scene;
     caller->pull_size = pull_size;
     caller->holds = holds;
     caller->closes = closes;
+    caller->id = id;
+    caller->owner = owner;
     struct attempt_request request = {.path = SPAN("/chat/completions"),
                                       .fields = SPAN("Content-Type: application/json\r\n"),
                                       .pieces = body,
                                       .piece_count = body == NULL ? 0 : 1,
                                       .post = body != NULL,
+                                      .id = span_of(id == NULL ? "" : id),
+                                      .owner = span_of(owner == NULL ? "" : owner),
                                       .fresh = fresh};
     enum err e = attempt_prepare(scene->pool, scene->deployment, &request, on_caller_event, caller,
                                  &caller->attempt);

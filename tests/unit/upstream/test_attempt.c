@@ -132,12 +132,13 @@ static void the_request_is_what_it_should_be(void **state)
     char expected[512];
     (void)snprintf(expected, sizeof(expected),
                    "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-                   "Via: 1.1 atlas\r\nUser-Agent: atlas/" ATLAS_VERSION "\r\n"
-                   "Accept-Encoding: identity\r\nAuthorization: Bearer s3cret\r\n"
+                   "User-Agent: atlas/" ATLAS_VERSION "\r\nAuthorization: Bearer s3cret\r\n"
+                   "Via: 1.1 atlas\r\nAccept-Encoding: identity\r\n"
                    "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
                    scene.server.port);
     assert_string_equal(scene.server.last, expected);
-    assert_string_equal(attempt_peer(caller.attempt), "127.0.0.1");
+    assert_string_equal(attempt_peer(caller.attempt)->address, "127.0.0.1");
+    assert_false(attempt_peer(caller.attempt)->has_certificate);
     assert_true(attempt_has_sent(caller.attempt));
     assert_false(attempt_was_reused(caller.attempt));
     assert_true(attempt_first_byte(caller.attempt).us > 0);

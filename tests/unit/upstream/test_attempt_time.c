@@ -159,8 +159,9 @@ static void a_server_that_cannot_be_reached_is_an_error(void **state)
     const struct {
         const char *url;
         enum err error;
-    } servers[] = {
-        {deaf, ERR_UPSTREAM_TIMEOUT}, {refused, ERR_UPSTREAM_CONNECT}, {unknown, ERR_UPSTREAM_DNS}};
+    } servers[] = {{deaf, ERR_UPSTREAM_UNREACHED},
+                   {refused, ERR_UPSTREAM_CONNECT},
+                   {unknown, ERR_UPSTREAM_DNS}};
     for (size_t r = 0; r < ROWS(servers); r++) {
         struct scene scene;
         scene_open(&scene, scripts, 1);

@@ -51,6 +51,25 @@ static struct identity make_identity(const char *names, const struct identity *i
     return own;
 }
 
+/* What the server shows is what is noted, each time that it is asked. */
+static void expect_certificate(const struct attempt *a, const char *name)
+{
+    char path[256];
+    uint8_t digest[NET_CERTIFICATE_BYTES];
+    unsigned len = 0;
+    (void)snprintf(path, sizeof(path), "%s/%s.crt", folder, name);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    X509 *certificate = PEM_read_X509(file, NULL, NULL, NULL);
+    assert_non_null(certificate);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(X509_digest(certificate, EVP_sha256(), digest, &len), 1);
+    X509_free(certificate);
+    assert_true(attempt_peer(a)->has_certificate && len == sizeof(digest));
+    assert_memory_equal(attempt_peer(a)->certificate, digest, sizeof(digest));
+    assert_string_equal(attempt_peer(a)->address, "127.0.0.1");
+}
+
 static void free_identity(struct identity *identity)
 {
     EVP_PKEY_free(identity->key);
@@ -157,12 +176,17 @@ static void a_server_is_believed_when_its_certificate_says_so(void **state)
         }
         bool ok = caller.error == ERR_OK;
         assert_int_equal(attempt_has_sent(caller.attempt), ok);
+        assert_int_equal(attempt_peer(caller.attempt)->has_certificate, ok);
+        if (ok) {
+            expect_certificate(caller.attempt, rows[r].certificate);
+        }
         attempt_close(&caller.attempt);
         if (ok) { /* tickets that came meanwhile do not end an idle connection */
             run_turns(&scene, 8);
             call(&caller, &scene, false);
             assert_int_equal(caller.error, ERR_OK);
             assert_true(attempt_was_reused(caller.attempt));
+            expect_certificate(caller.attempt, rows[r].certificate);
             assert_int_equal(caller.len, 2);
             attempt_close(&caller.attempt);
         }

@@ -25,8 +25,27 @@ static const struct {
     {"vLLM, our key is wrong", UPSTREAM_VLLM, 401, "application/json",
      "{\"error\":\"Unauthorized\"}", ERR_UPSTREAM_REFUSED, "", ""},
     {"vLLM, our model is wrong", UPSTREAM_VLLM, 404, "application/json",
-     "{\"error\":{\"message\":\"The model `secret-name` does not exist.\"}}", ERR_UPSTREAM_REFUSED,
+     "{\"error\":{\"message\":\"The model `secret-name` does not exist.\"}}", ERR_UPSTREAM_MODEL,
      "", ""},
+    {"an older vLLM, the same", UPSTREAM_VLLM, 404, "application/json",
+     "{\"object\":\"error\",\"message\":\"The model `x` does not exist.\",\"type\":"
+     "\"NotFoundError\",\"param\":null,\"code\":404}",
+     ERR_UPSTREAM_MODEL, "", ""},
+    {"the same in a stream", UPSTREAM_VLLM, 0, "",
+     "{\"error\":{\"message\":\"The model `x` does not exist.\",\"type\":\"NotFoundError\"}}",
+     ERR_UPSTREAM_MODEL, "", ""},
+    {"Ollama, the same", UPSTREAM_OLLAMA, 404, "application/json",
+     "{\"error\":{\"message\":\"model \\\"x\\\" not found, try pulling it first\",\"type\":"
+     "\"api_error\",\"param\":null,\"code\":null}}",
+     ERR_UPSTREAM_MODEL, "", ""},
+    {"Ollama's own endpoints", UPSTREAM_OLLAMA, 404, "application/json",
+     "{\"error\":\"model 'x' not found\"}", ERR_UPSTREAM_MODEL, "", ""},
+    {"OpenAI, by its code", UPSTREAM_OPENAI, 404, "application/json",
+     "{\"error\":{\"message\":\"no\",\"code\":\"model_not_found\"}}", ERR_UPSTREAM_MODEL, "", ""},
+    {"a path that is not there", UPSTREAM_VLLM, 404, "application/json",
+     "{\"detail\":\"Not Found\"}", ERR_UPSTREAM_REFUSED, "", ""},
+    {"a page that is not there", UPSTREAM_OLLAMA, 404, "text/plain", "404 page not found",
+     ERR_UPSTREAM_REFUSED, "", ""},
     {"an older vLLM, flat", UPSTREAM_VLLM, 400, "application/json",
      "{\"object\":\"error\",\"message\":\"no\",\"type\":\"invalid\",\"param\":null,\"code\":40303}",
      ERR_UPSTREAM_REQUEST, "no", ""},
@@ -120,7 +139,7 @@ static const struct {
     {"escapes", UPSTREAM_OPENAI, 400, "application/json",
      "{\"error\":{\"message\":\"\\u0645 \\\"x\\\"\"}}", ERR_UPSTREAM_REQUEST, "\xd9\x85 \"x\"", ""},
     {"text that is no UTF-8", UPSTREAM_OPENAI, 400, "text/plain", "a\xff\xe0\x80z",
-     ERR_UPSTREAM_REQUEST, "a???z", ""},
+     ERR_UPSTREAM_REQUEST, "a\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz", ""},
     {"a proxy's 502", UPSTREAM_OPENAI, 502, "text/html", "<html>", ERR_UPSTREAM_STATUS, "", ""},
     {"a redirect", UPSTREAM_OPENAI, 301, "", "", ERR_UPSTREAM_REFUSED, "", ""},
     {"forbidden", UPSTREAM_OPENAI, 403, "text/plain", "key sk-123 is blocked", ERR_UPSTREAM_REFUSED,
@@ -150,6 +169,88 @@ static void every_shape_of_error_is_understood(void **state)
     }
 }
 
+static void an_account_without_money_or_quota_is_not_busy(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body;
+        enum err err;
+    } answers[] = {
+        {429, "{\"error\":{\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\"}}",
+         ERR_UPSTREAM_QUOTA},
+        {429, "{\"error\":{\"type\":\"x\",\"code\":\"insufficient_quota\"}}", ERR_UPSTREAM_QUOTA},
+        {429, "{\"error\":{\"type\":\"exceeded_current_quota_error\"}}", ERR_UPSTREAM_QUOTA},
+        {429, "{\"error\":{\"code\":\"billing_hard_limit_reached\"}}", ERR_UPSTREAM_QUOTA},
+        {429, "{\"error\":{\"message\":\"You exceeded your current quota, see billing\"}}",
+         ERR_UPSTREAM_QUOTA},
+        {402, "{\"error\":{\"message\":\"Insufficient Balance\"}}", ERR_UPSTREAM_QUOTA},
+        {402, "", ERR_UPSTREAM_QUOTA},
+        {400, "{\"code\":\"Arrearage\",\"message\":\"Access denied\"}", ERR_UPSTREAM_QUOTA},
+        {400,
+         "{\"error\":{\"type\":\"invalid_request_error\",\"message\":\"Your credit balance is "
+         "too low\"}}",
+         ERR_UPSTREAM_QUOTA},
+        {403, "{\"error\":{\"code\":\"InsufficientBalance\"}}", ERR_UPSTREAM_QUOTA},
+        {0, "{\"error\":{\"message\":\"m\",\"type\":\"insufficient_quota\"}}", ERR_UPSTREAM_QUOTA},
+        {429, "{\"error\":{\"type\":\"requests\",\"code\":\"rate_limit_exceeded\"}}",
+         ERR_UPSTREAM_BUSY},
+        {429, "{\"error\":{\"type\":\"insufficient_quotas\"}}", ERR_UPSTREAM_BUSY},
+        {429, "", ERR_UPSTREAM_BUSY},
+    };
+    for (size_t r = 0; r < ROWS(answers); r++) {
+        struct arena arena;
+        arena_init(&arena, 1 << 16);
+        struct upstream_answer answer = {.kind = UPSTREAM_OPENAI,
+                                         .status = answers[r].status,
+                                         .retry_after = SPAN("9"),
+                                         .body = span_of(answers[r].body)};
+        struct upstream_error error;
+        upstream_error_read(&answer, &arena, &error);
+        if (error.err != answers[r].err || error.message.len > 0 ||
+            error.retry_after_s != (error.err == ERR_UPSTREAM_BUSY ? 9 : 0)) {
+            fail_msg("%d %s: %s, %d", answers[r].status, answers[r].body, err_name(error.err),
+                     error.retry_after_s);
+        }
+        arena_fini(&arena);
+    }
+}
+
+static void type_and_code_of_what_the_caller_can_mend_are_the_servers_own(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body, *type, *code;
+    } answers[] = {
+        {400, "{\"error\":{\"type\":\"t\",\"code\":\"code_400\"}}", "t", "code_400"},
+        {413, "{\"error\":{\"type\":\"t\",\"code\":\"code_413\"}}", "t", "code_413"},
+        {422, "{\"object\":\"error\",\"type\":\"t\",\"code\":\"code_422\"}", "t", "code_422"},
+        {422, "{\"error\":{\"type\":\"BadRequestError\",\"code\":422}}", "BadRequestError", ""},
+        {400, "{\"error\":{\"code\":\"400\"}}", "", ""},
+        {400, "{\"error\":{\"code\":40303}}", "", "40303"},
+        {400, "{\"error\":{\"type\":null,\"code\":null}}", "", ""},
+        {0, "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"c\"}}",
+         "invalid_request_error", "c"},
+        {401, "{\"error\":{\"type\":\"t\",\"code\":\"sk-secret\"}}", "", ""},
+        {404, "{\"error\":{\"type\":\"t\",\"code\":\"model_not_found\"}}", "", ""},
+        {500, "{\"error\":{\"type\":\"t\",\"code\":\"c\"}}", "", ""},
+    };
+    for (size_t r = 0; r < ROWS(answers); r++) {
+        struct arena arena;
+        arena_init(&arena, 1 << 16);
+        struct upstream_answer answer = {
+            .kind = UPSTREAM_OPENAI, .status = answers[r].status, .body = span_of(answers[r].body)};
+        struct upstream_error error;
+        upstream_error_read(&answer, &arena, &error);
+        if (!span_is(error.type, answers[r].type) || !span_is(error.code, answers[r].code)) {
+            fail_msg("%d %s: %.*s, %.*s", answers[r].status, answers[r].body, SPAN_ARGS(error.type),
+                     SPAN_ARGS(error.code));
+        }
+        arena_fini(&arena);
+    }
+}
+
 static void a_retry_after_is_within_a_minute(void **state)
 {
     (void)state;
@@ -165,7 +266,16 @@ static void a_retry_after_is_within_a_minute(void **state)
         {"3600", 60},
         {"-1", 0},
         {"99999999999999999999", 0},
-        {"1.5", 0},
+        {"7.2", 8},
+        {"1.5", 2},
+        {"7.0", 7},
+        {"0.001", 1},
+        {"59.5", 60},
+        {"60.1", 60},
+        {"7.", 0},
+        {".5", 0},
+        {"7.2.1", 0},
+        {"7.2e1", 0},
         {"soon", 0},
         {"Fri, 31 Dec 1999 23:59:59 GMT", 1}, /* over */
         {"Tue, 24 Nov 2026 03:00:00 GMT", 1}, /* now */
@@ -246,6 +356,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_shape_of_error_is_understood),
+        cmocka_unit_test(an_account_without_money_or_quota_is_not_busy),
+        cmocka_unit_test(type_and_code_of_what_the_caller_can_mend_are_the_servers_own),
         cmocka_unit_test(a_retry_after_is_within_a_minute),
         cmocka_unit_test(a_message_is_cut_between_characters),
         cmocka_unit_test(the_kinds_differ_as_their_table_says),

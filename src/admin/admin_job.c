@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "admin/admin_job.h"
+
+#include <stdio.h>
+
+#include "admin/admin_operations.h"
+#include "base/memory.h"
+#include "crypto/random.h"
+#include "journal/journal_apply.h"
+#include "net/net_loop.h"
+#include "server/exchange.h"
+#include "store/store_thread.h"
+
+#define PULL_BYTES      4096
+#define MATCH_BYTES_MAX (64u << 10)
+#define IF_MATCH        "if-match"
+
+/* One operation under way. */
+struct job {
+    struct list link; /* jobs->posted, once it is */
+    struct admin_jobs *jobs;
+    struct exchange *x;
+    const struct admin_route *route;
+    struct admin_caller caller;
+    struct net_task done;
+    struct buf body, out;
+    struct buf match; /* the values of If-Match; .at NULL: there are none */
+    wall_us now;
+    enum err result;
+    struct admin_answer answer;
+    bool is_posted;
+};
+
+void admin_put_reply(struct exchange *x, int status, struct span fields, struct span body)
+{
+    struct iovec piece = {(void *)(uintptr_t)body.at, body.len};
+    exchange_put_head(x, status, fields, body.len);
+    if (body.len > 0) {
+        exchange_put(x, &piece, 1);
+    }
+    exchange_finish(x);
+}
+
+void admin_put_refusal(struct exchange *x, enum err e, const struct admin_fault *fault)
+{
+    char allow[ADMIN_METHODS_TEXT] = "";
+    if (e == ERR_METHOD_NOT_ALLOWED) {
+        (void)admin_methods(http_request_path(exchange_head(x)), allow);
+    }
+    exchange_refuse(x, e, span_of(fault->message), span_of(fault->param), span_of(allow));
+}
+
+static void free_job(struct job *job)
+{
+    list_remove(&job->link);
+    if (job->out.at != NULL) {
+        crypto_wipe(job->out.at, job->out.len); /* it may hold a new key */
+    }
+    buf_fini(&job->out);
+    buf_fini(&job->body);
+    buf_fini(&job->match);
+    memory_free(job);
+}
+
+static enum err run_job(struct store *store, void *context)
+{
+    struct job *job = context;
+    const struct http_request *head = exchange_head(job->x); /* the exchange waits for us */
+    const struct admin_request request = {.method = head->method,
+                                          .path = http_request_path(head),
+                                          .query = http_request_query(head),
+                                          .body = buf_span(&job->body),
+                                          .if_match = buf_span(&job->match),
+                                          .actor = span_of(job->caller.name)};
+    enum err e = admin_caller_recheck(job->jobs->keys, &job->caller, job->route, clock_wall());
+    if (e == ERR_OK && job->route->number == ADMIN_ROUTE_usage_list) {
+        e = journal_apply_now(job->jobs->apply, store);
+    }
+    return e == ERR_OK
+               ? admin_operate(job->jobs->keys, store, &request, job->now, &job->out, &job->answer)
+               : e;
+}
+
+static void put_answer(struct job *job)
+{
+    char fields[sizeof(ADMIN_JSON_FIELDS) + ADMIN_TAG_BYTES + 16] = ADMIN_JSON_FIELDS;
+    size_t len = strlen(fields);
+    if (job->answer.tag[0] != '\0') {
+        (void)snprintf(fields + len, sizeof(fields) - len, "ETag: %s\r\n",
+                       job->answer.tag); /* it fits */
+    }
+    admin_put_reply(job->x, 200, span_of(fields), buf_span(&job->out));
+}
+
+static void on_answered(struct net_task *task)
+{
+    struct job *job = (struct job *)(void *)((char *)task - offsetof(struct job, done));
+    admin_tell(&job->answer, span_of(job->caller.name));
+    if (exchange_is_gone(job->x)) {
+        exchange_cancel(job->x);
+    } else if (job->result == ERR_OK) {
+        put_answer(job);
+    } else {
+        admin_put_refusal(job->x, job->result, &job->answer.fault);
+    }
+    free_job(job);
+}
+
+static void on_job_done(void *context, enum err result)
+{
+    struct job *job = context;
+    job->result = result;
+    net_loop_post(job->jobs->loop, &job->done);
+}
+
+static void end_job(struct job *job, enum err e)
+{
+    admin_put_refusal(job->x, e, &job->answer.fault);
+    free_job(job);
+}
+
+/* Usage brings the store up to the journal first, so it is the writer's though it reads. */
+static enum err post(struct job *job)
+{
+    struct store_job work = {run_job, on_job_done, job};
+    struct store_thread *store = job->jobs->store;
+    if (job->route->queue == ADMIN_QUEUE_URGENT) {
+        return store_thread_post_urgent(store, &work);
+    }
+    bool only_reads =
+        job->route->queue == ADMIN_QUEUE_READ && job->route->number != ADMIN_ROUTE_usage_list;
+    return only_reads ? store_thread_post_read(store, &work) : store_thread_post(store, &work);
+}
+
+static void post_job(struct job *job)
+{
+    enum err e = post(job);
+    if (e != ERR_OK) {
+        end_job(job, e);
+    } else {
+        job->is_posted = true;
+        list_push_back(&job->jobs->posted, &job->link);
+    }
+}
+
+static void on_job_event(void *ctx)
+{
+    struct job *job = ctx;
+    uint8_t *room;
+    size_t got = 0;
+    if (job->is_posted) {
+        return; /* the answer is on its way; who has left is seen then */
+    }
+    do {
+        room = buf_reserve(&job->body, PULL_BYTES);
+        if (room == NULL) {
+            end_job(job, ERR_BODY_TOO_LARGE);
+            return;
+        }
+        got = 0;
+        enum exchange_pulled pulled = exchange_pull(job->x, room, PULL_BYTES, &got);
+        if (pulled == EXCHANGE_FAILED) {
+            end_job(job, exchange_error(job->x));
+            return;
+        }
+        buf_added(&job->body, got);
+        if (pulled == EXCHANGE_END) {
+            post_job(job);
+            return;
+        }
+    } while (got > 0);
+}
+
+bool admin_has_condition(const struct http_fields *fields)
+{
+    for (uint32_t i = 0; i < fields->count; i++) {
+        if (span_equal_nocase(http_field_name(fields, i), SPAN(IF_MATCH)) &&
+            !span_is(http_field_value(fields, i), "*")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Gathers the values of If-Match, of which there may be several fields. */
+static enum err read_match(struct job *job)
+{
+    const struct http_fields *fields = &exchange_head(job->x)->fields;
+    for (uint32_t i = 0; i < fields->count; i++) {
+        if (span_equal_nocase(http_field_name(fields, i), SPAN(IF_MATCH))) {
+            buf_put(&job->match, buf_span(&job->match).len == 0 ? SPAN(" ") : SPAN(", "));
+            buf_put(&job->match, http_field_value(fields, i));
+        }
+    }
+    return buf_failed(&job->match) ? ERR_HTTP_HEAD_LARGE : ERR_OK;
+}
+
+void admin_job_start(struct admin_jobs *jobs, struct exchange *x, const struct admin_route *route,
+                     const struct admin_caller *caller)
+{
+    struct job *job = memory_new(sizeof(*job));
+    if (job == NULL) {
+        exchange_refuse(x, ERR_NO_MEMORY, SPAN(""), SPAN(""), SPAN(""));
+        return;
+    }
+    list_init(&job->link);
+    job->jobs = jobs;
+    job->x = x;
+    job->route = route;
+    job->caller = *caller;
+    job->now = clock_wall();
+    buf_init(&job->body, ADMIN_BODY_BYTES_MAX);
+    buf_init(&job->out, ADMIN_ANSWER_BYTES_MAX);
+    buf_init(&job->match, MATCH_BYTES_MAX);
+    net_task_init(&job->done, on_answered);
+    enum err e = read_match(job);
+    if (e != ERR_OK) {
+        end_job(job, e);
+        return;
+    }
+    exchange_attach(x, on_job_event, job);
+    exchange_continue(x);
+    on_job_event(job);
+}
+
+void admin_jobs_end(struct admin_jobs *jobs)
+{
+    struct list *link;
+    while ((link = list_pop_front(&jobs->posted)) != NULL) {
+        struct job *job = LIST_OF(link, struct job, link);
+        net_loop_undefer(&job->done); /* posted, and the loop does not run any more */
+        exchange_cancel(job->x);
+        free_job(job);
+    }
+}

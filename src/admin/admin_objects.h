@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * admin_objects.h — what the admin API takes and gives, as the tables of admin_objects.def say it.
+ *
+ * An object is a struct admin_<name>; a row of the table says for each of its fields how it is read
+ * from a request, what it may be, and how it is written. So no operation reads or writes JSON by
+ * itself.
+ *
+ * Ownership  spans of what was read lie in the request or the arena; of what is written, the
+ *            caller's.
+ * Threads    any.
+ * Sources    docs/formats/admin-api.md; RFC 3339 (times).
+ */
+#ifndef ADMIN_ADMIN_OBJECTS_H
+#define ADMIN_ADMIN_OBJECTS_H
+
+#include "base/clock.h"
+#include "json/json_value.h"
+#include "json/json_write.h"
+
+#define ADMIN_TAG_BYTES 32 /* an entity tag, quotes and all, with its NUL */
+
+/* The words of choices; the number of a word is its place here, from 0. */
+#define ADMIN_KEY_KINDS       "live|test|admin"
+#define ADMIN_KEY_STATES      "active|revoked|expired|no pepper|damaged"
+#define ADMIN_KEY_SCOPES      "chat|completions|embeddings|models|read|write"
+#define ADMIN_LEVELS          "warn|error"
+#define ADMIN_STATES          "ok|not ready|starting or stopping"
+#define ADMIN_SERVES          "calls|admin"
+#define ADMIN_UPSTREAM_STATES "up|down|not used"
+
+enum admin_key_state {
+    ADMIN_KEY_ACTIVE,
+    ADMIN_KEY_REVOKED,
+    ADMIN_KEY_EXPIRED,
+    ADMIN_KEY_NO_PEPPER,
+    ADMIN_KEY_DAMAGED
+};
+
+enum admin_state { ADMIN_OK, ADMIN_NOT_READY, ADMIN_NOT_SERVING };
+
+enum admin_upstream_state { ADMIN_UPSTREAM_UP, ADMIN_UPSTREAM_DOWN, ADMIN_UPSTREAM_UNUSED };
+
+/* Kinds of members, and what they are in C. */
+enum admin_kind {
+    ADMIN_TEXT,    /* struct span */
+    ADMIN_INT,     /* int64_t */
+    ADMIN_BOOL,    /* bool */
+    ADMIN_TIME,    /* wall_us; 0: null */
+    ADMIN_DAY,     /* int32_t: days since 1970-01-01; "2026-11-24" */
+    ADMIN_CHOICE,  /* int: one of the words, by its number */
+    ADMIN_CHOICES, /* uint32_t: some of the words, bit n for the word of number n */
+    ADMIN_PART,    /* the struct of another object */
+    ADMIN_PARTS    /* struct admin_parts */
+};
+
+struct admin_parts {
+    const void *at; /* structs of the object, one behind the other */
+    size_t count;
+};
+
+enum admin_rule {
+    ADMIN_NEEDED = 1U << 0,    /* a request that makes the object must say it */
+    ADMIN_MADE = 1U << 1,      /* the gateway says it; no request may */
+    ADMIN_FIXED = 1U << 2,     /* only the request that makes the object may say it */
+    ADMIN_MAYBE = 1U << 3,     /* may be null: an empty text, a time of 0 */
+    ADMIN_ONCE = 1U << 4,      /* a secret: left out where its text is empty */
+    ADMIN_LATER = 1U << 5,     /* a time to come */
+    ADMIN_PRINTABLE = 1U << 6, /* no control characters */
+    ADMIN_COLUMN = 1U << 7,    /* of the command line's list */
+    ADMIN_FOLLOWS = 1U << 8    /* from the others, the clock or a file: no part of the ETag */
+};
+
+struct admin_key {
+    struct span id, key, name;
+    int kind;   /* enum key_kind less 1 */
+    int status; /* enum admin_key_state */
+    uint32_t scopes;
+    wall_us created, expires, revoked;
+};
+
+struct admin_ended_key {
+    struct span id;
+    int status; /* enum admin_key_state */
+    wall_us revoked;
+};
+
+struct admin_usage {
+    int32_t day;
+    struct span key_id, key_name, model, currency;
+    int64_t calls, interrupted, failed, refused, estimated;
+    int64_t tokens_in, tokens_out, tokens_cached, tokens_reasoning, bytes_in, bytes_out;
+    int64_t cost_nano;
+};
+
+struct admin_problem {
+    struct span kind, subject, message;
+    int level;
+    wall_us since;
+};
+
+struct admin_readiness {
+    int status; /* enum admin_state */
+    struct admin_parts problems;
+};
+
+struct admin_liveness {
+    int status; /* 0 */
+};
+
+struct admin_journal_state {
+    int64_t last;
+    struct span error;
+};
+
+struct admin_store_state {
+    int64_t last, lacks;
+    struct span error;
+};
+
+struct admin_disk_state {
+    struct span path;
+    int64_t free, size;
+};
+
+struct admin_upstream {
+    struct span name, error, omits;
+    int state; /* enum admin_upstream_state */
+    wall_us since;
+    int64_t in_flight, connections, attempts, failures;
+};
+
+struct admin_listener {
+    struct span url;
+    int serves; /* 1: admin */
+};
+
+struct admin_status {
+    int object; /* 0 */
+    struct span version;
+    int status; /* enum admin_state */
+    wall_us since, now;
+    int64_t workers, calls, connections, buffered, buffered_max;
+    struct admin_journal_state journal;
+    struct admin_store_state store;
+    struct admin_disk_state disk;
+    struct admin_parts listeners, upstreams, problems;
+};
+
+// NOLINTBEGIN(readability-identifier-naming): a name of the table as it is
+enum admin_object {
+    ADMIN_OBJECT_none,     /* nothing */
+    ADMIN_OBJECT_text,     /* Prometheus's form */
+    ADMIN_OBJECT_document, /* JSON of another's making */
+#define OBJECT(name, help) ADMIN_OBJECT_##name,
+#define FIELD(object, member, kind, rules, least, most, words, example, help)
+#include "admin/admin_objects.def"
+#undef FIELD
+#undef OBJECT
+    ADMIN_OBJECTS
+};
+// NOLINTEND(readability-identifier-naming)
+
+/* The places of the fields in the table, and where each object's begin. */
+enum {
+    ADMIN_BEFORE_ALL = -1,
+#define OBJECT(name, help) ADMIN_FIRST_##name, ADMIN_BEFORE_##name = ADMIN_FIRST_##name - 1,
+#define FIELD(object, member, kind, rules, least, most, words, example, help) \
+    ADMIN_FIELD_##object##_##member,
+#include "admin/admin_objects.def"
+#undef FIELD
+#undef OBJECT
+    ADMIN_FIELDS
+};
+
+/* The bit of a field in the set of those that a request gave. */
+#define ADMIN_GAVE(object, member) \
+    ((uint64_t)1 << (ADMIN_FIELD_##object##_##member - ADMIN_FIRST_##object))
+
+struct admin_field {
+    enum admin_object object;
+    enum admin_kind kind;
+    const char *name;
+    unsigned rules; /* a set of enum admin_rule */
+    int64_t least, most;
+    const char *words, *example, *help;
+    size_t offset; /* in the object's struct */
+};
+
+/* What is wrong with a request, where there is more to say than the error does. */
+struct admin_fault {
+    char param[64];    /* the member or parameter at fault; "": none */
+    char message[320]; /* a sentence that says what to do; "": the error's own */
+};
+
+/* How a request uses an object. */
+enum admin_use { ADMIN_MAKES, ADMIN_CHANGES };
+
+/* The fields of `object`, `*count` of them. */
+const struct admin_field *admin_fields(enum admin_object object, size_t *count);
+
+/* "key", and what it is. */
+const char *admin_object_name(enum admin_object object);
+const char *admin_object_help(enum admin_object object);
+
+/* The object that a part is, or its parts are. */
+enum admin_object admin_part_of(const struct admin_field *field);
+
+/* Whether a request of this use may say the field. */
+bool admin_field_is_taken(const struct admin_field *field, enum admin_use use);
+
+/* Says what is wrong, and returns `e`. */
+enum err admin_fault_say(struct admin_fault *fault, enum err e, struct span param,
+                         const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* A body that is read as an object. */
+struct admin_reading {
+    enum admin_object object;
+    enum admin_use use;
+    struct span body;
+    wall_us now;
+    struct arena *arena; /* for texts with escapes */
+    struct admin_fault *fault;
+    uint64_t given; /* out: the set of the fields that were said, ADMIN_GAVE() */
+};
+
+/*
+ * Reads the JSON of a body into `out`, the object's struct, by its table. What is not said stays in
+ * `out` as it was; so does what is null, which is to be zero.
+ *
+ *   ERR_BODY_NOT_JSON, ERR_BODY_NOT_OBJECT, ERR_JSON_…
+ *   ERR_VALUE_MISSING, ERR_VALUE_INVALID  `fault` says which, and what to do
+ *   ERR_NO_MEMORY
+ */
+MUST_USE enum err admin_object_read(struct admin_reading *reading, void *out);
+
+/* Writes an object. */
+void admin_object_write(struct json_writer *w, enum admin_object object, const void *in);
+
+/*
+ * Writes the object's ETag: it is of what the object says, so it is the same wherever that is known
+ * from, and another as soon as it says something else.
+ *
+ *   ERR_NO_MEMORY
+ */
+MUST_USE enum err admin_object_tag(enum admin_object object, const void *in,
+                                   char out[ADMIN_TAG_BYTES]);
+
+/* The `n`-th word of "a|b|c"; {NULL, 0} past the last. */
+struct span admin_word(const char *words, size_t n);
+
+/* Reads a day such as "2026-11-24", or a time such as "2026-11-24T03:00:00.5+03:00"; false if it is
+ * none, or before 1970. */
+MUST_USE bool admin_day_read(struct span text, int32_t *out);
+MUST_USE bool admin_time_read(struct span text, wall_us *out);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * admin_status.h — what a gateway tells of itself, for its status and its metrics. It waits neither
+ * for the store nor for the journal.
+ *
+ * Ownership  texts are borrowed until the function that got them returns.
+ * Threads    the housekeeping loop.
+ * Sources    docs/formats/admin-api.md.
+ */
+#ifndef ADMIN_ADMIN_STATUS_H
+#define ADMIN_ADMIN_STATUS_H
+
+#include "base/clock.h"
+#include "base/err.h"
+
+struct admin_facts {
+    wall_us since; /* the gateway process serves */
+    const char *data;
+    bool is_ready;
+    int workers;
+    int64_t calls_open, connections_open;
+    enum err journal_error; /* ERR_OK: it writes */
+    uint64_t journal_last, store_last;
+    enum err store_error;         /* ERR_OK: it took the last batch */
+    int64_t disk_free, disk_size; /* bytes; -1: not known */
+    int64_t buffered, buffered_max;
+};
+
+struct admin_upstream_facts {
+    const char *name;
+    bool is_down;
+    enum err error; /* of the last failure, if is_down */
+    int64_t in_flight, connections_open;
+    uint64_t attempts, failures;
+    const char *omits; /* what requests to it leave out, as the configuration says it; "" */
+};
+
+#define ADMIN_URL_BYTES 96
+
+struct admin_listener_facts {
+    char url[ADMIN_URL_BYTES]; /* as configured: "https://0.0.0.0:8443" */
+    bool is_admin;             /* the admin listener; else it takes calls */
+};
+
+/* Who knows. */
+struct admin_source {
+    void *ctx;
+    void (*facts)(void *ctx, struct admin_facts *out);
+    bool (*upstream)(void *ctx, size_t i,
+                     struct admin_upstream_facts *out); /* false: there is no such */
+    bool (*listener)(void *ctx, size_t i, struct admin_listener_facts *out); /* the same */
+};
+
+#endif

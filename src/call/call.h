@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call.h — one call from its head to its journal entry.
+ *
+ *   HEAD → AUTHENTICATE → ADMIT → BODY → INSPECT → ROUTE → RESERVE → TRY → STREAM → SETTLE → DONE
+ *
+ * In TRY some try lives (call_try.h): a candidate is asked, another when that failed, two at once
+ * at most; in STREAM one has won, and its answer goes to the client.
+ *
+ * From every state a failure leads to SETTLE and nowhere else: the one place where what was taken
+ * is given back, the completion is written and the calls are counted.
+ *
+ * Ownership  call_start() takes the exchange. The call frees itself at DONE.
+ * Limits     one arena a call; body, reply, events in pieces and what is made of them count as
+ *            buffered memory (base/memory.h), but for some 32 KiB a call and 2 MiB a worker.
+ * Threads    the worker's own.
+ */
+#ifndef CALL_CALL_H
+#define CALL_CALL_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/log_sink.h"
+#include "call/call_ports.h"
+#include "net/net_loop.h"
+#include "policy/policy.h"
+#include "policy/route_table.h"
+#include "telemetry/strangers.h"
+#include "json/json_index.h"
+
+/* The events of one pull are worked through between two looks at the budget. */
+#define CALL_PULL_BYTES    (16 * 1024)
+#define CALL_FAILURES_TOLD 20 /* to the log, a second and worker; the rest as a number */
+
+struct call;
+
+/* What all calls of one worker share. */
+struct call_shared {
+    const struct call_ports *ports;
+    struct net_loop *loop;
+    const struct keys *keys;
+    struct journal_lane *lane;
+    struct upstream_pool *pool;
+    struct policy *policy;       /* the one that new calls begin with */
+    _Atomic int64_t *calls_open; /* of the whole process */
+    int64_t body_bytes_max;
+    int64_t
+        output_bytes_max;  /* waiting for one client before its model server is read no further */
+    struct list open;      /* every call that is not DONE, but for those */
+    struct list unchecked; /* whose key is to be looked at again */
+    struct list undurable; /* the tries that wait for the journal: for slots, or the disk */
+    struct list yielding;  /* those that go on in the next turn of the loop, the oldest first; */
+    struct list turn_end;  /* up to here in this turn */
+    wall_us key_ends;      /* no key of an open call expires before this */
+    struct net_task next_turn, recheck;
+    struct json_index index;    /* reused by every step that looks into JSON */
+    struct arena turn;          /* what lives only until a step returns; counted */
+    uint8_t *pulled;            /* CALL_PULL_BYTES */
+    struct buf out;             /* events on their way, until a step returns */
+    int64_t failed_second;      /* the second, on the monotonic clock, of the two below */
+    uint32_t failed_told;       /* failures that the log was told of */
+    uint32_t failed_untold;     /* and those beyond CALL_FAILURES_TOLD */
+    struct strangers strangers; /* who was refused for want of a good key */
+    struct log_sink *access;    /* a line a call; NULL: none */
+    bool draining;
+};
+
+/* Prepares `shared`; the members above `open` are the caller's to fill. ERR_NO_MEMORY. */
+MUST_USE enum err call_shared_init(struct call_shared *shared);
+void call_shared_fini(struct call_shared *shared);
+
+/* Begins a call for a request whose head is read and whose route was found. */
+void call_start(struct call_shared *shared, struct exchange *client, const struct route *route);
+
+/* Tells the log how many calls failed untold in seconds that are over. */
+void call_tell_failures(struct call_shared *shared, mono_us now);
+
+/* A log_sink_format: makes a line of what calls put into the access log. */
+size_t call_access_format(struct span record, char out[LOG_LINE_MAX]);
+
+/* Runs the calls that wait for the journal; to be called when it has moved on. None waits for ever:
+ * a try has a timer. */
+void call_wake_durable(struct call_shared *shared);
+
+/* Ends the calls whose key was revoked, has expired or may not do this any more, at once or, of a
+ * crowd, in the next turns: `changed` says that some key was changed since the last time; a key
+ * that expires is found without. What gets no event ends by this: a stream that says nothing, a
+ * call that waits for its first token. */
+void call_recheck_keys(struct call_shared *shared, bool changed);
+
+/* Whether no call is open. */
+bool call_is_none(const struct call_shared *shared);
+
+/* Ends every call that is open, with ERR_DRAINING. */
+void call_stop_all(struct call_shared *shared);
+
+#define CALL_SCOPE_BYTES 128
+
+/* Says which scope a key lacks; returns the sentence's length. */
+size_t call_say_scope(uint32_t scope, char out[CALL_SCOPE_BYTES]);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is decided on the head alone: who calls, and whether there is room. A stranger's body is
+ * never read.
+ */
+#include <stdio.h>
+
+#include "base/health.h"
+#include "call/call_internal.h"
+#include "http/http_bearer.h"
+#include "http/http_request.h"
+
+enum call_state call_step_head(struct call *call)
+{
+    if (call->shared->draining) {
+        return call_fail(call, ERR_DRAINING);
+    }
+    return CALL_AUTHENTICATE;
+}
+
+size_t call_say_scope(uint32_t scope, char out[CALL_SCOPE_BYTES])
+{
+    return (size_t)snprintf(out, CALL_SCOPE_BYTES,
+                            "the API key may not use this endpoint: it lacks the scope '%s'",
+                            key_scope_name(scope));
+}
+
+/* The key in the request's head. */
+static enum err find_key(struct call *call)
+{
+    struct call_shared *shared = call->shared;
+    const struct http_request *head = call->by->head(call->client);
+    struct span token;
+    enum err e = http_bearer(http_fields_find(&head->fields, HTTP_NAME_AUTHORIZATION), &token);
+    if (e == ERR_OK) {
+        e = shared->ports->keys.check(shared->keys, token, KEY_USE_INFERENCE, call->started_wall,
+                                      &call->key);
+    }
+    if (e != ERR_OK) {
+        strangers_note(&shared->strangers, call->by->peer(call->client), e, shared->ports->mono());
+    }
+    call->known = e == ERR_OK;
+    return e;
+}
+
+enum call_state call_step_authenticate(struct call *call)
+{
+    enum err e = call->known ? ERR_OK : find_key(call);
+    if (e != ERR_OK) {
+        return call_fail(call, e);
+    }
+    call_note_key_end(call);
+    if ((call->key.scopes & call->route->scope) == 0) {
+        char text[CALL_SCOPE_BYTES];
+        size_t len = call_say_scope(call->route->scope, text);
+        return call_fail_at(call, ERR_SCOPE_DENIED, SPAN(""), span_make(text, len));
+    }
+    return CALL_ADMIT;
+}
+
+/* "application/json", with or without parameters, and its +json kin; nothing at all is fine too. */
+static bool is_json(struct span type)
+{
+    struct span essence = span_trim(span_cut(type, 0, span_find(type, ';', 0)));
+    struct span suffix = SPAN("+json");
+    return essence.len == 0 || span_equal_nocase(essence, SPAN("application/json")) ||
+           (essence.len > suffix.len &&
+            span_equal_nocase(span_cut(essence, essence.len - suffix.len, suffix.len), suffix));
+}
+
+enum call_state call_step_admit(struct call *call)
+{
+    const struct call_shared *shared = call->shared;
+    const struct http_request *head = call->by->head(call->client);
+    int64_t open = atomic_fetch_add_explicit(shared->calls_open, 1, memory_order_relaxed);
+    call->admitted = true;
+    if (open >= call->policy->calls_max) {
+        return call_fail(call, ERR_OVERLOADED);
+    }
+    enum err trouble = health_refusal();
+    if (trouble != ERR_OK) {
+        return call_fail(call, trouble);
+    }
+    if (head->is_coded) {
+        return call_fail(call, ERR_HTTP_CONTENT_CODING);
+    }
+    if (!is_json(http_fields_find(&head->fields, HTTP_NAME_CONTENT_TYPE))) {
+        return call_fail(call, ERR_HTTP_MEDIA_TYPE);
+    }
+    uint64_t length = call->by->body_length(call->client);
+    if (length != UINT64_MAX && length > (uint64_t)shared->body_bytes_max) {
+        return call_fail_too_large(call);
+    }
+    call->by->proceed(call->client);
+    return CALL_BODY;
+}

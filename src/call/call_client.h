@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call_client.h — who asks, as a call sees it: a table of functions.
+ *
+ * An exchange is one kind of client, and the gateway itself another (call_local.h): embeddings,
+ * answers for documents, an external scanner or a shadow copy are calls like any other, recorded,
+ * and kept inside borders. What each function must do is said where exchanges have it
+ * (server/exchange.h); `client` is the one that the call was begun with.
+ *
+ * Threads  the worker's own.
+ */
+#ifndef CALL_CALL_CLIENT_H
+#define CALL_CALL_CLIENT_H
+
+#include "server/exchange.h"
+
+struct call_client {
+    void (*attach)(void *client, exchange_on_event *on_event, void *ctx);
+    const struct http_request *(*head)(const void *client);
+    uint64_t (*body_length)(const void *client);
+    const char *(*peer)(void *client);
+    void (*proceed)(void *client); /* exchange_continue() */
+    enum exchange_pulled (*pull)(void *client, void *to, size_t size, size_t *got);
+    enum err (*error)(const void *client);
+    void (*put_head)(void *client, int status, struct span fields, uint64_t length);
+    void (*put)(void *client, const struct iovec *pieces, int count);
+    size_t (*waiting)(const void *client);
+    bool (*is_gone)(const void *client);
+    uint64_t (*sent)(const void *client);
+    void (*finish)(void *client);
+    void (*cancel)(void *client);
+    void (*refuse)(void *client, enum err e, struct span message, struct span param,
+                   struct span more_fields);
+};
+
+/* That of exchanges. */
+extern const struct call_client call_client_exchange;
+
+#endif

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is asked: the body is indexed, its facts are read, its tokens are counted, and the edits are
+ * made that it needs wherever it goes.
+ *
+ * A body of at most SMALL_BYTES takes less than a millisecond and is done at once, with the
+ * worker's index, which is the body's until the call waits for something. A larger one is gone
+ * through in slices, SLICE_US in a turn of the loop; from the first slice that was not the last the
+ * index is the call's own, and counted. Either lives until the first try has made its edits; for a
+ * later try the index is made anew, for the facts and edits speak of rows and bytes, which are the
+ * same.
+ */
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "call/call_body.h"
+#include "call/call_internal.h"
+#include "openai/openai_count.h"
+
+#define SMALL_BYTES   ((size_t)64 * 1024)
+#define SLICE_US      300
+#define COUNTED_BYTES ((size_t)32 * 1024) /* of text, between two looks at the clock */
+
+enum phase { INDEX, READ, COUNT, FINISHED };
+
+struct call_inspection {
+    struct json_index index;
+    struct openai_reading reading;
+    struct openai_count count;
+    enum phase phase;
+    bool is_reading; /* openai_request_end() is due */
+    bool is_anew;    /* the index alone is wanted */
+    bool is_kept;    /* the index is the call's own */
+};
+
+static enum openai_endpoint endpoint_of(const struct call *call)
+{
+    switch (call->route->handler) {
+    case ROUTE_CHAT:
+        return OPENAI_CHAT;
+    case ROUTE_COMPLETIONS:
+        return OPENAI_COMPLETIONS;
+    case ROUTE_EMBEDDINGS:
+        return OPENAI_EMBEDDINGS;
+    case ROUTE_MODELS:
+    case ROUTE_MODEL:
+    case ROUTE_HEALTH:
+    case ROUTE_READY:
+        break;
+    }
+    NEVER("a call has an endpoint of OpenAI's");
+}
+
+/* ---- one step of a body ---- */
+
+static void begin(struct call *call, struct call_inspection *in, bool is_anew)
+{
+    json_index_move(&call->shared->index, &in->index);
+    json_index_begin_borrow(&in->index, call_body_span(call->body));
+    in->phase = INDEX;
+    in->is_anew = is_anew;
+    in->is_reading = in->is_kept = false;
+    call->is_indexed = false;
+}
+
+static void end_reading(struct call_inspection *in)
+{
+    if (in->is_reading) {
+        openai_request_end(&in->reading);
+        in->is_reading = false;
+    }
+}
+
+static enum err step_index(struct call *call, struct call_inspection *in)
+{
+    enum err e = json_index_step(&in->index, JSON_STEP_BYTES);
+    if (e != ERR_OK || !json_index_is_done(&in->index)) {
+        return e;
+    }
+    in->phase = FINISHED;
+    if (!in->is_anew) {
+        in->phase = READ;
+        in->is_reading = true;
+        openai_request_begin(&in->reading, &in->index, endpoint_of(call), &call->arena);
+    }
+    return ERR_OK;
+}
+
+/* The facts are there: the edits follow from them. Token numbers need no estimate. */
+static enum err take_facts(struct call *call, struct call_inspection *in)
+{
+    call->request = in->reading.request;
+    end_reading(in);
+    call->edits = arena_alloc(&call->arena, sizeof(*call->edits));
+    if (call->edits == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    in->phase = FINISHED;
+    if (call->request.input_tokens >= 0) {
+        call->input_estimate = call->request.input_tokens;
+    } else {
+        in->phase = COUNT;
+        openai_count_begin(&in->count, &in->index);
+    }
+    return openai_request_edit_call(&in->index, &call->request, &call->arena, call->edits);
+}
+
+static enum err step(struct call *call, struct call_inspection *in)
+{
+    enum err e = ERR_OK;
+    size_t bytes;
+    switch (in->phase) {
+    case INDEX:
+        return step_index(call, in);
+    case READ:
+        e = openai_request_step(&in->reading, JSON_STEP_BYTES);
+        return e == ERR_OK && in->reading.is_done ? take_facts(call, in) : e;
+    case COUNT:
+        bytes = COUNTED_BYTES;
+        if (openai_count_step(&in->count, &bytes)) {
+            call->input_estimate = openai_count_read(&in->count);
+            in->phase = FINISHED;
+        }
+        return ERR_OK;
+    case FINISHED:
+        break;
+    }
+    NEVER("what is finished takes no step");
+}
+
+static enum err slice(struct call *call, struct call_inspection *in)
+{
+    const struct call_ports *ports = call->shared->ports;
+    mono_us begun = ports->mono();
+    enum err e = ERR_OK;
+    do {
+        e = step(call, in);
+    } while (e == ERR_OK && in->phase != FINISHED && clock_since(begun, ports->mono()) < SLICE_US);
+    if (e == ERR_OK && in->phase != FINISHED && !in->is_kept) {
+        e = json_index_keep(&in->index);
+        in->is_kept = e == ERR_OK;
+    }
+    return e;
+}
+
+/* ---- what the call has of it ---- */
+
+/* Gives the worker its index back, and says that it is the body's. */
+static void give_back(struct call *call, struct call_inspection *in)
+{
+    end_reading(in);
+    json_index_move(&in->index, &call->shared->index);
+    call->is_indexed = true;
+}
+
+static enum err all_at_once(struct call *call, struct call_inspection *in)
+{
+    enum err e = ERR_OK;
+    while (e == ERR_OK && in->phase != FINISHED) {
+        e = step(call, in);
+    }
+    return e;
+}
+
+/* Goes on with a large body; `*is_done`: nothing is left to do. The caller yields if it is not. */
+static enum err go_on(struct call *call, bool is_anew, bool *is_done)
+{
+    struct call_inspection *in = call->inspection;
+    if (in == NULL) {
+        in = call->inspection = memory_new(sizeof(*in));
+        if (in == NULL) {
+            return ERR_NO_MEMORY;
+        }
+        begin(call, in, is_anew);
+    }
+    enum err e = in->phase == FINISHED ? ERR_OK : slice(call, in);
+    *is_done = e == ERR_OK && in->phase == FINISHED;
+    if (*is_done && !in->is_kept) {
+        give_back(call, in);
+        memory_free(in);
+        call->inspection = NULL;
+    }
+    return e;
+}
+
+static void free_inspection(struct call *call)
+{
+    struct call_inspection *in = call->inspection;
+    if (in != NULL) {
+        end_reading(in);
+        json_index_fini(&in->index);
+        memory_free(in);
+        call->inspection = NULL;
+    }
+}
+
+void call_release_body(struct call *call)
+{
+    free_inspection(call);
+    call_body_unref(&call->body);
+}
+
+bool call_release_index(struct call *call)
+{
+    struct call_inspection *in = call->inspection;
+    call->is_indexed = false;
+    if (in != NULL && in->index.cap > 0) {
+        json_index_trim(&in->index, 0);
+        if (in->index.cap > 0) {
+            return false;
+        }
+    }
+    free_inspection(call);
+    return true;
+}
+
+enum err call_index_body(struct call *call, const struct json_index **out)
+{
+    bool is_done = true;
+    enum err e = ERR_OK;
+    if (call->inspection != NULL || call_body_span(call->body).len > SMALL_BYTES) {
+        e = call->is_indexed ? ERR_OK : go_on(call, true, &is_done);
+    } else if (!call->is_indexed) {
+        e = json_index_parse_borrow(&call->shared->index, call_body_span(call->body));
+        call->is_indexed = e == ERR_OK;
+    }
+    *out = NULL;
+    if (e == ERR_OK && is_done) {
+        *out = call->inspection != NULL ? &call->inspection->index : &call->shared->index;
+        call->edits->index = *out; /* where they were made, there may be another's by now */
+    }
+    return e;
+}
+
+/* ---- the state ---- */
+
+static enum call_state fail(struct call *call, const struct call_inspection *in, enum err e)
+{
+    if (in == NULL) {
+        return call_fail(call, e);
+    }
+    if (e == ERR_BODY_NOT_JSON) {
+        char where[96];
+        (void)snprintf(where, sizeof(where),
+                       "the request body is not valid JSON: see the byte at offset %zu",
+                       in->index.error_at); /* fits */
+        return call_fail_at(call, e, SPAN(""), span_of(where));
+    }
+    return in->is_reading ? call_fail_at(call, e, in->reading.param, in->reading.message)
+                          : call_fail(call, e);
+}
+
+static enum call_state inspect_small(struct call *call)
+{
+    struct call_inspection in;
+    begin(call, &in, false);
+    enum err e = all_at_once(call, &in);
+    enum call_state next = e == ERR_OK ? CALL_ROUTE : fail(call, &in, e);
+    give_back(call, &in);
+    return next;
+}
+
+enum call_state call_step_inspect(struct call *call)
+{
+    if (call_body_span(call->body).len <= SMALL_BYTES) {
+        return inspect_small(call);
+    }
+    if (call_is_lost(call)) {
+        return CALL_SETTLE;
+    }
+    bool is_done = false;
+    enum err e = go_on(call, false, &is_done);
+    if (e != ERR_OK) {
+        return fail(call, call->inspection, e);
+    }
+    if (!is_done) {
+        call_yield(call);
+        return CALL_INSPECT;
+    }
+    return CALL_ROUTE;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "call/call_local.h"
+
+#include "base/memory.h"
+#include "call/call_internal.h"
+#include "http/http_request.h"
+
+static void local_attach(void *client, exchange_on_event *on_event, void *ctx)
+{
+    struct call_local *local = client;
+    local->on_event = on_event;
+    local->call = ctx;
+}
+
+/* There is no HTTP in it: no header line is passed on, and none decides. */
+static const struct http_request *local_head(const void *client)
+{
+    static const struct http_request none;
+    (void)client;
+    return &none;
+}
+
+static uint64_t local_body_length(const void *client)
+{
+    const struct call_local *local = client;
+    return local->len;
+}
+
+static const char *local_peer(void *client)
+{
+    (void)client;
+    return "gateway";
+}
+
+static void local_proceed(void *client)
+{
+    (void)client;
+}
+
+static enum exchange_pulled local_pull(void *client, void *to, size_t size, size_t *got)
+{
+    struct call_local *local = client;
+    size_t left = local->len - local->pulled;
+    *got = left < size ? left : size;
+    if (*got > 0) {
+        memcpy(to, local->body + local->pulled, *got);
+    }
+    local->pulled += *got;
+    return local->pulled == local->len ? EXCHANGE_END : EXCHANGE_SOME;
+}
+
+static enum err local_error(const void *client)
+{
+    const struct call_local *local = client;
+    return local->is_cancelled ? ERR_CLIENT_GONE : ERR_OK;
+}
+
+static void local_put_head(void *client, int status, struct span fields, uint64_t length)
+{
+    struct call_local *local = client;
+    (void)fields;
+    (void)length;
+    local->events->on_head(local, status);
+}
+
+static void local_put(void *client, const struct iovec *pieces, int count)
+{
+    struct call_local *local = client;
+    for (int i = 0; i < count; i++) {
+        local->put += pieces[i].iov_len;
+        local->events->on_bytes(local, span_make(pieces[i].iov_base, pieces[i].iov_len));
+    }
+}
+
+static size_t local_waiting(const void *client)
+{
+    (void)client;
+    return 0; /* it was taken before put() returned */
+}
+
+static bool local_is_gone(const void *client)
+{
+    const struct call_local *local = client;
+    return local->is_cancelled;
+}
+
+static uint64_t local_sent(const void *client)
+{
+    const struct call_local *local = client;
+    return local->put;
+}
+
+/* The struct may be gone when this returns. */
+static void end(struct call_local *local, enum err e, struct span message)
+{
+    local->shared->ports->undefer(&local->turn);
+    memory_give(local->len);
+    memory_free(local->body);
+    local->body = NULL;
+    local->events->on_end(local, e, message);
+}
+
+static void local_finish(void *client)
+{
+    end(client, ERR_OK, SPAN(""));
+}
+
+static void local_cancel(void *client)
+{
+    struct call_local *local = client;
+    end(local, local->is_cancelled ? ERR_CLIENT_GONE : ERR_UPSTREAM_CLOSED, SPAN(""));
+}
+
+static void local_refuse(void *client, enum err e, struct span message, struct span param,
+                         struct span more_fields)
+{
+    (void)param;
+    (void)more_fields;
+    end(client, e, message);
+}
+
+static const struct call_client client_local = {
+    .attach = local_attach,
+    .head = local_head,
+    .body_length = local_body_length,
+    .peer = local_peer,
+    .proceed = local_proceed,
+    .pull = local_pull,
+    .error = local_error,
+    .put_head = local_put_head,
+    .put = local_put,
+    .waiting = local_waiting,
+    .is_gone = local_is_gone,
+    .sent = local_sent,
+    .finish = local_finish,
+    .cancel = local_cancel,
+    .refuse = local_refuse,
+};
+
+static void on_turn(struct net_task *task)
+{
+    struct call_local *local =
+        (struct call_local *)(void *)((char *)task - offsetof(struct call_local, turn));
+    if (local->call == NULL) {
+        call_begin(local->shared, &client_local, local, local->route, &local->key);
+    } else {
+        local->on_event(local->call);
+    }
+}
+
+enum err call_local_start(struct call_local *local, struct call_shared *shared,
+                          const struct route *route, const struct key_handle *key, struct span body)
+{
+    CHECK(local->events != NULL && local->call == NULL);
+    if (!memory_take(body.len)) {
+        return ERR_OVERLOADED;
+    }
+    local->body = memory_raw(body.len + 1);
+    if (local->body == NULL) {
+        memory_give(body.len);
+        return ERR_NO_MEMORY;
+    }
+    if (body.len > 0) {
+        memcpy(local->body, body.at, body.len);
+    }
+    local->len = body.len;
+    local->shared = shared;
+    local->route = route;
+    local->key = *key;
+    net_task_init(&local->turn, on_turn);
+    shared->ports->defer(shared->loop, &local->turn);
+    return ERR_OK;
+}
+
+void call_local_cancel(struct call_local *local)
+{
+    local->is_cancelled = true;
+    local->shared->ports->defer(local->shared->loop, &local->turn);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is written down of a call: the members that its records share, and what is noted as it goes.
+ */
+#include "base/counter.h"
+#include "call/call_internal.h"
+#include "policy/policy_price.h"
+#include "telemetry/call_series.h"
+#include "text/text_tokens.h"
+
+static const char *const endpoints[ROUTE_READY + 1] = {
+    [ROUTE_CHAT] = "chat",
+    [ROUTE_COMPLETIONS] = "completions",
+    [ROUTE_EMBEDDINGS] = "embeddings",
+};
+
+static const struct openai_usage *usage_of(const struct call_try *t)
+{
+    return t->streaming ? &t->stream.usage : &t->usage;
+}
+
+/* Eighths of a token of what was generated so far. */
+static uint64_t written_of(const struct call_try *t)
+{
+    return t->streaming ? t->stream.answer.written : t->written;
+}
+
+const struct call_candidate *call_candidate_of(const struct call *call)
+{
+    if (call->answering != NULL) {
+        return call->answering->candidate;
+    }
+    for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
+        if (call->tries[i] != NULL) {
+            return call->tries[i]->candidate;
+        }
+    }
+    return call->candidate_count == 0 ? NULL : &call->candidates[0];
+}
+
+/* What its model's records say alike, and the names that a pattern leaves open. */
+static void fill_destination(const struct call *call, const struct call_candidate *candidate,
+                             struct journal_record *r)
+{
+    if (candidate == NULL) {
+        journal_record_copy(r, &call->policy->record);
+        return;
+    }
+    const struct policy_model *model = candidate->match.model;
+    journal_record_copy(r, &model->record);
+    if (model->is_pattern) {
+        journal_record_set_invented(r, JOURNAL_TEXT_MODEL, candidate->match.shown);
+        journal_record_set_invented(r, JOURNAL_TEXT_UPSTREAM_MODEL, candidate->match.upstream_name);
+    }
+}
+
+/* The most that its answers may come to, as far as anybody knows. */
+static int64_t output_most(const struct call *call, const struct call_candidate *candidate)
+{
+    const struct policy_model *model = candidate == NULL ? NULL : candidate->match.model;
+    int64_t each = model == NULL           ? 0
+                   : model->max_output > 0 ? model->max_output
+                                           : model->context_tokens;
+    int64_t most = openai_request_output(&call->request, each);
+    return most < 0 ? 0 : most;
+}
+
+void call_fill_record(const struct call *call, const struct call_candidate *candidate,
+                      struct journal_record *r)
+{
+    fill_destination(call, candidate, r);
+    memcpy(r->call_id, call->id.bytes, sizeof(r->call_id));
+    journal_record_set(r, JOURNAL_TEXT_KEY, span_of(call->key.id));
+    journal_record_set(r, JOURNAL_TEXT_ENDPOINT, span_of(endpoints[call->route->handler]));
+    r->started_ms = call->started_wall.us / 1000;
+    r->attempt = (uint8_t)(call->tries_recorded < UINT8_MAX ? call->tries_recorded : UINT8_MAX);
+    r->stream = call->request.stream;
+    r->bytes_in = (int64_t)call->body_bytes;
+    r->tokens_in = call->input_estimate;
+    r->tokens_in_estimated = call->request.input_tokens < 0;
+    int64_t output = output_most(call, candidate);
+    r->tokens_reserved = call->input_estimate + output;
+    if (candidate != NULL) {
+        r->reserved_nano =
+            policy_price_cost(&candidate->match.model->price, call->input_estimate, output);
+    }
+}
+
+/* What its tokens cost at `candidate`. */
+static void fill_cost(const struct call_candidate *candidate, struct journal_record *r)
+{
+    if (candidate != NULL) {
+        r->cost_nano =
+            policy_price_cost(&candidate->match.model->price, r->tokens_in, r->tokens_out);
+    }
+}
+
+/* What a try used: as the model server said, if that can be, or estimated, or nothing when it never
+ * answered. */
+void call_fill_used(const struct call_try *t, struct journal_record *r)
+{
+    r->tokens_in_estimated = r->tokens_out_estimated = false;
+    r->tokens_in = r->tokens_out = 0;
+    if (t == NULL) {
+        return;
+    }
+    const struct call *call = t->call;
+    const struct openai_usage *usage = usage_of(t);
+    if ((t->status >= 200 && t->status <= 299) || openai_usage_is_known(usage)) {
+        const struct openai_seen seen = {
+            .body_bytes = call->body_bytes,
+            .input_estimate = call->input_estimate,
+            .input_is_exact = call->request.input_tokens >= 0,
+            .written = written_of(t),
+            .asked = t->plan.asked,
+            .has_output = call->request.endpoint != OPENAI_EMBEDDINGS,
+        };
+        struct openai_settled used = openai_usage_settle(usage, &seen);
+        r->tokens_in = used.input;
+        r->tokens_out = used.output;
+        r->tokens_cached = used.cached;
+        r->tokens_reasoning = used.reasoning;
+        r->tokens_in_estimated = used.input_estimated;
+        r->tokens_out_estimated = used.output_estimated;
+    }
+    fill_cost(t->candidate, r);
+}
+
+uint32_t call_series_of(const struct call_candidate *candidate)
+{
+    return candidate == NULL ? CALL_SERIES_NONE : candidate->match.model->series;
+}
+
+void call_count_used(const struct call_candidate *candidate, const struct journal_record *r)
+{
+    counter_add(COUNT_TOKENS_IN, r->tokens_in);
+    counter_add(COUNT_TOKENS_OUT, r->tokens_out);
+    call_series_add_tokens(call_series_of(candidate), r->tokens_in, r->tokens_out);
+}
+
+uint8_t call_count_sent_at_most(const struct call *call)
+{
+    unsigned sent = call->tries_sent;
+    for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
+        sent += call->tries[i] != NULL && call->tries[i]->is_started;
+    }
+    return (uint8_t)sent;
+}
+
+void call_fill_held(const struct call_try *t, enum journal_kind kind, struct journal_record *r)
+{
+    const struct call *call = t->call;
+    call_fill_record(call, t->candidate, r);
+    r->kind = (uint8_t)kind;
+    r->outcome = JOURNAL_OUTCOME_INTERRUPTED;
+    r->attempt_ms = t->began.us / 1000;
+    r->attempts_sent = call_count_sent_at_most(call);
+    r->sent = t->is_started;
+    r->tokens_out_estimated = call->request.endpoint != OPENAI_EMBEDDINGS;
+    fill_cost(t->candidate, r);
+}
+
+void call_fill_peer(const struct attempt_peer *peer, struct journal_record *r)
+{
+    size_t len = peer->has_certificate ? sizeof(peer->certificate) : 0;
+    journal_record_set(r, JOURNAL_TEXT_PEER, span_of(peer->address));
+    journal_record_set(r, JOURNAL_TEXT_CERTIFICATE, span_make(peer->certificate, len));
+}
+
+void call_fill_answer(const struct call *call, struct journal_record *r)
+{
+    mono_us first = {0};
+    if (call->answering != NULL) {
+        first = call->answering->first_byte;
+    }
+    r->first_byte_ms = first.us == 0 ? 0 : r->started_ms + clock_since(call->started, first) / 1000;
+    r->status = (uint16_t)(call->answer.head_put ? 200 : err_row(call->error)->status);
+}
+
+/* The process may die between any two of these: the status comes last, and says that the rest is
+ * there. Before there is an answer only a silent stream's head is put: nobody said anything. */
+void call_note_progress(struct call *call)
+{
+    const struct call_ports *ports = call->shared->ports;
+    const struct call_try *t = call->answering;
+    struct journal_record *r = ports->journal.record(call->completion);
+    r->bytes_out = (int64_t)call->answer.bytes;
+    if (t != NULL) {
+        r->tokens_out = (int64_t)text_tokens_of(written_of(t));
+        fill_cost(t->candidate, r);
+    }
+    if ((r->status == 0 || r->first_byte_ms == 0) && call->answer.head_put) {
+        if (t != NULL) {
+            call_fill_peer(ports->attempt.peer(t->attempt), r);
+        }
+        atomic_signal_fence(memory_order_seq_cst); /* the processor keeps the order of stores */
+        call_fill_answer(call, r);
+    }
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a call may go, and what it may cost. */
+#include "call/call_internal.h"
+#include "upstream/upstream_kind.h"
+
+static uint32_t endpoint_bit(enum openai_endpoint endpoint)
+{
+    switch (endpoint) {
+    case OPENAI_CHAT:
+        return POLICY_CHAT;
+    case OPENAI_COMPLETIONS:
+        return POLICY_COMPLETIONS;
+    case OPENAI_EMBEDDINGS:
+        return POLICY_EMBEDDINGS;
+    }
+    NEVER("every endpoint has its bit");
+}
+
+static enum call_state fail_unknown_model(struct call *call)
+{
+    char text[POLICY_UNKNOWN_BYTES];
+    size_t len = policy_say_unknown(call->policy, call->request.model, text);
+    return call_fail_at(call, ERR_MODEL_UNKNOWN, SPAN("model"), span_make(text, len));
+}
+
+/* ---- what a candidate must be, or it is not asked ---- */
+
+static bool has_endpoint(const struct call *call, const struct policy_model *model)
+{
+    return (model->endpoints & endpoint_bit(call->request.endpoint)) != 0;
+}
+
+static enum call_state fail_endpoint(struct call *call)
+{
+    return call_fail_at(call, ERR_MODEL_ENDPOINT, SPAN("model"), SPAN(""));
+}
+
+static bool takes_inputs(const struct call *call, const struct policy_model *model)
+{
+    enum upstream_kind kind = model->deployment->definition.kind;
+    return !call->request.has_token_arrays ||
+           (model->token_arrays && upstream_kind_row(kind)->takes_token_arrays);
+}
+
+static enum call_state fail_token_arrays(struct call *call)
+{
+    bool embeds = call->request.endpoint == OPENAI_EMBEDDINGS;
+    return call_fail_at(call, ERR_VALUE_INVALID, embeds ? SPAN("input") : SPAN("prompt"),
+                        embeds
+                            ? SPAN("this model takes text, not token numbers; with LangChain set "
+                                   "check_embedding_ctx_length=False")
+                            : SPAN("this model takes text, not token numbers"));
+}
+
+/* Context the caller can know is too small: only token arrays are counted exactly. */
+static bool has_context(const struct call *call, const struct policy_model *model)
+{
+    return model->context_tokens == 0 || call->request.input_tokens <= model->context_tokens ||
+           call->request.endpoint == OPENAI_EMBEDDINGS;
+}
+
+static enum call_state fail_context(struct call *call)
+{
+    return call_fail(call, ERR_CONTEXT_LENGTH);
+}
+
+/* One behind the other: the first that leaves none decides what the caller is told. */
+static const struct {
+    bool (*permits)(const struct call *call, const struct policy_model *model);
+    enum call_state (*fail)(struct call *call);
+} filters[] = {
+    {has_endpoint, fail_endpoint},
+    {takes_inputs, fail_token_arrays},
+    {has_context, fail_context},
+};
+
+/* Takes out the candidates that it does not permit. False: that is all of them, and they stay, for
+ * the record of the refusal names the first. */
+static bool filter(struct call *call,
+                   bool (*permits)(const struct call *call, const struct policy_model *model))
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < call->candidate_count; i++) {
+        if (permits(call, call->candidates[i].match.model)) {
+            call->candidates[kept++] = call->candidates[i];
+        }
+    }
+    call->candidate_count = kept > 0 ? kept : call->candidate_count;
+    return kept > 0;
+}
+
+enum call_state call_step_route(struct call *call)
+{
+    /* A pattern's match shows the caller's name, and the completion is written without the body. */
+    struct span name = arena_copy(&call->arena, call->request.model);
+    if (name.at == NULL) {
+        return call_fail(call, ERR_NO_MEMORY);
+    }
+    call->candidate_count = call->shared->ports->route(call->policy, name, call->candidates);
+    if (call->candidate_count == 0) {
+        return fail_unknown_model(call);
+    }
+    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+        if (!filter(call, filters[i].permits)) {
+            return filters[i].fail(call);
+        }
+    }
+    return CALL_RESERVE;
+}
+
+/* Nothing is held yet; what would be (call->input_estimate and what the answer may come to) is
+ * noted, for a call that is interrupted settles at it, and so does one whose model server counts
+ * nothing. */
+enum call_state call_step_reserve(struct call *call)
+{
+    (void)call;
+    return CALL_TRY;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What comes of the tries: which is begun, which has won, and what follows when one lost. Until the
+ * first content of an answer went to the client another may follow; what was sent to a model server
+ * may have run there, so that server is not asked again, but for a refusal of what we added.
+ */
+#include "call/call_internal.h"
+
+/* Whether another candidate may do better: what the caller did wrong is wrong everywhere, and what
+ * we lack we lack for all. */
+static bool is_its_servers_fault(enum err e)
+{
+    return err_row(e)->status >= 500 && !err_is_memory(e) && e != ERR_JOURNAL_FULL &&
+           e != ERR_DISK_FULL && e != ERR_DISK;
+}
+
+/* How many live besides `but`. */
+static size_t count_tries(const struct call *call, const struct call_try *but)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
+        count += call->tries[i] != NULL && call->tries[i] != but;
+    }
+    return count;
+}
+
+/* Whether its answer may stand behind the head that the client has, if it has one. */
+static bool fits(const struct call *call, const struct call_candidate *candidate)
+{
+    return !call->answer.head_put ||
+           span_equal(call->answer.lines, candidate->match.model->reply_lines);
+}
+
+/* How many candidates to pass over until the next that may be tried; all that are left: none. */
+static size_t count_misfits(const struct call *call)
+{
+    size_t count = 0;
+    while (call->candidate_next + count < call->candidate_count &&
+           !fits(call, &call->candidates[call->candidate_next + count])) {
+        count++;
+    }
+    return count;
+}
+
+static bool has_next(const struct call *call)
+{
+    return call->candidate_next + count_misfits(call) < call->candidate_count;
+}
+
+static enum err begin_next(struct call *call)
+{
+    struct call_try *t;
+    call->candidate_next += count_misfits(call);
+    return call_try_begin(call, &call->candidates[call->candidate_next++], &t);
+}
+
+/* The head went out for one that lives: another, of which it is not true, cannot answer. */
+static void drop_misfits(struct call *call)
+{
+    for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
+        if (call->tries[i] != NULL && !fits(call, call->tries[i]->candidate)) {
+            call_settle_try(call->tries[i]);
+        }
+    }
+}
+
+/* The same candidate once more, in the way that the lost try found. */
+static enum err begin_again(struct call *call, struct call_try *lost)
+{
+    const struct call_candidate *candidate = lost->candidate;
+    bool is_fresh = lost->is_fresh || lost->again == CALL_TRY_FRESH;
+    uint32_t omitted = lost->omitted | lost->refused;
+    struct call_try *t;
+    call_settle_try(lost);
+    enum err e = call_try_begin(call, candidate, &t);
+    if (e == ERR_OK) {
+        t->is_fresh = is_fresh;
+        t->omitted = omitted;
+    }
+    return e;
+}
+
+/* TRY to go on. */
+static enum call_state lose(struct call *call, struct call_try *t)
+{
+    enum err e = ERR_OK;
+    if (t->again != CALL_TRY_USUAL) {
+        e = begin_again(call, t);
+    } else if (has_next(call) && is_its_servers_fault(t->error)) {
+        call_settle_try(t);
+        e = begin_next(call);
+    } else if (count_tries(call, t) > 0) {
+        call_settle_try(t);
+    } else {
+        call->answering = t;
+        return call_fail_as(call, t);
+    }
+    return e == ERR_OK ? CALL_TRY : call_fail(call, e);
+}
+
+static enum call_state win(struct call *call, struct call_try *t)
+{
+    call->answering = t;
+    for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
+        if (call->tries[i] != NULL && call->tries[i] != t) {
+            call_settle_try(call->tries[i]);
+        }
+    }
+    call_release_body(call);
+    return CALL_STREAM;
+}
+
+/* Whether a try may still be made. */
+static bool needs_body(const struct call *call)
+{
+    bool needs = has_next(call);
+    for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
+        const struct call_try *t = call->tries[i];
+        needs = needs || (t != NULL && (t->status < 200 || t->status > 299));
+    }
+    return needs;
+}
+
+/* A server that says that it lives keeps its client's connection alive, once there is a head. A
+ * client that has not taken what it got is not kept alive by more. */
+static void pass_beats(struct call *call)
+{
+    struct iovec beat = {(void *)(uintptr_t) ": keep-alive\n\n", sizeof(": keep-alive\n\n") - 1};
+    for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
+        struct call_try *t = call->tries[i];
+        if (t != NULL && t->has_beat) {
+            t->has_beat = false;
+            bool takes = call->answer.head_put && call->by->waiting(call->client) == 0;
+            call_answer_put(call, &beat, takes ? 1 : 0);
+        }
+    }
+}
+
+/* All that live wait for something. */
+static enum call_state wait(struct call *call)
+{
+    bool is_watched = call->answer.head_due.us != 0;
+    pass_beats(call);
+    if (!needs_body(call)) {
+        call_release_body(call);
+    }
+    enum err e = call->request.stream && call->tries_begun > 0 && !is_watched
+                     ? call_watch_silence(call)
+                     : ERR_OK;
+    return e == ERR_OK ? CALL_TRY : call_fail(call, e);
+}
+
+/* Whether another is to be tried beside it. */
+static bool takes_long(const struct call *call, const struct call_try *t)
+{
+    return t->is_started && t->is_due && has_next(call) && count_tries(call, t) == 0;
+}
+
+static enum call_state next_after(struct call *call, struct call_try *t)
+{
+    if (t->state == CALL_TRY_LOST) {
+        return lose(call, t);
+    }
+    t->is_due = false;
+    enum err e = begin_next(call);
+    return e == ERR_OK ? CALL_TRY : call_fail(call, e);
+}
+
+enum call_state call_step_try(struct call *call)
+{
+    if (call_is_lost(call)) {
+        return CALL_SETTLE;
+    }
+    enum err e = call->candidate_next == 0 ? begin_next(call) : ERR_OK;
+    if (e != ERR_OK) {
+        return call_fail(call, e);
+    }
+    drop_misfits(call);
+    for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
+        struct call_try *t = call->tries[i];
+        if (t == NULL) {
+            continue;
+        }
+        call_try_run(t);
+        call_settle_unwritten(call);
+        if (t->state == CALL_TRY_WON) {
+            return win(call, t);
+        }
+        if (t->state != CALL_TRY_LOST && !takes_long(call, t)) {
+            continue;
+        }
+        if (next_after(call, t) != CALL_TRY) {
+            return CALL_SETTLE;
+        }
+        i = SIZE_MAX; /* one that follows may stand at any place */
+    }
+    return wait(call);
+}

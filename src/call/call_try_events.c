@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A stream, event by event. What the events say is gathered in the worker's `out`; a large event is
+ * looked at in slices (call_try_large.c) and left in `made`, and what follows it waits in `rest`.
+ * So one call of call_try_read() gives what is in `out`, then what is in `made`, and nothing
+ * behind.
+ */
+#include "base/memory.h"
+#include "call/call_internal.h"
+#include "call/call_try_large.h"
+#include "sse/sse_write.h"
+
+void call_try_begin_stream(struct call_try *t)
+{
+    openai_stream_init(&t->stream, &t->plan);
+    buf_init_counted(&t->held, CALL_HELD_MAX, BUF_UNCOUNTED);
+    sse_parser_init(&t->events,
+                    (size_t)t->candidate->match.model->deployment->definition.reply_bytes_max);
+}
+
+/* Adds the whole event, or nothing. */
+static enum err gather_edited(struct buf *out, const struct json_edits *edits)
+{
+    struct span before = SPAN("data: "), behind = SPAN("\n\n");
+    size_t len = (size_t)json_edits_total(edits);
+    uint8_t *to = buf_reserve(out, before.len + len + behind.len);
+    if (to == NULL) {
+        return buf_error(out);
+    }
+    memcpy(to, before.at, before.len);
+    json_edits_copy(edits, to + before.len);
+    sse_one_line(to + before.len, len);
+    memcpy(to + before.len + len, behind.at, behind.len);
+    buf_added(out, before.len + len + behind.len);
+    return ERR_OK;
+}
+
+/* The same of an event that is like the one before. */
+static enum err gather_same(struct buf *out, const struct iovec same[3])
+{
+    buf_put(out, SPAN("data: "));
+    for (size_t i = 0; i < 3; i++) {
+        buf_put(out, span_make(same[i].iov_base, same[i].iov_len));
+    }
+    buf_put(out, SPAN("\n\n"));
+    return buf_failed(out) ? buf_error(out) : ERR_OK;
+}
+
+/* The last events, which the model server may have left out. */
+static enum err gather_end(struct call_try *t)
+{
+    struct call_shared *shared = t->call->shared;
+    struct span events;
+    enum err e = openai_stream_finish(&t->stream, &shared->turn, t->call->started_wall.us / 1000000,
+                                      &events);
+    if (e != ERR_OK) {
+        return e;
+    }
+    buf_put(&shared->out, events);
+    t->is_done = !buf_failed(&shared->out);
+    return t->is_done ? ERR_OK : buf_error(&shared->out);
+}
+
+/* Tells what the model server says went wrong. */
+static enum err error_event(struct call_try *t, struct span data)
+{
+    (void)call_try_fail_upstream(t, 0, data); /* the caller's caller leaves the state */
+    return t->error;
+}
+
+/* A comment keeps a connection alive, and says nothing else. */
+static void take_comment(struct call_try *t)
+{
+    if (t->state == CALL_TRY_WON) {
+        buf_put(&t->call->shared->out, SPAN(": keep-alive\n\n"));
+    } else {
+        t->has_beat = true;
+    }
+}
+
+static enum err one_event(struct call_try *t, const struct sse_event *event)
+{
+    struct call_shared *shared = t->call->shared;
+    struct json_edits edits;
+    enum openai_verdict verdict = OPENAI_DROP;
+    if (!event->has_data) {
+        take_comment(t);
+        return ERR_OK;
+    }
+    if (span_is(event->name, "error")) { /* whatever its data looks like */
+        return error_event(t, event->data);
+    }
+    struct iovec same[3];
+    if (event->data.len <= CALL_PULL_BYTES &&
+        openai_stream_repeats(&t->stream, event->data, same)) {
+        return gather_same(&shared->out, same);
+    }
+    if (event->data.len > CALL_EVENT_BYTES) {
+        return call_try_begin_large(t, event->data);
+    }
+    struct span data = event->data;
+    enum err e = call_try_index_event(t, &data, &edits, &verdict);
+    if (e != ERR_OK) {
+        return e;
+    }
+    switch (verdict) {
+    case OPENAI_SEND:
+        return gather_edited(&shared->out, &edits);
+    case OPENAI_DROP:
+        return ERR_OK;
+    case OPENAI_END:
+        return gather_end(t);
+    case OPENAI_ERROR:
+        return error_event(t, t->stream.failure);
+    }
+    NEVER("a verdict is one of these");
+}
+
+/* Whether what was understood is to be looked at before any more is. */
+static bool has_something(const struct call_try *t)
+{
+    return !call_made_is_empty(&t->made) || t->large != NULL ||
+           buf_span(&t->call->shared->out).len > CALL_PULL_BYTES ||
+           (t->state == CALL_TRY_HEAD && t->stream.has_content);
+}
+
+/* The events that are whole in `rest`. What follows [DONE] is of no interest. */
+static enum err read_rest(struct call_try *t)
+{
+    enum err e = ERR_OK;
+    while (e == ERR_OK && t->rest.len > 0 && !t->is_done && !has_something(t)) {
+        struct sse_event event = {0};
+        e = sse_parser_next(&t->events, &t->rest, &event);
+        if (e == ERR_OK && event.raw.len > 0) {
+            e = one_event(t, &event);
+        }
+    }
+    return e;
+}
+
+/* The model server's connection says that the answer is over. */
+static enum err read_end(struct call_try *t)
+{
+    struct sse_event event = {0};
+    enum err e = sse_parser_finish(&t->events, &event);
+    if (e == ERR_OK && event.raw.len > 0) {
+        e = one_event(t, &event);
+    }
+    if (e == ERR_OK && !t->is_done && t->large == NULL) {
+        bool is_complete = t->is_whole || openai_stream_is_complete(&t->stream);
+        e = is_complete ? gather_end(t) : ERR_UPSTREAM_CLOSED;
+    }
+    return e;
+}
+
+/* Memory that may not be taken is no memory that is not there. */
+static enum call_read end_read(struct call_try *t, enum err e)
+{
+    const struct arena *turn = &t->call->shared->turn;
+    if (e == ERR_OK) {
+        return CALL_READ_SOME;
+    }
+    (void)call_try_fail(t, e == ERR_NO_MEMORY && arena_failed(turn) ? arena_error(turn) : e);
+    return CALL_READ_FAILED;
+}
+
+/* The large event goes on. What was read before it is put first. */
+static enum call_read read_large(struct call_try *t)
+{
+    bool is_made = false;
+    enum err e = call_try_step_large(t, &is_made);
+    if (e == ERR_UPSTREAM_STREAM && t->is_whole) {
+        e = ERR_UPSTREAM_JSON; /* it never was a stream */
+    }
+    if (e != ERR_OK) {
+        return end_read(t, e);
+    }
+    if (!is_made) {
+        call_yield(t->call);
+        return CALL_READ_LATER;
+    }
+    enum openai_verdict verdict = call_try_large_verdict(t);
+    if (verdict == OPENAI_ERROR) {
+        return end_read(t, error_event(t, t->stream.failure));
+    }
+    if (call_made_is_empty(&t->made)) {
+        call_try_free_large(t); /* it was only to be counted */
+    }
+    if (verdict == OPENAI_END) {
+        return end_read(t, gather_end(t));
+    }
+    bool is_none = t->is_whole && !t->stream.answer.any_begun;
+    return end_read(t, is_none ? ERR_UPSTREAM_JSON : ERR_OK);
+}
+
+void call_try_end_made(struct call_try *t)
+{
+    t->made = (struct call_made){.pieces = NULL};
+    call_try_free_large(t);
+}
+
+enum call_read call_try_read(struct call_try *t)
+{
+    const struct call_shared *shared = t->call->shared;
+    if (t->large != NULL) {
+        return read_large(t);
+    }
+    if (t->rest.len == 0 && !t->is_ended) {
+        size_t got = 0;
+        call_try_release_reply(t); /* the first bytes, if they came in pieces */
+        memory_free_counted(t->kept);
+        t->kept = NULL;
+        enum attempt_pulled pulled =
+            shared->ports->attempt.pull(t->attempt, shared->pulled, CALL_PULL_BYTES, &got);
+        if (pulled == ATTEMPT_LATER) {
+            return CALL_READ_LATER;
+        }
+        if (pulled == ATTEMPT_BROKEN) {
+            return end_read(t, shared->ports->attempt.error(t->attempt));
+        }
+        t->rest = span_make(shared->pulled, got);
+        t->is_ended = pulled == ATTEMPT_DONE;
+    }
+    enum err e = read_rest(t);
+    if (e == ERR_OK && t->rest.len == 0 && t->is_ended && !t->is_done && !has_something(t)) {
+        e = read_end(t);
+    }
+    return end_read(t, e);
+}
+
+enum call_try_state call_try_read_as_events(struct call_try *t, struct span reply)
+{
+    struct sse_event event = {.data = reply, .has_data = true};
+    t->streaming = t->is_whole = t->is_ended = true;
+    call_try_begin_stream(t);
+    enum err e = one_event(t, &event);
+    if (e == ERR_OK && t->large != NULL) {
+        call_yield(t->call);
+        return CALL_TRY_HEAD;
+    }
+    if (e == ERR_UPSTREAM_STREAM || (e == ERR_OK && !t->stream.answer.any_begun)) {
+        e = ERR_UPSTREAM_JSON; /* it never was a stream */
+    }
+    if (end_read(t, e) == CALL_READ_SOME) {
+        return CALL_TRY_WON;
+    }
+    buf_clear(&t->call->shared->out);
+    return CALL_TRY_LOST;
+}

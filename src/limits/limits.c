@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * limits.c — which terms hold for whom.
+ *
+ * What was replaced is freed when all readers' loops have turned. A budget that is held is kept
+ * besides until nobody holds of it.
+ */
+#include "limits/limits_internal.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+struct limits {
+    struct slots sets[LIMITS_LEVELS]; /* struct limits_set */
+    struct retired_list retired_sets, retired_budgets;
+};
+
+const struct limits_set *limits_find(const struct limits *l, enum limits_level level, uint32_t slot)
+{
+    return slots_find(&l->sets[level], slot);
+}
+
+enum err limits_open(struct limits **out)
+{
+    struct limits *l = memory_new(sizeof(*l));
+    if (l == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    *out = l;
+    return ERR_OK;
+}
+
+static bool free_set(struct retired *block)
+{
+    memory_free(block);
+    return true;
+}
+
+static bool free_budget(struct retired *block)
+{
+    struct limits_budget *b = (struct limits_budget *)block;
+    bool is_held = false;
+    for (int i = 0; i < LIMITS_WINDOWS; i++) {
+        is_held = is_held || atomic_load(&b->windows.rooms[i].users) != 0;
+    }
+    if (!is_held) {
+        memory_free(b);
+    }
+    return !is_held;
+}
+
+void limits_tidy(struct limits *l, mono_us turned)
+{
+    retired_tidy(&l->retired_sets, turned, free_set);
+    retired_tidy(&l->retired_budgets, turned, free_budget);
+}
+
+static void free_all(void *one)
+{
+    struct limits_set *set = one;
+    for (size_t i = 0; i < set->budget_count; i++) {
+        memory_free(set->budgets[i]);
+    }
+    memory_free(set->account);
+    memory_free(set);
+}
+
+void limits_close(struct limits **l)
+{
+    if (*l == NULL) {
+        return;
+    }
+    limits_tidy(*l, (mono_us){INT64_MAX});
+    CHECK((*l)->retired_budgets.first == NULL); /* nobody holds anything */
+    for (size_t level = 0; level < LIMITS_LEVELS; level++) {
+        slots_fini(&(*l)->sets[level], free_all);
+    }
+    memory_free(*l);
+    *l = NULL;
+}
+
+/* ---- terms ---- */
+
+static bool may_be_paced(int64_t per_minute, int64_t burst)
+{
+    return per_minute >= 0 && per_minute <= LIMITS_RATE_MAX && burst >= 0 &&
+           burst <= per_minute * LIMITS_BURST_MINUTES;
+}
+
+static bool may_be_wished(const struct limits_wish *w)
+{
+    return w->limit >= 0 && w->zone != NULL && w->week_start >= 0 && w->week_start < 7 &&
+           (w->kind == LIMITS_TOKEN_BUDGET || w->kind == LIMITS_MONEY_BUDGET);
+}
+
+static bool are_valid(const struct limits_terms *t)
+{
+    bool are = may_be_paced(t->requests_per_minute, t->burst) &&
+               may_be_paced(t->tokens_per_minute, 0) && t->concurrent >= 0 &&
+               t->budget_count <= LIMITS_BUDGETS_MAX;
+    for (size_t i = 0; are && i < t->budget_count; i++) {
+        are = may_be_wished(&t->budgets[i]);
+    }
+    return are;
+}
+
+static bool is_same_budget(const struct limits_wish *a, const struct limits_wish *b)
+{
+    return strcmp(a->id, b->id) == 0 && a->kind == b->kind &&
+           strcmp(a->currency, b->currency) == 0 && strcmp(a->model, b->model) == 0 &&
+           a->span == b->span && a->zone == b->zone && a->week_start == b->week_start;
+}
+
+static struct limits_budget *find_same(const struct limits_set *set, const struct limits_wish *wish)
+{
+    for (size_t i = 0; set != NULL && i < set->budget_count; i++) {
+        if (is_same_budget(&set->budgets[i]->is, wish)) {
+            return set->budgets[i];
+        }
+    }
+    return NULL;
+}
+
+static struct limits_budget *budget_new(const struct limits_wish *wish, wall_us today)
+{
+    struct limits_budget *b = memory_new(sizeof(*b));
+    if (b != NULL) {
+        b->is = *wish;
+        limits_windows_init(&b->windows, wish->zone, wish->span, wish->week_start, today);
+    }
+    return b;
+}
+
+/* Frees terms that were not published: what `before` has, too, is not theirs. */
+static void discard(struct limits_set *set, const struct limits_set *before)
+{
+    for (size_t i = 0; i < set->budget_count; i++) {
+        if (find_same(before, &set->budgets[i]->is) == NULL) {
+            memory_free(set->budgets[i]);
+        }
+    }
+    if (before == NULL) {
+        memory_free(set->account);
+    }
+    memory_free(set);
+}
+
+static struct limits_pace pace_of(int64_t per_minute, int64_t burst)
+{
+    struct limits_pace none = {0};
+    return per_minute == 0 ? none : limits_pace_of(per_minute, burst == 0 ? per_minute : burst);
+}
+
+static struct limits_set *set_new(const struct limits_terms *t, const struct limits_set *before,
+                                  wall_us today)
+{
+    struct limits_set *set = memory_new(sizeof(*set) + t->budget_count * sizeof(set->budgets[0]));
+    if (set == NULL) {
+        return NULL;
+    }
+    set->account = before != NULL ? before->account : memory_new(sizeof(*set->account));
+    set->requests = pace_of(t->requests_per_minute, t->burst);
+    set->tokens = pace_of(t->tokens_per_minute, 0);
+    set->requests_per_minute = t->requests_per_minute;
+    set->tokens_per_minute = t->tokens_per_minute;
+    set->concurrent = t->concurrent;
+    bool is_whole = set->account != NULL;
+    for (size_t i = 0; is_whole && i < t->budget_count; i++) {
+        struct limits_budget *same = find_same(before, &t->budgets[i]);
+        struct limits_budget *b = same != NULL ? same : budget_new(&t->budgets[i], today);
+        is_whole = b != NULL;
+        if (is_whole) {
+            set->budgets[set->budget_count++] = b;
+        }
+    }
+    if (!is_whole) {
+        discard(set, before);
+        return NULL;
+    }
+    return set;
+}
+
+static void retire(struct limits *l, struct limits_set *before, const struct limits_set *after)
+{
+    for (size_t i = 0; i < before->budget_count; i++) {
+        struct limits_budget *b = before->budgets[i];
+        if (find_same(after, &b->is) == NULL) {
+            retired_add(&l->retired_budgets, &b->retired);
+        }
+    }
+    retired_add(&l->retired_sets, &before->retired);
+}
+
+enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,
+                    const struct limits_terms *terms, wall_us today)
+{
+    CHECK(level < LIMITS_LEVELS && slot < SLOTS_MAX);
+    if (!are_valid(terms)) {
+        return ERR_VALUE_INVALID;
+    }
+    slots_place *place = slots_make(&l->sets[level], slot);
+    if (place == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    struct limits_set *before = atomic_load(place);
+    struct limits_set *set = set_new(terms, before, today);
+    if (set == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    for (size_t i = 0; i < set->budget_count; i++) {
+        atomic_store(&set->budgets[i]->limit, terms->budgets[i].limit);
+    }
+    (void)atomic_exchange(place, set); /* `before`: nobody else puts terms */
+    if (before != NULL) {
+        retire(l, before, set);
+    }
+    return ERR_OK;
+}
+
+/* ---- budgets ---- */
+
+static struct limits_budget *budget_find(const struct limits *l, enum limits_level level,
+                                         uint32_t slot, struct span id)
+{
+    const struct limits_set *set = limits_find(l, level, slot);
+    for (size_t i = 0; set != NULL && i < set->budget_count; i++) {
+        if (span_equal(span_of(set->budgets[i]->is.id), id)) {
+            return set->budgets[i];
+        }
+    }
+    return NULL;
+}
+
+bool limits_budget_look(const struct limits *l, enum limits_level level, uint32_t slot,
+                        struct span id, wall_us today, struct limits_balance *out)
+{
+    struct limits_budget *b = budget_find(l, level, slot, id);
+    if (b != NULL) {
+        limits_windows_look(&b->windows, today, out);
+    }
+    return b != NULL;
+}
+
+bool limits_budget_restore(const struct limits *l, enum limits_level level, uint32_t slot,
+                           struct span id, wall_us at, int64_t spent)
+{
+    struct limits_budget *b = budget_find(l, level, slot, id);
+    if (b != NULL) {
+        limits_windows_restore(&b->windows, at, spent);
+    }
+    return b != NULL;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * limits.h — how much may be asked: requests, tokens, calls at once and money, of a key, its user,
+ * their team and its organisation.
+ *
+ * A subject is a slot of a level: the number that keys and directory gave it. What is allowed it
+ * (its *terms*) is published whole and replaced whole; what was taken (its *account*) stays when
+ * the terms are changed. A call holds parts of accounts: of all that apply to it, or of none.
+ *
+ *   limits_admit()    what needs the request's head alone: a request, and a place among the calls
+ *   limits_reserve()  tokens and money, before something is sent
+ *   limits_settle()   what was really used; the place is given back
+ *
+ * Always true: what is spent and held of a budget is never more than its limit (limits_window.h),
+ * and no more requests, tokens or calls at once are let through than allowed, whoever asks at once.
+ *
+ * Ownership  limits_open() hands the limits to the caller, who gives them back to limits_close()
+ * when no hold is left. What a hold names stays until it is settled. Limits     LIMITS_BUDGETS_MAX
+ * a subject. A subject without terms costs 8 bytes, if its neighbours have any. Threads    admit,
+ * reserve, settle and look: any, at any time. put and tidy: one thread. Sources    trust.md 5;
+ * docs/decisions/0088.
+ */
+#ifndef LIMITS_LIMITS_H
+#define LIMITS_LIMITS_H
+
+#include "base/err.h"
+#include "base/slots.h"
+#include "base/span.h"
+#include "limits/limits_rate.h"
+#include "limits/limits_window.h"
+
+#define LIMITS_BUDGETS_MAX 16
+#define LIMITS_NOBODY      SLOTS_NONE /* the slot of a level at which there is no subject */
+#define LIMITS_ID_BYTES    24
+#define LIMITS_NAME_BYTES  256
+
+/* From the narrowest to the widest: in this order they are asked. */
+enum limits_level { LIMITS_KEY, LIMITS_USER, LIMITS_TEAM, LIMITS_ORGANISATION, LIMITS_LEVELS };
+
+/* What a limit counts. */
+enum limits_kind {
+    LIMITS_REQUESTS,   /* a minute */
+    LIMITS_TOKENS,     /* a minute */
+    LIMITS_CONCURRENT, /* calls at once */
+    LIMITS_TOKEN_BUDGET,
+    LIMITS_MONEY_BUDGET
+};
+
+/* A budget as one sets it. */
+struct limits_wish {
+    char id[LIMITS_ID_BYTES]; /* of the same id: what was spent stays, if the window is the same */
+    enum limits_kind kind;    /* one of the two budgets */
+    char currency[4];         /* of money */
+    char model[LIMITS_NAME_BYTES]; /* "": of every model */
+    int64_t limit;                 /* tokens, or billionths of the currency */
+    enum limits_span span;
+    const struct limits_zone *zone; /* borrowed for good */
+    int week_start;
+};
+
+/* What is allowed a subject. 0: there is no such limit. */
+struct limits_terms {
+    int64_t requests_per_minute, burst; /* burst 0: a whole minute's at once */
+    int64_t tokens_per_minute;
+    int64_t concurrent;
+    const struct limits_wish *budgets; /* read before the call returns */
+    size_t budget_count;               /* up to LIMITS_BUDGETS_MAX */
+};
+
+struct limits;
+
+/* Who calls: a slot a level. */
+struct limits_subjects {
+    uint32_t slot[LIMITS_LEVELS];
+};
+
+/* Why a call is refused. */
+struct limits_refusal {
+    enum limits_level level;
+    enum limits_kind kind;
+    bool is_unpriced;             /* money is limited, and what the call costs is not known */
+    bool is_never;                /* it asks for more than is ever allowed at once */
+    char budget[LIMITS_ID_BYTES]; /* its id; "": it is none */
+    int64_t limit;
+    int64_t retry_us; /* until as much is there; of a budget 0 */
+    wall_us resets;   /* when a budget's window ends; LIMITS_NEVER_US: never */
+};
+
+/* How the tightest limit of a kind stands after a call: of several the one with the least left. */
+struct limits_tightest {
+    int64_t limit; /* 0: there is none */
+    struct limits_standing standing;
+};
+
+/* A part of an account that a call holds. */
+struct limits_part;
+
+/* What a call holds. All zero at first. */
+struct limits_hold {
+    struct limits_part *parts; /* the caller's, limits_parts_most() of them */
+    uint32_t count, room;
+    struct limits_tightest requests, tokens;
+};
+
+/* What a call may need. */
+struct limits_ask {
+    int64_t tokens;   /* input and the most that may be answered */
+    int64_t nano;     /* what they cost at most, in billionths of */
+    char currency[4]; /* "": the model has no price */
+    struct span model;
+};
+
+/* One moment on both clocks. */
+struct limits_times {
+    mono_us mono;
+    wall_us wall;
+};
+
+MUST_USE enum err limits_open(struct limits **out);
+
+/* Closes `*l` and sets it to NULL. Does nothing if it is NULL already. */
+void limits_close(struct limits **l);
+
+/*
+ * Allows a subject this from now on; with all terms 0 and no budget, anything.
+ *
+ *   ERR_VALUE_INVALID  a number is negative or beyond LIMITS_RATE_MAX, or a burst beyond a day's
+ * worth ERR_NO_MEMORY      what was allowed stays
+ */
+MUST_USE enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,
+                             const struct limits_terms *terms, wall_us today);
+
+/* Frees what was replaced before `turned`, a moment since when every thread that admits or reserves
+ * has begun a turn of its loop, and is held no more. */
+void limits_tidy(struct limits *l, mono_us turned);
+
+/* How a budget stands; its `spent` as the store says it, at the start. False: there is none. */
+MUST_USE bool limits_budget_look(const struct limits *l, enum limits_level level, uint32_t slot,
+                                 struct span id, wall_us today, struct limits_balance *out);
+MUST_USE bool limits_budget_restore(const struct limits *l, enum limits_level level, uint32_t slot,
+                                    struct span id, wall_us at, int64_t spent);
+
+/* How many parts a call of these subjects may hold, and how large one is; 0: nothing limits it. */
+size_t limits_parts_most(const struct limits *l, const struct limits_subjects *who);
+size_t limits_part_bytes(void);
+
+enum limits_outcome {
+    LIMITS_TAKEN,
+    LIMITS_REFUSED, /* `*why` is set */
+    LIMITS_NO_ROOM, /* the hold has too few parts: they must be counted again */
+};
+
+/* Whether the call may begin. If not, no more is held than before. */
+MUST_USE enum limits_outcome limits_admit(const struct limits *l, const struct limits_subjects *who,
+                                          struct limits_hold *hold, mono_us now,
+                                          struct limits_refusal *why);
+
+/* Whether so much more may be used. If not, no more is held than before. */
+MUST_USE enum limits_outcome limits_reserve(const struct limits *l,
+                                            const struct limits_subjects *who,
+                                            const struct limits_ask *ask, struct limits_hold *hold,
+                                            const struct limits_times *now,
+                                            struct limits_refusal *why);
+
+/* Ends the hold: so many tokens were used, and so much money. */
+void limits_settle(struct limits_hold *hold, int64_t tokens, int64_t nano, mono_us now);
+
+#endif

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * limits_hold.c — taking from the accounts of all levels, or from none.
+ *
+ * Each part is one compare-and-swap. A refusal gives back what the call has taken on its way there;
+ * for that moment another may be refused that would have fitted, never one more let through.
+ */
+#include "limits/limits_internal.h"
+
+#include <string.h>
+
+struct limits_part {
+    enum limits_kind kind;
+    struct limits_account *account;
+    struct limits_pace pace;
+    struct limits_taken taken;
+    struct limits_budget *budget;
+    struct limits_share share;
+};
+
+/* Where a part is taken, and what is to be said if there is none. */
+struct limits_taking {
+    struct limits_hold *hold;
+    struct limits_refusal *why;
+    enum limits_level level;
+    const struct limits_set *set;
+};
+
+size_t limits_part_bytes(void)
+{
+    return sizeof(struct limits_part);
+}
+
+size_t limits_parts_most(const struct limits *l, const struct limits_subjects *who)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < LIMITS_LEVELS; i++) {
+        const struct limits_set *set = limits_find(l, (enum limits_level)i, who->slot[i]);
+        most += set == NULL ? 0
+                            : (set->requests.each > 0) + (set->tokens.each > 0) +
+                                  (set->concurrent > 0) + set->budget_count;
+    }
+    return most;
+}
+
+/* ---- giving back ---- */
+
+static int64_t unused_of(int64_t had, int64_t used)
+{
+    return had > used ? had - used : 0;
+}
+
+static void settle_tokens(struct limits_part *part, int64_t tokens, mono_us now)
+{
+    struct limits_rate *rate = &part->account->tokens;
+    if (tokens > part->taken.count) {
+        limits_rate_charge(rate, part->pace, tokens - part->taken.count, now);
+    } else {
+        limits_rate_give_back(rate, part->pace, part->taken, unused_of(part->taken.count, tokens),
+                              now);
+    }
+}
+
+static void settle_part(struct limits_part *part, int64_t tokens, int64_t nano, mono_us now)
+{
+    switch (part->kind) {
+    case LIMITS_REQUESTS: /* a request that was let through is one */
+        break;
+    case LIMITS_TOKENS:
+        settle_tokens(part, tokens, now);
+        break;
+    case LIMITS_CONCURRENT:
+        (void)atomic_fetch_sub(&part->account->running, 1);
+        break;
+    case LIMITS_TOKEN_BUDGET:
+        limits_share_settle(&part->share, atomic_load(&part->budget->limit), tokens);
+        break;
+    case LIMITS_MONEY_BUDGET:
+        limits_share_settle(&part->share, atomic_load(&part->budget->limit), nano);
+        break;
+    }
+}
+
+void limits_settle(struct limits_hold *hold, int64_t tokens, int64_t nano, mono_us now)
+{
+    for (uint32_t i = 0; i < hold->count; i++) {
+        settle_part(&hold->parts[i], tokens, nano, now);
+    }
+    hold->count = 0;
+}
+
+/* Back to `count` parts, as if the others had not been taken. */
+static void undo(struct limits_hold *hold, uint32_t count, mono_us now)
+{
+    while (hold->count > count) {
+        struct limits_part *part = &hold->parts[--hold->count];
+        if (part->kind == LIMITS_REQUESTS) {
+            limits_rate_give_back(&part->account->requests, part->pace, part->taken, 1, now);
+        } else {
+            settle_part(part, 0, 0, now);
+        }
+    }
+}
+
+/* ---- taking ---- */
+
+static enum limits_outcome refuse(struct limits_taking *t, enum limits_kind kind, int64_t limit,
+                                  int64_t retry_us)
+{
+    *t->why = (struct limits_refusal){
+        .level = t->level, .kind = kind, .limit = limit, .retry_us = retry_us};
+    return LIMITS_REFUSED;
+}
+
+/* Room for one part more, with its account; NULL: there is none. */
+static struct limits_part *next_part(struct limits_taking *t, enum limits_kind kind)
+{
+    struct limits_hold *hold = t->hold;
+    if (hold->count == hold->room) {
+        return NULL;
+    }
+    hold->parts[hold->count] = (struct limits_part){.kind = kind, .account = t->set->account};
+    return &hold->parts[hold->count];
+}
+
+static void keep_tightest(struct limits_tightest *tightest, int64_t limit,
+                          const struct limits_standing *standing)
+{
+    if (tightest->limit == 0 || standing->remaining < tightest->standing.remaining) {
+        *tightest = (struct limits_tightest){limit, *standing};
+    }
+}
+
+/* Takes so many of what a rate allows: requests or tokens. */
+static enum limits_outcome take_of_rate(struct limits_taking *t, enum limits_kind kind,
+                                        int64_t count, mono_us now)
+{
+    const struct limits_set *set = t->set;
+    bool is_tokens = kind == LIMITS_TOKENS;
+    struct limits_pace pace = is_tokens ? set->tokens : set->requests;
+    int64_t per_minute = is_tokens ? set->tokens_per_minute : set->requests_per_minute;
+    struct limits_standing standing;
+    if (pace.each == 0) {
+        return LIMITS_TAKEN;
+    }
+    struct limits_part *part = next_part(t, kind);
+    if (part == NULL) {
+        return LIMITS_NO_ROOM;
+    }
+    bool taken = limits_rate_take(is_tokens ? &set->account->tokens : &set->account->requests, pace,
+                                  count, now, &standing);
+    keep_tightest(is_tokens ? &t->hold->tokens : &t->hold->requests, per_minute, &standing);
+    if (!taken) {
+        (void)refuse(t, kind, per_minute, standing.one_more_us);
+        t->why->is_never = count > pace.burst;
+        return LIMITS_REFUSED;
+    }
+    part->pace = pace;
+    part->taken = (struct limits_taken){count, now};
+    t->hold->count++;
+    return LIMITS_TAKEN;
+}
+
+static enum limits_outcome take_place(struct limits_taking *t)
+{
+    const struct limits_set *set = t->set;
+    if (set->concurrent == 0) {
+        return LIMITS_TAKEN;
+    }
+    if (next_part(t, LIMITS_CONCURRENT) == NULL) {
+        return LIMITS_NO_ROOM;
+    }
+    int64_t running = atomic_load(&set->account->running);
+    do {
+        if (running >= set->concurrent) {
+            return refuse(t, LIMITS_CONCURRENT, set->concurrent, 0);
+        }
+    } while (!atomic_compare_exchange_weak(&set->account->running, &running, running + 1));
+    t->hold->count++;
+    return LIMITS_TAKEN;
+}
+
+static enum limits_outcome refuse_budget(struct limits_taking *t, struct limits_budget *b,
+                                         int64_t wanted, wall_us now)
+{
+    struct limits_balance balance;
+    limits_windows_look(&b->windows, now, &balance);
+    (void)refuse(t, b->is.kind, atomic_load(&b->limit), 0);
+    memcpy(t->why->budget, b->is.id, sizeof(t->why->budget));
+    t->why->is_never = wanted > t->why->limit;
+    t->why->resets = balance.range.to;
+    return LIMITS_REFUSED;
+}
+
+static enum limits_outcome take_of_budget(struct limits_taking *t, struct limits_budget *b,
+                                          const struct limits_ask *ask, wall_us now)
+{
+    bool is_money = b->is.kind == LIMITS_MONEY_BUDGET;
+    int64_t amount = is_money ? ask->nano : ask->tokens;
+    if (b->is.model[0] != '\0' && !span_is(ask->model, b->is.model)) {
+        return LIMITS_TAKEN;
+    }
+    struct limits_part *part = next_part(t, b->is.kind);
+    if (part == NULL) {
+        return LIMITS_NO_ROOM;
+    }
+    bool is_unpriced = is_money && strcmp(b->is.currency, ask->currency) != 0;
+    part->budget = b;
+    if (is_unpriced ||
+        !limits_windows_take(&b->windows, atomic_load(&b->limit), amount, now, &part->share)) {
+        (void)refuse_budget(t, b, amount, now);
+        t->why->is_unpriced = is_unpriced;
+        return LIMITS_REFUSED;
+    }
+    t->hold->count++;
+    return LIMITS_TAKEN;
+}
+
+/* ---- all levels ---- */
+
+static enum limits_outcome take_budgets(struct limits_taking *t, const struct limits_ask *ask,
+                                        wall_us now)
+{
+    enum limits_outcome outcome = LIMITS_TAKEN;
+    for (size_t i = 0; outcome == LIMITS_TAKEN && i < t->set->budget_count; i++) {
+        outcome = take_of_budget(t, t->set->budgets[i], ask, now);
+    }
+    return outcome;
+}
+
+/* What a level's part of an admission or a reservation is. */
+typedef enum limits_outcome limits_take(struct limits_taking *t, const struct limits_ask *ask,
+                                        const struct limits_times *now);
+
+static enum limits_outcome admit_to(struct limits_taking *t, const struct limits_ask *ask,
+                                    const struct limits_times *now)
+{
+    (void)ask; /* a call is one call */
+    enum limits_outcome outcome = take_of_rate(t, LIMITS_REQUESTS, 1, now->mono);
+    return outcome == LIMITS_TAKEN ? take_place(t) : outcome;
+}
+
+static enum limits_outcome reserve_of(struct limits_taking *t, const struct limits_ask *ask,
+                                      const struct limits_times *now)
+{
+    enum limits_outcome outcome = take_of_rate(t, LIMITS_TOKENS, ask->tokens, now->mono);
+    return outcome == LIMITS_TAKEN ? take_budgets(t, ask, now->wall) : outcome;
+}
+
+/* Takes of all levels, or of none. */
+static enum limits_outcome take_all(const struct limits *l, const struct limits_subjects *who,
+                                    limits_take *take, struct limits_taking *t,
+                                    const struct limits_ask *ask, const struct limits_times *now)
+{
+    uint32_t before = t->hold->count;
+    enum limits_outcome outcome = LIMITS_TAKEN;
+    for (size_t i = 0; outcome == LIMITS_TAKEN && i < LIMITS_LEVELS; i++) {
+        t->level = (enum limits_level)i;
+        t->set = limits_find(l, t->level, who->slot[i]);
+        outcome = t->set == NULL ? LIMITS_TAKEN : take(t, ask, now);
+    }
+    if (outcome != LIMITS_TAKEN) {
+        undo(t->hold, before, now->mono);
+    }
+    return outcome;
+}
+
+enum limits_outcome limits_admit(const struct limits *l, const struct limits_subjects *who,
+                                 struct limits_hold *hold, mono_us now, struct limits_refusal *why)
+{
+    struct limits_taking t = {.hold = hold, .why = why};
+    return take_all(l, who, admit_to, &t, NULL, &(struct limits_times){.mono = now});
+}
+
+enum limits_outcome limits_reserve(const struct limits *l, const struct limits_subjects *who,
+                                   const struct limits_ask *ask, struct limits_hold *hold,
+                                   const struct limits_times *now, struct limits_refusal *why)
+{
+    struct limits_taking t = {.hold = hold, .why = why};
+    return take_all(l, who, reserve_of, &t, ask, now);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limits_internal.h — what is published for a subject: limits.c makes it, limits_hold.c takes from
+ * it. */
+#ifndef LIMITS_LIMITS_INTERNAL_H
+#define LIMITS_LIMITS_INTERNAL_H
+
+#include "base/retired.h"
+#include "base/slots.h"
+#include "limits/limits.h"
+
+/* What was taken by a subject, but of its budgets. Is there for good once there is one. */
+struct limits_account {
+    struct limits_rate requests, tokens;
+    _Atomic int64_t running;
+};
+
+/* A budget in force. What it is never changes; only how much it allows does. */
+struct limits_budget {
+    struct retired retired;
+    struct limits_wish is;
+    _Atomic int64_t limit;
+    struct limits_windows windows;
+};
+
+/* The terms of a subject. Never changes. */
+struct limits_set {
+    struct retired retired;
+    struct limits_account *account;
+    struct limits_pace requests, tokens; /* `each` 0: no limit */
+    int64_t requests_per_minute, tokens_per_minute, concurrent;
+    size_t budget_count;
+    struct limits_budget *budgets[];
+};
+
+/* The terms of a slot; NULL: there never were any. */
+const struct limits_set *limits_find(const struct limits *l, enum limits_level level,
+                                     uint32_t slot);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `atlas key revoke` and `atlas key delete`. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli_ask.h"
+#include "cli/cli_revoke.h"
+#include "main/commands.h"
+#include "main/key_id.h"
+#include "settings/settings.h"
+
+#define PROBLEMS_BYTES_MAX (128u << 10)
+
+/* Revokes in the folder that the configuration names, whatever else is in it. */
+static int revoke_as_configured(const char *config, struct span id)
+{
+    struct buf problems;
+    struct settings *settings = NULL;
+    buf_init(&problems, PROBLEMS_BYTES_MAX);
+    enum err e = settings_open_data(config, &problems, &settings);
+    int status = CLI_FAILED;
+    if (e == ERR_OK) {
+        status = cli_revoke(settings->data, id);
+    } else {
+        fprintf(stderr,
+                "%.*satlas key revoke: the configuration does not say where the data "
+                "folder is; name it with --data\n",
+                SPAN_ARGS(buf_span(&problems)));
+    }
+    buf_fini(&problems);
+    settings_close(&settings);
+    return status;
+}
+
+struct revoke_given {
+    const char *config, *data, *id;
+};
+
+const struct cli_option main_key_revoke_options[] = {
+    CLI_WORD(struct revoke_given, id, "ID", "The key's id, as `atlas key list` shows it"),
+    CLI_TEXT(struct revoke_given, data, "data", "DIR",
+             "The data folder; no configuration is read then", .words = CLI_FILES),
+    CLI_CONFIG(struct revoke_given, config),
+    CLI_END(NULL),
+};
+
+int main_key_revoke(const void *given)
+{
+    const struct revoke_given *g = given;
+    struct span id;
+    int status = main_key_id("revoke", g->id, &id);
+    if (status != CLI_GO_ON) {
+        return status;
+    }
+    return g->data != NULL ? cli_revoke(g->data, id) : revoke_as_configured(g->config, id);
+}
+
+struct delete_given {
+    const char *config, *id;
+};
+
+const struct cli_option main_key_delete_options[] = {
+    CLI_WORD(struct delete_given, id, "ID", "The id of a key that was revoked or has expired"),
+    CLI_CONFIG(struct delete_given, config),
+    CLI_END(NULL),
+};
+
+int main_key_delete(const void *given)
+{
+    const struct delete_given *g = given;
+    struct span id;
+    int status = main_key_id("delete", g->id, &id);
+    if (status != CLI_GO_ON) {
+        return status;
+    }
+    char path[MAIN_KEY_PATH_BYTES];
+    struct buf answer;
+    const struct admin_request request = {
+        .method = HTTP_DELETE, .path = main_key_path(id, path), .query = SPAN("forget=true")};
+    buf_init(&answer, CLI_ANSWER_MAX);
+    status = cli_ask("key delete", g->config, &request, &answer);
+    if (status == CLI_GO_ON) {
+        printf("deleted %.*s\n", SPAN_ARGS(id));
+        status = CLI_DONE;
+    }
+    buf_fini(&answer);
+    return status;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The events that end a stream, which a server may have left out. */
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "openai/openai_internal.h"
+#include "json/json_write.h"
+
+#define HELD_BYTES_MAX (16 * OPENAI_HELD_MAX) /* of calls, with what is around their pieces */
+#define LAST_BYTES_MAX (2 * HELD_BYTES_MAX)
+
+static void begin_chunk(const struct openai_stream *s, int64_t created_s, struct json_writer *w)
+{
+    bool is_chat = s->plan->endpoint == OPENAI_CHAT;
+    char id[OPENAI_ID_BYTES];
+    (void)snprintf(id, sizeof(id), "%s-%.*s", is_chat ? "chatcmpl" : "cmpl",
+                   SPAN_ARGS(s->plan->call_id)); /* 26 characters */
+    buf_put(w->out, SPAN("data: "));
+    json_write_object(w);
+    json_write_key(w, "id");
+    if (s->id[0] == '\0') {
+        json_write_text(w, id);
+    } else {
+        json_write_raw(w, span_of(s->id));
+    }
+    json_write_key(w, "object");
+    json_write_text(w, is_chat ? "chat.completion.chunk" : "text_completion");
+    json_write_key(w, "created");
+    json_write_int(w, s->created_s > 0 ? s->created_s : created_s);
+    json_write_key(w, "model");
+    json_write_raw(w, s->plan->quoted_model);
+    json_write_key(w, "choices");
+    json_write_array(w);
+}
+
+static void end_chunk(struct json_writer *w)
+{
+    json_write_end(w);
+    json_write_end(w);
+    buf_put(w->out, SPAN("\n\n"));
+}
+
+static void write_held(const struct openai_stream *s, struct openai_choice *c, int64_t index,
+                       struct json_writer *w)
+{
+    struct buf calls;
+    buf_init(&calls, HELD_BYTES_MAX);
+    buf_put_byte(&calls, '[');
+    openai_put_held(s->plan, c, index, &calls);
+    buf_put_byte(&calls, ']');
+    w->out->failed = w->out->failed || buf_failed(&calls);
+    json_write_key(w, "tool_calls");
+    json_write_raw(w, buf_span(&calls));
+    buf_fini(&calls);
+}
+
+/* A choice that calls tools, or ends, or both. */
+static void write_choice(const struct openai_stream *s, struct openai_choice *c, int64_t index,
+                         struct json_writer *w)
+{
+    json_write_object(w);
+    json_write_key(w, "index");
+    json_write_int(w, index);
+    if (s->plan->endpoint == OPENAI_CHAT) {
+        json_write_key(w, "delta");
+        json_write_object(w);
+        if (openai_has_held(c)) {
+            write_held(s, c, index, w);
+        }
+        json_write_end(w);
+    } else {
+        json_write_key(w, "text");
+        json_write_text(w, "");
+    }
+    json_write_key(w, "logprobs");
+    json_write_null(w);
+    json_write_key(w, "finish_reason");
+    if (c->tool_count > 0 && (c->reason == OPENAI_NO_REASON || c->reason == OPENAI_STOP)) {
+        c->reason = OPENAI_TOOL_CALLS;
+    } else if (c->reason == OPENAI_NO_REASON) {
+        c->reason = OPENAI_STOP;
+    }
+    json_write_raw(w, openai_reason_text((enum openai_reason)c->reason));
+    json_write_end(w);
+}
+
+static bool is_unfinished(const struct openai_choice *c)
+{
+    bool called_later = c != NULL && c->tool_count > 0 && c->reason == OPENAI_STOP;
+    return c != NULL && c->has_begun &&
+           (c->reason == OPENAI_NO_REASON || called_later || openai_has_held(c));
+}
+
+/* Each choice that the server left without a reason, but whose end it declared, and each call whose
+ * name it left out. */
+static void write_choices(struct openai_stream *s, int64_t created_s, struct buf *out)
+{
+    struct openai_answer *a = &s->answer;
+    struct json_writer w;
+    bool is_begun = false;
+    for (int64_t index = 0; index <= a->others_room && index < OPENAI_CHOICES_MAX; index++) {
+        struct openai_choice *c = openai_answer_choice(a, index);
+        if (!is_unfinished(c)) {
+            continue;
+        }
+        if (!is_begun) {
+            json_write_init(&w, out);
+            begin_chunk(s, created_s, &w);
+            is_begun = true;
+        }
+        write_choice(s, c, index, &w);
+    }
+    if (is_begun) {
+        end_chunk(&w);
+        a->ended = a->begun;
+        a->any_ended = true;
+    }
+}
+
+/* All members that the server wrote; or those that OpenAI has, where it wrote none. */
+static void write_usage(const struct openai_usage *usage, struct json_writer *w)
+{
+    json_write_end(w);
+    json_write_key(w, "usage");
+    if (usage->text_len > 0) {
+        json_write_raw(w, span_make(usage->text, usage->text_len));
+        json_write_end(w);
+        return;
+    }
+    json_write_object(w);
+    json_write_member_int(w, "prompt_tokens", usage->input_tokens);
+    json_write_member_int(w, "completion_tokens", usage->output_tokens);
+    json_write_member_int(w, "total_tokens", usage->input_tokens + usage->output_tokens);
+    if (usage->cached_tokens > 0) {
+        json_write_key(w, "prompt_tokens_details");
+        json_write_object(w);
+        json_write_member_int(w, "cached_tokens", usage->cached_tokens);
+        json_write_end(w);
+    }
+    json_write_end(w);
+    json_write_end(w);
+}
+
+static bool owes_usage(const struct openai_stream *s)
+{
+    return s->plan->wants_usage && !s->usage_sent && openai_usage_is_known(&s->usage) &&
+           s->usage.written >= s->answer.written;
+}
+
+enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, int64_t created_s,
+                              struct span *out)
+{
+    struct buf b;
+    buf_init(&b, LAST_BYTES_MAX + 2 * s->plan->quoted_model.len);
+    write_choices(s, created_s, &b);
+    if (owes_usage(s)) {
+        struct json_writer w;
+        json_write_init(&w, &b);
+        begin_chunk(s, created_s, &w);
+        write_usage(&s->usage, &w);
+        buf_put(&b, SPAN("\n\n"));
+        s->usage_sent = true;
+    }
+    buf_put(&b, SPAN("data: [DONE]\n\n"));
+    struct span events = buf_failed(&b) ? (struct span){NULL, 0} : arena_copy(arena, buf_span(&b));
+    buf_fini(&b);
+    if (events.at == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    *out = events;
+    return ERR_OK;
+}

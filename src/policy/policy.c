@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "net/net_tls.h"
+#include "policy/policy_digest.h"
+#include "policy/policy_price.h"
+#include "telemetry/call_series.h"
+#include "text/text_near.h"
+#include "upstream/upstream_trust.h"
+#include "json/json_write.h"
+
+#define ARENA_BYTES_MAX (256u << 20)
+#define LIST_BYTES_MAX  (64u << 20)
+#define NEAR_LOOKED_AT  1000 /* names, when one is looked for that does not exist; */
+#define NEAR_CLOSELY    32   /* and those of them for which the edits are counted */
+
+_Static_assert(DEPLOYMENT_REASON_BYTES >= NET_TLS_REASON_BYTES, "a reason of net's fits");
+
+static struct span keep_text(struct policy *p, const char *text)
+{
+    return text == NULL ? SPAN("") : arena_copy(&p->arena, span_of(text));
+}
+
+/* ---- deployments ---- */
+
+static struct deployment *find_unchanged(const struct policy *previous,
+                                         const struct upstream_definition *definition,
+                                         const struct net_tls *tls)
+{
+    for (size_t i = 0; previous != NULL && i < previous->deployment_count; i++) {
+        if (deployment_is_made_from(previous->deployments[i], definition, tls)) {
+            return previous->deployments[i];
+        }
+    }
+    return NULL;
+}
+
+static void inherit(struct deployment *d, const struct policy *previous)
+{
+    for (size_t i = 0; previous != NULL && i < previous->deployment_count; i++) {
+        deployment_inherit(d, previous->deployments[i]);
+    }
+}
+
+static enum err add_deployments(struct policy *p, const struct upstream_settings *upstreams,
+                                const struct policy *previous, char *reason)
+{
+    p->deployments = arena_new(&p->arena, upstreams->definitions_count * sizeof(*p->deployments));
+    if (p->deployments == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    enum err e = upstream_trust_open(upstreams, previous == NULL ? NULL : previous->trust, reason,
+                                     &p->trust);
+    for (size_t i = 0; e == ERR_OK && i < upstreams->definitions_count; i++) {
+        const struct upstream_definition *definition = &upstreams->definitions[i];
+        struct net_tls *tls = upstream_trust_find(p->trust, definition);
+        struct deployment *d = find_unchanged(previous, definition, tls);
+        if (d != NULL) {
+            d = deployment_ref(d);
+        } else {
+            e = deployment_open(definition, tls, reason, &d);
+            if (e == ERR_OK) {
+                inherit(d, previous);
+            }
+        }
+        if (e == ERR_OK) {
+            p->deployments[p->deployment_count++] = d;
+        }
+    }
+    return e;
+}
+
+/* ---- models ---- */
+
+/* Whether calls to it leave the home region, as far as is known. Without one no border is watched.
+ */
+static bool is_abroad(const struct policy *p, const struct deployment *d)
+{
+    bool is_home =
+        d->definition.region != NULL && span_equal(span_of(d->definition.region), p->region);
+    return p->region.len > 0 && !is_home;
+}
+
+static struct span reply_lines(struct policy *p, const struct deployment *d)
+{
+    struct buf b;
+    buf_init(&b, 4096);
+    buf_put(&b, p->common_lines);
+    buf_put_text(&b, "X-Route-Policy: direct\r\nX-Data-Residency: ");
+    buf_put_text(&b, d->definition.region == NULL ? "unknown" : d->definition.region);
+    buf_put_text(&b, "\r\n");
+    struct span kept =
+        buf_failed(&b) ? (struct span){NULL, 0} : arena_copy(&p->arena, buf_span(&b));
+    buf_fini(&b);
+    return kept;
+}
+
+/* Texts are checked here, once, and not for each call. The settings were: they fit. */
+static void fill_record(const struct policy *p, struct policy_model *model)
+{
+    const struct upstream_definition *to = &model->deployment->definition;
+    struct journal_record *r = &model->record;
+    *r = p->record;
+    journal_record_set(r, JOURNAL_TEXT_UPSTREAM, span_of(to->name));
+    journal_record_set(r, JOURNAL_TEXT_REGION, span_of(to->region));
+    journal_record_set(r, JOURNAL_TEXT_ZONE, span_of(to->zone));
+    journal_record_set(r, JOURNAL_TEXT_POLICY, SPAN("direct"));
+    policy_price_record(&model->price, r);
+    if (!model->is_pattern) {
+        journal_record_set(r, JOURNAL_TEXT_MODEL, model->name);
+        journal_record_set(r, JOURNAL_TEXT_UPSTREAM_MODEL,
+                           model->upstream_name.len > 0 ? model->upstream_name : model->name);
+    }
+}
+
+static enum err add_names(struct policy *p, const struct model_settings *settings,
+                          struct policy_model *model)
+{
+    enum err e = ERR_OK;
+    if (model->is_pattern) {
+        p->patterns[p->pattern_count++] = model;
+    } else {
+        e = map_put_borrow(&p->names, model->name, model);
+    }
+    for (size_t i = 0; e == ERR_OK && i < settings->aliases.count; i++) {
+        struct span alias = keep_text(p, settings->aliases.at[i]);
+        e = alias.at == NULL ? ERR_NO_MEMORY : map_put_borrow(&p->names, alias, model);
+    }
+    return e;
+}
+
+static enum err add_model(struct policy *p, const struct model_settings *settings)
+{
+    struct policy_model *model = &p->models[p->model_count++];
+    CHECK(settings->upstream_index < p->deployment_count);
+    model->name = keep_text(p, settings->name);
+    model->upstream_name = keep_text(p, settings->upstream_name);
+    model->deployment = p->deployments[settings->upstream_index];
+    model->endpoints = settings->endpoints;
+    model->context_tokens = settings->context_tokens;
+    model->max_output = settings->max_output;
+    model->price = settings->price;
+    model->price.currency = (const char *)keep_text(p, settings->price.currency).at;
+    model->is_pattern = settings->is_pattern;
+    model->reasoning = settings->reasoning;
+    model->token_arrays = settings->token_arrays;
+    model->is_abroad = is_abroad(p, model->deployment);
+    model->reply_lines = reply_lines(p, model->deployment);
+    if (arena_failed(&p->arena) || model->reply_lines.at == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    model->series = call_series_find(model->name, model->deployment->definition.name);
+    fill_record(p, model);
+    return add_names(p, settings, model);
+}
+
+static int longest_first(const void *a, const void *b)
+{
+    const struct policy_model *const *left = a;
+    const struct policy_model *const *right = b;
+    return (*left)->name.len < (*right)->name.len   ? 1
+           : (*left)->name.len > (*right)->name.len ? -1
+                                                    : 0;
+}
+
+static enum err add_models(struct policy *p, const struct policy_settings *settings)
+{
+    p->models = arena_new(&p->arena, settings->models_count * sizeof(*p->models));
+    p->patterns = arena_new(&p->arena, settings->models_count * sizeof(struct policy_model *));
+    if (p->models == NULL || p->patterns == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    for (size_t i = 0; i < settings->models_count; i++) {
+        enum err e = add_model(p, &settings->models[i]);
+        if (e != ERR_OK) {
+            return e;
+        }
+    }
+    qsort(p->patterns, p->pattern_count, sizeof(struct policy_model *), longest_first);
+    return ERR_OK;
+}
+
+/* ---- what is said about models ---- */
+
+static void write_model(const struct policy *p, struct span id, const struct policy_model *model,
+                        struct json_writer *w)
+{
+    json_write_object(w);
+    json_write_key(w, "id");
+    json_write_string(w, id);
+    json_write_key(w, "object");
+    json_write_text(w, "model");
+    json_write_key(w, "created");
+    json_write_int(w, p->created_s);
+    json_write_key(w, "owned_by");
+    json_write_text(w, "atlas");
+    if (model->context_tokens > 0) {
+        json_write_key(w, "max_model_len");
+        json_write_int(w, model->context_tokens);
+    }
+    json_write_end(w);
+}
+
+void policy_write_model(const struct policy *p, struct span id, const struct policy_model *model,
+                        struct buf *out)
+{
+    struct json_writer w;
+    json_write_init(&w, out);
+    write_model(p, id, model, &w);
+    if (json_write_finish(&w) != ERR_OK) {
+        out->failed = true;
+    }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct map_slot *const *left = a;
+    const struct map_slot *const *right = b;
+    size_t len = (*left)->key.len < (*right)->key.len ? (*left)->key.len : (*right)->key.len;
+    int order = memcmp((*left)->key.at, (*right)->key.at, len);
+    return order != 0 ? order : (int)(*left)->key.len - (int)(*right)->key.len;
+}
+
+static enum err make_list(struct policy *p)
+{
+    const struct map_slot **sorted =
+        arena_alloc(&p->arena, (p->names.count + 1) * sizeof(struct map_slot *));
+    if (sorted == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < p->names.cap; i++) {
+        if (p->names.slots[i].key.at != NULL) {
+            sorted[count++] = &p->names.slots[i];
+        }
+    }
+    qsort(sorted, count, sizeof(struct map_slot *), by_name);
+
+    struct buf b;
+    struct json_writer w;
+    buf_init(&b, LIST_BYTES_MAX);
+    json_write_init(&w, &b);
+    json_write_object(&w);
+    json_write_key(&w, "object");
+    json_write_text(&w, "list");
+    json_write_key(&w, "data");
+    json_write_array(&w);
+    for (size_t i = 0; i < count; i++) {
+        write_model(p, sorted[i]->key, sorted[i]->value, &w);
+    }
+    json_write_end(&w);
+    json_write_end(&w);
+    bool written = json_write_finish(&w) == ERR_OK;
+    p->models_json = written ? arena_copy(&p->arena, buf_span(&b)) : (struct span){NULL, 0};
+    buf_fini(&b);
+    return p->models_json.at == NULL ? ERR_NO_MEMORY : ERR_OK;
+}
+
+/* ---- the whole ---- */
+
+static enum err add_place(struct policy *p, const struct policy_settings *settings)
+{
+    p->zone = keep_text(p, settings->zone);
+    p->region = keep_text(p, settings->region);
+    struct buf b;
+    buf_init(&b, 4096);
+    if (p->zone.len > 0) {
+        buf_put_text(&b, "X-Sovereign-ID: ");
+        buf_put(&b, p->zone);
+        buf_put_text(&b, "\r\n");
+    }
+    p->common_lines = arena_copy(&p->arena, buf_span(&b));
+    bool failed = buf_failed(&b);
+    buf_fini(&b);
+    const char **origins =
+        arena_new(&p->arena, (settings->cors.origins.count + 1) * sizeof(char *));
+    for (size_t i = 0; origins != NULL && i < settings->cors.origins.count; i++) {
+        origins[i] = (const char *)keep_text(p, settings->cors.origins.at[i]).at;
+    }
+    p->cors_origins = origins;
+    p->cors_origin_count = settings->cors.origins.count;
+    p->cors_max_age_s = settings->cors.max_age_s;
+    p->calls_max = settings->calls_max;
+    p->stream_head_hold_ms = settings->stream_head_hold_ms;
+    p->ping_interval_ms = settings->ping_interval_ms;
+    journal_record_set(&p->record, JOURNAL_TEXT_HOME_REGION, p->region);
+    return failed || arena_failed(&p->arena) ? ERR_NO_MEMORY : ERR_OK;
+}
+
+static enum err note_digest(struct policy *p, const struct policy_settings *settings,
+                            const struct upstream_settings *upstreams)
+{
+    uint8_t digest[CRYPTO_SHA256_BYTES];
+    enum err e = policy_digest(settings, upstreams, digest);
+    if (e == ERR_OK) {
+        journal_record_set(&p->record, JOURNAL_TEXT_POLICY_DIGEST,
+                           span_make(digest, sizeof(digest)));
+    }
+    return e;
+}
+
+enum err policy_open(const struct policy_settings *settings,
+                     const struct upstream_settings *upstreams, const struct policy *previous,
+                     wall_us now, char *reason, struct policy **out)
+{
+    reason[0] = '\0';
+    struct policy *p = memory_new(sizeof(*p));
+    if (p == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    atomic_store(&p->refs, 1);
+    arena_init(&p->arena, ARENA_BYTES_MAX);
+    map_init(&p->names);
+    p->created_s = now.us / 1000000;
+    enum err e = add_place(p, settings);
+    if (e == ERR_OK) {
+        e = note_digest(p, settings, upstreams);
+    }
+    if (e == ERR_OK) {
+        e = add_deployments(p, upstreams, previous, reason);
+    }
+    if (e == ERR_OK) {
+        e = add_models(p, settings);
+    }
+    if (e == ERR_OK) {
+        e = make_list(p);
+    }
+    if (e != ERR_OK) {
+        policy_unref(&p);
+        return e;
+    }
+    *out = p;
+    return ERR_OK;
+}
+
+struct policy *policy_ref(struct policy *p)
+{
+    (void)atomic_fetch_add(&p->refs, 1); /* the old count is of no use */
+    return p;
+}
+
+void policy_unref(struct policy **policy)
+{
+    struct policy *p = *policy;
+    *policy = NULL;
+    if (p == NULL || atomic_fetch_sub(&p->refs, 1) > 1) {
+        return;
+    }
+    for (size_t i = 0; i < p->deployment_count; i++) {
+        deployment_unref(&p->deployments[i]);
+    }
+    upstream_trust_close(&p->trust);
+    map_fini(&p->names);
+    arena_fini(&p->arena);
+    memory_free(p);
+}
+
+/* "openai/" of "openai/ *": what a matching name starts with. */
+static bool matches(const struct policy_model *pattern, struct span name)
+{
+    return name.len >= pattern->name.len &&
+           span_starts(name, span_cut(pattern->name, 0, pattern->name.len - 1));
+}
+
+/* Names that ask for routing, which no configuration may give to a model. */
+static bool is_reserved(struct span name)
+{
+    return span_equal_nocase(name, SPAN("auto")) || span_equal_nocase(name, SPAN("auto-router"));
+}
+
+bool policy_find(const struct policy *p, struct span name, struct policy_match *out)
+{
+    struct policy_model *model = map_find(&p->names, name);
+    if (model != NULL) {
+        *out = (struct policy_match){model, model->name, model->upstream_name};
+        if (model->is_pattern) { /* an alias of a pattern names one model */
+            out->shown = name;
+        }
+    } else {
+        for (size_t i = 0; model == NULL && !is_reserved(name) && i < p->pattern_count; i++) {
+            model = matches(p->patterns[i], name) ? p->patterns[i] : NULL;
+        }
+        if (model == NULL) {
+            return false;
+        }
+        *out = (struct policy_match){model, name, model->upstream_name};
+    }
+    if (out->upstream_name.len == 0) {
+        out->upstream_name = out->shown;
+    }
+    return true;
+}
+
+/* Which bytes a name holds, in 32 kinds: names that differ in many are not near. */
+static uint32_t kinds_of(struct span name)
+{
+    uint32_t kinds = 0;
+    for (size_t i = 0; i < name.len; i++) {
+        kinds |= 1u << (name.at[i] & 31); /* capitals and small letters alike */
+    }
+    return kinds;
+}
+
+/* Whether so few edits could lie between the two: each brings or takes a byte or two. */
+static bool may_be_near(struct span a, struct span b, uint32_t a_kinds)
+{
+    size_t most = a.len / 3 > 1 ? a.len / 3 : 1;
+    size_t differ = a.len > b.len ? a.len - b.len : b.len - a.len;
+    return differ <= most && (size_t)__builtin_popcount(a_kinds ^ kinds_of(b)) <= 2 * most;
+}
+
+static struct span nearest(const struct policy *p, struct span name)
+{
+    const char *near[NEAR_CLOSELY];
+    size_t count = 0;
+    if (name.len == 0 || name.len > TEXT_NEAR_BYTES_MAX) {
+        return SPAN("");
+    }
+    uint32_t kinds = kinds_of(name);
+    for (size_t i = 0; i < p->model_count && i < NEAR_LOOKED_AT && count < NEAR_CLOSELY; i++) {
+        const struct policy_model *model = &p->models[i];
+        if (!model->is_pattern && model->name.len <= TEXT_NEAR_BYTES_MAX &&
+            may_be_near(name, model->name, kinds)) {
+            near[count++] = (const char *)model->name.at;
+        }
+    }
+    const char *meant = text_nearest(name, near, count);
+    return meant == NULL ? SPAN("") : span_of(meant);
+}
+
+size_t policy_say_unknown(const struct policy *p, struct span name, char out[POLICY_UNKNOWN_BYTES])
+{
+    struct span meant = nearest(p, name);
+    name = span_cut(name, 0, 128);
+    (void)snprintf(out, POLICY_UNKNOWN_BYTES, "the model '%.*s' does not exist%s%.*s%s",
+                   SPAN_ARGS(name), meant.len > 0 ? "; did you mean '" : "", SPAN_ARGS(meant),
+                   meant.len > 0 ? "'? GET /v1/models lists all"
+                                 : "; GET /v1/models lists those that do"); /* names are cut */
+    return strlen(out);
+}

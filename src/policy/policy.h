@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy.h — what the configuration decides about calls, as one immutable whole.
+ *
+ * Model names, aliases and patterns lead to deployments; the reply lines that a deployment implies
+ * are made once. A reload makes a second policy, which takes over the deployments whose settings
+ * did not change, and every worker swaps its pointer. A call keeps the policy that it began with.
+ *
+ * Ownership  counted: main holds one reference, each worker one for itself and its calls. Strings
+ *            are the policy's own copies.
+ * Threads    any; only the count changes.
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "journal/journal_record.h"
+#include "policy/policy_settings.h"
+#include "upstream/deployment.h"
+
+struct policy_model {
+    struct span name;          /* as configured; a pattern ends in '*' */
+    struct span upstream_name; /* empty: the name that was asked for, or `name` for an alias */
+    struct span reply_lines;   /* "X-Data-Residency: …\r\nX-Sovereign-ID: …\r\n…" */
+    struct deployment *deployment;
+    uint32_t endpoints; /* enum policy_endpoint bits */
+    int64_t context_tokens, max_output;
+    struct policy_price price;
+    enum policy_reasoning reasoning;
+    bool is_pattern, token_arrays;
+    uint32_t series; /* of its calls in the metrics */
+    bool is_abroad;  /* there is a home region, and the deployment is not known to be in it */
+    /* What all records of its calls say alike. The two model names only where they do not depend
+     * on what was asked for: not for a pattern. */
+    struct journal_record record;
+};
+
+struct policy {
+    _Atomic int refs;
+    struct arena arena;
+    struct map names; /* names and aliases to policy_model */
+    struct policy_model *models;
+    size_t model_count;
+    struct policy_model **patterns; /* longest first */
+    size_t pattern_count;
+    struct deployment **deployments;
+    size_t deployment_count;
+    struct upstream_trust *trust; /* what its https deployments believe */
+    struct span zone, region;
+    struct span common_lines; /* of every reply: X-Sovereign-ID */
+    struct span models_json;  /* the reply to GET /v1/models */
+    const char *const *cors_origins;
+    size_t cors_origin_count;
+    int64_t cors_max_age_s;
+    int64_t calls_max;
+    int64_t stream_head_hold_ms, ping_interval_ms;
+    int64_t created_s;
+    struct journal_record record; /* what records of calls that found no model say alike */
+};
+
+/* A model that was found by a name. */
+struct policy_match {
+    const struct policy_model *model;
+    struct span shown;         /* the name that replies and records show */
+    struct span upstream_name; /* what its model server calls it */
+};
+
+/*
+ * Makes a policy. `previous` (or NULL) lends deployments that did not change. `reason` has 256
+ * bytes and names the upstream at fault.
+ * Reads CA files: not for a loop that others wait for.
+ *   ERR_NO_MEMORY, or what deployment_open() and upstream_trust_open() say
+ */
+MUST_USE enum err policy_open(const struct policy_settings *settings,
+                              const struct upstream_settings *upstreams,
+                              const struct policy *previous, wall_us now, char *reason,
+                              struct policy **out);
+
+struct policy *policy_ref(struct policy *p);
+void policy_unref(struct policy **p);
+
+/* The model that `name` (a name, an alias, or matched by a pattern) leads to; false if none.
+ * `name` must outlive the match. */
+MUST_USE bool policy_find(const struct policy *p, struct span name, struct policy_match *out);
+
+#define POLICY_UNKNOWN_BYTES 384
+
+/* Says that there is no model `name`, and perhaps which was meant; returns the sentence's length.
+ * It looks at the first thousand names, and closely at a few of these: the caller chooses how
+ * often.
+ */
+size_t policy_say_unknown(const struct policy *p, struct span name, char out[POLICY_UNKNOWN_BYTES]);
+
+/* Writes the reply to GET /v1/models/{id} for a name that policy_find() found. */
+void policy_write_model(const struct policy *p, struct span id, const struct policy_model *model,
+                        struct buf *out);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/policy_digest.h"
+
+#include "base/buf.h"
+#include "json/json_write.h"
+
+#define BYTES_MAX (256u << 20)
+
+static void put_text(struct json_writer *w, const char *name, const char *text)
+{
+    json_write_key(w, name);
+    json_write_text(w, text == NULL ? "" : text);
+}
+
+static void put_number(struct json_writer *w, const char *name, int64_t number)
+{
+    json_write_key(w, name);
+    json_write_int(w, number);
+}
+
+static void put_model(struct json_writer *w, const struct model_settings *m)
+{
+    json_write_object(w);
+    json_write_key(w, "aliases");
+    json_write_array(w);
+    for (size_t i = 0; i < m->aliases.count; i++) {
+        json_write_text(w, m->aliases.at[i]);
+    }
+    json_write_end(w);
+    put_number(w, "context", m->context_tokens);
+    put_text(w, "currency", m->price.currency);
+    put_number(w, "endpoints", m->endpoints);
+    put_number(w, "max_output", m->max_output);
+    put_text(w, "name", m->name);
+    put_number(w, "price_input", m->price.input_nano);
+    put_number(w, "price_output", m->price.output_nano);
+    put_number(w, "price_per", m->price.per_tokens);
+    put_text(w, "upstream", m->upstream);
+    put_text(w, "upstream_name", m->upstream_name);
+    json_write_end(w);
+}
+
+static void put_upstream(struct json_writer *w, const struct upstream_definition *u)
+{
+    json_write_object(w);
+    put_text(w, "ca_file", u->ca_file);
+    put_number(w, "kind", u->kind);
+    put_text(w, "name", u->name);
+    put_text(w, "region", u->region);
+    put_text(w, "url", u->url);
+    put_text(w, "zone", u->zone);
+    json_write_end(w);
+}
+
+enum err policy_digest(const struct policy_settings *settings,
+                       const struct upstream_settings *upstreams, uint8_t out[CRYPTO_SHA256_BYTES])
+{
+    struct buf text;
+    struct json_writer w;
+    buf_init(&text, BYTES_MAX);
+    json_write_init(&w, &text);
+    json_write_object(&w);
+    json_write_key(&w, "models");
+    json_write_array(&w);
+    for (size_t i = 0; i < settings->models_count; i++) {
+        put_model(&w, &settings->models[i]);
+    }
+    json_write_end(&w);
+    put_text(&w, "region", settings->region);
+    json_write_key(&w, "upstreams");
+    json_write_array(&w);
+    for (size_t i = 0; i < upstreams->definitions_count; i++) {
+        put_upstream(&w, &upstreams->definitions[i]);
+    }
+    json_write_end(&w);
+    put_text(&w, "zone", settings->zone);
+    json_write_end(&w);
+    enum err e = json_write_finish(&w) == ERR_OK ? ERR_OK : ERR_NO_MEMORY;
+    if (e == ERR_OK) {
+        crypto_sha256(buf_span(&text), out);
+    }
+    buf_fini(&text);
+    return e;
+}

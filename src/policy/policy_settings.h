@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy_settings.h — the models that callers may ask for, and the bounds on all calls together.
+ *
+ * Filled by main from the settings table (src/settings/settings.def), where each field's default,
+ * range and explanation stand. Main has checked: every model's upstream exists; names and aliases
+ * are unique; none is `auto` or `auto-router`; `*` stands at the end of a name only, and a pattern
+ * has no aliases.
+ *
+ * Ownership  borrowed: all of it, strings too, lives as long as the struct settings it is part of.
+ * Threads    any; read only.
+ */
+#ifndef POLICY_POLICY_SETTINGS_H
+#define POLICY_POLICY_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/value.h"
+
+/* Bits of model_settings.endpoints. */
+enum policy_endpoint {
+    POLICY_CHAT = 1 << 0,
+    POLICY_COMPLETIONS = 1 << 1,
+    POLICY_EMBEDDINGS = 1 << 2
+};
+
+/* What the configuration calls them, from bit 0. */
+#define POLICY_ENDPOINTS "chat|completions|embeddings"
+
+/* Under which name reasoning is told. */
+enum policy_reasoning {
+    POLICY_REASONING_AS_IS,
+    POLICY_REASONING_NEWER, /* reasoning */
+    POLICY_REASONING_OLDER  /* reasoning_content */
+};
+
+/* What the configuration calls them, in that order. */
+#define POLICY_REASONINGS "as-is|reasoning|reasoning_content"
+
+/* What a model costs: so many billionths of the currency for `per_tokens` tokens. */
+struct policy_price {
+    int64_t input_nano;
+    int64_t output_nano;
+    int64_t per_tokens;   /* at least 1 */
+    const char *currency; /* three letters, "USD" */
+};
+
+struct model_settings {
+    const char *name;          /* its key in the configuration; a pattern ends in '*' */
+    bool is_pattern;           /* the longest matching pattern wins, after all names and aliases */
+    const char *upstream;      /* the name of an upstream_definition */
+    size_t upstream_index;     /* its place in upstream_settings.definitions */
+    const char *upstream_name; /* what the upstream calls the model; NULL: as the caller did, or
+                                  `name` where the caller used an alias */
+    struct texts aliases;
+    uint32_t endpoints;     /* enum policy_endpoint bits, at least one */
+    int64_t context_tokens; /* 0: unknown, not checked */
+    int64_t max_output;     /* tokens of an answer whose caller says no bound; 0: none is set */
+    struct policy_price price;
+    enum policy_reasoning reasoning;
+    bool token_arrays; /* whether input and prompt may be token numbers */
+};
+
+/* Which web pages may call from a browser. */
+struct cors_settings {
+    struct texts origins; /* "https://app.example", or the one "*"; none: no CORS headers */
+    int64_t max_age_s;    /* how long a browser may remember the answer */
+};
+
+struct policy_settings {
+    const char *zone;   /* X-Sovereign-ID */
+    const char *region; /* home region; NULL: not given */
+    const struct model_settings *models;
+    size_t models_count;
+    struct cors_settings cors;
+    int64_t buffered_bytes_max;  /* of all calls together, for memory_set_allowance() */
+    int64_t calls_max;           /* in progress at once in the process; then 503 */
+    int64_t stream_head_hold_ms; /* how long an error of a stream keeps its real status, at most */
+    int64_t ping_interval_ms;    /* the longest silence of a stream after its head */
+    int64_t workers;             /* threads that serve calls; 0: one a core */
+    int64_t drain_notice_ms;     /* how long new connections are told 503 before none is accepted */
+    int64_t worker_still_max_ms; /* a gateway one of whose workers stands still longer is ended; 0:
+                                    never */
+    int64_t drain_timeout_ms;    /* what calls in flight get to finish in when stopping */
+};
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/upstream_refusal.h"
+
+#define LOOKED_AT_BYTES (64 * 1024)
+#define NOT_ACCEPTABLE  406 /* of what Accept and its kin ask for */
+
+static bool is_name_byte(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+           c == '_';
+}
+
+/* Whether `word` stands in `text`, in letters of either case; `whole`: not as part of a name. */
+static bool has_word(struct span text, const char *word, bool whole)
+{
+    struct span wanted = span_of(word);
+    for (size_t i = 0; i + wanted.len <= text.len; i++) {
+        size_t end = i + wanted.len;
+        bool is_part = whole && ((i > 0 && is_name_byte(text.at[i - 1])) ||
+                                 (end < text.len && is_name_byte(text.at[end])));
+        if (!is_part && span_equal_nocase(span_cut(text, i, wanted.len), wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool names_stream_options(struct span text)
+{
+    static const char *const words[] = {"stream_options", "stream options", "streamoptions",
+                                        "include_usage"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (has_word(text, words[i], false)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Via and Accept are words of other meanings too. */
+static bool names_header(struct span text)
+{
+    static const char *const words[] = {"via", "accept", "accept-encoding"};
+    if (has_word(text, "x-request-id", true)) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && has_word(text, "header", false);
+         i++) {
+        if (has_word(text, words[i], true)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t upstream_refusal_read(int status, struct span body)
+{
+    struct span text = span_cut(body, 0, LOOKED_AT_BYTES);
+    if (status == NOT_ACCEPTABLE) {
+        return UPSTREAM_ADDS_HEADERS;
+    }
+    if (status != 400 && status != 422) {
+        return 0;
+    }
+    return (names_stream_options(text) ? (uint32_t)UPSTREAM_ADDS_STREAM_OPTIONS : 0) |
+           (names_header(text) ? (uint32_t)UPSTREAM_ADDS_HEADERS : 0);
+}

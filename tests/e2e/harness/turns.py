@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a bad input holds others up: a call every 10 ms beside it, and the gateway's own measure of its turns.
+
+The gateway must have one worker and a model `quick`. What the machine does beside is not the gateway's: where the
+kernel lets us, worker and caller run before all else, and a round that something disturbed is done again. So bad()
+is to be short: a bad input once, which takes well less than a second in all. Who runs before all else for most of a
+second is stopped for the rest of it (kernel.sched_rt_runtime_us), and all calls with it.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness import beside
+from harness.processes import SLOWER
+
+LATER_S = 0.002  # what no call may be later for another's sake
+TRIED_S = 30  # for so long at least: one that is really held up is so in every round
+ROUNDS = 12  # and so many
+CALLS = 50  # of a quiet time
+
+
+def schedule(task, policy, priority):
+    with contextlib.suppress(PermissionError, ProcessLookupError):  # not ours to say; ended
+        os.sched_setscheduler(task, policy, os.sched_param(priority))
+
+
+def who_hands_over_packets():
+    """The kernel's own threads for that, which would have to wait for a worker that is busy."""
+    for process in pathlib.Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):  # ended
+            if process.read_text().startswith("ksoftirqd/"):
+                yield int(process.parent.name)
+
+
+@contextlib.contextmanager
+def first_of_all(*processes):
+    """Gives what answers the calls beside it precedence over all that has none, while the block runs."""
+    for pid in processes:
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            schedule(int(task.name), os.SCHED_FIFO, 1)
+    for pid in who_hands_over_packets():
+        schedule(pid, os.SCHED_FIFO, 2)
+    try:
+        yield
+    finally:
+        for pid in who_hands_over_packets():
+            schedule(pid, os.SCHED_OTHER, 0)
+
+
+@contextlib.contextmanager
+def caller(gateway, least=1):
+    """Calls while the block runs; the list that it gives is filled when it ends."""
+    command = [sys.executable, beside.__file__, str(gateway.port), gateway.key, str(least)]
+    took = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as calls:
+        calls.stdout.readline()
+        try:
+            yield took
+        finally:
+            calls.stdin.close()
+            took += json.loads(calls.stdout.read() or "[]")
+    assert calls.returncode == 0, "the calls beside it failed"
+
+
+def long_turns(gateway):
+    """How many of the worker's turns were longer than a call may be held up."""
+    found = gateway.metrics()
+    return found["atlas_worker_turn_seconds_count"] - found['atlas_worker_turn_seconds_bucket{le="0.002"}']
+
+
+def quiet(gateway):
+    """How long a call takes when there is nothing else, the 99th of a hundred; and whether even so one was held up."""
+    before = long_turns(gateway)
+    with caller(gateway, CALLS) as took:
+        pass
+    is_disturbed = long_turns(gateway) > before or max(took) - statistics.median(took) > LATER_S
+    return statistics.quantiles(took, n=100)[-1], is_disturbed
+
+
+def holds_nobody_up(gateway, sim, bad):
+    """Runs bad() until a round was good: no call later than by LATER_S, no turn longer than that."""
+    if SLOWER > 1:  # a sanitizer's time is its own: what it finds is looked for, not how long it takes
+        bad()
+        return
+    with first_of_all(*gateway.children(), sim.process.pid):
+        seen, disturbed = rounds_until_good(gateway, bad)
+    if disturbed > len(seen) / 2:  # then a late call says nothing of the gateway
+        pytest.skip(f"this machine holds calls up by itself: in {disturbed} of {len(seen)} times without a bad input")
+    assert not seen, f"later by so many ms, and so many turns of more than {LATER_S * 1000} ms: {seen}"
+
+
+def rounds_until_good(gateway, bad):
+    """Nothing, or what was seen in each of many rounds; and how many quiet times between them were none."""
+    seen, disturbed = [], 0
+    usual, _ = quiet(gateway)
+    end = time.monotonic() + TRIED_S
+    while len(seen) < ROUNDS or time.monotonic() < end:
+        before = long_turns(gateway)
+        with caller(gateway) as took:
+            bad()
+        turns = long_turns(gateway) - before
+        before_and_after = usual
+        usual, is_disturbed = quiet(gateway)
+        disturbed += is_disturbed
+        latest = max(took) - max(before_and_after, usual)
+        seen.append((round(latest * 1000, 2), turns))
+        if latest <= LATER_S and turns == 0:
+            return [], 0
+    return seen, disturbed

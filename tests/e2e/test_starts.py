@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts that fail, and what they say: who holds what, whose a file is, and what to run."""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+import pytest
+
+from harness.processes import ATLAS, SLOWER, run
+from harness.waiting import until
+
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's files")
+
+
+class Home:
+    """A configuration and a data folder that another user may own."""
+
+    def __init__(self, text=""):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="atlas-start-"))
+        self.folder.chmod(0o755)
+        self.config, self.data = self.folder / "atlas.yaml", self.folder / "data"
+        self.write(text)
+        made = run("init", "--config", self.config)
+        assert made.returncode == 0, made.stderr
+
+    def write(self, text):
+        self.config.write_text(f"data: {self.data}\nworkers: 1\nlisten: [{{address: '127.0.0.1:0'}}]\nadmin: {{address: '127.0.0.1:0'}}\n{text}")
+
+    def give(self, user):
+        for path in (self.data, *self.data.rglob("*")):
+            os.chown(path, user, user)
+
+    def serve(self, user=None):
+        return subprocess.Popen([ATLAS, "serve", "--config", self.config], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=open(self.folder / "said", "wb"), user=user, group=user, extra_groups=[] if user else None)
+
+    def said(self):
+        return (self.folder / "said").read_text()
+
+    def fails(self, user=None):
+        process = self.serve(user)
+        assert process.wait(20 * SLOWER) == 1, self.said()
+        return self.said()
+
+
+@pytest.fixture
+def home():
+    made = []
+
+    def make(text=""):
+        made.append(Home(text))
+        return made[-1]
+    yield make
+    for one in made:
+        shutil.rmtree(one.folder)
+
+
+def serves(home, user=None):
+    """Starts, is ready, and ends; what it said."""
+    process = home.serve(user)
+    try:
+        until(lambda: " ready " in home.said() or process.poll() is not None, 10 * SLOWER)
+        assert process.poll() is None, home.said()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20 * SLOWER) == 0, home.said()
+    return home.said()
+
+
+@as_root
+def test_a_socket_that_root_left_behind_is_removed(home):
+    h = home()
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(h.data / "admin.sock"))
+    left.close()
+    h.give(NOBODY)
+    os.chown(h.data / "admin.sock", 0, 0)
+    (h.data / "admin.sock").chmod(0o700)
+    serves(h, NOBODY)
+
+
+@as_root
+def test_a_file_of_another_user_is_named_with_the_line_that_gives_it_back(home):
+    h = home()
+    h.give(NOBODY)
+    os.chown(h.data / "atlas.db", 0, 0)
+    said = h.fails(NOBODY)
+    assert "data_owner" in said
+    assert f"{h.data}/atlas.db belongs to root and nobody may not write it; give it back: sudo chown -R nobody {h.data}" in said
+
+
+@as_root
+def test_root_is_warned_when_it_serves_another_users_folder(home):
+    h = home()
+    h.give(NOBODY)
+    said = serves(h)
+    assert f"root serves {h.data}, which belongs to nobody" in said
+    assert f"chown -R nobody {h.data}" in said
+
+
+def test_an_address_in_use_names_who_holds_it(home):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        h = home()
+        h.write("")
+        h.config.write_text(h.config.read_text().replace("listen: [{address: '127.0.0.1:0'}]", f"listen: [{{address: '127.0.0.1:{port}'}}]"))
+        said = h.fails()
+    assert f"127.0.0.1:{port} is in use by " in said
+    assert f"(process {os.getpid()}); stop it, or choose another address" in said
+
+
+def test_a_data_folder_in_use_names_who_uses_it(home):
+    h = home()
+    first = h.serve()
+    try:
+        until(lambda: " ready " in h.said(), 10 * SLOWER)
+        second = run("serve", "--config", h.config)
+        assert second.returncode == 1
+        assert f"{h.data} is used by atlas (process {first.pid}); stop it first" in second.stderr
+    finally:
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(20 * SLOWER) == 0
+
+
+@pytest.mark.parametrize("wrong", ["the parent's", "the child's"])
+def test_a_start_that_fails_is_heard_on_the_terminal_although_the_log_has_a_file(home, wrong):
+    h = home("log: {file: atlas.log}\n")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        if wrong == "the parent's":
+            h.config.write_text(h.config.read_text().replace("'127.0.0.1:0'", f"'127.0.0.1:{other.getsockname()[1]}'", 1))
+        else:
+            (h.data / "pepper").write_bytes(b"no pepper")
+        said = h.fails()
+    assert said.strip(), "nothing was said"
+    assert ("address_in_use" if wrong == "the parent's" else "pepper") in said
+    assert said.splitlines()[0] in (h.data / "atlas.log").read_text()
+
+
+def test_a_start_that_goes_well_says_nothing_on_the_terminal_when_the_log_has_a_file(home):
+    h = home("log: {file: atlas.log}\n")
+    process = h.serve()
+    try:
+        until(lambda: (h.data / "atlas.log").exists() and " ready " in (h.data / "atlas.log").read_text(), 10 * SLOWER)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20 * SLOWER) == 0
+    assert h.said() == ""

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_journal_recover.c — starts of a gateway: on a disk that does not say its size, and after a
+ * death with very many calls open. */
+#include "unit.h"
+
+#include "folder.h"
+
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "journal/journal_slots.h"
+
+#define MANY 24000
+
+static struct {
+    _Atomic int is_told;
+    struct statvfs size;
+} told; /* what the disk says of its size, if it is told what to say */
+
+int fstatvfs(int fildes, struct statvfs *buf)
+{
+    struct statfs real;
+    if (atomic_load(&told.is_told) != 0) {
+        *buf = told.size;
+        return 0;
+    }
+    *buf = (struct statvfs){.f_blocks = 0};
+    if (fstatfs(fildes, &real) != 0) {
+        return -1;
+    }
+    buf->f_frsize = (unsigned long)real.f_frsize;
+    buf->f_blocks = real.f_blocks;
+    buf->f_bavail = real.f_bavail;
+    return 0;
+}
+
+static void a_disk_that_does_not_say_its_size_is_no_full_one(void **state)
+{
+    (void)state;
+    static const struct {
+        struct statvfs size;
+        enum err e;
+    } disks[] = {
+        {{.f_frsize = 4096, .f_blocks = 1000, .f_bavail = 1}, ERR_DISK_FULL},
+        {{.f_frsize = 4096}, ERR_OK}, /* ramfs, and a tmpfs without a bound */
+        {{.f_frsize = 0}, ERR_OK},    /* one of a user's program that does not say it */
+    };
+    struct folder f = folder_new();
+    atomic_store(&told.is_told, 1);
+    for (size_t i = 0; i < ROWS(disks); i++) {
+        struct journal_report report;
+        struct journal *j = NULL;
+        told.size = disks[i].size;
+        assert_int_equal(journal_open(f.path, &journal_quick, 1, &nothing_seen, &report, &j),
+                         disks[i].e);
+        journal_close(&j);
+    }
+    atomic_store(&told.is_told, 0);
+    folder_remove(&f);
+}
+
+/* A try whose end is armed. */
+static void begin_try(struct journal_lane *lane, uint64_t call, uint8_t attempt)
+{
+    struct journal_slot *intent, *end;
+    if (journal_take(lane, &intent) != ERR_OK || journal_take(lane, &end) != ERR_OK) {
+        _exit(1);
+    }
+    *journal_slot_record(intent) = record_of(JOURNAL_INTENT, call);
+    *journal_slot_record(end) =
+        record_of(attempt == 1 ? JOURNAL_COMPLETION : JOURNAL_TRY_END, call);
+    journal_slot_record(intent)->attempt = journal_slot_record(end)->attempt = attempt;
+    journal_arm(lane, end);
+    (void)journal_publish(lane, intent);
+}
+
+/* All of them are tried twice when the process dies, as where their server says nothing. */
+static void die_with(const struct folder *f, uint64_t calls)
+{
+    struct journal_report report;
+    struct journal *j;
+    struct journal_settings settings = journal_quick;
+    settings.slots = (int64_t)calls * 4;
+    if (fork() == 0) {
+        if (journal_open(f->path, &settings, 1, &nothing_seen, &report, &j) != ERR_OK) {
+            _exit(1);
+        }
+        for (uint64_t call = 0; call < calls * 2; call++) {
+            begin_try(journal_lane(j, 0), call % calls + 1, call < calls ? 1 : 2);
+        }
+        _exit(0);
+    }
+    int status;
+    assert_true(wait(&status) > 0 && status == 0);
+}
+
+/* How long the next start takes. */
+static int64_t start_us(uint64_t calls)
+{
+    struct folder f = folder_new();
+    struct journal_report report;
+    struct journal *j;
+    struct timespec from, to;
+    die_with(&f, calls);
+    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from), 0);
+    assert_int_equal(journal_open(f.path, &journal_quick, 1, &nothing_seen, &report, &j), ERR_OK);
+    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to), 0);
+    journal_close(&j);
+    folder_remove(&f);
+    assert_true(report.recovered == calls * 4 && report.interrupted == calls * 2);
+    return (to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000;
+}
+
+static void a_start_takes_as_long_as_there_are_calls_and_not_as_their_square(void **state)
+{
+    (void)state;
+    int64_t few = start_us(MANY / 12), many = start_us(MANY);
+    print_message("%lld us of %d calls, %lld us of %d\n", (long long)few, MANY / 12,
+                  (long long)many, MANY);
+    assert_true(many < few * 36); /* twelve times as many: 12, or 144 */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_disk_that_does_not_say_its_size_is_no_full_one),
+        cmocka_unit_test(a_start_takes_as_long_as_there_are_calls_and_not_as_their_square),
+    };
+    disk.no_waits = 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
