@@ -287,7 +287,7 @@ enum err admin_key_change(const struct admin_operation *op)
 static enum err revoke(const struct admin_operation *op, struct store_key *key)
 {
     enum err e = keys_revoke(op->keys, op->store, key->id, op->request->actor, op->now);
-    key->revoked = key->revoked.us == 0 ? op->now : key->revoked;
+    key->revoked = key->revoked.us == 0 ? key_deny_moment(op->now) : key->revoked;
     return e;
 }
 

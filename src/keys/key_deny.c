@@ -81,10 +81,21 @@ static enum err write_at(int fd, const char *from, size_t size, uint64_t at)
     return ERR_OK;
 }
 
-static void line_write(struct span id, wall_us when, char out[LINE_BYTES])
+static int64_t seconds_of(wall_us when)
 {
     int64_t seconds = when.us / 1000000;
-    seconds = seconds < 0 ? 0 : seconds > SECONDS_MAX ? SECONDS_MAX : seconds;
+    return seconds < 0 ? 0 : seconds > SECONDS_MAX ? SECONDS_MAX : seconds;
+}
+
+wall_us key_deny_moment(wall_us when)
+{
+    int64_t seconds = seconds_of(when);
+    return (wall_us){(seconds == 0 ? 1 : seconds) * 1000000}; /* 0 is "it was not" */
+}
+
+static void line_write(struct span id, wall_us when, char out[LINE_BYTES])
+{
+    int64_t seconds = seconds_of(when);
     char text[LINE_BYTES + 1];
     (void)snprintf(text, sizeof(text), "%.*s %011lld ", SPAN_ARGS(id), (long long)seconds);
     crypto_base62_write(crypto_crc32(0, span_make(text, CHECKED_BYTES)), text + CHECKED_BYTES + 1,
@@ -114,7 +125,7 @@ static enum line_state line_parse(const char line[LINE_BYTES], struct key_denial
     memcpy(out->id, line, KEY_ID_CHARS);
     bool is_time =
         span_to_u64(span_make(line + KEY_ID_CHARS + 1, SECONDS_CHARS), SECONDS_MAX, &seconds);
-    out->when.us = seconds == 0 ? 1000000 : (int64_t)seconds * 1000000; /* 0 is "it was not" */
+    out->when = key_deny_moment((wall_us){(int64_t)seconds * 1000000});
     line_write(id, (wall_us){(int64_t)seconds * 1000000}, again);
     return is_time && memcmp(line, again, LINE_BYTES) == 0 ? LINE_ENTRY : LINE_DAMAGED;
 }

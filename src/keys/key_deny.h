@@ -57,6 +57,10 @@ MUST_USE enum err key_deny_open(const char *path, struct key_deny **out);
 /* Closes `*d` and sets it to NULL. Does nothing if it is NULL already. */
 void key_deny_close(struct key_deny **d);
 
+/* The moment as the file says it: in whole seconds, so memory, journal and store say it so too,
+ * whichever of them was told first. */
+wall_us key_deny_moment(wall_us when);
+
 /*
  * Writes down that the key of this id (KEY_ID_CHARS characters of Base62) was revoked, and waits
  * for the disk. An id that is in the file already is left as it is.

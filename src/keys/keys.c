@@ -263,7 +263,7 @@ enum err keys_change(struct keys *k, struct store *s, struct span id,
 
 enum err keys_deny(struct keys *k, struct span id, wall_us when)
 {
-    return key_table_revoke(k->table, id, when);
+    return key_table_revoke(k->table, id, key_deny_moment(when));
 }
 
 /* Has the revocation recorded, unless the row says it already. */
@@ -276,7 +276,7 @@ static enum err record_revocation(struct store *s, struct span id, struct span a
         if (e != ERR_OK || row.revoked.us != 0) {
             return e;
         }
-        row.revoked = when;
+        row.revoked = key_deny_moment(when);
         e = store_change(s, STORE_TABLE_KEY, &row, false, "key.revoke", actor);
     }
     return e;

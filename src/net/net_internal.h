@@ -56,6 +56,7 @@ struct net_loop {
     bool is_crowds_turn;
     struct net_task crowd_task;
     struct list late; /* sockets that are ready, and for which a turn had no time */
+    uint32_t late_count;
     struct net_task late_task;
 };
 

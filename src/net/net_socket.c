@@ -28,11 +28,17 @@
 #define KEEP_INTERVAL_S 15
 #define KEEP_PROBES     4
 
+/* So many late sockets are polled on: to stop and begin again costs more than to be told twice. */
+#define LATE_POLLED 128
+
 static void on_poll(uv_poll_t *handle, int status, int events);
 
 static int flags_wanted(const struct net_socket *s)
 {
     int flags = 0;
+    if (s->muted) {
+        return 0;
+    }
     if (s->postponed) {
         return s->told_hangup ? 0 : UV_DISCONNECT;
     }
@@ -91,7 +97,19 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     s->late_for |= told;
     if (!is_late) {
         list_push_back(&loop->late, &s->late);
+        loop->late_count++;
         net_loop_defer(loop, &loop->late_task);
+    } else if (loop->late_count > LATE_POLLED) {
+        s->muted = true; /* thousands that are told of in each turn take the whole of it */
+        set_flags(s);
+    }
+}
+
+static void end_lateness(struct net_socket *s)
+{
+    if (!list_is_empty(&s->late)) {
+        list_remove(&s->late);
+        s->loop->late_count--;
     }
 }
 
@@ -110,11 +128,13 @@ void net_late_run(struct net_task *task)
     struct net_loop *loop =
         (struct net_loop *)(void *)((char *)task - offsetof(struct net_loop, late_task));
     struct net_slice slice = {0};
-    struct list *link;
-    while (!net_slice_is_over(loop, &slice) && (link = list_pop_front(&loop->late)) != NULL) {
-        struct net_socket *s = LIST_OF(link, struct net_socket, late);
+    while (!list_is_empty(&loop->late) && !net_slice_is_over(loop, &slice)) {
+        struct net_socket *s = LIST_OF(loop->late.next, struct net_socket, late);
+        end_lateness(s);
+        s->muted = false;
         unsigned events = s->late_for & still_wanted(s);
         s->late_for = 0;
+        set_flags(s);
         if (events != 0) {
             tell(s, events);
         }
@@ -375,7 +395,7 @@ void net_socket_close(struct net_socket **socket)
     s->on_ready = NULL;
     net_loop_undefer(&s->held);
     list_remove(&s->crowd);
-    list_remove(&s->late);
+    end_lateness(s);
     s->transport->end(s);
     uv_close((uv_handle_t *)&s->poll, on_socket_closed);
     (void)close(s->fd); /* what was not sent is lost by intent */

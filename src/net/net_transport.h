@@ -35,6 +35,7 @@ struct net_socket {
     bool told_hangup;
     struct list late;  /* the loop's */
     unsigned late_for; /* net_events that its handler was not told of yet */
+    bool muted;        /* is late, and not polled until its turn comes */
     bool postponed;    /* its handshake waits in the loop's crowd */
     struct list crowd;
     bool tls_wants_read, tls_wants_write; /* what TLS needs to go on, whatever the owner wants */
