@@ -60,6 +60,11 @@ static inline bool span_starts(struct span s, struct span prefix)
     return s.len >= prefix.len && span_equal(span_cut(s, 0, prefix.len), prefix);
 }
 
+static inline bool span_ends(struct span s, struct span suffix)
+{
+    return s.len >= suffix.len && span_equal(span_cut(s, s.len - suffix.len, s.len), suffix);
+}
+
 /* Equal but for the case of ASCII letters. */
 bool span_equal_nocase(struct span a, struct span b);
 

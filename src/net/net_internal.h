@@ -22,6 +22,7 @@ struct net_timers {
 /* What the handler that runs now has used. */
 struct net_budget {
     bool is_spent;
+    mono_us begun;               /* not after it began: when the clock was read last before */
     uint32_t steps, bytes;       /* since the clock was looked at, since it began */
     uint32_t bytes_at_last_look; /* of the clock */
 };

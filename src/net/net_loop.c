@@ -55,8 +55,8 @@ bool net_slice_is_over(struct net_loop *loop, struct net_slice *slice)
         slice->begun = loop->seen;
         return false;
     }
-    return slice->count % HANDLERS_A_LOOK == 0 &&
-           clock_since(slice->begun, read_clock(loop)) >= share_from(loop, slice->begun);
+    mono_us now = slice->count % HANDLERS_A_LOOK == 0 ? read_clock(loop) : loop->seen;
+    return clock_since(slice->begun, now) >= share_from(loop, slice->begun);
 }
 
 bool net_loop_is_full(struct net_loop *loop)
@@ -77,6 +77,7 @@ void net_loop_begin(struct net_loop *loop)
         begin_stretch(loop);
         loop->now = loop->stretch;
     }
+    loop->budget.begun = loop->seen;
 }
 
 static void look_at_clock(struct net_loop *loop)
@@ -85,7 +86,8 @@ static void look_at_clock(struct net_loop *loop)
     if (loop->now.us == 0) {
         loop->now = now;
     }
-    loop->budget.is_spent = clock_since(loop->now, now) >= share_from(loop, loop->now);
+    mono_us begun = loop->budget.begun;
+    loop->budget.is_spent = clock_since(begun, now) >= share_from(loop, begun);
     loop->budget.steps = 0;
     loop->budget.bytes_at_last_look = loop->budget.bytes;
 }
@@ -97,11 +99,8 @@ void net_loop_spend(struct net_loop *loop, size_t cost)
         return;
     }
     b->bytes += cost < NET_BUDGET_BYTES ? (uint32_t)cost : NET_BUDGET_BYTES;
-    if (b->bytes >= NET_BUDGET_BYTES) {
-        b->is_spent = true;
-    } else if (++b->steps >= STEPS_A_LOOK || b->bytes - b->bytes_at_last_look >= BYTES_A_LOOK) {
-        look_at_clock(loop);
-    }
+    b->is_spent = b->bytes >= NET_BUDGET_BYTES;
+    b->steps++;
 }
 
 int64_t net_loop_share(struct net_loop *loop)
@@ -109,9 +108,17 @@ int64_t net_loop_share(struct net_loop *loop)
     return share_from(loop, net_loop_now(loop));
 }
 
-bool net_loop_is_spent(const struct net_loop *loop)
+bool net_loop_is_spent(struct net_loop *loop)
 {
-    return loop->in_handler && loop->budget.is_spent;
+    struct net_budget *b = &loop->budget;
+    if (!loop->in_handler || b->is_spent) {
+        return loop->in_handler;
+    }
+    /* Only now is the work over that the last bytes made. */
+    if (b->steps >= STEPS_A_LOOK || b->bytes - b->bytes_at_last_look >= BYTES_A_LOOK) {
+        look_at_clock(loop);
+    }
+    return b->is_spent;
 }
 
 /* The loop is about to look at its sockets again, and perhaps to wait. */

@@ -7,7 +7,7 @@
  *
  * Nobody holds the others up: each handler (of a socket, a timer, a task) has a *budget*, which is
  * NET_BUDGET_BYTES of what peers sent or NET_BUDGET_US by a fresh clock, whichever ends first; less
- * where less than that is left of the millisecond that a turn should take. What
+ * where less than that is left of the half millisecond that a turn should take. What
  * works through input asks net_loop_is_spent() before each step and tells net_loop_spend() of it
  * after, and goes on in a later turn (net_loop_yield(), or net_want() of a socket). net_read() and
  * net_writev() do so by themselves and say NET_AGAIN, so a loop that pulls from a socket, and works
@@ -30,7 +30,7 @@
 
 #define NET_SCRATCH_BYTES (256 * 1024)
 #define NET_BUDGET_BYTES  (256 * 1024)
-#define NET_BUDGET_US     500
+#define NET_BUDGET_US     250
 
 struct net_loop;
 struct net_task;
@@ -76,7 +76,7 @@ void net_loop_yield(struct net_loop *loop, struct net_task *task);
 void net_loop_spend(struct net_loop *loop, size_t cost);
 
 /* Whether the budget of the handler that runs now is used up. False outside of one. */
-bool net_loop_is_spent(const struct net_loop *loop);
+bool net_loop_is_spent(struct net_loop *loop);
 
 /* How many microseconds the handler that runs now may take in all. For what works through things
  * that cost more than a look at the clock. */

@@ -21,7 +21,7 @@ EVERY_S = 0.01
 
 def main(port, key, least):
     with contextlib.suppress(PermissionError):  # what else the machine does is not the gateway's
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
     took = []
     with Raw(int(port), key, timeout=60) as raw:
         while not select.select([sys.stdin], [], [], EVERY_S)[0] or len(took) < int(least):

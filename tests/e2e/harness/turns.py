@@ -2,9 +2,8 @@
 """Whether a bad input holds others up: a call every 10 ms beside it, and the gateway's own measure of its turns.
 
 The gateway must have one worker and a model `quick`. What the machine does beside is not the gateway's: where the
-kernel lets us, worker and caller run before all else, and a round that something disturbed is done again. So bad()
-is to be short: a bad input once, which takes well less than a second in all. Who runs before all else for most of a
-second is stopped for the rest of it (kernel.sched_rt_runtime_us), and all calls with it.
+kernel lets us, worker and caller weigh most of all processes, and a round that something disturbed is done again.
+Real time (SCHED_FIFO) would be worse: the kernel then stops them for up to 50 ms at a time for all that has waited.
 """
 import contextlib
 import json
@@ -21,37 +20,17 @@ from harness import beside
 from harness.processes import SLOWER
 
 LATER_S = 0.002  # what no call may be later for another's sake
-TRIED_S = 30  # for so long at least: one that is really held up is so in every round
+TRIED_S = 15  # for so long at least: one that is really held up is so in every round
 ROUNDS = 12  # and so many
 CALLS = 50  # of a quiet time
 
 
-def schedule(task, policy, priority):
-    with contextlib.suppress(PermissionError, ProcessLookupError):  # not ours to say; ended
-        os.sched_setscheduler(task, policy, os.sched_param(priority))
-
-
-def who_hands_over_packets():
-    """The kernel's own threads for that, which would have to wait for a worker that is busy."""
-    for process in pathlib.Path("/proc").glob("[0-9]*/comm"):
-        with contextlib.suppress(OSError):  # ended
-            if process.read_text().startswith("ksoftirqd/"):
-                yield int(process.parent.name)
-
-
-@contextlib.contextmanager
-def first_of_all(*processes):
-    """Gives what answers the calls beside it precedence over all that has none, while the block runs."""
+def put_first(*processes):
+    """What answers the calls beside it weighs more than all else, from now on."""
     for pid in processes:
         for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-            schedule(int(task.name), os.SCHED_FIFO, 1)
-    for pid in who_hands_over_packets():
-        schedule(pid, os.SCHED_FIFO, 2)
-    try:
-        yield
-    finally:
-        for pid in who_hands_over_packets():
-            schedule(pid, os.SCHED_OTHER, 0)
+            with contextlib.suppress(PermissionError, ProcessLookupError):  # not ours to say; ended
+                os.setpriority(os.PRIO_PROCESS, int(task.name), -20)
 
 
 @contextlib.contextmanager
@@ -85,15 +64,22 @@ def quiet(gateway):
 
 
 def holds_nobody_up(gateway, sim, bad):
-    """Runs bad() until a round was good: no call later than by LATER_S, no turn longer than that."""
+    """Runs bad() until a round was good: no call later than by LATER_S, no turn longer than that.
+
+    Where each of many rounds has something, it is the machine's if one had no long turn, and one no more than a
+    tenth of its calls late: what the gateway does it does to all of them, and in every round.
+    """
     if SLOWER > 1:  # a sanitizer's time is its own: what it finds is looked for, not how long it takes
         bad()
         return
-    with first_of_all(*gateway.children(), sim.process.pid):
-        seen, disturbed = rounds_until_good(gateway, bad)
+    put_first(*gateway.children(), sim.process.pid)
+    seen, disturbed = rounds_until_good(gateway, bad)
+    if not seen or (min(late for _, late, _ in seen) <= LATER_S and min(turns for _, _, turns in seen) == 0):
+        return
     if disturbed > len(seen) / 2:  # then a late call says nothing of the gateway
         pytest.skip(f"this machine holds calls up by itself: in {disturbed} of {len(seen)} times without a bad input")
-    assert not seen, f"later by so many ms, and so many turns of more than {LATER_S * 1000} ms: {seen}"
+    shown = [(round(latest * 1000, 2), round(late * 1000, 2), turns) for latest, late, turns in seen]
+    raise AssertionError(f"ms by which the last call was later, one in ten, turns of more than {LATER_S * 1000} ms: {shown}")
 
 
 def rounds_until_good(gateway, bad):
@@ -109,8 +95,10 @@ def rounds_until_good(gateway, bad):
         before_and_after = usual
         usual, is_disturbed = quiet(gateway)
         disturbed += is_disturbed
-        latest = max(took) - max(before_and_after, usual)
-        seen.append((round(latest * 1000, 2), turns))
+        quick = max(before_and_after, usual)
+        took.sort()
+        latest, late = took[-1] - quick, took[(len(took) - 1) * 9 // 10] - quick
+        seen.append((latest, late, turns))
         if latest <= LATER_S and turns == 0:
             return [], 0
     return seen, disturbed
