@@ -304,6 +304,62 @@ static void one_of_a_crowd_that_is_closed_or_wants_no_more_before_its_turn_is_no
     net_loop_close(&loop);
 }
 
+#define MANY 400
+
+static struct {
+    struct side in[MANY], out[MANY];
+} many;
+
+static size_t count_muted(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < MANY; i++) {
+        count += many.in[i].socket != NULL && many.in[i].socket->muted;
+    }
+    return count;
+}
+
+static void say_a_byte_each(void)
+{
+    for (size_t i = 0; i < MANY; i++) {
+        many.in[i].events = 0;
+        (void)!write(many.out[i].socket->fd, "x", 1);
+    }
+}
+
+/* What is told of again and again in each turn would leave no time for a thousand handlers. */
+static void many_that_are_late_are_not_polled_until_their_turn_and_are_polled_again_then(
+    void **state)
+{
+    (void)state;
+    struct net_loop *loop = turn_open();
+    for (size_t i = 0; i < MANY; i++) {
+        pair_open(loop, &many.in[i], &many.out[i], on_slow);
+        net_want(many.in[i].socket, true, false);
+    }
+    for (int round = 0; round < 2; round++) {
+        say_a_byte_each();
+        TURN_UNTIL(loop, count_muted() > 0);
+        net_want(many.in[MANY - 1].socket, true, false); /* it asks again, and stays in the row */
+        TURN_UNTIL(loop, many.in[MANY - 1].events > 0);
+        for (size_t i = 0; i < MANY; i++) {
+            assert_int_equal(many.in[i].events, 1);
+        }
+        turn_settle(loop);
+        assert_int_equal(count_muted(), 0);
+        assert_int_equal(loop->late_count, 0);
+    }
+    say_a_byte_each();
+    TURN_UNTIL(loop, count_muted() > 1);
+    for (size_t i = 0; i < MANY; i++) {
+        net_socket_close(&many.in[i].socket); /* the muted as well */
+        net_socket_close(&many.out[i].socket);
+    }
+    assert_int_equal(loop->late_count, 0);
+    turn_settle(loop);
+    net_loop_close(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +374,8 @@ int main(void)
             a_crowd_of_sockets_has_a_part_of_a_turn_and_newcomers_come_before_its_rest),
         cmocka_unit_test(
             one_of_a_crowd_that_is_closed_or_wants_no_more_before_its_turn_is_not_told),
+        cmocka_unit_test(
+            many_that_are_late_are_not_polled_until_their_turn_and_are_polled_again_then),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
