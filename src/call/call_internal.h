@@ -122,9 +122,10 @@ void call_note_key_end(const struct call *call);
 MUST_USE enum err call_recheck_key(struct call *call);
 
 /* For a step that has more to do than a call may do at once, in any state before SETTLE: it does a
- * slice (256 KiB or a quarter of a millisecond), calls this and returns its own state. The step runs again in the loop's
- * next turn and not before, unless the call is lost. What it has of the worker's (index, turn, out)
- * is not its own any more: what it needs again it moves into the call. */
+ * slice (256 KiB or a quarter of a millisecond), calls this and returns its own state. The step
+ * runs again in the loop's next turn and not before, unless the call is lost. What it has of the
+ * worker's (index, turn, out) is not its own any more: what it needs again it moves into the call.
+ */
 void call_yield(struct call *call);
 
 /* ---- failing ---- */
