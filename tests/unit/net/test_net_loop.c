@@ -132,7 +132,7 @@ static void on_spender(struct net_task *task)
     s->took_us = clock_since(begun, clock_mono());
 }
 
-static void a_handlers_budget_is_bytes_or_a_quarter_of_a_millisecond_and_the_next_has_its_own(void **state)
+static void a_handlers_budget_is_bytes_or_time_and_the_next_has_its_own(void **state)
 {
     (void)state;
     struct net_loop *loop = turn_open();
@@ -275,7 +275,7 @@ int main(void)
         cmocka_unit_test(a_task_posted_again_before_its_turn_runs_once_and_keeps_those_behind_it),
         cmocka_unit_test(a_task_that_defers_itself_does_not_hold_the_loop),
         cmocka_unit_test(what_is_yielded_runs_in_the_next_turn),
-        cmocka_unit_test(a_handlers_budget_is_bytes_or_a_quarter_of_a_millisecond_and_the_next_has_its_own),
+        cmocka_unit_test(a_handlers_budget_is_bytes_or_time_and_the_next_has_its_own),
         cmocka_unit_test(a_crowd_of_tasks_runs_over_several_turns_and_all_of_it_once),
         cmocka_unit_test(a_loop_that_turns_says_when_it_did),
         cmocka_unit_test(every_post_of_every_thread_runs_once_on_the_loops),

@@ -328,8 +328,8 @@ static void say_a_byte_each(void)
 }
 
 /* What is told of again and again in each turn would leave no time for a thousand handlers. */
-static void many_that_are_late_are_not_polled_until_their_turn_and_are_polled_again_then(
-    void **state)
+static void
+many_that_are_late_are_not_polled_until_their_turn_and_are_polled_again_then(void **state)
 {
     (void)state;
     struct net_loop *loop = turn_open();
