@@ -50,8 +50,9 @@ def longest_wait(gateway, while_true):
 
 
 def attack(gateway, script, *arguments):
-    """Runs a flood to its end; gives the longest wait of others meanwhile, and the numbers that it prints."""
-    command = [sys.executable, pathlib.Path(script.__file__), *map(str, arguments)]
+    """Runs a flood to its end; gives the longest wait of others meanwhile, and the numbers that it prints. The gateway
+    is not to be late because the flood, too, wants a processor: it comes after all else."""
+    command = ["nice", "-n", "10", sys.executable, pathlib.Path(script.__file__), *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as flood:
         waited = longest_wait(gateway, lambda: flood.poll() is None)
         return waited, [int(number) for number in flood.stdout.read().split()]
