@@ -12,6 +12,7 @@ from harness import handshakes, key_updates, partial_heads
 from harness.certificates import Authority
 from harness.processes import SLOWER
 from harness.raw import Raw
+from harness.turns import before_others, put_first
 from harness.waiting import until
 
 HI = [{"role": "user", "content": "hi"}]
@@ -27,19 +28,21 @@ def authority(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def gateway(make_gateway, sim, authority):
-    """One worker: whoever holds it up holds all."""
+    """One worker: whoever holds it up holds all. What else the machine does comes after it."""
     certificate, key = authority.issue("localhost")
-    return make_gateway({
+    gateway = make_gateway({
         "workers": 1,
         "calls": {"buffered_max": "16MiB"},
         "listen": [{"address": "127.0.0.1:0", "tls": {"certificate": certificate, "key": key}}, {"address": "127.0.0.1:0"}],
         "upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
+    put_first(*gateway.children(), sim.process.pid)
+    return gateway
 
 
 def longest_wait(gateway, while_true):
     """Of health and calls, one after the other, over connections that are open already."""
     longest = 0
-    with Raw(gateway.port, gateway.key, timeout=60) as raw:
+    with before_others(), Raw(gateway.port, gateway.key, timeout=60) as raw:
         while while_true():
             for method, path, body in (("GET", "/healthz", None), ("POST", "/v1/chat/completions", ASK)):
                 begun = time.monotonic()
@@ -50,9 +53,8 @@ def longest_wait(gateway, while_true):
 
 
 def attack(gateway, script, *arguments):
-    """Runs a flood to its end; gives the longest wait of others meanwhile, and the numbers that it prints. The gateway
-    is not to be late because the flood, too, wants a processor: it comes after all else."""
-    command = ["nice", "-n", "10", sys.executable, pathlib.Path(script.__file__), *map(str, arguments)]
+    """Runs a flood to its end; gives the longest wait of others meanwhile, and the numbers that it prints."""
+    command = [sys.executable, pathlib.Path(script.__file__), *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as flood:
         waited = longest_wait(gateway, lambda: flood.poll() is None)
         return waited, [int(number) for number in flood.stdout.read().split()]
