@@ -206,6 +206,7 @@ static void on_wake(uv_async_t *handle)
     CHECK(pthread_mutex_lock(&loop->shared.lock) == 0);
     list_move_all(&now, &loop->shared.posted);
     bool stopping = loop->shared.stopping;
+    loop->shared.stopping = false; /* of this run: the loop may be run again */
     CHECK(pthread_mutex_unlock(&loop->shared.lock) == 0);
     struct net_task *task;
     while ((task = take_posted(loop, &now)) != NULL) {

@@ -51,10 +51,10 @@ MUST_USE enum err net_loop_open(struct net_loop **out);
 /* Closes `*loop` and sets it to NULL. Sockets and timers must have been closed before. */
 void net_loop_close(struct net_loop **loop);
 
-/* Runs until net_loop_stop(). */
+/* Runs until net_loop_stop(); then the loop may be run again. */
 void net_loop_run(struct net_loop *loop);
 
-/* Makes net_loop_run() return after this turn. Any thread. */
+/* Makes net_loop_run(), or the next one, return after this turn. Any thread. */
 void net_loop_stop(struct net_loop *loop);
 
 /* Prepares `task` to be queued. */

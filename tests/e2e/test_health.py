@@ -152,5 +152,7 @@ def test_a_child_that_is_killed_while_the_disk_is_full_comes_back_and_says_503_u
     until(lambda: (attempt(gateway) or (0,))[0] == 200, 30 * SLOWER)
     assert gateway.children() == [waiting]
     until(lambda: get(gateway.url + "/readyz").status_code == 200, 5 * SLOWER)
-    assert sum(u["calls"] for u in gateway.usage()) >= 2  # nothing of before was lost
+    for _ in range(3):  # what comes to its own loop ends it no more than a call does
+        assert sum(u["calls"] for u in gateway.usage()) >= 2  # nothing of before was lost
+    assert gateway.children() == [waiting]
     assert gateway.stop() == 0

@@ -268,6 +268,31 @@ static void a_loop_that_waits_can_be_stopped_from_another_thread(void **state)
     net_loop_close(&loop); /* NULL already */
 }
 
+static void stop_it(struct net_task *task)
+{
+    struct job *j = LIST_OF(task, struct job, task);
+    j->runs++;
+    net_loop_stop(j->loop);
+}
+
+static void a_stop_ends_one_run_and_what_is_posted_in_the_next_ends_none(void **state)
+{
+    (void)state;
+    struct net_loop *loop = turn_open();
+    struct job job, last;
+    job_init(&job, loop);
+    job_init(&last, loop);
+    last.task.run = stop_it;
+    job.posts = &last;
+    net_loop_stop(loop);
+    net_loop_run(loop);
+    net_loop_post(loop, &job.task);
+    net_loop_run(loop);
+    assert_int_equal(job.runs, 1);
+    assert_int_equal(last.runs, 1);
+    net_loop_close(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +305,7 @@ int main(void)
         cmocka_unit_test(a_loop_that_turns_says_when_it_did),
         cmocka_unit_test(every_post_of_every_thread_runs_once_on_the_loops),
         cmocka_unit_test(a_loop_that_waits_can_be_stopped_from_another_thread),
+        cmocka_unit_test(a_stop_ends_one_run_and_what_is_posted_in_the_next_ends_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
