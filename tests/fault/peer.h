@@ -21,7 +21,7 @@
 #define PEER_ID_CHARS   26
 #define PEER_SEEN_MAX   65536
 #define PEER_REPLY_MAX  (1 << 20)
-#define PEER_PATIENCE_S 5
+#define PEER_PATIENCE_S 30 /* a byte a read, beside what else the machine does, takes five */
 
 /* What the model server says. */
 #define PEER_TEXT   "Hello from the model server"
