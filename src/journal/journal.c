@@ -29,7 +29,7 @@
 
 #define FULL_WAIT_MS 250
 #define WANT_WAIT_MS 20
-#define WANT_TRIES   50 /* while stopping */
+#define WANT_MOST_MS 1000 /* that journal_settle() waits for what is wanted; and the end, anew */
 
 /* ---- groups ---- */
 
@@ -188,17 +188,33 @@ static void set_trouble(struct journal *j, enum err trouble)
     }
 }
 
+/* Who waits in journal_settle() does not wait for a descriptor that may never come. */
+static void set_starving(struct journal *j, bool starves)
+{
+    if (atomic_exchange(&j->starves, starves) != starves && starves) {
+        wake_settlers(j);
+    }
+}
+
 /* Whether the disk is well, and only this process or machine has too little of something. */
 static bool is_want(enum err e)
 {
     return e == ERR_NO_FILES || e == ERR_NO_MEMORY;
 }
 
+/* Whether it was asked for the first time WANT_MOST_MS ago; `since` is 0 before. */
+static bool is_long(mono_us *since)
+{
+    mono_us now = clock_mono();
+    *since = since->us == 0 ? now : *since;
+    return clock_since(*since, now) >= (int64_t)WANT_MOST_MS * 1000;
+}
+
 /* Waits before another try, or makes room for it; false: the process ends and there is none. */
-static bool wait_to_try(struct journal *j, enum err why, unsigned tries)
+static bool wait_to_try(struct journal *j, enum err why, mono_us *stopping_since)
 {
     bool is_stopping = atomic_load(&j->stopping) != 0;
-    if (!is_stopping || (is_want(why) && tries < WANT_TRIES)) {
+    if (!is_stopping || (is_want(why) && !is_long(stopping_since))) {
         atomic_store(&j->bell.mood, JOURNAL_DOZING);
         wait_until(j, clock_after_ms(clock_mono(), is_want(why) ? WANT_WAIT_MS : FULL_WAIT_MS));
         return true;
@@ -216,16 +232,18 @@ static bool wait_to_try(struct journal *j, enum err why, unsigned tries)
  * their slots last. */
 static enum err write_group(struct journal *j)
 {
+    mono_us wanting_since = {0}, stopping_since = {0};
     journal_segment_reload(j->writer.segment, atomic_load(&j->segment_bytes));
-    for (unsigned tries = 0;; tries++) {
+    for (;;) {
         enum err e = journal_writer_commit(&j->writer);
         atomic_store(&j->want, is_want(e) ? (uint32_t)e : ERR_OK);
+        set_starving(j, is_want(e) && is_long(&wanting_since));
         if (e != ERR_DISK_FULL && !is_want(e)) {
             set_trouble(j, e == ERR_OK ? ERR_OK : ERR_DISK);
             return e;
         }
         set_trouble(j, is_want(e) ? ERR_OK : ERR_DISK_FULL);
-        if (!wait_to_try(j, e, tries)) {
+        if (!wait_to_try(j, e, &stopping_since)) {
             return e;
         }
     }
@@ -338,11 +356,14 @@ enum err journal_settle(struct journal *j)
     }
     journal_ring(&j->bell, true);
     CHECK(pthread_mutex_lock(&j->lock) == 0);
-    while (j->started && !is_settled(j, published) && journal_state(j) == ERR_OK) {
+    bool is_done = is_settled(j, published);
+    while (j->started && !is_done && journal_state(j) == ERR_OK && !atomic_load(&j->starves)) {
         CHECK(pthread_cond_wait(&j->ended, &j->lock) == 0);
+        is_done = is_settled(j, published);
     }
     CHECK(pthread_mutex_unlock(&j->lock) == 0);
-    return journal_state(j);
+    enum err trouble = journal_state(j);
+    return trouble != ERR_OK || is_done || !j->started ? trouble : ERR_JOURNAL_FULL;
 }
 
 struct journal_lane *journal_lane(struct journal *j, size_t lane)

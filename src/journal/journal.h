@@ -164,6 +164,7 @@ enum err journal_state(const struct journal *j);
  * commits at most. Not for a thread that runs a loop.
  *
  *   ERR_DISK, ERR_DISK_FULL  as journal_state(): it is not
+ *   ERR_JOURNAL_FULL         as journal_want(), for a second or longer: it is not yet
  */
 MUST_USE enum err journal_settle(struct journal *j);
 

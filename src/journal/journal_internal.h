@@ -205,6 +205,7 @@ struct journal {
     _Atomic uint64_t last; /* sequence that is on the disk */
     _Atomic uint32_t stopping;
     _Atomic uint32_t want; /* enum err: what it waits for, but for room on the disk */
+    _Atomic bool starves;  /* it has waited for that so long that journal_settle() does not */
     bool started;
     bool has_reserve;
     pthread_t thread;

@@ -258,9 +258,12 @@ static enum err find_rest(struct store *s, const struct store_change *change, st
     return e == ERR_NOT_FOUND_ROW ? ERR_OK : e;
 }
 
-static enum err forget_rest(struct store *s, const struct store_change *change)
+/* Takes away the note of a change that has its record now; `*was_noted` says whether there was one.
+ */
+static enum err forget_rest(struct store *s, const struct store_change *change, bool *was_noted)
 {
     uint64_t count;
+    *was_noted = false;
     enum err e = store_unrecorded_count(s, &count);
     if (e != ERR_OK || count == 0) {
         return e;
@@ -270,24 +273,30 @@ static enum err forget_rest(struct store *s, const struct store_change *change)
         return ERR_NO_MEMORY;
     }
     e = find_rest(s, change, r);
-    if (e == ERR_OK && r->is_found) {
+    *was_noted = e == ERR_OK && r->is_found;
+    if (*was_noted) {
         e = store_unrecorded_delete(s, &r->found);
     }
     memory_free(r);
     return e;
 }
 
+/* A change that was noted is in its row already, which may be further by now. */
 enum err store_change_apply(struct store *s, const struct store_change *change)
 {
     enum store_table_id table;
+    bool was_noted;
     CHECK(s->in_batch);
-    enum err e = find_table(change->action, &table) ? apply(s, table, change) : ERR_OK;
-    return e == ERR_OK ? forget_rest(s, change) : e;
+    enum err e = forget_rest(s, change, &was_noted);
+    bool is_new = e == ERR_OK && !was_noted && find_table(change->action, &table);
+    return is_new ? apply(s, table, change) : e;
 }
 
+/* What was recorded before is applied first: a note that has its record gets no second one. */
 static enum err record_rest(struct store *s, struct rest *r)
 {
-    enum err e = find_rest(s, NULL, r);
+    enum err e = store_catch_up(s);
+    e = e == ERR_OK ? find_rest(s, NULL, r) : e;
     while (e == ERR_OK && r->is_found) {
         const struct store_change change = {r->found.action, r->found.actor, r->found.object,
                                             r->found.state};

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_journal_recover.c — starts of a gateway: on a disk that does not say its size, and after a
- * death with very many calls open. */
+/* test_journal_recover.c — starts of a gateway: on a disk that does not say its size, after a death
+ * with very many calls open, and after an end at which a descriptor was wanted. */
 #include "unit.h"
 
 #include "folder.h"
 
+#include <sched.h>
+#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -122,11 +124,63 @@ static void a_start_takes_as_long_as_there_are_calls_and_not_as_their_square(voi
     assert_true(many < few * 36); /* twelve times as many: 12, or 144 */
 }
 
+static struct journal *open_with(const struct folder *f, const struct journal_settings *settings,
+                                 struct journal_report *report)
+{
+    struct journal *j = NULL;
+    assert_int_equal(journal_open(f->path, settings, 1, &nothing_seen, report, &j), ERR_OK);
+    return j;
+}
+
+static void publish(struct journal *j, uint64_t call)
+{
+    struct journal_slot *slot;
+    assert_int_equal(journal_take(journal_lane(j, 0), &slot), ERR_OK);
+    *journal_slot_record(slot) = record_of(JOURNAL_INTENT, call);
+    (void)journal_publish(journal_lane(j, 0), slot);
+}
+
+static void nobody_waits_without_end_for_a_descriptor_and_the_record_stays(void **state)
+{
+    (void)state;
+    struct folder f = folder_new();
+    struct journal_report report;
+    struct rlimit files;
+    struct journal_settings small = journal_quick;
+    small.segment_bytes = 1; /* a segment a group */
+    struct journal *j = open_with(&f, &small, &report);
+    assert_int_equal(journal_start(j), ERR_OK);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = files.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    publish(j, 1); /* in what was opened ahead */
+    assert_int_equal(journal_settle(j), ERR_OK);
+    publish(j, 2);
+    assert_int_equal(journal_settle(j), ERR_JOURNAL_FULL);
+    assert_int_equal(journal_state(j), ERR_OK);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    while (journal_want(j) != ERR_OK) {
+        (void)sched_yield();
+    }
+    assert_int_equal(journal_settle(j), ERR_OK);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    publish(j, 3); /* as the first one */
+    assert_int_equal(journal_settle(j), ERR_OK);
+    publish(j, 4);
+    journal_close(&j); /* in which it could not be written */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    j = open_with(&f, &small, &report);
+    assert_int_equal(report.recovered, 1);
+    journal_close(&j);
+    folder_remove(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_disk_that_does_not_say_its_size_is_no_full_one),
         cmocka_unit_test(a_start_takes_as_long_as_there_are_calls_and_not_as_their_square),
+        cmocka_unit_test(nobody_waits_without_end_for_a_descriptor_and_the_record_stays),
     };
     disk.no_waits = 1;
     return cmocka_run_group_tests(tests, NULL, NULL);

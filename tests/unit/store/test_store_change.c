@@ -15,6 +15,7 @@ struct book {
     size_t count, applied;
     enum err refuses; /* ERR_OK: nothing */
     enum err lags;    /* of apply(): the store takes nothing */
+    bool is_stuck;    /* the same, but only once there is something to apply */
     struct {
         char action[32], actor[32], object[32], state[1024];
     } line[MOST];
@@ -45,6 +46,9 @@ static enum err apply(void *ctx, struct store *s)
     struct book *b = ctx;
     if (b->refuses != ERR_OK || b->lags != ERR_OK) {
         return b->refuses != ERR_OK ? b->refuses : b->lags;
+    }
+    if (b->is_stuck && b->applied < b->count) {
+        return ERR_STORE_BUSY;
     }
     for (; b->applied < b->count; b->applied++) {
         const struct store_change change = {
@@ -208,21 +212,64 @@ static void what_was_changed_without_a_gateway_is_recorded_by_the_next_one(void 
     assert_int_equal(found.revoked.us, 9);
 }
 
+/* Hands the journal a record of `key` as it is, as if it had been made from a note. */
+static void publish_as_noted(const struct store_key *key, const char *verb)
+{
+    struct buf written;
+    buf_init(&written, 1024);
+    store_state_write(&store_tables.at[STORE_TABLE_KEY], key, &written);
+    const struct store_change made = {span_of(verb), by, key->id, buf_span(&written)};
+    assert_int_equal(publish(&book, &made), ERR_OK);
+    buf_fini(&written);
+}
+
 static void a_note_whose_record_was_made_before_a_crash_is_not_recorded_again(void **state)
 {
     struct store *s = store_of(state);
     struct store_key key = store_fixture_key("AAAAaaaa0001");
     assert_int_equal(change(s, &key, "key.create"), ERR_OK);
     record(s);
-    struct buf written;
-    buf_init(&written, 1024);
-    store_state_write(&store_tables.at[STORE_TABLE_KEY], &key, &written);
-    const struct store_change made = {SPAN("key.create"), by, key.id, buf_span(&written)};
-    assert_int_equal(publish(&book, &made), ERR_OK); /* and the process dies */
-    buf_fini(&written);
+    publish_as_noted(&key, "key.create");        /* and the process dies */
     assert_int_equal(store_catch_up(s), ERR_OK); /* the next start replays */
     assert_int_equal(unrecorded(s), 0);
     assert_int_equal(store_change_record_rest(s), ERR_OK);
+    assert_int_equal(book.count, 1);
+}
+
+static void a_note_that_is_told_undoes_nothing_that_came_after_it(void **state)
+{
+    struct store *s = store_of(state);
+    struct store_key key = store_fixture_key("AAAAaaaa0001"), found;
+    assert_int_equal(change(s, &key, "key.create"), ERR_OK);
+    assert_int_equal(store_fixture_find(s, key.id, &found), ERR_OK);
+    found.scopes = 1;
+    assert_int_equal(change(s, &found, "key.change"), ERR_OK);
+    record(s);
+    publish_as_noted(&key, "key.create");
+    assert_int_equal(store_catch_up(s), ERR_OK); /* and the process dies before the second */
+    assert_int_equal(unrecorded(s), 1);
+    assert_int_equal(store_fixture_find(s, key.id, &found), ERR_OK);
+    assert_int_equal(found.scopes, 1);
+    assert_int_equal(store_change_record_rest(s), ERR_OK);
+    assert_int_equal(unrecorded(s), 0);
+    assert_int_equal(store_fixture_find(s, key.id, &found), ERR_OK);
+    assert_int_equal(found.scopes, 1);
+}
+
+static void a_note_gets_one_record_however_often_the_store_takes_nothing(void **state)
+{
+    struct store *s = store_of(state);
+    struct store_key key = store_fixture_key("AAAAaaaa0001");
+    assert_int_equal(change(s, &key, "key.create"), ERR_OK);
+    record(s);
+    book.is_stuck = true;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(store_change_record_rest(s), ERR_STORE_BUSY);
+        assert_int_equal(book.count, 1);
+    }
+    book.is_stuck = false;
+    assert_int_equal(store_change_record_rest(s), ERR_OK);
+    assert_int_equal(unrecorded(s), 0);
     assert_int_equal(book.count, 1);
 }
 
@@ -443,6 +490,8 @@ int main(void)
         ON_BOTH(what_cannot_be_is_not_recorded),
         ON_BOTH(what_the_journal_refuses_is_not_done),
         ON_BOTH(what_was_changed_without_a_gateway_is_recorded_by_the_next_one),
+        ON_BOTH(a_note_that_is_told_undoes_nothing_that_came_after_it),
+        ON_BOTH(a_note_gets_one_record_however_often_the_store_takes_nothing),
         ON_BOTH(a_note_whose_record_was_made_before_a_crash_is_not_recorded_again),
         ON_BOTH(notes_are_recorded_as_they_were_made_whatever_the_clock_said),
         ON_BOTH(rows_are_read_as_they_were_changed_last_though_the_tables_lag),
