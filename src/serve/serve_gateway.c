@@ -132,6 +132,7 @@ static enum err open_journal(struct serve_gateway *g)
         e = journal_open(g->settings->data, &g->settings->journal, (size_t)g->in.workers, &seen,
                          &report, &g->journal);
     }
+    g->room_bytes = report.needed_bytes;
     if (e != ERR_OK) {
         say_broken(g->settings->data, e, seen.sequence, &report);
         return e;

@@ -74,6 +74,7 @@ struct serve_gateway {
     mono_us clock_jumped;
     mono_us looked_at_workers, said; /* the last look, the last word to the parent */
     mono_us certificates_seen;       /* the last look at them; 0: not yet */
+    uint64_t room_bytes;             /* on the disk, that opening has found too little of */
     uint64_t taken_peak;             /* of buffered memory, since it was last given back */
     _Atomic int64_t calls_open, connections;
     _Atomic bool ready;

@@ -14,7 +14,7 @@
 #include "server/server.h"
 
 #define LOOK_MS    1000
-#define ROOM_BYTES (1 << 20) /* less would be taken by the first records */
+#define ROOM_BYTES (1 << 20) /* beyond what it needs: less would be taken by the first records */
 
 struct room {
     struct serve_gateway *gateway;
@@ -29,7 +29,7 @@ bool serve_has_room(const struct serve_gateway *g)
     if (fd < 0) {
         return errno != ENOSPC && errno != EDQUOT; /* a disk that cannot be asked is just tried */
     }
-    int number = posix_fallocate(fd, 0, ROOM_BYTES);
+    int number = posix_fallocate(fd, 0, (off_t)g->room_bytes + ROOM_BYTES);
     (void)close(fd); /* it has no name and holds nothing */
     return number != ENOSPC && number != EDQUOT;
 }

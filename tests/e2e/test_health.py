@@ -156,3 +156,31 @@ def test_a_child_that_is_killed_while_the_disk_is_full_comes_back_and_says_503_u
         assert sum(u["calls"] for u in gateway.usage()) >= 2  # nothing of before was lost
     assert gateway.children() == [waiting]
     assert gateway.stop() == 0
+
+
+def test_a_child_that_finds_less_room_than_its_journal_needs_answers_503_until_there_is_enough(make_gateway, sim, small_disk):
+    gateway = make_gateway({"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}},
+                            "data": str(small_disk / "data"), "log": {"access": "off"}, "calls": {"max": 1000}},
+                           data=small_disk / "data")
+    gateway.announce("disk_full", "gateway_died", "journal")
+    assert gateway.chat("m").status_code == 200
+    assert sum(u["calls"] for u in gateway.usage()) == 1
+    [child] = gateway.children()
+    parent = gateway.process.pid
+    os.kill(parent, signal.SIGSTOP)
+    os.kill(child, signal.SIGKILL)
+    proc = Path(f"/proc/{child}")
+    until(lambda: ") Z " in (proc / "stat").read_text() and len(list((proc / "task").iterdir())) == 1, 5 * SLOWER, "it holds no file")
+    for lane in (small_disk / "data" / "journal").glob("lane-*"):
+        lane.unlink()  # as a start does, and then somebody else is quicker
+    ballast = small_disk / "ballast"
+    disk = os.statvfs(small_disk)
+    ballast.write_bytes(bytes(disk.f_bavail * disk.f_frsize - (2 << 20)))
+    os.kill(parent, signal.SIGCONT)
+    status, refused = until(lambda: attempt(gateway), 30 * SLOWER)
+    assert status == 503 and "disk is full" in refused.json()["error"]["message"]
+    [waiting] = gateway.children()
+    ballast.unlink()
+    until(lambda: (attempt(gateway) or (0,))[0] == 200, 30 * SLOWER)
+    assert gateway.children() == [waiting]
+    assert gateway.stop() == 0
