@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "admin/admin_operations.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "crypto/random.h"
 #include "journal/journal_apply.h"
@@ -92,6 +93,16 @@ static void put_answer(struct job *job)
     admin_put_reply(job->x, 200, span_of(fields), buf_span(&job->out));
 }
 
+/* What is said to who asked: some errors are the operator's alone, who hears of them. */
+static enum err tellable(enum err e)
+{
+    if (err_row(e)->type[0] != '\0') {
+        return e;
+    }
+    log_error("admin", "what was asked was not done: %s", err_sentence(e));
+    return ERR_STORE;
+}
+
 static void on_answered(struct net_task *task)
 {
     struct job *job = (struct job *)(void *)((char *)task - offsetof(struct job, done));
@@ -101,7 +112,7 @@ static void on_answered(struct net_task *task)
     } else if (job->result == ERR_OK) {
         put_answer(job);
     } else {
-        admin_put_refusal(job->x, job->result, &job->answer.fault);
+        admin_put_refusal(job->x, tellable(job->result), &job->answer.fault);
     }
     free_job(job);
 }

@@ -128,6 +128,13 @@ static ssize_t read_all(int fd, uint8_t *to, size_t size, uint64_t offset)
     return (ssize_t)held;
 }
 
+/* Of a file that is there: who may not open it is told so. */
+static enum err open_error(int number)
+{
+    return number == EACCES || number == EPERM || number == EROFS ? ERR_FILE
+                                                                  : journal_disk_error(number);
+}
+
 enum err journal_segment_look(int folder_fd, uint64_t first_sequence, struct journal_header *header,
                               int *out_fd)
 {
@@ -136,7 +143,7 @@ enum err journal_segment_look(int folder_fd, uint64_t first_sequence, struct jou
     journal_segment_name(first_sequence, name);
     int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return errno == ENOENT ? ERR_NOT_FOUND_ROW : ERR_DISK;
+        return errno == ENOENT ? ERR_NOT_FOUND_ROW : open_error(errno);
     }
     ssize_t got = read_all(fd, bytes, sizeof(bytes), 0);
     enum err e = got < 0 ? ERR_DISK : journal_header_parse(span_make(bytes, (size_t)got), header);
@@ -178,8 +185,9 @@ static enum err write_all(int fd, struct span bytes, uint64_t offset)
 static enum err open_young(struct journal_segment *s)
 {
     if (s->young_fd < 0) {
-        s->young_fd =
-            openat(s->folder_fd, YOUNG_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        (void)unlinkat(s->folder_fd, YOUNG_NAME,
+                       0); /* it held nothing, and may be another user's */
+        s->young_fd = openat(s->folder_fd, YOUNG_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     }
     return s->young_fd < 0 ? journal_disk_error(errno) : ERR_OK;
 }
@@ -318,8 +326,11 @@ static enum err open_newest(struct journal_segment *s, const char *folder, uint6
     s->fd = openat(s->folder_fd, report->place.file, O_RDWR | O_CLOEXEC);
     s->first = first;
     s->end = s->allocated = report->place.offset;
+    if (s->fd < 0) {
+        return open_error(errno);
+    }
     /* Also where nothing is torn: it gives back what was allocated ahead. */
-    if (s->fd < 0 || ftruncate(s->fd, (off_t)s->end) != 0) {
+    if (ftruncate(s->fd, (off_t)s->end) != 0) {
         return ERR_DISK;
     }
     e = renew(s, size);

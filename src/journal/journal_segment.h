@@ -32,7 +32,8 @@ void journal_segment_name(uint64_t first_sequence, char out[JOURNAL_SEGMENT_NAME
  *   ERR_NOT_FOUND_ROW   there is no such segment
  *   ERR_JOURNAL_BROKEN  the header is damaged
  *   ERR_JOURNAL_OLD     it is of an earlier version
- *   ERR_DISK
+ *   ERR_FILE            this user may not read it
+ *   ERR_DISK, ERR_NO_FILES, ERR_NO_MEMORY
  */
 MUST_USE enum err journal_segment_look(int folder_fd, uint64_t first_sequence,
                                        struct journal_header *header, int *out_fd);
@@ -45,6 +46,7 @@ MUST_USE enum err journal_segment_look(int folder_fd, uint64_t first_sequence,
  *   ERR_JOURNAL_BROKEN  damage at report->place, or it is too short; nothing was changed
  *   ERR_JOURNAL_OTHER   as report->flaw says; nothing was changed
  *   ERR_JOURNAL_OLD     nothing was changed
+ *   ERR_FILE            this user may not write it
  *   ERR_DISK, ERR_DISK_FULL, ERR_NO_MEMORY
  */
 MUST_USE enum err journal_segment_open(const char *folder, int folder_fd, int64_t segment_bytes,

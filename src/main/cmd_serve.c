@@ -11,10 +11,8 @@
  * One that stands still is killed, and started again like one that died. What the parent knows of
  * that it hears (serve_word): of a worker from the housekeeping thread, of that thread by silence.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,14 +20,12 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/holder.h"
-#include "cli/cli_data.h"
 #include "main/commands.h"
+#include "main/main_folder.h"
 #include "main/main_stopped.h"
 #include "serve/serve.h"
 
@@ -39,7 +35,6 @@
 #define WAIT_FIRST_MS      100
 #define WAIT_MOST_MS       10000
 #define KILL_GRACE_MS      5000          /* beyond the drain timeout */
-#define LOCK_WAIT_MS       1000          /* for a command that is at work in the data folder */
 #define LISTEN_MOST_MS     SERVE_BEAT_MS /* that one turn of our loop may add to a silence */
 #define SILENCES           3 /* worker_still_max so often: the child's main thread may be slower */
 
@@ -65,102 +60,6 @@ struct parent {
     mono_us start_at; /* of the next child */
     mono_us kill_at;  /* us 0: not set */
 };
-
-/* ---- the data folder ---- */
-
-/* The first file of the data folder that is another user's and that we may not write. Root may
- * write all of them. */
-static bool find_anothers(const char *folder, char *name, size_t size, uid_t *owner)
-{
-    DIR *dir = opendir(folder);
-    const struct dirent *entry;
-    bool found = false;
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): the DIR is this function's own
-    while (dir != NULL && !found && (entry = readdir(dir)) != NULL) {
-        struct stat st;
-        found = strcmp(entry->d_name, "..") != 0 &&
-                fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-                !S_ISSOCK(st.st_mode) && st.st_uid != geteuid() &&
-                faccessat(dirfd(dir), entry->d_name, W_OK, AT_EACCESS) != 0;
-        if (found) {
-            (void)snprintf(name, size, "%s", entry->d_name); /* has room for any name */
-            *owner = st.st_uid;
-        }
-    }
-    if (dir != NULL) {
-        (void)closedir(dir); /* only read from */
-    }
-    return found;
-}
-
-/* What root made, or restored from a backup, belongs to root. */
-static enum err refuse_anothers(const char *folder)
-{
-    char name[NAME_MAX + 1];
-    char owner[64];
-    char us[64];
-    uid_t user;
-    if (!find_anothers(folder, name, sizeof(name), &user)) {
-        return ERR_OK;
-    }
-    holder_user(user, owner, sizeof(owner));
-    holder_user(geteuid(), us, sizeof(us));
-    log_error("data_owner",
-              "%s/%s belongs to %s and %s may not write it; give it back: "
-              "sudo chown -R %s %s",
-              folder, name, owner, us, us, folder);
-    return ERR_FILE;
-}
-
-static void say_locked(const char *folder)
-{
-    char path[CLI_PATH_MAX];
-    char holder[HOLDER_BYTES] = "another Atlas";
-    if (cli_data_path(folder, CLI_LOCK_FILE, path) == ERR_OK) {
-        (void)holder_of_lock(path, holder, sizeof(holder));
-    }
-    log_error("data_locked", "%s is used by %s; stop it first", folder, holder);
-}
-
-static enum err lock_data(const struct parent *p, int *out)
-{
-    enum err e = refuse_anothers(p->settings->data);
-    if (e != ERR_OK) {
-        return e;
-    }
-    e = cli_data_lock(p->settings->data, CLI_LOCK_ALONE, LOCK_WAIT_MS, out);
-    if (e == ERR_LOCKED) {
-        say_locked(p->settings->data);
-    } else if (e != ERR_OK && errno == ENOENT) {
-        log_error("data_folder", "%s is not there; make it with: atlas init --config %s",
-                  p->settings->data, p->config_path);
-    } else if (e != ERR_OK) {
-        log_error("data_folder", "%s cannot be locked: %s%s", p->settings->data,
-                  strerrordesc_np(errno),
-                  errno == EROFS ? "; mount it for writing, or set `data:` to another" : "");
-    }
-    return e;
-}
-
-static void look_at_folder(const char *folder)
-{
-    struct stat st;
-    if (stat(folder, &st) != 0) {
-        return;
-    }
-    if ((st.st_mode & 0077) != 0) {
-        log_warn("data_open", "other users may enter %s, where keys and records are; chmod 700 it",
-                 folder);
-    }
-    if (geteuid() == 0 && st.st_uid != 0) {
-        char owner[64];
-        holder_user(st.st_uid, owner, sizeof(owner));
-        log_warn("data_owner",
-                 "root serves %s, which belongs to %s, who cannot use what root makes there; run "
-                 "it as %s, and first: chown -R %s %s",
-                 folder, owner, owner, owner, folder);
-    }
-}
 
 static void write_pid(const struct parent *p)
 {
@@ -539,7 +438,7 @@ static int run_parent(struct parent *p)
     e = take_signals(p);
     if (e == ERR_OK) {
         int lock = -1;
-        e = lock_data(p, &lock);
+        e = main_folder_lock(p->settings->data, p->config_path, &lock);
         if (e == ERR_OK) {
             e = serve_open_listeners(p->settings, &p->inherited);
         }
@@ -552,7 +451,7 @@ static int run_parent(struct parent *p)
         return CLI_FAILED;
     }
     write_pid(p);
-    look_at_folder(p->settings->data);
+    main_folder_look(p->settings->data);
     supervise(p);
     if (p->settings->pid_file != NULL) {
         (void)unlink(p->settings->pid_file); /* somebody may have removed it */

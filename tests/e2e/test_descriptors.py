@@ -6,6 +6,7 @@ import resource
 import socket
 import time
 
+import httpx
 import pytest
 
 from harness.processes import SLOWER, get, run
@@ -48,6 +49,16 @@ def test_idle_strangers_do_not_take_the_descriptors_that_calls_and_the_journal_n
     assert gateway.chat("m").status_code == 200
     assert len(list((gateway.data / "journal").glob("*.seg"))) >= 2
     assert gateway.children() == [child]
+
+
+def test_without_any_descriptor_left_keys_and_usage_are_shown_all_the_same(gateway):
+    [child] = gateway.children()
+    with httpx.Client(base_url=gateway.admin_url, headers={"Authorization": f"Bearer {gateway.new_key(kind='admin')['key']}"},
+                      timeout=10 * SLOWER) as client:
+        assert client.get("/healthz").status_code == 200  # connected
+        resource.prlimit(child, resource.RLIMIT_NOFILE, (1, FILES))
+        assert [client.get(f"/admin/v1/{what}").status_code for what in ("keys", "usage", "keys")] == [200] * 3
+        resource.prlimit(child, resource.RLIMIT_NOFILE, (FILES, FILES))
 
 
 def idle_on_socket(path, count):

@@ -95,6 +95,31 @@ def test_a_file_of_another_user_is_named_with_the_line_that_gives_it_back(home):
 
 
 @as_root
+@pytest.mark.parametrize("what", ["lane-000", "0000000000000001.seg"])
+def test_a_file_in_the_journal_that_is_another_users_is_named_too(home, what):
+    h = home()
+    serves(h)
+    h.give(NOBODY)
+    (h.data / "journal" / what).touch()
+    os.chown(h.data / "journal" / what, 0, 0)
+    (h.data / "journal" / what).chmod(0o600)
+    said = h.fails(NOBODY)
+    assert f"{h.data}/journal/{what} belongs to root and nobody may not write it; give it back: sudo chown -R nobody {h.data}" in said
+
+
+@as_root
+def test_what_the_journal_makes_anew_may_be_another_users(home):
+    h = home()
+    serves(h)
+    h.give(NOBODY)
+    for name in ("next.tmp", "reserve"):
+        os.chown(h.data / "journal" / name, 0, 0)
+        (h.data / "journal" / name).chmod(0o600)
+    serves(h, NOBODY)
+    assert (h.data / "journal" / "next.tmp").stat().st_uid == NOBODY
+
+
+@as_root
 def test_root_is_warned_when_it_serves_another_users_folder(home):
     h = home()
     h.give(NOBODY)
