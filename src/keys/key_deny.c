@@ -28,7 +28,7 @@
 #define CHECKED_BYTES (KEY_ID_CHARS + 1 + SECONDS_CHARS) /* what the checksum is over */
 #define CHUNK_LINES   128
 #define GROW_LINES    ((uint64_t)2 * KEY_DENY_SPARE)
-#define LOCK_WAIT_MS  500
+#define LOCK_WAIT_MS  200 /* the journal takes the revocation then, and a second is all it has */
 #define LOCK_PAUSE_NS 2000000
 
 struct key_deny {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A revocation holds within one second, whatever else is wrong, and nothing brings the key back."""
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -53,6 +54,16 @@ def admin_records(gateway, key_id):
     """What the journal says was done to a key."""
     lines = map(json.loads, gateway.command("journal", "print").stdout.splitlines())
     return [line["action"] for line in lines if line["kind"] == "admin" and line["object"] == key_id]
+
+
+def test_it_is_said_to_hold_though_somebody_keeps_the_file_locked(gateway):
+    made = gateway.new_key("locked")
+    with open(gateway.data / "revoked", "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        said, begun = revoke(gateway, made["id"])
+        assert (said.returncode, said.stdout) == (0, f"revoked {made['id']}\n"), said.stderr
+        assert_ends(gateway, made, begun)
+        until(lambda: admin_records(gateway, made["id"]) == ["key.create", "key.revoke"], 5 * SLOWER)
 
 
 class Caller(threading.Thread):

@@ -255,7 +255,7 @@ static enum err sqlite_open_reader(struct store *s, struct store **out)
     if (q == NULL) {
         return ERR_NO_MEMORY;
     }
-    bool is_empty; /* it is not; but this opens its log, for which no descriptor may be left later */
+    bool is_empty; /* it is not; this opens its log, for which no descriptor may be left later */
     enum err e = open_to_look(q, &is_empty);
     if (e != ERR_OK) {
         sqlite_close(&q->store);
