@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/span.h"
 
 static const char *what_it_is(mode_t mode)
 {
@@ -55,4 +58,21 @@ bool file_is_regular(const char *path, const char **why)
         return false;
     }
     return true;
+}
+
+enum err file_sync_name(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    struct span name = slash == NULL ? SPAN(".") : span_make(path, (size_t)(slash - path));
+    span_copy_text(name.len == 0 ? SPAN("/") : name, folder, sizeof(folder));
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return ERR_FILE;
+    }
+    enum err e = fsync(fd) == 0                       ? ERR_OK
+                 : errno == ENOSPC || errno == EDQUOT ? ERR_DISK_FULL
+                                                      : ERR_DISK;
+    (void)close(fd); /* it was only synced */
+    return e;
 }

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "crypto/base62.h"
 #include "crypto/crc.h"
@@ -259,8 +260,14 @@ static enum err open_file(const char *path, int *out)
         (void)close(fd); /* nothing was written */
         return ERR_FILE;
     }
-    if (is_new) {
+    enum err e = ERR_OK;
+    if (is_new) { /* an entry that is on the disk is of no use in a file that has no name there */
         give_to_owner(fd, path);
+        e = file_sync_name(path);
+    }
+    if (e != ERR_OK) {
+        (void)close(fd); /* nothing was written */
+        return e;
     }
     *out = fd;
     return ERR_OK;

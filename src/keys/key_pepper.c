@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "crypto/base64.h"
 #include "crypto/crc.h"
 #include "crypto/random.h"
@@ -40,7 +41,7 @@ static enum err disk_error(void)
     return errno == ENOSPC || errno == EDQUOT ? ERR_DISK_FULL : ERR_DISK;
 }
 
-/* Writes all of `text` and waits for the disk: the file, and the folder that names it. */
+/* Writes all of `text` and waits for the disk; its name is another matter. */
 static enum err write_through(int fd, struct span text)
 {
     while (text.len > 0) {
@@ -77,6 +78,9 @@ enum err key_pepper_make(const char *path)
     crypto_wipe(line, sizeof(line));
     if (close(fd) != 0 && e == ERR_OK) {
         e = disk_error();
+    }
+    if (e == ERR_OK) {
+        e = file_sync_name(path);
     }
     if (e != ERR_OK) {
         (void)unlink(path); /* the first failure is what the caller must hear of */
@@ -223,21 +227,6 @@ static enum err write_beside(const char *path, const char *beside, struct span t
     return e;
 }
 
-static enum err sync_folder_of(const char *path)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    struct span name = slash == NULL ? SPAN(".") : span_make(path, (size_t)(slash - path));
-    span_copy_text(name.len == 0 ? SPAN("/") : name, folder, sizeof(folder));
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return ERR_FILE;
-    }
-    enum err e = fsync(fd) == 0 ? ERR_OK : disk_error();
-    (void)close(fd); /* it was only synced */
-    return e;
-}
-
 /* Puts a new file in the place of the old one. */
 static enum err replace(const char *path, struct span text)
 {
@@ -254,7 +243,7 @@ static enum err replace(const char *path, struct span text)
         (void)unlink(beside); /* the first failure is what the caller must hear of */
         return e;
     }
-    return sync_folder_of(path);
+    return file_sync_name(path);
 }
 
 static enum err add(const char *path, struct pepper_file *f, uint8_t *version)

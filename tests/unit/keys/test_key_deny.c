@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "synced.h"
+
 #include "keys/key_deny.h"
 
 #define WHEN ((wall_us){INT64_C(1795489200000000)})
@@ -234,6 +236,18 @@ static void writers_at_once_lose_nothing(void **state)
     key_deny_close(&d);
 }
 
+static void a_new_file_has_its_name_on_the_disk_before_it_holds_anything(void **state)
+{
+    (void)state;
+    folders_synced = 0;
+    struct key_deny *d = open_file();
+    assert_int_equal(folders_synced, 1);
+    key_deny_close(&d);
+    d = open_file();
+    assert_int_equal(folders_synced, 1);
+    key_deny_close(&d);
+}
+
 static void what_is_no_file_is_refused_and_not_waited_for(void **state)
 {
     (void)state;
@@ -259,6 +273,7 @@ int main(void)
         TEST(a_damaged_line_still_denies_the_id_in_it_and_hides_no_other),
         TEST(a_last_line_that_is_damaged_is_neither_lost_nor_written_over),
         TEST(writers_at_once_lose_nothing),
+        TEST(a_new_file_has_its_name_on_the_disk_before_it_holds_anything),
         TEST(what_is_no_file_is_refused_and_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
