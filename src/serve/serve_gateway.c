@@ -54,7 +54,7 @@ static enum err open_store(struct serve_gateway *g)
     struct store_settings settings = {
         .driver = "sqlite", .path = path, .busy_ms = STORE_BUSY_MS, .complaint = complaint};
     struct stat st;
-    g->store_is_young = stat(path, &st) != 0 && errno == ENOENT;
+    g->store_is_young = stat(path, &st) != 0 ? errno == ENOENT : st.st_size == 0;
     enum err e = store_open(&settings, &g->store);
     if (e != ERR_OK) {
         log_error("store", "%s: %s (%s)", path, err_sentence(e), complaint);
@@ -139,8 +139,8 @@ static enum err open_journal(struct serve_gateway *g)
     }
     if (g->store_is_young) {
         log_warn("store_new",
-                 "%s/atlas.db was not there and was made anew: keys and usage are taken from the "
-                 "journal, as far back as it goes",
+                 "%s/atlas.db was not there, or empty, and was made anew: keys and usage are taken "
+                 "from the journal, as far back as it goes",
                  g->settings->data);
         g->store_is_young = false;
     }

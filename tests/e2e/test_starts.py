@@ -128,6 +128,16 @@ def test_root_is_warned_when_it_serves_another_users_folder(home):
     assert f"chown -R nobody {h.data}" in said
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_store_that_is_lost_or_empty_is_made_anew_and_that_is_said(home, is_there):
+    h = home()
+    assert "store_new" not in serves(h)
+    (h.data / "atlas.db").unlink()
+    if is_there:
+        (h.data / "atlas.db").touch()
+    assert "atlas.db was not there, or empty, and was made anew" in serves(h)
+
+
 def test_an_address_in_use_names_who_holds_it(home):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
