@@ -200,9 +200,10 @@ static void mistyped(struct settings_loader *l, const struct settings_row *row,
     settings_describe(row, &takes);
     struct span words = buf_span(&takes);
     char meant[32];
-    bool has_password =
-        row->kind == SETTINGS_SECRET ||
-        (row->kind == SETTINGS_URL && span_find(node->text, '@', 0) < node->text.len);
+    bool has_password = row->kind == SETTINGS_SECRET ||
+                        (row->kind == SETTINGS_URL &&
+                         (span_find(node->text, '@', 0) < node->text.len ||
+                          span_find(node->text, '?', 0) < node->text.len)); /* ?key=… */
     if (node->kind != YTREE_SCALAR || has_password) {
         settings_problem(l, node->place, "%s takes %.*s%s", shown, SPAN_ARGS(words),
                          has_password && row->kind == SETTINGS_URL ? "; a key stands in `api_key:`"

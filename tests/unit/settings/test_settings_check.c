@@ -115,6 +115,9 @@ static void a_secret_is_never_shown(void **state)
         {"upstreams: {u: {url: 'http://me:password@h'}}\n",
          "1:22: upstreams.u.url takes an http or https URL without query, such as "
          "http://127.0.0.1:8000/v1; a key stands in `api_key:`\n"},
+        {"upstreams: {u: {url: 'http://h/v1?key=password'}}\n",
+         "1:22: upstreams.u.url takes an http or https URL without query, such as "
+         "http://127.0.0.1:8000/v1; a key stands in `api_key:`\n"},
     };
     each_is_named(rows, ROWS(rows));
 }
