@@ -5,11 +5,29 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+/* NULL for what is no regular file, too: a pipe would never give anything. */
+static FILE *open_file(const char *path)
+{
+    int fd;
+    const char *why;
+    if (file_open(path, &fd, &why) != ERR_OK) {
+        return NULL;
+    }
+    FILE *file = fdopen(fd, "r");
+    if (file == NULL) {
+        (void)close(fd); /* unused */
+    }
+    return file;
+}
 
 /* The first certificate of the file, or NULL. */
 static X509 *read_certificate(const char *path)
 {
-    FILE *file = fopen(path, "re");
+    FILE *file = open_file(path);
     X509 *certificate = file == NULL ? NULL : PEM_read_X509(file, NULL, net_tls_no_password, NULL);
     if (file != NULL) {
         (void)fclose(file); /* only read from */
@@ -26,7 +44,7 @@ static bool holds_certificate(const char *path)
 
 static bool holds_key(const char *path)
 {
-    FILE *file = fopen(path, "re");
+    FILE *file = open_file(path);
     EVP_PKEY *key =
         file == NULL ? NULL : PEM_read_PrivateKey(file, NULL, net_tls_no_password, NULL);
     if (file != NULL) {

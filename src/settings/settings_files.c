@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `atlas config check` looks at beside the file: the certificates that listeners show, and
- * what upstreams' URLs say twice. */
+/* What `atlas config check` looks at beside the file: the certificates that listeners show, those
+ * that upstreams are believed by, and what upstreams' URLs say twice. */
 #include <stdio.h>
 #include <string.h>
 
@@ -70,7 +70,37 @@ bool settings_url_is_too_long(const char *url, char out[SETTINGS_FAULT_BYTES])
     return false;
 }
 
-static void check_urls(struct settings_loader *l)
+/* Whether an upstream before the i-th is believed by the same file: it is read once. */
+static bool is_looked_at(const struct upstream_settings *s, size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        const char *other = s->definitions[k].ca_file;
+        if (other != NULL && strcmp(other, s->definitions[i].ca_file) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `node` is the mapping of the i-th upstream. */
+static void check_authorities(struct settings_loader *l, const struct upstream_settings *s,
+                              size_t i, const struct ytree_node *node)
+{
+    char reason[NET_TLS_REASON_BYTES] = "";
+    const struct ytree_node *written = ytree_find(node, "ca_file");
+    struct net_tls *tls = NULL;
+    if (written == NULL || s->definitions[i].ca_file == NULL || is_looked_at(s, i)) {
+        return;
+    }
+    if (net_tls_open_client(s->definitions[i].ca_file, reason, &tls) != ERR_OK) {
+        settings_problem(l, written->place,
+                         "%s; `ca_file:` takes a PEM file with the certificates of authorities",
+                         reason[0] == '\0' ? "the CA file cannot be read" : reason);
+    }
+    net_tls_unref(&tls);
+}
+
+static void check_upstreams(struct settings_loader *l)
 {
     const struct ytree_node *map = ytree_find(l->main.root, "upstreams");
     const struct ytree_node *node = map == NULL || map->kind != YTREE_MAP ? NULL : map->first;
@@ -83,6 +113,7 @@ static void check_urls(struct settings_loader *l)
             settings_problem(l, written->place, "upstreams.%.*s.url %s",
                              SPAN_ARGS(span_cut(node->key, 0, 200)), fault);
         }
+        check_authorities(l, s, i, node);
     }
 }
 
@@ -95,5 +126,5 @@ void settings_check_files(struct settings_loader *l)
         check_listen(l, &s->listens[i], node);
     }
     check_listen(l, &l->settings->admin.listen, ytree_find(l->main.root, "admin"));
-    check_urls(l);
+    check_upstreams(l);
 }

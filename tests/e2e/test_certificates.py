@@ -38,6 +38,40 @@ def test_config_check_looks_at_certificates(tmp_path, authority):
         assert wanted in said
 
 
+def test_config_check_and_doctor_look_at_the_authorities_of_upstreams(tmp_path, authority):
+    _, key = authority.issue("localhost", file="upstream")
+    path = tmp_path / "atlas.yaml"
+    for file, wanted in ((f"{tmp_path}/no.pem", "No such file"), (key, "ca_file"), (str(authority.certificate), None)):
+        path.write_text(f"data: {tmp_path}/data\nupstreams:\n  u:\n    url: https://localhost:1/v1\n    ca_file: {file}\n")
+        said = run("config", "check", "--config", path)
+        assert said.returncode == (0 if wanted is None else 1), file
+        assert wanted is None or (f"{path}:5:14: CA file {file}: " in said.stderr and wanted in said.stderr)
+
+
+def test_a_pipe_in_place_of_a_file_makes_no_command_wait(tmp_path):
+    data, pipe = tmp_path / "data", tmp_path / "pipe"
+    path = tmp_path / "atlas.yaml"
+    os.mkfifo(pipe)
+    path.write_text(f"data: {data}\n")
+    assert run("init", "--config", path).returncode == 0
+    assert run("key", "create", "--config", path, "--name", "k").returncode == 0
+    plain = f"data: {data}\nadmin: {{ address: '127.0.0.1:0' }}\n"
+    for config in (f"listen:\n  - address: 127.0.0.1:0\n    tls: {{ certificate: {pipe}, key: {pipe} }}\n",
+                   f"upstreams:\n  u: {{ url: 'https://localhost:1/v1', ca_file: {pipe} }}\n"):
+        path.write_text(plain + config)
+        for command in (("config", "check"), ("doctor",)):
+            said = run(*command, "--config", path)
+            assert said.returncode == 1
+            assert "it is a named pipe, not a file" in said.stdout + said.stderr
+    path.write_text(plain)
+    (data / "atlas.db").unlink()
+    os.mkfifo(data / "atlas.db")
+    for command in (("doctor",), ("key", "list"), ("usage",), ("serve",)):
+        said = run(*command, "--config", path)
+        assert said.returncode == 1, command
+    assert "it is a named pipe, not a file" in run("doctor", "--config", path).stdout
+
+
 def test_serve_and_reload_warn_of_a_certificate_that_ends_soon(make_gateway, authority, tmp_path):
     def install(days):
         made = authority.issue("localhost", file=f"days{days}", days=days)

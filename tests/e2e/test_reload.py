@@ -138,3 +138,19 @@ def test_a_pipe_in_place_of_a_certificate_is_refused_by_the_start(make_gateway, 
     assert "it is a named pipe, not a file" in gateway.log()
     gateway.write({})
     gateway.start()
+
+
+def test_a_pipe_in_place_of_a_certificate_is_refused_by_a_reload_and_stops_nothing(make_gateway, pipe, authority):
+    made = authority.issue("localhost", file="replaced")
+    tls = {"certificate": str(made[0]), "key": str(made[1])}
+    gateway = make_gateway({"listen": [{"address": "127.0.0.1:0"}, {"address": "127.0.0.1:0", "tls": tls}]})
+    gateway.announce("tls", "config", "reload_refused")
+    for file in made:
+        os.rename(file, f"{file}.kept")
+        os.symlink(pipe, file)
+    gateway.reload(expect="reload_refused")
+    assert "it is a named pipe, not a file" in gateway.log()
+    assert gateway.metrics()
+    for file in made:
+        os.replace(f"{file}.kept", file)
+    gateway.reload()

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "store/sqlite/sqlite_internal.h"
 
@@ -153,6 +154,11 @@ static enum err make_file(const char *path)
 
 static enum err open_as(struct sqlite_store *q, int flags)
 {
+    const char *why;
+    if (!file_is_regular(q->path, &why) && errno == EINVAL) { /* SQLite would wait at a pipe */
+        span_copy_text(span_of(why), q->store.complaint, sizeof(q->store.complaint));
+        return ERR_FILE;
+    }
     int code =
         sqlite3_open_v2(q->path, &q->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (code != SQLITE_OK) {
