@@ -22,6 +22,7 @@
 #define TRIES       3
 #define LOOK_MS     1000 /* between two looks at resolv.conf and at the addresses of this machine */
 #define SERVERS_MAX 32
+#define ALONE_MS    250 /* then IPv4 is asked for by itself too; less than who asks has patience */
 
 struct net_dns {
     struct net_loop *loop;
@@ -42,9 +43,18 @@ struct dns_socket {
     int fd;
 };
 
+/*
+ * What c-ares is asked, which answers when it has heard of both families. Some name servers never
+ * answer for IPv6, and a model server would be unknown until all tries for that are over: so IPv4
+ * is soon asked for by itself too, and the first that finds something is told.
+ */
 struct dns_question {
-    net_dns_on_answer *on_answer;
+    net_dns_on_answer *on_answer; /* NULL: it was told */
     void *ctx;
+    struct net_dns *dns;
+    const char *host;
+    struct net_timer alone;
+    unsigned pending; /* of the two */
 };
 
 /* ---- the channel's sockets and time ---- */
@@ -270,24 +280,78 @@ static void take_addresses(struct net_dns_answer *answer, const struct ares_addr
     }
 }
 
-static void on_info(void *ctx, int status, int timeouts, struct ares_addrinfo *info)
+static void read_info(int status, struct ares_addrinfo *info, struct net_dns_answer *answer)
 {
-    struct dns_question *question = ctx;
-    struct net_dns_answer answer = {.end = NET_DNS_FAILED};
-    (void)timeouts; /* some tries of what came in the end */
+    answer->end = NET_DNS_FAILED;
     if (status == ARES_SUCCESS) {
-        take_addresses(&answer, info);
-        answer.end = answer.count > 0 ? NET_DNS_FOUND : NET_DNS_FAILED;
+        take_addresses(answer, info);
+        answer->end = answer->count > 0 ? NET_DNS_FOUND : NET_DNS_FAILED;
     } else if (status == ARES_ENOTFOUND || status == ARES_EBADNAME) {
-        answer.end = NET_DNS_NO_NAME;
+        answer->end = NET_DNS_NO_NAME;
     } else if (status == ARES_EDESTRUCTION || status == ARES_ECANCELLED) {
-        answer.end = NET_DNS_AGAIN;
+        answer->end = NET_DNS_AGAIN;
     }
     if (info != NULL) {
         ares_freeaddrinfo(info);
     }
-    question->on_answer(question->ctx, &answer);
-    memory_free(question);
+}
+
+static void question_unref(struct dns_question *question)
+{
+    if (--question->pending == 0) {
+        net_timer_fini(&question->alone);
+        memory_free(question);
+    }
+}
+
+static void question_tell(struct dns_question *question, const struct net_dns_answer *answer)
+{
+    net_dns_on_answer *on_answer = question->on_answer;
+    if (on_answer != NULL) {
+        question->on_answer = NULL;
+        net_timer_stop(&question->alone);
+        on_answer(question->ctx, answer);
+    }
+}
+
+static void on_info(void *ctx, int status, int timeouts, struct ares_addrinfo *info)
+{
+    struct dns_question *question = ctx;
+    struct net_dns_answer answer = {0};
+    (void)timeouts; /* some tries of what came in the end */
+    read_info(status, info, &answer);
+    question_tell(question, &answer);
+    question_unref(question);
+}
+
+/* That there is no IPv4 address says nothing of the name. */
+static void on_four(void *ctx, int status, int timeouts, struct ares_addrinfo *info)
+{
+    struct dns_question *question = ctx;
+    struct net_dns_answer answer = {0};
+    (void)timeouts;
+    read_info(status, info, &answer);
+    if (answer.end == NET_DNS_FOUND) {
+        question_tell(question, &answer);
+    }
+    question_unref(question);
+}
+
+static void ask_family(struct dns_question *question, int family, ares_addrinfo_callback on_end)
+{
+    const struct ares_addrinfo_hints hints = {.ai_family = family, .ai_socktype = SOCK_STREAM};
+    question->pending++;
+    ares_getaddrinfo(question->dns->channel, question->host, NULL, &hints, on_end, question);
+}
+
+static void on_alone(struct net_timer *timer)
+{
+    struct dns_question *question = LIST_OF(timer, struct dns_question, alone);
+    struct net_dns *dns = question->dns;
+    if (dns->channel != NULL) {
+        ask_family(question, AF_INET, on_four);
+        arm(dns);
+    }
 }
 
 /* RFC 6761 6.3: this machine, whatever a server would say. */
@@ -330,10 +394,14 @@ void net_dns_ask(struct net_dns *dns, const char *host, net_dns_on_answer *on_an
         on_answer(ctx, &known);
         return;
     }
-    question->on_answer = on_answer;
-    question->ctx = ctx;
-    const struct ares_addrinfo_hints hints = {.ai_family = dns->family, .ai_socktype = SOCK_STREAM};
-    ares_getaddrinfo(dns->channel, host, NULL, &hints, on_info, question);
+    *question = (struct dns_question){on_answer, ctx, .dns = dns, .host = host};
+    net_timer_init(&question->alone, dns->loop, on_alone);
+    if (dns->family == AF_UNSPEC && net_timer_set_ms(&question->alone, ALONE_MS) != ERR_OK) {
+        memory_free(question);
+        on_answer(ctx, &known);
+        return;
+    }
+    ask_family(question, dns->family, on_info);
     arm(dns);
 }
 

@@ -4,7 +4,8 @@
  *
  * /etc/hosts, the search domains and the servers of /etc/resolv.conf are asked as the system's own
  * resolver does; a changed resolv.conf is read again with the next question. Addresses that no
- * server can be at (0.0.0.0, ::, multicast) are left out of an answer: 0.0.0.0 is this machine.
+ * server can be at (0.0.0.0, ::, multicast) are left out of an answer: 0.0.0.0 is this machine. A
+ * name server that does not answer for IPv6 keeps no IPv4 address waiting.
  *
  * Ownership  net_dns_open() hands it to the loop's thread.
  * Limits     NET_ADDRESSES_MAX addresses of an answer; three tries, about 7 s, for a question.
@@ -42,6 +43,7 @@ MUST_USE enum err net_dns_open(struct net_loop *loop, struct net_dns **out);
  * The texts are valid addresses and are borrowed until the next call or the end. */
 void net_dns_set_servers_borrow(struct net_dns *dns, const struct texts *servers);
 
+/* The host's text is borrowed until it is answered. */
 void net_dns_ask(struct net_dns *dns, const char *host, net_dns_on_answer *on_answer, void *ctx);
 
 /* Ends all questions with AGAIN, closes `*dns` and sets it to NULL; nothing if it is NULL. */

@@ -77,7 +77,10 @@ static inline bool name_server_answer(struct name_server *s, const char *label, 
     }
     if (atomic_load(&s->is_failing)) {
         r->bytes[3] = 2; /* SERVFAIL */
-    } else if (strcmp(label, "live") == 0 || strcmp(label, "good") == 0) {
+    } else if (strcmp(label, "four") == 0 && !is_a) {
+        return false;
+    } else if (strcmp(label, "four") == 0 || strcmp(label, "live") == 0 ||
+               strcmp(label, "good") == 0) {
         if (is_a) {
             put_a(r, atomic_load(&s->live), atomic_load(&s->ttl_s));
         }

@@ -143,6 +143,18 @@ static void forty_dead_names_delay_no_other(void **state)
     scene_close(&scene);
 }
 
+static void a_server_that_is_silent_of_ipv6_keeps_no_ipv4_address_waiting(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    mono_us begin = clock_mono();
+    assert_int_equal(address_of(find(&scene, "four.test")), 0x7F000001);
+    assert_true(clock_since(begin, clock_mono()) < 900000); /* the first try alone takes a second */
+    assert_int_equal(find(&scene, "absent.test")->e, ERR_NET_DNS);
+    scene_close(&scene); /* with the question for IPv6 still open */
+}
+
 static void a_known_address_outlives_its_name_servers(void **state)
 {
     (void)state;
@@ -278,6 +290,7 @@ int main(void)
         cmocka_unit_test(a_name_is_asked_once_for_all_who_wait_and_then_remembered),
         cmocka_unit_test(who_cancels_is_not_told_whenever_he_does),
         cmocka_unit_test(forty_dead_names_delay_no_other),
+        cmocka_unit_test(a_server_that_is_silent_of_ipv6_keeps_no_ipv4_address_waiting),
         cmocka_unit_test(a_known_address_outlives_its_name_servers),
         cmocka_unit_test(a_changed_address_is_followed_after_its_time),
         cmocka_unit_test(who_could_not_reach_what_he_was_told_is_told_anew),
