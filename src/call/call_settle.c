@@ -282,9 +282,10 @@ static void count(const struct call *call, mono_us now)
 /* A call that a server took only without something: the next ones go without from the start. */
 static void learn(const struct call_try *t)
 {
-    const char *refused = deployment_omits_text(t->omitted);
+    uint32_t lasting = t->omitted & ~t->passing;
+    const char *refused = deployment_omits_text(lasting);
     struct deployment *d = t->candidate->match.model->deployment;
-    if (deployment_learn(d, t->omitted)) {
+    if (deployment_learn(d, lasting)) {
         log_info("upstream_refuses",
                  "upstream %s takes no %s: calls go without from now on; `omit: [%s]` says so from "
                  "the start",

@@ -69,13 +69,14 @@ static enum err begin_again(struct call *call, struct call_try *lost)
 {
     const struct call_candidate *candidate = lost->candidate;
     bool is_fresh = lost->is_fresh || lost->again == CALL_TRY_FRESH;
-    uint32_t omitted = lost->omitted | lost->refused;
+    uint32_t omitted = lost->omitted | lost->refused, passing = lost->passing;
     struct call_try *t;
     call_settle_try(lost);
     enum err e = call_try_begin(call, candidate, &t);
     if (e == ERR_OK) {
         t->is_fresh = is_fresh;
         t->omitted = omitted;
+        t->passing = passing;
     }
     return e;
 }

@@ -95,7 +95,8 @@ struct call_try {
     struct call_body *body; /* until it is sent whole */
     bool is_fresh;          /* not on a pooled connection */
     uint32_t added;   /* enum upstream_addition bits: what the request has beyond the caller's, */
-    uint32_t omitted; /* and what it lacks since its server refused it in this call */
+    uint32_t omitted; /* and what it lacks since its server refused it in this call; */
+    uint32_t passing; /* of that, what may have been refused for this call only */
     struct iovec *pieces; /* parts of the body and of the arena */
     int piece_count;
     struct attempt *attempt;

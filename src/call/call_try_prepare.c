@@ -78,6 +78,24 @@ static struct span endpoint_path(const struct call *call)
     NEVER("every endpoint has its path");
 }
 
+/* What the caller did not send and the model server gets, if it takes it. */
+static uint32_t additions(const struct call_try *t)
+{
+    const struct openai_request *request = &t->call->request;
+    bool asks_usage = request->stream && !request->wants_usage;
+    bool bounds = t->candidate->match.model->max_output > 0 && request->output_tokens_max < 0 &&
+                  request->endpoint != OPENAI_EMBEDDINGS;
+    return (asks_usage ? (uint32_t)UPSTREAM_ADDS_STREAM_OPTIONS : 0) |
+           (bounds ? (uint32_t)UPSTREAM_ADDS_MAX_TOKENS : 0) | UPSTREAM_ADDS_HEADERS;
+}
+
+/* The bound that the model server is told where the caller says none; 0: it is told none. */
+static int64_t bound_of(const struct call_try *t)
+{
+    bool is_told = (t->added & UPSTREAM_ADDS_MAX_TOKENS) != 0;
+    return is_told ? t->candidate->match.model->max_output : 0;
+}
+
 /* The body for the candidate: pieces of what was received and of the arena. */
 static enum err make_body(struct call_try *t, const struct json_index *x)
 {
@@ -85,9 +103,7 @@ static enum err make_body(struct call_try *t, const struct json_index *x)
     struct deployment *deployment = t->candidate->match.model->deployment;
     const struct upstream_definition *to = &deployment->definition;
     uint32_t omits = deployment_omits(deployment) | t->omitted;
-    bool asks_usage = call->request.stream && !call->request.wants_usage;
-    t->added = (asks_usage ? (uint32_t)UPSTREAM_ADDS_STREAM_OPTIONS : 0) | UPSTREAM_ADDS_HEADERS;
-    t->added &= ~omits;
+    t->added = additions(t) & ~omits;
     const struct upstream_kind_row *kind = upstream_kind_row(to->kind);
     struct openai_target target = {
         .model = t->candidate->match.upstream_name,
@@ -97,7 +113,7 @@ static enum err make_body(struct call_try *t, const struct json_index *x)
         .lacks_stop_text = kind->lacks_stop_text,
         .lacks_stream_options = (omits & UPSTREAM_ADDS_STREAM_OPTIONS) != 0,
         .lacks_base64 = !kind->makes_base64,
-        .max_output = t->candidate->match.model->max_output,
+        .max_output = bound_of(t),
         .keeps_extra_body = !kind->lifts_extra_body,
     };
     struct json_edits edits;
@@ -141,7 +157,7 @@ static enum err make_plan(struct call_try *t)
         .reasoning = reasoning_of(t->candidate->match.model),
         .inputs = call->request.inputs,
         .choices = call->request.choices,
-        .asked = openai_request_output(&call->request, t->candidate->match.model->max_output),
+        .asked = openai_request_output(&call->request, bound_of(t)),
     };
     return t->plan.quoted_model.at == NULL ? ERR_NO_MEMORY : ERR_OK;
 }

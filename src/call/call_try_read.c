@@ -66,8 +66,12 @@ static enum call_try_state answer_is_whole(struct call_try *t, struct span reply
                                        : call_try_make_reply(t, reply);
     }
     /* What the caller did not send may not fail its call: the server, which refused and ran
-     * nothing, may be asked once more without it. */
-    t->refused = t->omitted == 0 ? upstream_refusal_read(t->status, reply) & t->added : 0;
+     * nothing, may be asked again without it. */
+    t->refused = upstream_refusal_read(t->status, reply) & t->added;
+    if ((t->refused & UPSTREAM_ADDS_MAX_TOKENS) != 0 &&
+        upstream_refusal_names_number(reply, t->candidate->match.model->max_output)) {
+        t->passing |= UPSTREAM_ADDS_MAX_TOKENS;
+    }
     t->again = t->refused != 0 ? CALL_TRY_LEANER : CALL_TRY_USUAL;
     return call_try_fail_upstream(t, t->status, reply);
 }

@@ -194,7 +194,14 @@ uint32_t deployment_omits(const struct deployment *d)
 
 const char *deployment_omits_text(uint32_t additions)
 {
-    static const char *const texts[] = {"", "stream_options", "headers", "stream_options, headers"};
+    static const char *const texts[] = {"",
+                                        "stream_options",
+                                        "headers",
+                                        "stream_options, headers",
+                                        "max_tokens",
+                                        "stream_options, max_tokens",
+                                        "headers, max_tokens",
+                                        "stream_options, headers, max_tokens"};
     CHECK(additions < sizeof(texts) / sizeof(texts[0]));
     return texts[additions];
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/upstream_refusal.h"
 
+#include <stdio.h>
+
 #define LOOKED_AT_BYTES (64 * 1024)
 #define NOT_ACCEPTABLE  406 /* of what Accept and its kin ask for */
 
@@ -25,16 +27,29 @@ static bool has_word(struct span text, const char *word, bool whole)
     return false;
 }
 
-static bool names_stream_options(struct span text)
+static bool has_any(struct span text, const char *const *words, size_t count)
 {
-    static const char *const words[] = {"stream_options", "stream options", "streamoptions",
-                                        "include_usage"};
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    for (size_t i = 0; i < count; i++) {
         if (has_word(text, words[i], false)) {
             return true;
         }
     }
     return false;
+}
+
+static bool names_stream_options(struct span text)
+{
+    static const char *const words[] = {"stream_options", "stream options", "streamoptions",
+                                        "include_usage"};
+    return has_any(text, words, sizeof(words) / sizeof(words[0]));
+}
+
+static bool names_max_tokens(struct span text)
+{
+    static const char *const words[] = {"max_tokens", "max tokens", "maxtokens",
+                                        "max_completion_tokens", "max completion tokens",
+                                        "maxcompletiontokens"};
+    return has_any(text, words, sizeof(words) / sizeof(words[0]));
 }
 
 /* Via and Accept are words of other meanings too. */
@@ -63,5 +78,13 @@ uint32_t upstream_refusal_read(int status, struct span body)
         return 0;
     }
     return (names_stream_options(text) ? (uint32_t)UPSTREAM_ADDS_STREAM_OPTIONS : 0) |
-           (names_header(text) ? (uint32_t)UPSTREAM_ADDS_HEADERS : 0);
+           (names_header(text) ? (uint32_t)UPSTREAM_ADDS_HEADERS : 0) |
+           (names_max_tokens(text) ? (uint32_t)UPSTREAM_ADDS_MAX_TOKENS : 0);
+}
+
+bool upstream_refusal_names_number(struct span body, int64_t number)
+{
+    char digits[24];
+    (void)snprintf(digits, sizeof(digits), "%lld", (long long)number); /* fits */
+    return has_word(span_cut(body, 0, LOOKED_AT_BYTES), digits, true);
 }

@@ -31,11 +31,12 @@ enum upstream_kind {
 /* What Atlas adds to a request and the caller did not send. */
 enum upstream_addition {
     UPSTREAM_ADDS_STREAM_OPTIONS = 1 << 0, /* include_usage, to a stream's body: for the accounts */
-    UPSTREAM_ADDS_HEADERS = 1 << 1         /* Via, X-Request-Id, Accept, Accept-Encoding */
+    UPSTREAM_ADDS_HEADERS = 1 << 1,        /* Via, X-Request-Id, Accept, Accept-Encoding */
+    UPSTREAM_ADDS_MAX_TOKENS = 1 << 2      /* a model's max_output, where the caller says none */
 };
 
 /* What the configuration calls them, from bit 0. */
-#define UPSTREAM_ADDITIONS "stream_options|headers"
+#define UPSTREAM_ADDITIONS "stream_options|headers|max_tokens"
 
 /* Whose call a connection may serve that has served one before. */
 enum upstream_reuse {

@@ -80,6 +80,56 @@ def test_a_server_that_refuses_our_headers_is_asked_without_them(gateway, upstre
     assert not any(added & fields for fields in others)
 
 
+NOT_SUPPORTED = {"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+                           "type": "invalid_request_error", "param": "max_tokens", "code": "unsupported_parameter"}}
+TOO_LARGE = {"error": {"message": "'max_tokens' is too large: 100. The maximum context length is 128 tokens and your request has 60.", "code": 400}}
+
+
+@pytest.fixture
+def bounded(make_gateway, upstream):
+    return make_gateway({"upstreams": {"u": {"url": upstream.url}}, "models": {"m": {"upstream": "u", "max_output": 100}}})
+
+
+def test_a_server_that_refuses_the_bound_of_max_output_is_asked_without_it(bounded, upstream):
+    upstream.script(reply(400, NOT_SUPPORTED))
+    said = {**CHAT, "usage": {"prompt_tokens": 7, "completion_tokens": 300, "total_tokens": 307}}
+    upstream.script(reply(200, said))
+    for _ in range(2):
+        assert bounded.chat("m").status_code == 200
+    assert ["max_tokens" in r.json for r in upstream.requests] == [True, False, False]  # the second call knew
+    used = until(lambda: [u for u in bounded.usage() if u["calls"] == 2])[0]
+    assert used["tokens_out"] == 303  # nothing bounds what was not asked to be bounded
+
+
+def test_a_bound_that_is_too_large_for_one_call_is_sent_with_the_next(bounded, upstream):
+    upstream.script(reply(400, TOO_LARGE))
+    for _ in range(2):
+        assert bounded.chat("m").status_code == 200
+    assert ["max_tokens" in r.json for r in upstream.requests] == [True, False, True]
+
+
+def test_a_callers_own_bound_is_the_callers_to_mend(bounded, upstream):
+    bounded.announce("call_failed")
+    upstream.script(reply(400, NOT_SUPPORTED))
+    got = bounded.chat("m", max_tokens=5)
+    assert (got.status_code, got.json()["error"]["param"]) == (400, "max_tokens")
+    assert len(upstream.requests) == 1
+
+
+def test_a_server_that_refuses_one_thing_after_the_other_is_asked_without_each(bounded, upstream):
+    def very_strict(connection, request):
+        for name in ("max_tokens", "stream_options"):
+            if name in request.json:
+                return reply(400, {"error": {"message": f"unknown field {name}"}})(connection, request)
+        return stream(chunk({"content": "Salam"}), chunk({}, "stop"))(connection, request)
+    upstream.script(*[very_strict] * 4)
+    for _ in range(2):
+        assert content(events(bounded.chat("m", stream=True).text)) == "Salam"
+    assert len(upstream.requests) == 4
+    said = json.loads(bounded.command("status", "--json").stdout)
+    assert [u["omits"] for u in said["upstreams"]] == ["stream_options, max_tokens"]
+
+
 def test_what_is_refused_may_be_said_in_the_configuration(make_gateway, upstream):
     gateway = make_gateway({"upstreams": {"u": {"url": upstream.url, "omit": ["stream_options", "headers"]}},
                             "models": {"m": {"upstream": "u"}}})

@@ -8,6 +8,7 @@
 #define NOTHING 0
 #define OPTIONS UPSTREAM_ADDS_STREAM_OPTIONS
 #define HEADERS UPSTREAM_ADDS_HEADERS
+#define BOUND   UPSTREAM_ADDS_MAX_TOKENS
 
 static void a_refusal_names_what_it_refuses_in_any_words(void **state)
 {
@@ -32,6 +33,10 @@ static void a_refusal_names_what_it_refuses_in_any_words(void **state)
         {400, "{\"error\":\"bad header: via\"}", HEADERS},
         {400, "The Accept header asks for text/event-stream", HEADERS},
         {406, "", HEADERS},
+        {400, "{\"error\":{\"message\":\"Unsupported parameter: 'max_tokens'\"}}", BOUND},
+        {422, "{\"detail\":[{\"loc\":[\"body\",\"max_completion_tokens\"]}]}", BOUND},
+        {400, "unknown fields: stream_options, max_tokens", OPTIONS | BOUND},
+        {500, "max_tokens", NOTHING},
         {406, "<html>Not Acceptable</html>", HEADERS},
         {400, "requests via this key are not acceptable", NOTHING},
         {400, "the header Authorization is not acceptable", NOTHING},
@@ -49,6 +54,14 @@ static void a_refusal_names_what_it_refuses_in_any_words(void **state)
             fail_msg("%d %s: %u", answers[r].status, answers[r].body, names);
         }
     }
+}
+
+static void a_number_is_named_by_itself_and_not_as_part_of_another(void **state)
+{
+    (void)state;
+    assert_true(upstream_refusal_names_number(SPAN("max_tokens is too large: 100."), 100));
+    assert_false(upstream_refusal_names_number(SPAN("max_tokens: at most 1000, see v100"), 100));
+    assert_false(upstream_refusal_names_number(SPAN("max_tokens is not supported"), 100));
 }
 
 static struct deployment *deployment_of(const struct upstream_definition *definition)
@@ -93,6 +106,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refusal_names_what_it_refuses_in_any_words),
+        cmocka_unit_test(a_number_is_named_by_itself_and_not_as_part_of_another),
         cmocka_unit_test(what_was_learnt_is_known_once_and_stays_for_the_same_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
