@@ -20,6 +20,13 @@ struct net_transport {
     void (*end)(struct net_socket *s);
 };
 
+/* What a client says first, of which OpenSSL would make room for all that its head announces. */
+struct tls_hello {
+    uint8_t record[5], head[4]; /* of the record that is read; of the message */
+    uint8_t record_have, head_have;
+    bool is_judged;
+};
+
 struct net_socket {
     uv_poll_t poll;
     struct net_loop *loop;
@@ -42,6 +49,7 @@ struct net_socket {
     bool tls_dry;                         /* the kernel had no byte left when TLS asked */
     bool tls_more;                        /* TLS stopped reading before that */
     uint8_t tls_reads;                    /* of this turn */
+    struct tls_hello tls_hello;
     uint8_t
         tls_fruitless; /* turns that read of the socket and brought no data, since the last did */
 };

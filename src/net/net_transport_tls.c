@@ -3,7 +3,8 @@
  * OpenSSL reads and writes through a BIO of ours, which counts: a handshake in a thousand pieces,
  * or a KeyUpdate behind the other, is read a little in each turn of the loop and ends soon, for
  * neither brings data. SSL_MODE_AUTO_RETRY is off (net_tls.c), so that SSL_read_ex() returns after
- * each record that has none. What TLS needs to go on (a write may have to read first, and the
+ * each record that has none. A client's first message is looked at as it comes, for OpenSSL makes
+ * room for all that it announces. What TLS needs to go on (a write may have to read first, and the
  * reverse) is noted in tls_wants_*. Small pieces are joined into one record: a head, a chunk line
  * and an event are one SSL_write().
  */
@@ -22,7 +23,42 @@
 #define RECORD_BYTES  16384 /* RFC 8446 5.1: the most that one record carries */
 #define READS_A_TURN  64    /* a record takes two */
 #define FRUITLESS_MAX 32    /* turns in a row that read something and brought no data */
+#define HELLO_BYTES   16384 /* no client says more; OpenSSL would hold 128 KiB of each stranger's */
 #define QUIET_LOOKS   4     /* TLS may say so much of itself in one turn and be quiet still */
+
+/* ---- a stranger's first message ---- */
+
+/* The bytes of the record's payload, of the `len` at `at`, that belong to the message's head. */
+static size_t take_head(struct tls_hello *h, const uint8_t *at, size_t len)
+{
+    size_t left = (size_t)h->record[3] << 8 | h->record[4];
+    size_t taken = 0;
+    while (taken < len && taken < left && h->head_have < sizeof(h->head)) {
+        h->head[h->head_have++] = at[taken++];
+    }
+    left -= taken;
+    h->record[3] = (uint8_t)(left >> 8);
+    h->record[4] = (uint8_t)left;
+    if (left == 0) {
+        h->record_have = 0;
+    }
+    return taken;
+}
+
+/* False: it announces more than a client has to say. The head may come in any pieces. */
+static bool is_hello_bearable(struct tls_hello *h, const uint8_t *at, size_t len)
+{
+    for (size_t i = 0; i < len && !h->is_judged;) {
+        if (h->record_have < sizeof(h->record)) {
+            h->record[h->record_have++] = at[i++];
+        } else {
+            i += take_head(h, at + i, len - i);
+        }
+        h->is_judged = h->head_have == sizeof(h->head);
+    }
+    size_t announced = (size_t)h->head[1] << 16 | (size_t)h->head[2] << 8 | h->head[3];
+    return !h->is_judged || announced <= HELLO_BYTES;
+}
 
 /* ---- the BIO ---- */
 
@@ -42,6 +78,10 @@ static int bio_read(BIO *bio, char *to, int size)
     if (n < 0 && errno == EAGAIN) {
         s->tls_dry = true;
         BIO_set_retry_read(bio);
+    }
+    if (n > 0 && !s->tls_hello.is_judged &&
+        !is_hello_bearable(&s->tls_hello, (const uint8_t *)to, (size_t)n)) {
+        return -1;
     }
     return (int)n;
 }
@@ -285,6 +325,7 @@ enum err net_socket_start_tls(struct net_socket *s, struct net_tls *tls, const c
     } else {
         SSL_set_connect_state(ssl);
     }
+    s->tls_hello = (struct tls_hello){.is_judged = host != NULL};
     s->ssl = ssl;
     s->tls = net_tls_ref(tls);
     s->transport = &tls_transport;

@@ -267,6 +267,42 @@ static void a_handshake_in_a_thousand_pieces_is_ended_a_few_at_a_turn(void **sta
     certificate_remove(&ours);
 }
 
+/* Whether the server ends one who says these bytes first, the whole of what he says. */
+static bool ends(struct net_loop *loop, struct net_tls *shows, const uint8_t *said, size_t len)
+{
+    int fds[2];
+    struct side server;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    side_open(loop, &server, fds[0], on_agreeing);
+    assert_int_equal(net_socket_start_tls(server.socket, shows, NULL), ERR_OK);
+    net_want(server.socket, true, false);
+    for (size_t i = 0; i < len; i++) { /* in the smallest pieces */
+        (void)send(fds[1], said + i, 1, MSG_NOSIGNAL); /* the server may have gone */
+        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);        /* says only that handles are left */
+    }
+    net_socket_close(&server.socket);
+    (void)close(fds[1]);
+    return server.failed;
+}
+
+static void who_announces_a_first_message_beyond_all_clients_is_ended_at_once(void **state)
+{
+    (void)state;
+    static const uint8_t large[] = {22, 3, 1, 0x40, 0, 1, 1, 0xfb, 0xd0};
+    static const uint8_t torn[] = {22, 3, 1, 0, 1, 1, 22, 3, 1, 0, 2, 0, 0x40, 22, 3, 1, 0, 1, 1};
+    static const uint8_t usual[] = {22, 3, 1, 0x40, 0, 1, 0, 0x40, 0, 3, 3};
+    struct net_loop *loop = turn_open();
+    struct certificate ours;
+    certificate_make(&ours, "ours", "DNS:gateway.example");
+    struct net_tls *shows = open_server(&ours);
+    assert_true(ends(loop, shows, large, sizeof(large)));
+    assert_true(ends(loop, shows, torn, sizeof(torn)));
+    assert_false(ends(loop, shows, usual, sizeof(usual)));
+    net_tls_unref(&shows);
+    net_loop_close(&loop);
+    certificate_remove(&ours);
+}
+
 static void a_crowd_of_handshakes_takes_many_turns_and_all_agree(void **state)
 {
     (void)state;
@@ -486,6 +522,7 @@ int main(void)
         cmocka_unit_test(a_tls_peer_that_sends_33_records_without_data_is_ended),
         cmocka_unit_test(a_read_ends_at_each_tls_record_without_data_and_misses_none_behind_it),
         cmocka_unit_test(a_handshake_in_a_thousand_pieces_is_ended_a_few_at_a_turn),
+        cmocka_unit_test(who_announces_a_first_message_beyond_all_clients_is_ended_at_once),
         cmocka_unit_test(a_crowd_of_handshakes_takes_many_turns_and_all_agree),
         cmocka_unit_test(a_handshake_of_ours_does_not_stand_behind_a_crowd_of_strangers),
         cmocka_unit_test(a_socket_is_quiet_until_data_comes_or_the_end),
