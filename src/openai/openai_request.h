@@ -4,7 +4,8 @@
  *
  * Facts are read from the *effective* request: the members of a literal top-level `extra_body`
  * object count as top-level members where the body has none of that name. Explicit null is absent.
- * Members we do not know are left as they are.
+ * Members we do not know are left as they are; those of extra_body with a name of more than 64
+ * bytes, which no model server knows, are not lifted.
  *
  * Ownership  facts borrow from the body and the arena; edits from the arena.
  * Limits     1,024 members of the body, 256 of extra_body, 4,096 messages of the role developer;

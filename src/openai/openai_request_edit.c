@@ -13,9 +13,20 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "base/map.h"
 #include "openai/openai_request.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
+
+#define NAME_MOST    64 /* bytes of a name that is lifted; no model server knows a longer one */
+#define ESCAPE_BYTES 6  /* of a text, for a byte that it says, at most */
+
+/* A member of the body, by the hash of its name: the body may have a thousand of them, and
+ * extra_body hundreds that are looked for there. */
+struct taken {
+    uint64_t hash;
+    uint32_t key;
+};
 
 struct editor {
     const struct json_index *x;
@@ -27,6 +38,8 @@ struct editor {
     enum openai_fact dropped;           /* a member that this server is not sent, or OPENAI_FACTS */
     struct span limit;                  /* what a bound becomes, empty: it stays; */
     enum openai_fact limited;           /* which: max_tokens, or max_completion_tokens */
+    struct taken *taken;                /* NULL: nobody has asked yet */
+    uint32_t taken_count;
 };
 
 /* As they are written where a member is added. */
@@ -150,18 +163,56 @@ static enum openai_fact fact_at(const struct openai_facts *facts, uint32_t key)
     return (enum openai_fact)fact;
 }
 
-/* Whether the body has a member of the name that a key of extra_body says. */
+/* What a key says, in `room` if it has escapes. False: it is too long for a name, or has half a
+ * surrogate pair. */
+static bool name_of(const struct json_index *x, uint32_t key,
+                    uint8_t room[NAME_MOST * ESCAPE_BYTES], struct span *out)
+{
+    size_t halves = 0;
+    *out = json_inside(x, key);
+    if (out->len > NAME_MOST * ESCAPE_BYTES) {
+        return false;
+    }
+    if ((json_row(x, key)->flags & JSON_ESCAPED) != 0) {
+        *out = span_make(room, json_unescape(x, key, room, &halves));
+    }
+    return halves == 0 && out->len <= NAME_MOST;
+}
+
+/* Notes the body's members whose names may stand in extra_body, too. */
+static bool find_taken(struct editor *ed)
+{
+    uint8_t room[NAME_MOST * ESCAPE_BYTES];
+    struct span name;
+    ed->taken = arena_alloc(ed->arena, json_count(ed->x, 0) * sizeof(*ed->taken));
+    if (ed->taken == NULL) {
+        json_edits_fail(ed->edits, arena_error(ed->arena));
+        return false;
+    }
+    for (uint32_t key = json_first(ed->x, 0); key != JSON_NONE; key = json_next(ed->x, key)) {
+        if (name_of(ed->x, key, room, &name)) {
+            ed->taken[ed->taken_count++] = (struct taken){map_hash(name), key};
+        }
+    }
+    return true;
+}
+
+/* Whether the body has a member of the name that a key of extra_body says, or it is no name that a
+ * model server knows. */
 static bool is_overruled(struct editor *ed, uint32_t key)
 {
+    uint8_t room[NAME_MOST * ESCAPE_BYTES];
     struct span name;
-    enum err e = json_text(ed->x, key, ed->arena, &name);
-    if (e != ERR_OK) { /* half a surrogate pair is no name that a model server knows */
-        if (e == ERR_NO_MEMORY) {
-            json_edits_fail(ed->edits, e);
-        }
+    if (!name_of(ed->x, key, room, &name) || (ed->taken == NULL && !find_taken(ed))) {
         return true;
     }
-    return json_find_key(ed->x, 0, name) != JSON_NONE;
+    uint64_t hash = map_hash(name);
+    for (uint32_t i = 0; i < ed->taken_count; i++) {
+        if (ed->taken[i].hash == hash && json_text_is(ed->x, ed->taken[i].key, name)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Whether a member of extra_body is sent: lifted, or where it is. */
