@@ -44,6 +44,23 @@ bool span_equal_nocase(struct span a, struct span b)
     return true;
 }
 
+size_t span_find_nocase(struct span s, struct span words, size_t from)
+{
+    if (words.len > s.len) {
+        return s.len;
+    }
+    /* Letters of either case differ in this bit, and most places in more. */
+    uint8_t first = words.at[0] | 0x20, last = words.at[words.len - 1] | 0x20;
+    const uint8_t *behind = s.at + words.len - 1;
+    for (size_t i = from; i <= s.len - words.len; i++) {
+        if ((s.at[i] | 0x20) == first && (behind[i] | 0x20) == last &&
+            span_equal_nocase(span_cut(s, i, words.len), words)) {
+            return i;
+        }
+    }
+    return s.len;
+}
+
 struct span span_trim(struct span s)
 {
     while (s.len > 0 && (s.at[0] == ' ' || s.at[0] == '\t')) {

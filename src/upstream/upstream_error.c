@@ -13,6 +13,9 @@
 #define ROWS_MAX  8192
 #define DEPTH_MAX 32
 
+#define BLANKS_MOST 1024 /* before a text, which are left away */
+#define MENDED_MOST 4096 /* parts of a body that are no UTF-8; with more it is no text */
+
 /* What is taken from a body. */
 struct said {
     struct span message, param, type, code;
@@ -73,12 +76,19 @@ static struct span keep_string(const struct json_index *x, uint32_t row, struct 
     if (row == JSON_NONE || json_kind(x, row) != JSON_STRING) {
         return none;
     }
-    struct span inside = json_inside(x, row);
-    uint8_t *plain = inside.len == 0 ? NULL : memory_raw_counted(inside.len);
+    size_t inside = json_inside(x, row).len, room = most + BLANKS_MOST, len = 0;
+    room = inside < room ? inside : room;
+    uint8_t *plain = room == 0 ? NULL : memory_raw_counted(room + JSON_PIECE_BYTES);
     if (plain == NULL) {
         return none;
     }
-    size_t len = json_unescape(x, row, plain, NULL);
+    struct json_reader reader;
+    struct span piece;
+    json_reader_init(&reader, x, row);
+    while (len < room && (piece = json_reader_next(&reader, JSON_PIECE_BYTES)).len > 0) {
+        memcpy(plain + len, piece.at, piece.len);
+        len += piece.len;
+    }
     struct span kept = keep_text(arena, span_make(plain, len), most);
     memory_free_counted(plain);
     return kept;
@@ -86,13 +96,7 @@ static struct span keep_string(const struct json_index *x, uint32_t row, struct 
 
 static bool has_words(struct span text, const char *words)
 {
-    struct span wanted = span_of(words);
-    for (size_t i = 0; i + wanted.len <= text.len; i++) {
-        if (span_equal_nocase(span_cut(text, i, wanted.len), wanted)) {
-            return true;
-        }
-    }
-    return false;
+    return span_find_nocase(text, span_of(words), 0) < text.len;
 }
 
 /* How the servers say that a prompt does not fit the model. */
@@ -339,7 +343,7 @@ static struct span without_framing(struct span body)
 /* The body, whose torn characters must not hide what it says. */
 static struct span well_formed(struct arena *arena, struct span body)
 {
-    size_t len = json_scan_mended(body, BODY_MAX);
+    size_t len = json_scan_mended(body, MENDED_MOST);
     uint8_t *to = len == 0 ? NULL : arena_alloc(arena, len);
     if (to == NULL) {
         return body;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/upstream_reason.h"
 
-#include <stdbool.h>
-
 #define LOOKED_AT_BYTES (8 * 1024)
 
 /* The first whose words stand in the body counts: the particular before the general. */
@@ -31,21 +29,11 @@ static const struct {
     {"timed out", "it says that something there took too long"},
 };
 
-static bool has_words(struct span text, struct span words)
-{
-    for (size_t i = 0; i + words.len <= text.len; i++) {
-        if (span_equal_nocase(span_cut(text, i, words.len), words)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 const char *upstream_reason_read(struct span body)
 {
     struct span text = span_cut(body, 0, LOOKED_AT_BYTES);
     for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
-        if (has_words(text, span_of(causes[i].words))) {
+        if (span_find_nocase(text, span_of(causes[i].words), 0) < text.len) {
             return causes[i].reason;
         }
     }

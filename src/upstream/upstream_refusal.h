@@ -10,6 +10,7 @@
  * deployment_learn().
  *
  * Limits   the first 64 KiB of a body are looked at.
+ * Limits   the first 16 KiB of a body are looked at: they name what was refused.
  * Threads  any; pure.
  * Sources  RFC 9110 section 15.5.7 (406); the error bodies of FastAPI servers, vLLM, TGI, Azure and
  *          gateways of other make.

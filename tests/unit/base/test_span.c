@@ -47,6 +47,12 @@ static void a_cut_stays_inside(void **state)
     assert_int_equal(span_find(SPAN("abca"), 'x', 0), 4);
     assert_true(span_equal_nocase(SPAN("Content-Type"), SPAN("content-tYPE")));
     assert_false(span_equal_nocase(SPAN("a@"), SPAN("a`")));
+    assert_int_equal(span_find_nocase(SPAN("no Header, HEADERS"), SPAN("header"), 0), 3);
+    assert_int_equal(span_find_nocase(SPAN("no Header, HEADERS"), SPAN("header"), 4), 11);
+    assert_int_equal(span_find_nocase(SPAN("no Header, HEADERS"), SPAN("headers"), 12), 18);
+    assert_int_equal(span_find_nocase(SPAN("x@a"), SPAN("`A"), 0), 3);
+    assert_int_equal(span_find_nocase(SPAN("ab"), SPAN("abc"), 0), 2);
+    assert_int_equal(span_find_nocase(SPAN("aBc"), SPAN("AbC"), 0), 0);
     assert_true(span_starts(SPAN("Bearer x"), SPAN("Bearer ")));
     assert_false(span_starts(SPAN("Bea"), SPAN("Bearer ")));
 }
