@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -36,9 +37,6 @@ static void on_poll(uv_poll_t *handle, int status, int events);
 static int flags_wanted(const struct net_socket *s)
 {
     int flags = 0;
-    if (s->muted) {
-        return 0;
-    }
     if (s->postponed) {
         return s->told_hangup ? 0 : UV_DISCONNECT;
     }
@@ -57,11 +55,37 @@ static int flags_wanted(const struct net_socket *s)
 static void set_flags(struct net_socket *s)
 {
     int flags = flags_wanted(s);
-    if (flags == s->flags) {
+    if (flags == s->flags || s->muted) {
         return;
     }
     s->flags = flags;
     CHECK(uv_poll_start(&s->poll, flags, on_poll) == 0);
+}
+
+/* Past libuv, which for any change takes a socket out and puts it in anew, and looks for it among
+ * all that it is told of just then: of thousands that is most of a turn. */
+static bool poll_for(const struct net_socket *s, uint32_t events)
+{
+    struct epoll_event wanted = {.events = events, .data.fd = s->fd};
+    return epoll_ctl(uv_backend_fd(&s->loop->uv), EPOLL_CTL_MOD, s->fd, &wanted) == 0;
+}
+
+/* What cannot be left out, an error or an end of both sides, is told of once more and then not. */
+static void mute(struct net_socket *s)
+{
+    s->muted = s->flags > 0 && poll_for(s, EPOLLONESHOT);
+}
+
+static void unmute(struct net_socket *s)
+{
+    uint32_t events = (s->flags & UV_READABLE) != 0 ? EPOLLIN : 0;
+    events |= (s->flags & UV_WRITABLE) != 0 ? EPOLLOUT : 0;
+    events |= (s->flags & UV_DISCONNECT) != 0 ? EPOLLRDHUP : 0;
+    if (s->muted && s->flags > 0 && !poll_for(s, events)) {
+        s->flags = -1; /* it is put in anew */
+    }
+    s->muted = false;
+    set_flags(s);
 }
 
 /* Calls the handler, of what is still wanted. */
@@ -99,9 +123,9 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         list_push_back(&loop->late, &s->late);
         loop->late_count++;
         net_loop_defer(loop, &loop->late_task);
-    } else if (loop->late_count > LATE_POLLED) {
-        s->muted = true; /* thousands that are told of in each turn take the whole of it */
-        set_flags(s);
+    }
+    if (loop->late_count > LATE_POLLED && !s->muted) {
+        mute(s); /* thousands that are told of in each turn take the whole of it */
     }
 }
 
@@ -131,10 +155,9 @@ void net_late_run(struct net_task *task)
     while (!list_is_empty(&loop->late) && !net_slice_is_over(loop, &slice)) {
         struct net_socket *s = LIST_OF(loop->late.next, struct net_socket, late);
         end_lateness(s);
-        s->muted = false;
         unsigned events = s->late_for & still_wanted(s);
         s->late_for = 0;
-        set_flags(s);
+        unmute(s);
         if (events != 0) {
             tell(s, events);
         }
