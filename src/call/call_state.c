@@ -36,7 +36,9 @@ static const struct {
 };
 // clang-format on
 
-#define KEYS_A_LOOK     16 /* at the clock */
+#define KEYS_A_LOOK     16   /* at the clock */
+#define MESSAGE_MAX     2048 /* bytes of an error's words, */
+#define WORD_MAX        256  /* which may be the caller's own: a key of megabytes that came twice */
 #define ARENA_BYTES_MAX (4u << 20)
 #define INDEX_ROWS_MAX  (4u << 20) /* 64 MiB of rows: four million values and keys in one body */
 #define INDEX_DEPTH_MAX 128
@@ -124,10 +126,12 @@ enum call_state call_fail(struct call *call, enum err e)
 
 struct server_words call_copy_words(struct call *call, const struct server_words *words)
 {
-    return (struct server_words){.message = arena_copy(&call->arena, words->message),
-                                 .param = arena_copy(&call->arena, words->param),
-                                 .type = arena_copy(&call->arena, words->type),
-                                 .code = arena_copy(&call->arena, words->code)};
+    struct arena *arena = &call->arena;
+    return (struct server_words){.message =
+                                     arena_copy(arena, span_cut_text(words->message, MESSAGE_MAX)),
+                                 .param = arena_copy(arena, span_cut_text(words->param, WORD_MAX)),
+                                 .type = arena_copy(arena, span_cut_text(words->type, WORD_MAX)),
+                                 .code = arena_copy(arena, span_cut_text(words->code, WORD_MAX))};
 }
 
 enum call_state call_fail_as(struct call *call, const struct call_try *t)

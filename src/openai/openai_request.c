@@ -15,6 +15,8 @@
 #include "openai/openai_request_walk.h"
 #include "json/json_value.h"
 
+#define MODEL_MAX      1024 /* bytes of a name; models of ours have shorter ones */
+#define ESCAPE_BYTES   6    /* of a text, for a byte that it says, at most */
 #define INPUTS_MAX     2048 /* OpenAI's own bound on the strings of one embeddings call */
 #define LIFTED_MAX     256  /* members of extra_body: each is looked for in the body */
 #define TOP_MAX        1024 /* members of the body; OpenAI has some forty */
@@ -110,9 +112,12 @@ static enum err read_model(struct openai_reading *r)
         return fault(r, ERR_VALUE_MISSING, SPAN("model"),
                      SPAN("you must provide a 'model'; GET /v1/models lists them"));
     }
-    enum err e = json_text(r->x, row, r->arena, &r->request.model);
-    if (e == ERR_VALUE_INVALID || (e == ERR_OK && r->request.model.len == 0)) {
-        return fault(r, ERR_VALUE_INVALID, SPAN("model"), SPAN("'model' must be a name"));
+    bool is_long = json_row(r->x, row)->len > MODEL_MAX * ESCAPE_BYTES + 2;
+    enum err e = is_long ? ERR_VALUE_INVALID : json_text(r->x, row, r->arena, &r->request.model);
+    size_t len = r->request.model.len;
+    if (e == ERR_VALUE_INVALID || (e == ERR_OK && (len == 0 || len > MODEL_MAX))) {
+        return fault(r, ERR_VALUE_INVALID, SPAN("model"),
+                     SPAN("'model' must be a name of 1 to 1024 bytes"));
     }
     return e;
 }

@@ -109,6 +109,9 @@ static void a_body_past_its_bound_is_refused_as_soon_as_that_is_seen(void **stat
     world_close(&w);
 }
 
+#define LONG_64  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define LONG_256 LONG_64 LONG_64 LONG_64 LONG_64
+
 static const struct {
     const char *why, *path, *body;
     enum err error;
@@ -122,6 +125,8 @@ static const struct {
     {"no model", "/v1/chat/completions", "{'messages':[{}]}", ERR_VALUE_MISSING, "model", "model"},
     {"a model twice", "/v1/chat/completions", CHAT_BODY(",'mod\\u0065l':'x'"), ERR_JSON_DUPLICATE,
      "mod\\u0065l", ""},
+    {"a long key twice", "/v1/chat/completions", CHAT_BODY(",'" LONG_256 "x':1,'" LONG_256 "x':2"),
+     ERR_JSON_DUPLICATE, LONG_256, ""},
     {"an unknown model", "/v1/chat/completions", "{'model':'gpt-9','messages':[{}]}",
      ERR_MODEL_UNKNOWN, "model", "'gpt-9'"},
     {"routing is not there yet", "/v1/chat/completions", "{'model':'auto-router','messages':[{}]}",

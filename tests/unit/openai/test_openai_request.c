@@ -158,6 +158,34 @@ static void a_request_that_cannot_be_right_is_refused_with_its_member(void **sta
     }
 }
 
+static void a_models_name_has_a_bound_however_it_is_written(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *each;
+        size_t count;
+        enum err err;
+    } names[] = {{"x", 1024, ERR_OK},
+                 {"x", 1025, ERR_VALUE_INVALID},
+                 {"\\u0061", 1024, ERR_OK},
+                 {"\\u0061", 1025, ERR_VALUE_INVALID}};
+    for (size_t i = 0; i < ROWS(names); i++) {
+        struct scene s;
+        struct buf b;
+        buf_init(&b, 16384);
+        buf_put_text(&b, "{'messages':[{}],'model':'");
+        for (size_t j = 0; j < names[i].count; j++) {
+            buf_put_text(&b, names[i].each);
+        }
+        buf_put_text(&b, "'}");
+        buf_put_byte(&b, 0);
+        assert_int_equal(read_request(&s, OPENAI_CHAT, (const char *)buf_span(&b).at),
+                         names[i].err);
+        end(&s);
+        buf_fini(&b);
+    }
+}
+
 #define USAGE (1u << 0)
 #define EVERY (1u << 1) /* usage on every chunk */
 #define B64   (1u << 2)
@@ -321,6 +349,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_that_cannot_be_right_is_refused_with_its_member),
+        cmocka_unit_test(a_models_name_has_a_bound_however_it_is_written),
         cmocka_unit_test(a_request_says_what_its_effective_members_say),
         cmocka_unit_test(what_is_counted_has_a_bound),
         cmocka_unit_test(nothing_is_written_to_the_facts_of_a_refused_request),
