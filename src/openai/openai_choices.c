@@ -6,8 +6,10 @@
 #include "openai/openai_internal.h"
 #include "json/json_value.h"
 
-#define HELD_BYTES_MAX   (16 * OPENAI_HELD_MAX)
-#define CALL_FLOAT_BYTES 32 /* of a tool call, which may be quoted or joined, in a budget */
+#define HELD_BYTES_MAX (16 * OPENAI_HELD_MAX)
+
+/* Of a choice, whose members are looked at, or of a tool call, which may be quoted or joined. */
+#define FLOAT_BYTES 32
 
 /* Of a text that is counted, which may be all escapes. */
 #define COUNT_FLOAT_BYTES 32
@@ -344,12 +346,12 @@ enum err openai_cursor_step(struct openai_cursor *k, const struct openai_ed *ed,
         if (k->said == NULL && k->choice == JSON_NONE) {
             k->is_done = true;
         } else if (k->said == NULL) {
+            *budget -= OPENAI_CHOICE_FLOATS + json_row(ed->x, k->choice)->len / FLOAT_BYTES;
             e = begin_choice(k, ed);
-            *budget -= OPENAI_CHOICE_FLOATS;
         } else if (k->is_counting) {
             count(k, budget);
         } else if (k->call != JSON_NONE) {
-            *budget -= OPENAI_CHOICE_FLOATS + json_row(ed->x, k->call)->len / CALL_FLOAT_BYTES;
+            *budget -= OPENAI_CHOICE_FLOATS + json_row(ed->x, k->call)->len / FLOAT_BYTES;
             edit_call(k, ed);
         } else {
             end_choice(k, ed);

@@ -7,7 +7,8 @@
 #include "openai/openai_internal.h"
 #include "json/json_value.h"
 
-#define ELEMENT_FLOATS 8 /* what an element costs besides its floats */
+#define ELEMENT_FLOATS 8  /* what an element costs besides its floats, */
+#define FLOAT_BYTES    16 /* and so many bytes of what else is in it, for its members are sought */
 #define EDIT_FLOATS    2
 
 struct openai_place {
@@ -29,15 +30,18 @@ enum err openai_vectors_begin(struct openai_vectors *v, const struct json_index 
 }
 
 /* Finds the element's place and, if it is to be converted, begins with that. */
-static enum err read_element(struct openai_vectors *v)
+static enum err read_element(struct openai_vectors *v, int64_t *floats)
 {
     const struct json_index *x = v->x;
+    *floats -= ELEMENT_FLOATS;
     if (json_kind(x, v->row) != JSON_OBJECT) {
         return ERR_UPSTREAM_JSON;
     }
     int64_t index = v->position;
     uint32_t value = openai_member(x, v->row, SPAN("embedding"));
     uint32_t number = openai_member(x, v->row, SPAN("index"));
+    uint32_t beside = value == JSON_NONE ? 0 : json_row(x, value)->len;
+    *floats -= (json_row(x, v->row)->len - beside) / FLOAT_BYTES;
     if (value == JSON_NONE || (number != JSON_NONE && json_int64(x, number, &index) != ERR_OK) ||
         index < 0 || index >= (int64_t)v->plan->inputs || v->places[index].row != 0) {
         return ERR_UPSTREAM_JSON;
@@ -118,8 +122,7 @@ enum err openai_vectors_convert(struct openai_vectors *v, int64_t floats, struct
         } else if (v->row == JSON_NONE) {
             e = end_reading(v);
         } else {
-            e = read_element(v);
-            floats -= ELEMENT_FLOATS;
+            e = read_element(v, &floats);
         }
     }
     return e;

@@ -83,6 +83,54 @@ static void many_take_time_in_proportion(void **state)
     }
 }
 
+/* A reply of `count` elements with a thousand members each beside what is read: how many steps of a
+ * budget it takes. */
+static int steps_of(enum openai_endpoint endpoint, const char *before, const char *each, int count)
+{
+    enum { MEMBERS = 1000, BUDGET = 1024 };
+    struct openai_plan plan = {.endpoint = endpoint,
+                               .quoted_model = SPAN("\"shown\""),
+                               .call_id = SPAN("01ABCDEFGHJKMNPQRSTVWXYZ00"),
+                               .inputs = (uint32_t)count,
+                               .choices = (uint32_t)count,
+                               .asked = -1};
+    struct arena arena;
+    struct json_index x;
+    struct openai_reply r;
+    struct buf b;
+    int steps = 0;
+    buf_init(&b, 64 << 20);
+    buf_put_text(&b, before);
+    for (int i = 0; i < count; i++) {
+        buf_printf(&b, "%s{\"index\":%d", i == 0 ? "" : ",", i);
+        for (int j = 0; j < MEMBERS; j++) {
+            buf_put_text(&b, ",\"\\u0061\":0");
+        }
+        buf_printf(&b, ",%s}", each);
+    }
+    buf_put_text(&b, "]}");
+    arena_init(&arena, 64 << 20);
+    json_index_init(&x, 4 << 20, 128);
+    assert_int_equal(json_index_parse_borrow(&x, buf_span(&b)), ERR_OK);
+    assert_int_equal(openai_reply_begin(&r, &x, &plan, &arena), ERR_OK);
+    for (; !r.is_made; steps++) {
+        assert_int_equal(openai_reply_convert(&r, BUDGET), ERR_OK);
+    }
+    json_index_fini(&x);
+    arena_fini(&arena);
+    buf_fini(&b);
+    return steps;
+}
+
+static void what_has_many_members_takes_many_steps_though_nothing_of_it_is_counted(void **state)
+{
+    (void)state;
+    enum { COUNT = 100 };
+    assert_true(steps_of(OPENAI_CHAT, "{\"usage\":{\"completion_tokens\":1000000},\"choices\":[",
+                         "\"message\":{}", COUNT) > COUNT / 4);
+    assert_true(steps_of(OPENAI_EMBEDDINGS, "{\"data\":[", "\"embedding\":[1]", COUNT) > COUNT / 4);
+}
+
 static void calls_beyond_the_bound_without_an_index_pass_as_they_came(void **state)
 {
     (void)state;
@@ -196,6 +244,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_take_time_in_proportion),
+        cmocka_unit_test(what_has_many_members_takes_many_steps_though_nothing_of_it_is_counted),
         cmocka_unit_test(calls_beyond_the_bound_without_an_index_pass_as_they_came),
         cmocka_unit_test(a_name_that_is_too_long_to_hold_is_told_as_it_comes),
         cmocka_unit_test(long_arguments_that_are_no_text_pass_as_they_came),
