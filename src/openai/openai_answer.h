@@ -59,6 +59,7 @@ struct openai_choice {
     uint16_t sent;      /* calls that the client knows of */
     uint8_t reason;     /* enum openai_reason */
     bool has_begun, has_role;
+    bool reasons_twice; /* this event says its reasoning under both names */
 };
 
 struct openai_answer {

@@ -291,9 +291,11 @@ static void count_end(struct openai_cursor *k, bool had_begun, bool was_open)
 static void add_written(struct openai_cursor *k)
 {
     struct openai_choice *c = k->said;
-    uint64_t more = k->counts ? openai_count_written(&k->count) : 0;
-    more -= c->again < more ? c->again : more;
+    uint64_t more = k->counts ? openai_count_written(&k->count) : 0, again = c->again;
+    again += c->reasons_twice && k->counts ? openai_count_reasoning(&k->count) / 2 : 0;
+    more -= again < more ? again : more;
     c->again = 0;
+    c->reasons_twice = false;
     c->written += more;
     k->written += more;
     if (k->answer != NULL) {

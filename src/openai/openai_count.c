@@ -202,6 +202,11 @@ uint64_t openai_count_written(const struct openai_count *t)
            t->eighths[OPENAI_TEXT_ARGUMENTS];
 }
 
+uint64_t openai_count_reasoning(const struct openai_count *t)
+{
+    return t->eighths[OPENAI_TEXT_REASONING];
+}
+
 uint64_t openai_count_text(const struct json_index *x, uint32_t row)
 {
     struct openai_count t = {.texts.x = x, .text.row = row};

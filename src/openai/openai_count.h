@@ -54,6 +54,9 @@ int64_t openai_count_read(const struct openai_count *t);
  * the events of a stream before they are rounded. */
 uint64_t openai_count_written(const struct openai_count *t);
 
+/* What of that is reasoning. */
+uint64_t openai_count_reasoning(const struct openai_count *t);
+
 /* Eighths of a token of one string, at once; 0 for JSON_NONE and what is no string. */
 uint64_t openai_count_text(const struct json_index *x, uint32_t row);
 

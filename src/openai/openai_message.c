@@ -246,7 +246,7 @@ static void edit_reasoning(const struct openai_ed *ed, uint32_t message,
                    json_edits_value(ed->edits, older + 1))) {
         bool keeps_newer = wanted == OPENAI_REASONING;
         json_edits_remove_member(ed->edits, message, keeps_newer ? older : newer);
-        c->again += (uint32_t)openai_count_text(x, newer + 1);
+        c->reasons_twice = true;
     } else if (has_newer && !has_older && wanted == OPENAI_REASONING_CONTENT) {
         rename_key(ed, message, newer, older, SPAN("\"reasoning_content\""));
     } else if (has_older && !has_newer && wanted == OPENAI_REASONING) {

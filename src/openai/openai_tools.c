@@ -441,7 +441,7 @@ static void note(struct openai_choice *c, struct openai_tool *t, const struct js
                  const struct delta *d)
 {
     uint64_t name = hash_of(x, d->name);
-    if (name != 0 && name == t->name) {
+    if (name != 0 && name == t->name && json_row(x, d->name)->len <= HASHED_BYTES) {
         c->again += (uint32_t)openai_count_text(x, d->name);
     }
     if (t->id == 0) {
