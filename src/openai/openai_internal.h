@@ -65,7 +65,10 @@ static inline uint32_t openai_value(const struct json_index *x, uint32_t key)
     return key == JSON_NONE || json_kind(x, key + 1) == JSON_NULL ? JSON_NONE : key + 1;
 }
 
-/* A member that is there, among the first OPENAI_MEMBERS_MAX, and not null; else JSON_NONE. */
+/* The key of a member that is there, among the first OPENAI_MEMBERS_MAX; else JSON_NONE. */
+uint32_t openai_member_key(const struct json_index *x, uint32_t object, struct span name);
+
+/* Its value, if it is not null. */
 uint32_t openai_member(const struct json_index *x, uint32_t object, struct span name);
 
 static inline bool openai_is_kind(const struct json_index *x, uint32_t row, enum json_kind kind)

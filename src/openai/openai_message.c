@@ -67,14 +67,19 @@ uint32_t openai_keys(struct json_edits *edits, uint32_t object, const uint8_t *n
     return seen;
 }
 
-uint32_t openai_member(const struct json_index *x, uint32_t object, struct span name)
+uint32_t openai_member_key(const struct json_index *x, uint32_t object, struct span name)
 {
     uint32_t seen = 0,
              key = openai_is_kind(x, object, JSON_OBJECT) ? json_first(x, object) : JSON_NONE;
     while (key != JSON_NONE && seen++ < OPENAI_MEMBERS_MAX && !json_text_is(x, key, name)) {
         key = json_next(x, key);
     }
-    return key == JSON_NONE || seen > OPENAI_MEMBERS_MAX ? JSON_NONE : openai_value(x, key);
+    return seen > OPENAI_MEMBERS_MAX ? JSON_NONE : key;
+}
+
+uint32_t openai_member(const struct json_index *x, uint32_t object, struct span name)
+{
+    return openai_value(x, openai_member_key(x, object, name));
 }
 
 bool openai_is_count(const struct json_index *x, uint32_t row, int64_t *out)

@@ -23,11 +23,13 @@ enum err openai_reply_begin(struct openai_reply *r, const struct json_index *x,
         return ERR_UPSTREAM_STATUS;
     }
     openai_set_model(&ed, top);
-    if (top[TOP_USAGE] != JSON_NONE && json_kind(x, top[TOP_USAGE] + 1) != JSON_OBJECT &&
-        json_kind(x, top[TOP_USAGE] + 1) != JSON_NULL) {
+    uint32_t usage = openai_value(x, top[TOP_USAGE]);
+    if (openai_is_kind(x, usage, JSON_OBJECT)) {
+        openai_usage_edit(&r->edits, usage);
+    } else if (usage != JSON_NONE) {
         json_edits_remove_member(&r->edits, 0, top[TOP_USAGE]);
     }
-    (void)openai_usage_read(x, openai_value(x, top[TOP_USAGE]), openai_value(x, top[TOP_TIMINGS]),
+    (void)openai_usage_read(x, usage, openai_value(x, top[TOP_TIMINGS]),
                             &r->usage); /* it says itself whether there was any */
     if (plan->endpoint == OPENAI_EMBEDDINGS) {
         return finish(r, openai_vectors_begin(&r->vectors, x, plan, arena));

@@ -11,8 +11,8 @@
  * is said, and once; what is empty or of another type and makes clients stumble goes (no calls, no
  * function_call, no name, logprobs or usage that are no object); of members that are said twice the
  * last stays; usage stands only in the last chunk, alone, with all members that the
- * server wrote; embeddings are in the form and order that was asked for. A failure that is told in
- * a choice is an error. All else passes as it is.
+ * server wrote, and its three counts are whole numbers; embeddings are in the form and order that
+ * was asked for. A failure that is told in a choice is an error. All else passes as it is.
  *
  * Ownership  edits and replacements are in the arena given. openai_stream_fini() frees what a
  *            stream holds.

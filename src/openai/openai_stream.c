@@ -46,7 +46,7 @@ static void keep_identity(struct openai_stream *s, const struct json_index *x,
 /* Keeps what the chunk says of usage. */
 static bool keep_usage(struct openai_stream *s, const struct openai_event *v)
 {
-    return openai_usage_keep(&s->usage, v->x, v->usage, v->timings, s->answer.written);
+    return openai_usage_keep(&s->usage, v->edits, v->usage, v->timings, s->answer.written);
 }
 
 /* Usage of a chunk that has choices is told in the last chunk. */
@@ -129,6 +129,9 @@ enum err openai_event_begin(struct openai_event *v, struct openai_stream *s,
     if (openai_is_error(x, top, edits)) {
         s->failure = x->text;
         return end_event(v, OPENAI_ERROR);
+    }
+    if (openai_is_kind(x, v->usage, JSON_OBJECT)) {
+        openai_usage_edit(edits, v->usage);
     }
     keep_identity(s, x, top);
     edit_object(&ed, top);

@@ -10,6 +10,7 @@
 
 #define TEXT_MAX    (16u << 10)
 #define TOTAL_BYTES 48
+#define COUNT_BYTES 24
 #define NUMBER_MAX  (INT64_C(1) << 53)
 #define HIDDEN_MAX  (INT64_C(1) << 20) /* tokens used and not seen: thoughts, pictures */
 
@@ -63,6 +64,55 @@ bool openai_usage_read(const struct json_index *x, uint32_t usage, uint32_t timi
     return true;
 }
 
+/* ---- what clients read ---- */
+
+enum { INPUT, OUTPUT, TOTAL, COUNTS };
+
+/* What stands in the place of a count that is none: what the others leave of the total, or 0, which
+ * clients can add. */
+static int64_t count_instead(const int64_t said[COUNTS], int which)
+{
+    int other = which == INPUT ? OUTPUT : INPUT;
+    int64_t count = 0;
+    if (which == TOTAL && said[INPUT] >= 0 && said[OUTPUT] >= 0) {
+        count = said[INPUT] + said[OUTPUT];
+    } else if (which != TOTAL && said[other] >= 0 && said[TOTAL] >= said[other]) {
+        count = said[TOTAL] - said[other];
+    }
+    return count;
+}
+
+void openai_usage_edit(struct json_edits *edits, uint32_t usage)
+{
+    const struct span names[COUNTS] = {SPAN("prompt_tokens"), SPAN("completion_tokens"),
+                                       SPAN("total_tokens")};
+    const struct json_index *x = edits->index;
+    uint32_t keys[COUNTS];
+    int64_t said[COUNTS], written;
+    for (int i = 0; i < COUNTS; i++) {
+        keys[i] = openai_member_key(x, usage, names[i]);
+        if (!read_tokens(x, usage, names[i], &said[i])) {
+            said[i] = -1;
+        }
+    }
+    for (int i = 0; i < COUNTS; i++) {
+        char text[COUNT_BYTES];
+        if (keys[i] == JSON_NONE || openai_is_count(x, keys[i] + 1, &written)) {
+            continue;
+        }
+        (void)snprintf(text, sizeof(text), "%lld", /* fits */
+                       (long long)(said[i] >= 0 ? said[i] : count_instead(said, i)));
+        struct span kept = arena_copy(edits->arena, span_of(text));
+        if (kept.at == NULL) {
+            json_edits_fail(edits, arena_error(edits->arena));
+            return;
+        }
+        json_edits_set_value_borrow(edits, keys[i] + 1, kept);
+    }
+}
+
+/* ---- what is kept of a stream's ---- */
+
 /* Line ends are blanks in JSON, and must not be in an event. */
 static void copy_line(uint8_t *to, struct span from)
 {
@@ -83,12 +133,13 @@ static bool make_room(struct openai_usage *u, size_t len)
 }
 
 /* Keeps the object, with a total if the server left it out. */
-static void keep_text(struct openai_usage *u, const struct json_index *x, uint32_t usage)
+static void keep_text(struct openai_usage *u, struct json_edits *edits, uint32_t usage)
 {
     char total[TOTAL_BYTES];
-    struct span text = json_source(x, usage);
+    const struct json_index *x = edits->index;
+    struct span text = json_edits_value(edits, usage);
     u->text_len = 0;
-    if (!make_room(u, text.len + sizeof(total))) {
+    if (text.at == NULL || !make_room(u, text.len + sizeof(total))) {
         return;
     }
     copy_line(u->text, text);
@@ -102,10 +153,11 @@ static void keep_text(struct openai_usage *u, const struct json_index *x, uint32
     }
 }
 
-bool openai_usage_keep(struct openai_usage *u, const struct json_index *x, uint32_t usage,
+bool openai_usage_keep(struct openai_usage *u, struct json_edits *edits, uint32_t usage,
                        uint32_t timings, uint64_t written)
 {
     struct openai_usage said;
+    const struct json_index *x = edits->index;
     if (!openai_usage_read(x, usage, timings, &said)) {
         return false;
     }
@@ -121,7 +173,7 @@ bool openai_usage_keep(struct openai_usage *u, const struct json_index *x, uint3
     u->has_output = u->has_output || said.has_output;
     u->written = written;
     if (openai_is_kind(x, usage, JSON_OBJECT)) {
-        keep_text(u, x, usage);
+        keep_text(u, edits, usage);
     }
     return true;
 }

@@ -2,12 +2,12 @@
 /*
  * openai_usage.h — what a model server says that an answer took, and what is to be believed of it.
  *
- * The object is kept as the server wrote it, so that a client gets all of its members; only the
- * three numbers that are recorded are read. A number that came before the last content is not
- * final, one that is missing, or 0 where there was something, is estimated, and one that cannot be
- * (less than what was seen, beyond what was asked for) is bounded; the record says so. As
- * much as was asked for is always enough: what was seen may be the prompt again (`echo`). What was
- * seen is measured by openai_count.h.
+ * The object is kept as the server wrote it, so that a client gets all of its members, with a
+ * number in the place of a count that is none; only the numbers that are recorded are read. A
+ * number that came before the last content is not final, one that is missing, or 0 where there was
+ * something, is estimated, and one that cannot be (less than what was seen, beyond what was asked
+ * for) is bounded; the record says so. As much as was asked for is always enough: what was seen may
+ * be the prompt again (`echo`). What was seen is measured by openai_count.h.
  *
  * Ownership  openai_usage_fini() frees what is held. All zero is an empty one.
  * Limits     numbers of up to 2^53; an object of up to 16 KiB, of a larger one the numbers alone.
@@ -19,7 +19,7 @@
 #define OPENAI_OPENAI_USAGE_H
 
 #include "base/span.h"
-#include "json/json_index.h"
+#include "json/json_edit.h"
 
 struct openai_usage {
     int64_t input_tokens, output_tokens, cached_tokens; /* 0 where they were not said, */
@@ -35,12 +35,16 @@ struct openai_usage {
 bool openai_usage_read(const struct json_index *x, uint32_t usage, uint32_t timings,
                        struct openai_usage *out);
 
+/* A count that is null, below zero or no whole number, which some clients refuse the answer for, is
+ * edited into what the others leave of the total, or 0. `usage` is an object. */
+void openai_usage_edit(struct json_edits *edits, uint32_t usage);
+
 /*
- * Keeps the next one of a stream, of which `written` eighths of a token were seen so far. One of
- * zeros, or with less output than the one before, is left away. False if there was none.
+ * Keeps the next one of a stream as edited so far, of which `written` eighths of a token were seen.
+ * One of zeros, or with less output than the one before, is left away. False if there was none.
  * ERR_NO_MEMORY is not told: then there is no text.
  */
-bool openai_usage_keep(struct openai_usage *u, const struct json_index *x, uint32_t usage,
+bool openai_usage_keep(struct openai_usage *u, struct json_edits *edits, uint32_t usage,
                        uint32_t timings, uint64_t written);
 
 void openai_usage_fini(struct openai_usage *u);

@@ -210,6 +210,24 @@ static const struct {
      "'finish_reason':'stop','index':0},{'logprobs':{},'message':{'role':'assistant'},"
      "'finish_reason':'stop','index':1}]}",
      0},
+    {"counts that are none are what the others leave, or 0", OPENAI_CHAT,
+     "{'model':'shown'," CHOICES ",'usage':{'prompt_tokens':9,'completion_tokens':null,"
+     "'total_tokens':11,'x':-1}}",
+     "{'model':'shown'," CHOICES ",'usage':{'prompt_tokens':9,'completion_tokens':2,"
+     "'total_tokens':11,'x':-1}}",
+     0},
+    {"the total too", OPENAI_CHAT,
+     "{'model':'shown'," CHOICES ",'usage':{'prompt_tokens':9.0,'completion_tokens':2e0,"
+     "'total_tokens':-1}}",
+     "{'model':'shown'," CHOICES ",'usage':{'prompt_tokens':9,'completion_tokens':2,"
+     "'total_tokens':11}}",
+     0},
+    {"and 0 where nobody knows", OPENAI_CHAT,
+     "{'model':'shown'," CHOICES ",'usage':{'prompt_tokens':null,'completion_tokens':-3,"
+     "'total_tokens':'5','prompt_tokens_details':null}}",
+     "{'model':'shown'," CHOICES ",'usage':{'prompt_tokens':0,'completion_tokens':0,"
+     "'total_tokens':0,'prompt_tokens_details':null}}",
+     0},
     {"a text is there", OPENAI_COMPLETIONS,
      "{'model':'shown','choices':[{'index':0,'text':null,'finish_reason':'stop'},{'index':1,"
      "'finish_reason':'stop'}]}",

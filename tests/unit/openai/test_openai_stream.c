@@ -132,6 +132,13 @@ static const struct stream_row rows[] = {
     {"usage before the end waits for it", WANTED | COMPLETE,
      HEAD DELTA("'content':'x'") HEAD USAGE HEAD STOP DONE,
      SENT DELTA("'content':'x'") SENT STOP SENT USAGE DONE, 2, 9, 2},
+    {"its counts are numbers", WANTED | COMPLETE,
+     HEAD STOP HEAD "'choices':[],'usage':{'prompt_tokens':9,'completion_tokens':null,"
+                    "'total_tokens':11}}\n" DONE,
+     SENT STOP SENT USAGE DONE, 0, 9, 0},
+    {"in a chunk of ours too", WANTED | COMPLETE,
+     HEAD "'usage':{'prompt_tokens':9,'completion_tokens':2.0,'total_tokens':-1}," STOP DONE,
+     SENT STOP SENT USAGE DONE, 0, 9, 2},
     {"usage is sent once", WANTED | COMPLETE, HEAD STOP HEAD USAGE HEAD USAGE DONE,
      SENT STOP SENT USAGE DONE, 0, 9, 2},
     {"usage on every chunk for who asked", WANTED | CONTINUOUS | COMPLETE,
