@@ -75,7 +75,7 @@ static enum call_state pass_events(struct call *call, struct call_try *t)
 {
     for (;;) {
         enum call_state next;
-        bool is_between = t->large != NULL || (t->rest.len == 0 && !t->is_ended);
+        bool is_between = t->large != NULL || t->is_ending || (t->rest.len == 0 && !t->is_ended);
         if (is_between && !may_read(call, &next)) {
             return next;
         }
@@ -89,6 +89,10 @@ static enum call_state pass_events(struct call *call, struct call_try *t)
             return call_fail_as(call, t);
         }
         if (!put_made(call, t)) {
+            return CALL_STREAM;
+        }
+        if (t->is_ending) {
+            call_yield(call);
             return CALL_STREAM;
         }
         if (t->is_done || read == CALL_READ_LATER) {

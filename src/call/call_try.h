@@ -123,6 +123,7 @@ struct call_try {
     bool streaming;   /* the answer is an event stream, or is made one */
     bool is_whole;    /* it is made one of a whole reply */
     bool is_ended;    /* the model server's bytes are all there */
+    bool is_ending;   /* all of it is said, and the events that end it are made some at a time */
     bool is_done;     /* all of the answer is understood */
     bool has_beat;    /* a comment came before any content: the server lives */
     struct span rest; /* bytes that were read and not yet understood; good until the step returns */

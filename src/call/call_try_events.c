@@ -46,7 +46,7 @@ static enum err gather_same(struct buf *out, const struct iovec same[3])
     return buf_failed(out) ? buf_error(out) : ERR_OK;
 }
 
-/* The last events, which the model server may have left out. */
+/* The last events, which the model server may have left out, or the next of them. */
 static enum err gather_end(struct call_try *t)
 {
     struct call_shared *shared = t->call->shared;
@@ -57,8 +57,12 @@ static enum err gather_end(struct call_try *t)
         return e;
     }
     buf_put(&shared->out, events);
-    t->is_done = !buf_failed(&shared->out);
-    return t->is_done ? ERR_OK : buf_error(&shared->out);
+    if (buf_failed(&shared->out)) {
+        return buf_error(&shared->out);
+    }
+    t->is_done = t->stream.is_finished;
+    t->is_ending = !t->is_done;
+    return ERR_OK;
 }
 
 /* Tells what the model server says went wrong. */
@@ -122,7 +126,7 @@ static enum err one_event(struct call_try *t, const struct sse_event *event)
 /* Whether what was understood is to be looked at before any more is. */
 static bool has_something(const struct call_try *t)
 {
-    return !call_made_is_empty(&t->made) || t->large != NULL ||
+    return !call_made_is_empty(&t->made) || t->large != NULL || t->is_ending ||
            buf_span(&t->call->shared->out).len > CALL_PULL_BYTES ||
            (t->state == CALL_TRY_HEAD && t->stream.has_content);
 }
@@ -149,7 +153,7 @@ static enum err read_end(struct call_try *t)
     if (e == ERR_OK && event.raw.len > 0) {
         e = one_event(t, &event);
     }
-    if (e == ERR_OK && !t->is_done && t->large == NULL) {
+    if (e == ERR_OK && !t->is_done && !t->is_ending && t->large == NULL) {
         bool is_complete = t->is_whole || openai_stream_is_complete(&t->stream);
         e = is_complete ? gather_end(t) : ERR_UPSTREAM_CLOSED;
     }
@@ -207,6 +211,9 @@ enum call_read call_try_read(struct call_try *t)
     const struct call_shared *shared = t->call->shared;
     if (t->large != NULL) {
         return read_large(t);
+    }
+    if (t->is_ending) {
+        return end_read(t, gather_end(t));
     }
     if (t->rest.len == 0 && !t->is_ended) {
         size_t got = 0;

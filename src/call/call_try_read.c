@@ -133,7 +133,7 @@ static bool hold_back(struct call_try *t)
 {
     struct buf *out = &t->call->shared->out;
     struct span bytes = buf_span(out);
-    if (t->stream.has_content || t->is_done || !call_made_is_empty(&t->made) ||
+    if (t->stream.has_content || t->is_done || t->is_ending || !call_made_is_empty(&t->made) ||
         buf_span(&t->held).len + bytes.len > CALL_HELD_MAX) {
         return false;
     }

@@ -251,10 +251,16 @@ static void edit_call(struct openai_cursor *k, const struct openai_ed *ed)
 
 /* ---- its end ---- */
 
-/* Calls whose names never came are told with the end. */
+/* Calls whose names never came are told with the end; those of very many choices at once, at that
+ * of the stream. */
 static void release_calls(struct openai_cursor *k, const struct openai_ed *ed)
 {
     struct buf text;
+    uint32_t held = openai_count_held(k->said);
+    if (held == 0 || k->released >= OPENAI_HELD_ONCE) {
+        return;
+    }
+    k->released += held;
     k->text = JSON_NONE; /* it says more than that */
     buf_init(&text, HELD_BYTES_MAX);
     openai_put_held(ed->plan, k->said, k->index, &text);
@@ -320,7 +326,7 @@ static void end_choice(struct openai_cursor *k, const struct openai_ed *ed)
                           c->tool_count > 0 ? "\"finish_reason\":\"tool_calls\""
                                             : "\"finish_reason\":\"stop\"");
     }
-    if (k->answer != NULL && k->message != JSON_NONE && ends && openai_has_held(c)) {
+    if (k->answer != NULL && k->message != JSON_NONE && ends) {
         release_calls(k, ed);
     }
     add_written(k);

@@ -179,8 +179,10 @@ bool openai_edit_call(const struct openai_ed *ed, struct openai_answer *a, struc
 void openai_edit_whole_call(const struct openai_ed *ed, int64_t choice, int64_t index,
                             uint32_t row);
 
-/* Whether there are calls whose names, or arguments, have not come. */
-bool openai_has_held(const struct openai_choice *c);
+/* How many calls there are whose names, or arguments, have not come. */
+uint32_t openai_count_held(const struct openai_choice *c);
+
+#define OPENAI_HELD_ONCE 256 /* such calls of several choices, about, that are told at once */
 
 /* Writes what is left of such calls as elements of an array: an empty name, no arguments. */
 void openai_put_held(const struct openai_plan *plan, struct openai_choice *c, int64_t index,

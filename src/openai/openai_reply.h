@@ -66,6 +66,7 @@ struct openai_cursor {
     uint64_t written;            /* eighths of a token of all choices so far, */
     bool counts;                 /* if they are counted */
     struct span failure;         /* with ERR_UPSTREAM_STATUS: JSON that says what failed */
+    uint32_t released;           /* calls that were held, and are told with an end */
     bool has_content, is_done;
 };
 
@@ -132,6 +133,7 @@ struct openai_stream {
     struct span failure; /* with OPENAI_ERROR: the JSON that says what failed */
     int64_t created_s;   /* the chunks' own; 0: they had none yet */
     bool usage_sent;
+    bool is_finished; /* openai_stream_finish() has said all */
     bool has_content; /* more was said than a role: text, a call, an end, something unknown */
     char id[OPENAI_ID_BYTES]; /* the chunks' own, quoted as it came; "" if it is longer */
     struct openai_memo *memo; /* of the last event; NULL until one is worth it */
@@ -203,9 +205,10 @@ MUST_USE enum err openai_event_step(struct openai_event *v, struct openai_stream
 bool openai_stream_is_complete(const struct openai_stream *s);
 
 /*
- * The events that end a stream, in the arena: tool calls whose names never came, a finish_reason
- * for each choice that has none yet, the usage chunk where the caller asked for it and has not had
- * it, and [DONE]. Usage that came before the last text is no one's to believe, and is left away.
+ * The next of the events that end a stream, in the arena: tool calls whose names never came, a
+ * finish_reason for each choice that has none yet, the usage chunk where the caller asked for it
+ * and has not had it, and [DONE]. Usage that came before the last text is no one's to believe, and
+ * is left away. Some hundred calls at a time: to be asked again until the stream `is_finished`.
  * `created_s` is unix time, for a server that did not say it. ERR_NO_MEMORY
  */
 MUST_USE enum err openai_stream_finish(struct openai_stream *s, struct arena *arena,

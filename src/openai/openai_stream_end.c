@@ -64,7 +64,7 @@ static void write_choice(const struct openai_stream *s, struct openai_choice *c,
     if (s->plan->endpoint == OPENAI_CHAT) {
         json_write_key(w, "delta");
         json_write_object(w);
-        if (openai_has_held(c)) {
+        if (openai_count_held(c) > 0) {
             write_held(s, c, index, w);
         }
         json_write_end(w);
@@ -88,21 +88,27 @@ static bool is_unfinished(const struct openai_choice *c)
 {
     bool called_later = c != NULL && c->tool_count > 0 && c->reason == OPENAI_STOP;
     return c != NULL && c->has_begun &&
-           (c->reason == OPENAI_NO_REASON || called_later || openai_has_held(c));
+           (c->reason == OPENAI_NO_REASON || called_later || openai_count_held(c) > 0);
 }
 
 /* Each choice that the server left without a reason, but whose end it declared, and each call whose
- * name it left out. */
-static void write_choices(struct openai_stream *s, int64_t created_s, struct buf *out)
+ * name it left out. False: there are more of them. */
+static bool write_choices(struct openai_stream *s, int64_t created_s, struct buf *out)
 {
     struct openai_answer *a = &s->answer;
     struct json_writer w;
-    bool is_begun = false;
+    uint32_t calls = 0;
+    bool is_begun = false, is_all = true;
     for (int64_t index = 0; index <= a->others_room && index < OPENAI_CHOICES_MAX; index++) {
         struct openai_choice *c = openai_answer_choice(a, index);
         if (!is_unfinished(c)) {
             continue;
         }
+        if (calls >= OPENAI_HELD_ONCE) {
+            is_all = false;
+            break;
+        }
+        calls += openai_count_held(c);
         if (!is_begun) {
             json_write_init(&w, out);
             begin_chunk(s, created_s, &w);
@@ -112,9 +118,12 @@ static void write_choices(struct openai_stream *s, int64_t created_s, struct buf
     }
     if (is_begun) {
         end_chunk(&w);
+    }
+    if (is_begun && is_all) {
         a->ended = a->begun;
         a->any_ended = true;
     }
+    return is_all;
 }
 
 /* All members that the server wrote; or those that OpenAI has, where it wrote none. */
@@ -152,8 +161,8 @@ enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, int6
 {
     struct buf b;
     buf_init(&b, LAST_BYTES_MAX + 2 * s->plan->quoted_model.len);
-    write_choices(s, created_s, &b);
-    if (owes_usage(s)) {
+    s->is_finished = write_choices(s, created_s, &b);
+    if (s->is_finished && owes_usage(s)) {
         struct json_writer w;
         json_write_init(&w, &b);
         begin_chunk(s, created_s, &w);
@@ -161,7 +170,7 @@ enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, int6
         buf_put(&b, SPAN("\n\n"));
         s->usage_sent = true;
     }
-    buf_put(&b, SPAN("data: [DONE]\n\n"));
+    buf_put(&b, s->is_finished ? SPAN("data: [DONE]\n\n") : SPAN(""));
     struct span events = buf_failed(&b) ? (struct span){NULL, 0} : arena_copy(arena, buf_span(&b));
     buf_fini(&b);
     if (events.at == NULL) {

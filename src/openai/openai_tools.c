@@ -490,13 +490,13 @@ static bool lacks_arguments(const struct openai_tool *t)
     return t->is_sent && !t->has_arguments && !t->is_other;
 }
 
-bool openai_has_held(const struct openai_choice *c)
+uint32_t openai_count_held(const struct openai_choice *c)
 {
-    bool has = false;
+    uint32_t held = 0;
     for (uint16_t i = 0; c->tools != NULL && i < c->tool_count; i++) {
-        has = has || !c->tools[i].is_sent || lacks_arguments(&c->tools[i]);
+        held += !c->tools[i].is_sent || lacks_arguments(&c->tools[i]);
     }
-    return has;
+    return held;
 }
 
 /* The rest of a call that was told of in part only, from behind its number on. */

@@ -68,18 +68,17 @@ bool openai_usage_read(const struct json_index *x, uint32_t usage, uint32_t timi
 
 enum { INPUT, OUTPUT, TOTAL, COUNTS };
 
-/* What stands in the place of a count that is none: what the others leave of the total, or 0, which
- * clients can add. */
-static int64_t count_instead(const int64_t said[COUNTS], int which)
+/* What stands in the place of a count that is none (-1): what the others leave of the total, or 0,
+ * which clients can add. */
+static void fill_counts(int64_t said[COUNTS])
 {
-    int other = which == INPUT ? OUTPUT : INPUT;
-    int64_t count = 0;
-    if (which == TOTAL && said[INPUT] >= 0 && said[OUTPUT] >= 0) {
-        count = said[INPUT] + said[OUTPUT];
-    } else if (which != TOTAL && said[other] >= 0 && said[TOTAL] >= said[other]) {
-        count = said[TOTAL] - said[other];
+    for (int i = INPUT; i <= OUTPUT; i++) {
+        int64_t other = said[i == INPUT ? OUTPUT : INPUT];
+        if (said[i] < 0) {
+            said[i] = other >= 0 && said[TOTAL] >= other ? said[TOTAL] - other : 0;
+        }
     }
-    return count;
+    said[TOTAL] = said[TOTAL] < 0 ? said[INPUT] + said[OUTPUT] : said[TOTAL];
 }
 
 void openai_usage_edit(struct json_edits *edits, uint32_t usage)
@@ -95,13 +94,13 @@ void openai_usage_edit(struct json_edits *edits, uint32_t usage)
             said[i] = -1;
         }
     }
+    fill_counts(said);
     for (int i = 0; i < COUNTS; i++) {
         char text[COUNT_BYTES];
         if (keys[i] == JSON_NONE || openai_is_count(x, keys[i] + 1, &written)) {
             continue;
         }
-        (void)snprintf(text, sizeof(text), "%lld", /* fits */
-                       (long long)(said[i] >= 0 ? said[i] : count_instead(said, i)));
+        (void)snprintf(text, sizeof(text), "%lld", (long long)said[i]); /* fits */
         struct span kept = arena_copy(edits->arena, span_of(text));
         if (kept.at == NULL) {
             json_edits_fail(edits, arena_error(edits->arena));

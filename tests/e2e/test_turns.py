@@ -209,6 +209,8 @@ def content_of(size):
 
 
 END = data(chunk({}, "stop")) + b"data: [DONE]\n\n"
+MANY_CALLS = b"".join(large_event('{"index":%d,"delta":{"tool_calls":[%s]}}' % (choice, ",".join(
+    '{"index":%d,"function":{"name":"f"}}' % call for call in range(128)))) for choice in range(128))
 LONG_ANSWERS = {
     "an event of 8 MiB": (True, large_event(content_of(8 << 20))),
     "an event of 300,000 members": (True, large_event('{"index":0,"delta":{%s}}' % ",".join(f'"{i}":0' for i in range(300_000)))),
@@ -222,6 +224,8 @@ LONG_ANSWERS = {
     "an event of 300,000 choices": (True, large_event(",".join(['{"index":0,"delta":{}}'] * 300_000))),
     "an event of 300,000 tool calls": (True, large_event(
         '{"index":0,"delta":{"tool_calls":[%s]}}' % ",".join(['{"function":{"name":"f","arguments":{}}}'] * 300_000))),
+    "calls, 128 of 128 choices, whose arguments never come": (True, MANY_CALLS),
+    "calls, 128 of 128 choices, that end in one event": (True, MANY_CALLS + large_event(",".join(['{"finish_reason":"x"}'] * 128))),
     "an event of 100,000 logprobs": (True, large_event('{"index":0,"delta":{"content":"x"},"logprobs":{"content":[%s]}}' % ",".join(
         ['{"token":"x","logprob":-0.5,"bytes":[120],"top_logprobs":[]}'] * 100_000))),
     "an event of 40 MiB in 60,000 data lines": (True, b"data: {\n" + (b"data:" + b" " * 700 + b"\n") * 60_000 + b"data: }\n\n"),

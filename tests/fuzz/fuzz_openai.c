@@ -159,18 +159,23 @@ static void try_reply(struct span text, uint8_t how)
 /* What a client gets of the stream's end: events of JSON, and [DONE] last. */
 static void check_end(struct openai_stream *s)
 {
+    const struct span done = SPAN("data: [DONE]\n\n");
     struct arena arena;
-    struct span events;
     arena_init(&arena, SIZE_MAX / 2);
-    CHECK(openai_stream_finish(s, &arena, 1, &events) == ERR_OK);
-    while (!span_is(events, "data: [DONE]\n\n")) {
-        struct json_index x;
-        CHECK(span_starts(events, SPAN("data: ")));
-        struct span line = span_cut(events, 6, span_find(events, '\n', 0) - 6);
-        json_index_init(&x, 1000, 8);
-        CHECK(json_index_parse_borrow(&x, line) == ERR_OK);
-        json_index_fini(&x);
-        events = span_cut(events, 6 + line.len + 2, events.len);
+    while (!s->is_finished) {
+        struct span events;
+        CHECK(openai_stream_finish(s, &arena, 1, &events) == ERR_OK);
+        CHECK(events.len > 0);
+        while (events.len > 0 && !(s->is_finished && span_equal(events, done))) {
+            struct json_index x;
+            CHECK(span_starts(events, SPAN("data: ")));
+            struct span line = span_cut(events, 6, span_find(events, '\n', 0) - 6);
+            json_index_init(&x, 1000000, 8);
+            CHECK(json_index_parse_borrow(&x, line) == ERR_OK);
+            json_index_fini(&x);
+            events = span_cut(events, 6 + line.len + 2, events.len);
+        }
+        CHECK(!s->is_finished || events.len > 0);
     }
     CHECK(s->answer.begun == s->answer.ended);
     arena_fini(&arena);

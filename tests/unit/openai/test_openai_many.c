@@ -172,6 +172,92 @@ static void calls_beyond_the_bound_without_an_index_pass_as_they_came(void **sta
     buf_fini(&out);
 }
 
+enum { CHOICES = 128, CALLS = 128, ONCE = 3 * 128 };
+
+/* How many calls are told there. */
+static size_t count_told(struct span text)
+{
+    const struct span each = SPAN("\"arguments\":\"{}\"");
+    size_t count = 0;
+    const uint8_t *at = memmem(text.at, text.len, each.at, each.len);
+    while (at != NULL) {
+        count++;
+        text = span_cut(text, (size_t)(at - text.at) + each.len, text.len);
+        at = memmem(text.at, text.len, each.at, each.len);
+    }
+    return count;
+}
+
+static size_t told_of(struct openai_stream *s, struct span event, struct json_index *x)
+{
+    struct arena arena;
+    struct json_edits edits;
+    enum openai_verdict verdict;
+    arena_init(&arena, 8 << 20);
+    assert_int_equal(openai_stream_event(s, event, x, &arena, &edits, &verdict), ERR_OK);
+    size_t len = (size_t)json_edits_total(&edits);
+    uint8_t *text = arena_alloc(&arena, len);
+    assert_non_null(text);
+    json_edits_copy(&edits, text);
+    size_t told = count_told(span_make(text, len));
+    arena_fini(&arena);
+    return told;
+}
+
+/* Each of very many choices calls very many functions and says no arguments of any. */
+static void calls_that_lack_something_are_told_some_at_a_time(void **state)
+{
+    (void)state;
+    for (int says_ends = 0; says_ends < 2; says_ends++) {
+        struct openai_plan plan = {.endpoint = OPENAI_CHAT,
+                                   .quoted_model = SPAN("\"shown\""),
+                                   .call_id = SPAN("01ABCDEFGHJKMNPQRSTVWXYZ00")};
+        struct json_index x;
+        struct openai_stream s;
+        struct buf ends;
+        size_t told = 0;
+        buf_init(&ends, 1 << 20);
+        json_index_init(&x, 1 << 16, 128);
+        openai_stream_init(&s, &plan);
+        buf_put_text(&ends, "{\"choices\":[");
+        for (int choice = 0; choice < CHOICES; choice++) {
+            struct buf b;
+            buf_init(&b, 1 << 20);
+            buf_printf(&b, "{\"choices\":[{\"index\":%d,\"delta\":{\"tool_calls\":[", choice);
+            for (int call = 0; call < CALLS; call++) {
+                buf_printf(&b, "%s{\"index\":%d,\"function\":{\"name\":\"f\"}}",
+                           call == 0 ? "" : ",", call);
+            }
+            buf_put_text(&b, "]}}]}");
+            assert_int_equal(told_of(&s, buf_span(&b), &x), 0);
+            buf_fini(&b);
+            buf_printf(&ends, "%s{\"index\":%d,\"finish_reason\":\"stop\",\"delta\":{}}",
+                       choice == 0 ? "" : ",", choice);
+        }
+        buf_put_text(&ends, "]}");
+        if (says_ends) {
+            told = told_of(&s, buf_span(&ends), &x);
+            assert_in_range(told, 1, ONCE);
+        }
+        while (!s.is_finished) {
+            struct arena arena;
+            struct span events;
+            arena_init(&arena, 8 << 20);
+            assert_int_equal(openai_stream_finish(&s, &arena, 1, &events), ERR_OK);
+            size_t some = count_told(events);
+            assert_in_range(some, 1, ONCE);
+            told += some;
+            assert_int_equal(s.is_finished, span_ends(events, SPAN("data: [DONE]\n\n")));
+            arena_fini(&arena);
+        }
+        assert_int_equal(told, CHOICES * CALLS);
+        assert_true(openai_stream_is_complete(&s));
+        openai_stream_fini(&s);
+        json_index_fini(&x);
+        buf_fini(&ends);
+    }
+}
+
 /* What is held of a call has a bound; a name beyond it is told as it comes. */
 static void a_name_that_is_too_long_to_hold_is_told_as_it_comes(void **state)
 {
@@ -246,6 +332,7 @@ int main(void)
         cmocka_unit_test(many_take_time_in_proportion),
         cmocka_unit_test(what_has_many_members_takes_many_steps_though_nothing_of_it_is_counted),
         cmocka_unit_test(calls_beyond_the_bound_without_an_index_pass_as_they_came),
+        cmocka_unit_test(calls_that_lack_something_are_told_some_at_a_time),
         cmocka_unit_test(a_name_that_is_too_long_to_hold_is_told_as_it_comes),
         cmocka_unit_test(long_arguments_that_are_no_text_pass_as_they_came),
     };
