@@ -150,7 +150,7 @@ void settings_describe(const struct settings_row *row, struct buf *out)
 {
     static const char *const words[] = {
         [SETTINGS_TEXT] = "text",
-        [SETTINGS_LABEL] = "a name of visible ASCII characters without spaces",
+        [SETTINGS_LABEL] = "a name of 1 to 128 visible ASCII characters without spaces",
         [SETTINGS_PATH] = "a path",
         [SETTINGS_DATA_PATH] = "a path",
         [SETTINGS_ADDRESS] = "an address with its port, such as 127.0.0.1:8080 or [::1]:8080",

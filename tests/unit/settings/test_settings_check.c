@@ -66,10 +66,12 @@ static void a_mistyped_value_is_an_error_that_says_what_fits(void **state)
         {"listen: 127.0.0.1:8080\n", "1:9: listen takes a list, each item after a dash\n"},
         {"listen: [127.0.0.1:8080]\n",
          "1:10: listen[0] takes a mapping: lines of `name: value` below it\n"},
-        {"zone: a b\n", "1:7: zone takes a name of visible ASCII characters without spaces, not "
-                        "'a b'\n"},
-        {"zone: \"a\\nb\"\n", "1:7: zone takes a name of visible ASCII characters without spaces, "
-                              "not 'a?b'\n"},
+        {"zone: a b\n",
+         "1:7: zone takes a name of 1 to 128 visible ASCII characters without spaces, not "
+         "'a b'\n"},
+        {"zone: \"a\\nb\"\n",
+         "1:7: zone takes a name of 1 to 128 visible ASCII characters without spaces, "
+         "not 'a?b'\n"},
         {"log: {level: loud}\n",
          "1:14: log.level takes one of debug, info, warn, error, not 'loud'\n"},
         {"cors: {origins: https://a}\n",
