@@ -25,7 +25,7 @@ enum err openai_reply_begin(struct openai_reply *r, const struct json_index *x,
     openai_set_model(&ed, top);
     uint32_t usage = openai_value(x, top[TOP_USAGE]);
     if (openai_is_kind(x, usage, JSON_OBJECT)) {
-        openai_usage_edit(&r->edits, usage);
+        openai_usage_edit(&r->edits, usage, plan->endpoint != OPENAI_EMBEDDINGS);
     } else if (usage != JSON_NONE) {
         json_edits_remove_member(&r->edits, 0, top[TOP_USAGE]);
     }

@@ -131,7 +131,7 @@ enum err openai_event_begin(struct openai_event *v, struct openai_stream *s,
         return end_event(v, OPENAI_ERROR);
     }
     if (openai_is_kind(x, v->usage, JSON_OBJECT)) {
-        openai_usage_edit(edits, v->usage);
+        openai_usage_edit(edits, v->usage, true);
     }
     keep_identity(s, x, top);
     edit_object(&ed, top);

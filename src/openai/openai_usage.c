@@ -8,11 +8,10 @@
 #include "text/text_tokens.h"
 #include "json/json_value.h"
 
-#define TEXT_MAX    (16u << 10)
-#define TOTAL_BYTES 48
-#define COUNT_BYTES 24
-#define NUMBER_MAX  (INT64_C(1) << 53)
-#define HIDDEN_MAX  (INT64_C(1) << 20) /* tokens used and not seen: thoughts, pictures */
+#define TEXT_MAX     (16u << 10)
+#define MEMBER_BYTES 48 /* of a count */
+#define NUMBER_MAX   (INT64_C(1) << 53)
+#define HIDDEN_MAX   (INT64_C(1) << 20) /* tokens used and not seen: thoughts, pictures */
 
 /* Of ours that one of theirs can be, on an average: a line of a table is 16 characters of box
  * drawing a token, of two of ours each. */
@@ -81,32 +80,41 @@ static void fill_counts(int64_t said[COUNTS])
     said[TOTAL] = said[TOTAL] < 0 ? said[INPUT] + said[OUTPUT] : said[TOTAL];
 }
 
-void openai_usage_edit(struct json_edits *edits, uint32_t usage)
+/* Makes the member `name`, whose key is `key` or is not there, this number. */
+static void set_count(struct json_edits *edits, uint32_t usage, uint32_t key, const char *name,
+                      int64_t count)
 {
-    const struct span names[COUNTS] = {SPAN("prompt_tokens"), SPAN("completion_tokens"),
-                                       SPAN("total_tokens")};
+    char text[MEMBER_BYTES];
+    int len = snprintf(text, sizeof(text), "\"%s\":%lld", name, (long long)count); /* fits */
+    struct span member = arena_copy(edits->arena, span_make(text, (size_t)len));
+    if (member.at == NULL) {
+        json_edits_fail(edits, arena_error(edits->arena));
+    } else if (key == JSON_NONE) {
+        json_edits_add_member_borrow(edits, usage, JSON_AT_END, member);
+    } else {
+        json_edits_set_value_borrow(edits, key + 1, span_cut(member, strlen(name) + 3, member.len));
+    }
+}
+
+void openai_usage_edit(struct json_edits *edits, uint32_t usage, bool has_output)
+{
+    static const char *const names[COUNTS] = {"prompt_tokens", "completion_tokens", "total_tokens"};
     const struct json_index *x = edits->index;
     uint32_t keys[COUNTS];
     int64_t said[COUNTS], written;
+    bool says_any = false;
     for (int i = 0; i < COUNTS; i++) {
-        keys[i] = openai_member_key(x, usage, names[i]);
-        if (!read_tokens(x, usage, names[i], &said[i])) {
-            said[i] = -1;
-        }
+        keys[i] = openai_member_key(x, usage, span_of(names[i]));
+        said[i] = read_tokens(x, usage, span_of(names[i]), &written) ? written : -1;
+        says_any = says_any || keys[i] != JSON_NONE;
     }
     fill_counts(said);
-    for (int i = 0; i < COUNTS; i++) {
-        char text[COUNT_BYTES];
-        if (keys[i] == JSON_NONE || openai_is_count(x, keys[i] + 1, &written)) {
-            continue;
+    for (int i = 0; i < COUNTS && says_any; i++) {
+        bool is_good = keys[i] != JSON_NONE ? openai_is_count(x, keys[i] + 1, &written)
+                                            : i == OUTPUT && !has_output;
+        if (!is_good) {
+            set_count(edits, usage, keys[i], names[i], said[i]);
         }
-        (void)snprintf(text, sizeof(text), "%lld", (long long)said[i]); /* fits */
-        struct span kept = arena_copy(edits->arena, span_of(text));
-        if (kept.at == NULL) {
-            json_edits_fail(edits, arena_error(edits->arena));
-            return;
-        }
-        json_edits_set_value_borrow(edits, keys[i] + 1, kept);
     }
 }
 
@@ -131,24 +139,13 @@ static bool make_room(struct openai_usage *u, size_t len)
     return len <= u->text_room;
 }
 
-/* Keeps the object, with a total if the server left it out. */
 static void keep_text(struct openai_usage *u, struct json_edits *edits, uint32_t usage)
 {
-    char total[TOTAL_BYTES];
-    const struct json_index *x = edits->index;
     struct span text = json_edits_value(edits, usage);
     u->text_len = 0;
-    if (text.at == NULL || !make_room(u, text.len + sizeof(total))) {
-        return;
-    }
-    copy_line(u->text, text);
-    u->text_len = (uint32_t)text.len;
-    if (u->has_input && u->has_output &&
-        json_find_key(x, usage, SPAN("total_tokens")) == JSON_NONE) {
-        long long sum = u->input_tokens + u->output_tokens;
-        int len = snprintf(total, sizeof(total), ",\"total_tokens\":%lld}", sum); /* fits */
-        memcpy(u->text + text.len - 1, total, (size_t)len);
-        u->text_len += (uint32_t)len - 1;
+    if (text.at != NULL && make_room(u, text.len)) {
+        copy_line(u->text, text);
+        u->text_len = (uint32_t)text.len;
     }
 }
 
@@ -156,8 +153,7 @@ bool openai_usage_keep(struct openai_usage *u, struct json_edits *edits, uint32_
                        uint32_t timings, uint64_t written)
 {
     struct openai_usage said;
-    const struct json_index *x = edits->index;
-    if (!openai_usage_read(x, usage, timings, &said)) {
+    if (!openai_usage_read(edits->index, usage, timings, &said)) {
         return false;
     }
     bool is_nothing = said.input_tokens == 0 && said.output_tokens == 0;
@@ -171,7 +167,7 @@ bool openai_usage_keep(struct openai_usage *u, struct json_edits *edits, uint32_
     u->has_input = u->has_input || said.has_input;
     u->has_output = u->has_output || said.has_output;
     u->written = written;
-    if (openai_is_kind(x, usage, JSON_OBJECT)) {
+    if (openai_is_kind(edits->index, usage, JSON_OBJECT)) {
         keep_text(u, edits, usage);
     }
     return true;

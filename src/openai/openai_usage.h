@@ -35,9 +35,10 @@ struct openai_usage {
 bool openai_usage_read(const struct json_index *x, uint32_t usage, uint32_t timings,
                        struct openai_usage *out);
 
-/* A count that is null, below zero or no whole number, which some clients refuse the answer for, is
- * edited into what the others leave of the total, or 0. `usage` is an object. */
-void openai_usage_edit(struct json_edits *edits, uint32_t usage);
+/* A count that is missing beside others, null, below zero or no whole number, for which some
+ * clients refuse the answer, is edited into what the others leave of the total, or 0. `usage` is an
+ * object; `has_output` as in openai_seen. */
+void openai_usage_edit(struct json_edits *edits, uint32_t usage, bool has_output);
 
 /*
  * Keeps the next one of a stream as edited so far, of which `written` eighths of a token were seen.

@@ -17,7 +17,7 @@ static struct world w;
     "}"
 #define AWAY_SHOWN                                                                                 \
     "{'choices':[{'message':{'content':'far','role':'assistant'},'index':0,'finish_reason':'stop'" \
-    "}],'usage':{'prompt_tokens':4,'completion_tokens':1},'model':'away'}"
+    "}],'usage':{'prompt_tokens':4,'completion_tokens':1,'total_tokens':5},'model':'away'}"
 
 /* A call that may go to both; the second is asked when the first has not answered after so long. */
 static inline void begin(const char *body, int64_t hedge_after_ms)

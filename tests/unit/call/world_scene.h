@@ -13,12 +13,14 @@
 /* As little as a whole reply may say. */
 #define CHOICES \
     "'choices':[{'index':0,'message':{'role':'assistant','content':''},'finish_reason':'stop'}]"
-#define CHAT_REPLY                                                                            \
-    "{'id':'c','model':'real','choices':[{'index':0,'message':{'role':'assistant','content':" \
-    "'yes'},'finish_reason':'stop'}],'usage':{'prompt_tokens':9,'completion_tokens':2}}"
-#define CHAT_SHOWN                                                                         \
-    "{'id':'c','model':'m','choices':[{'index':0,'message':{'role':'assistant','content':" \
-    "'yes'},'finish_reason':'stop'}],'usage':{'prompt_tokens':9,'completion_tokens':2}}"
+#define CHAT_REPLY                                                                             \
+    "{'id':'c','model':'real','choices':[{'index':0,'message':{'role':'assistant','content':"  \
+    "'yes'},'finish_reason':'stop'}],'usage':{'prompt_tokens':9,'completion_tokens':2,'total_" \
+    "tokens':11}}"
+#define CHAT_SHOWN                                                                             \
+    "{'id':'c','model':'m','choices':[{'index':0,'message':{'role':'assistant','content':"     \
+    "'yes'},'finish_reason':'stop'}],'usage':{'prompt_tokens':9,'completion_tokens':2,'total_" \
+    "tokens':11}}"
 #define CHUNK(model, rest) "data: {'id':'c','model':'" model "','choices':[" rest "}\n\n"
 #define WORD(model, word) \
     CHUNK(model, "{'index':0,'delta':{'content':'" word "'},'finish_reason':null}]")
@@ -29,8 +31,9 @@
 #define STOP(model) CHUNK(model, "{'index':0,'delta':{},'finish_reason':'stop'}]")
 #define BEGUN(model) \
     CHUNK(model, "{'index':0,'delta':{'role':'assistant'},'finish_reason':'stop'}]")
-#define USAGE(model) CHUNK(model, "],'usage':{'prompt_tokens':9,'completion_tokens':2}")
-#define DONE         "data: [DONE]\n\n"
+#define USAGE(model) \
+    CHUNK(model, "],'usage':{'prompt_tokens':9,'completion_tokens':2,'total_tokens':11}")
+#define DONE "data: [DONE]\n\n"
 
 /* The first model server is plain, the others have certificates. */
 static inline const struct attempt_peer *attempt_peer_now(const struct attempt *a)

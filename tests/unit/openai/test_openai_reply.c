@@ -222,6 +222,14 @@ static const struct {
      "{'model':'shown'," CHOICES ",'usage':{'prompt_tokens':9,'completion_tokens':2,"
      "'total_tokens':11}}",
      0},
+    {"one that was left out is there", OPENAI_CHAT,
+     "{'model':'shown'," CHOICES ",'usage':{'prompt_tokens':9,'x':1,'total_tokens':11}}",
+     "{'model':'shown'," CHOICES ",'usage':{'prompt_tokens':9,'x':1,'total_tokens':11,"
+     "'completion_tokens':2}}",
+     0},
+    {"but of what counts nothing nothing is said", OPENAI_CHAT,
+     "{'model':'shown'," CHOICES ",'usage':{'seconds':9}}",
+     "{'model':'shown'," CHOICES ",'usage':{'seconds':9}}", 0},
     {"and 0 where nobody knows", OPENAI_CHAT,
      "{'model':'shown'," CHOICES ",'usage':{'prompt_tokens':null,'completion_tokens':-3,"
      "'total_tokens':'5','prompt_tokens_details':null}}",
