@@ -53,11 +53,12 @@ struct openai_choice {
     uint64_t written;          /* eighths of a token of all that it said (openai_count.h) */
     struct openai_tool *tools; /* of a stream; NULL: none yet */
     uint32_t again;            /* eighths of what this event says for the second time */
+    uint16_t half;             /* of a character, which waits for the other; 0: none */
     uint16_t tool_count;       /* of a whole reply too */
     uint16_t tool_room;
-    uint16_t last_tool; /* that the last delta was of */
-    uint16_t sent;      /* calls that the client knows of */
-    uint8_t reason;     /* enum openai_reason */
+    uint8_t last_tool; /* that the last delta was of */
+    uint8_t sent;      /* calls that the client knows of */
+    uint8_t reason;    /* enum openai_reason */
     bool has_begun, has_role;
     bool reasons_twice; /* this event says its reasoning under both names */
 };

@@ -209,6 +209,10 @@ static enum err begin_choice(struct openai_cursor *k, const struct openai_ed *ed
         edit_text(ed, k->choice, keys[CHOICE_TEXT]);
     }
     edit_message(k, ed);
+    if (k->answer == NULL || k->said != &k->own) {
+        bool is_last = is_whole || openai_value(x, k->reason) != JSON_NONE;
+        openai_edit_halves(ed, k->text, k->said, is_last);
+    }
     return ERR_OK;
 }
 

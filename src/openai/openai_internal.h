@@ -138,6 +138,11 @@ bool openai_choice_failed(const struct json_index *x, uint32_t choice,
 void openai_edit_message(const struct openai_ed *ed, uint32_t message,
                          const uint32_t keys[MESSAGE_KEYS], struct openai_choice *c);
 
+/* A half of a character at either end of the text `row` (or JSON_NONE) is put together with the
+ * other, which a later event has, unless it `is_last`; or is U+FFFD. */
+void openai_edit_halves(const struct openai_ed *ed, uint32_t row, struct openai_choice *c,
+                        bool is_last);
+
 /* The finish_reason `row` (or JSON_NONE) becomes one of OpenAI's, and is noted. */
 void openai_edit_reason(const struct openai_ed *ed, uint32_t row, struct openai_choice *c);
 enum openai_reason openai_reason_read(const struct json_index *x, uint32_t row);

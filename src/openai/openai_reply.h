@@ -12,7 +12,8 @@
  * function_call, no name, logprobs or usage that are no object); of members that are said twice the
  * last stays; usage stands only in the last chunk, alone, with all members that the
  * server wrote, and its three counts are whole numbers; embeddings are in the form and order that
- * was asked for. A failure that is told in a choice is an error. All else passes as it is.
+ * was asked for. A failure that is told in a choice is an error. A character whose halves are in
+ * two events is in the second. All else passes as it is.
  *
  * Ownership  edits and replacements are in the arena given. openai_stream_fini() frees what a
  *            stream holds.

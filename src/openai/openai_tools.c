@@ -466,7 +466,7 @@ bool openai_edit_call(const struct openai_ed *ed, struct openai_answer *a, struc
         return true; /* one too many passes as it came */
     }
     bool is_held = may_wait(ed->x, t, &d) && hold(ed, a, t, &d);
-    c->last_tool = (uint16_t)(t - c->tools);
+    c->last_tool = (uint8_t)(t - c->tools);
     if (is_held) {
         note(c, t, ed->x, &d);
         return false;

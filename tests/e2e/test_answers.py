@@ -174,6 +174,14 @@ def test_reasoning_is_told_once(gateway, upstream, model, said, told):
     assert {k: v for k, v in got.items() if k.startswith("reasoning")} == told
 
 
+# ---- characters ----
+
+def test_a_character_whose_halves_come_in_two_events_is_read_whole(gateway, upstream):
+    halves = [json.dumps(chunk({"content": "S"})).replace("S", half) for half in ("a\\ud83d", "\\ude00b")]
+    assert content(streamed(gateway, upstream, *halves, chunk({}, "stop"))) == "a😀b"
+    assert content(streamed(gateway, upstream, halves[0], chunk({"content": "b"}), chunk({}, "stop"))) == "a\ufffdb"
+
+
 # ---- usage ----
 
 ASKED = {"include_usage": True}
@@ -187,6 +195,17 @@ def test_usage_is_told_with_all_members_that_the_server_wrote(gateway, upstream)
         assert [c["usage"] for c in got[:-1] if c.get("usage")] == [DETAILS]
         assert (got[-2]["choices"], got[-2]["usage"]) == ([], DETAILS)
     assert whole(gateway, upstream, {"content": "x"}, usage=DETAILS).json()["usage"] == DETAILS
+
+
+def test_usage_has_three_counts_that_are_numbers(gateway, upstream):
+    for said in ({"prompt_tokens": 9, "completion_tokens": None, "total_tokens": 11, "cost": None},
+                 {"prompt_tokens": 9, "total_tokens": 11, "cost": None}, {"prompt_tokens": 9, "completion_tokens": 2.0, "cost": None},
+                 {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": -1, "cost": None}):
+        told = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11, "cost": None}
+        got = streamed(gateway, upstream, chunk({"content": "x"}), chunk({}, "stop"), {**usage_chunk(), "usage": said}, stream_options=ASKED)
+        assert got[-2]["usage"] == told
+        assert all(isinstance(got[-2]["usage"][name], int) for name in told if name != "cost")
+        assert whole(gateway, upstream, {"content": "x"}, usage=said).json()["usage"] == told
 
 
 def test_usage_that_came_before_the_text_is_not_final(gateway, upstream):

@@ -119,6 +119,30 @@ static const struct stream_row rows[] = {
      "'finish_reason':'stop'}]}\n" DONE,
      4, 0, 0},
 
+    {"halves of a character are put together", 0,
+     HEAD DELTA("'content':'a\\ud83d'") HEAD DELTA("'content':'\\ude00b'"),
+     SENT DELTA("'content':'a'") SENT DELTA("'content':'\\ud83d\\ude00b'"), 52, 0, 0},
+    {"whatever comes between, and again and again", 0,
+     HEAD DELTA("'content':'\\ud83d'") HEAD DELTA("'content':''")
+         HEAD DELTA("'content':'\\uDE00\\uD83D'") HEAD DELTA("'content':'\\ude00'"),
+     SENT DELTA("'content':''") SENT DELTA("'content':''") SENT DELTA("'content':'\\ud83d\\uDE00'")
+         SENT DELTA("'content':'\\ud83d\\ude00'"),
+     96, 0, 0},
+    {"a half that stays alone is a sign for it", 0,
+     HEAD DELTA("'content':'a\\ud83d'") HEAD DELTA("'content':'b'")
+         HEAD DELTA("'content':'\\ude00'") HEAD DELTA("'content':'c'"),
+     SENT DELTA("'content':'a'") SENT DELTA("'content':'\\ufffdb'")
+         SENT DELTA("'content':'\\ufffd'") SENT DELTA("'content':'c'"),
+     54, 0, 0},
+    {"what only looks like one is none", 0,
+     HEAD DELTA("'content':'\\\\ud83d'") HEAD DELTA("'content':'\\\\ude00'")
+         HEAD DELTA("'content':'\\u00e4'"),
+     SENT DELTA("'content':'\\\\ud83d'") SENT DELTA("'content':'\\\\ude00'")
+         SENT DELTA("'content':'\\u00e4'"),
+     48, 0, 0},
+    {"nothing is behind the last", COMPLETE,
+     HEAD SAID_AS("'delta':{'content':'a\\ud83d'},'finish_reason':'stop'"),
+     SENT SAID_AS("'delta':{'content':'a\\ufffd'},'finish_reason':'stop'"), 26, 0, 0},
     {"usage that nobody asked for is ours", COMPLETE, HEAD STOP HEAD USAGE DONE, SENT STOP DONE, 0,
      9, 2},
     {"usage that was asked for is the caller's", WANTED | COMPLETE, HEAD STOP HEAD USAGE DONE,
