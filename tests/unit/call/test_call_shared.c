@@ -141,26 +141,6 @@ static void nothing_is_put_into_the_middle_of_a_large_event(void **state)
     memory_free(reply);
 }
 
-static void a_small_reply_that_a_callers_name_makes_large_is_put_at_once(void **state)
-{
-    (void)state;
-    char *asked =
-        long_text("{'model':'any/", LARGE, "','messages':[{'role':'user','content':'hi'}]}");
-    char *shown = long_text("'model':'any/", LARGE, "',");
-    world_open(&w);
-    w.scripts[0].body = CHAT_REPLY;
-    world_chat(&w, asked);
-    w.holds_turns = true;
-    server_answers(&w, ALL_OF_IT);
-    expect_end("at once", &w, FINISHED, ERR_OK, JOURNAL_OUTCOME_OK);
-    struct span text = world_text(&w, shown), reply = world_reply(&w);
-    assert_non_null(memmem(reply.at, reply.len, text.at, text.len));
-    assert_int_equal(reply.len, strlen(CHAT_SHOWN) - strlen("'model':'m',") + text.len);
-    world_close(&w);
-    memory_free(asked);
-    memory_free(shown);
-}
-
 static void of_two_tries_that_take_turns_one_wins(void **state)
 {
     (void)state;
@@ -197,7 +177,6 @@ int main(void)
         cmocka_unit_test(the_first_content_of_a_call_that_fails_with_it_is_nobodys),
         cmocka_unit_test(the_first_content_is_put_however_much_the_client_has_to_take),
         cmocka_unit_test(nothing_is_put_into_the_middle_of_a_large_event),
-        cmocka_unit_test(a_small_reply_that_a_callers_name_makes_large_is_put_at_once),
         cmocka_unit_test(of_two_tries_that_take_turns_one_wins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
