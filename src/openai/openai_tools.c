@@ -331,6 +331,17 @@ static void edit_type(const struct openai_ed *ed, const struct delta *d, bool mu
     }
 }
 
+/* Puts `text` before what the string `row` says, which may be long and is not copied. */
+static void put_before(const struct openai_ed *ed, uint32_t row, struct span text)
+{
+    struct span kept = arena_copy(ed->edits->arena, text);
+    if (kept.at == NULL) {
+        json_edits_fail(ed->edits, arena_error(ed->edits->arena));
+    } else {
+        json_edits_replace_borrow(ed->edits, json_row(ed->x, row)->offset + 1, 0, kept);
+    }
+}
+
 /* The arguments are text: some servers say them as an object. */
 static void edit_arguments(const struct openai_ed *ed, const struct delta *d, struct span before)
 {
@@ -339,6 +350,8 @@ static void edit_arguments(const struct openai_ed *ed, const struct delta *d, st
                  (d->arguments != JSON_NONE && is_too_long(ed->x, d->arguments));
     if (d->arguments == JSON_NONE && before.len == 0) {
         openai_remove_key(ed->edits, d->function, key); /* null */
+    } else if (before.len > 0 && openai_is_kind(ed->x, d->arguments, JSON_STRING)) {
+        put_before(ed, d->arguments, before);
     } else if (before.len > 0 || !stays) {
         struct span joined = join(ed, before, d->arguments);
         if (joined.at != NULL && key != JSON_NONE) {
