@@ -11,6 +11,8 @@
 /* Of a choice, whose members are looked at, or of a tool call, which may be quoted or joined. */
 #define FLOAT_BYTES 32
 
+#define COPIED_MAX (64u << 10) /* of a text that is said in another place, besides where it is */
+
 /* Of a text that is counted, which may be all escapes. */
 #define COUNT_FLOAT_BYTES 32
 
@@ -35,6 +37,14 @@ static uint32_t text_elsewhere(const struct json_index *x, uint32_t key, uint32_
     return openai_is_kind(x, row, JSON_STRING) ? row : JSON_NONE;
 }
 
+/* Makes an object of the text at row `text`, which may be long and is not copied, with what stands
+ * before it there. Behind it members may be added, so its last quote is what is replaced. */
+static void wrap(const struct openai_ed *ed, uint32_t text, struct span before)
+{
+    json_edits_replace_borrow(ed->edits, json_row(ed->x, text)->offset, 0, before);
+    json_edits_replace_borrow(ed->edits, json_end(ed->x, text) - 1, 1, SPAN("\"}"));
+}
+
 /* Makes the message or delta, of which `key` is no object or is not there. */
 static void make_message(const struct openai_ed *ed, uint32_t choice, uint32_t key, uint32_t text,
                          bool is_whole)
@@ -44,6 +54,18 @@ static void make_message(const struct openai_ed *ed, uint32_t choice, uint32_t k
         before = SPAN("{\"role\":\"assistant\",\"content\":");
     } else {
         before = text == JSON_NONE ? SPAN("{") : SPAN("{\"content\":");
+    }
+    if (text != JSON_NONE && key != JSON_NONE && text == key + 1) {
+        wrap(ed, text, before);
+        return;
+    }
+    if (text != JSON_NONE && json_row(ed->x, text)->len > COPIED_MAX) { /* then it moves there */
+        const struct json_row *row = json_row(ed->x, text - 1);
+        openai_remove_key(ed->edits, choice, key);
+        json_edits_replace_borrow(ed->edits, row->offset, row->len,
+                                  span_cut(name, 0, name.len - 1));
+        wrap(ed, text, before);
+        return;
     }
     struct span said = text != JSON_NONE ? json_edits_value(ed->edits, text)
                        : is_whole        ? SPAN("null")

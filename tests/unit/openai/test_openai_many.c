@@ -131,6 +131,51 @@ static void what_has_many_members_takes_many_steps_though_nothing_of_it_is_count
     assert_true(steps_of(OPENAI_EMBEDDINGS, "{\"data\":[", "\"embedding\":[1]", COUNT) > COUNT / 4);
 }
 
+/* What a reply of one choice becomes: `before`, a text of `count` bytes, `behind`. */
+static void expect_mended(const char *before, const char *behind, size_t count, const char *begins,
+                          const char *ends)
+{
+    struct openai_plan plan = {
+        .endpoint = OPENAI_CHAT, .quoted_model = SPAN("\"shown\""), .asked = -1};
+    struct arena arena;
+    struct json_index x;
+    struct openai_reply r;
+    struct buf b, out;
+    buf_init(&b, 1 << 20);
+    buf_init(&out, 1 << 20);
+    buf_put_text(&b, before);
+    for (size_t i = 0; i < count; i++) {
+        buf_put_byte(&b, 'x');
+    }
+    buf_put_text(&b, behind);
+    arena_init(&arena, 32 << 10); /* has no room for a copy of the text */
+    json_index_init(&x, 1 << 16, 128);
+    assert_int_equal(json_index_parse_borrow(&x, buf_span(&b)), ERR_OK);
+    assert_int_equal(openai_reply_begin(&r, &x, &plan, &arena), ERR_OK);
+    assert_int_equal(openai_reply_convert(&r, INT64_MAX), ERR_OK);
+    size_t len = (size_t)json_edits_total(&r.edits);
+    json_edits_copy(&r.edits, buf_reserve(&out, len));
+    buf_added(&out, len);
+    assert_true(span_starts(buf_span(&out), span_of(begins)));
+    assert_true(span_ends(buf_span(&out), span_of(ends)));
+    assert_int_equal(buf_span(&out).len, strlen(begins) + count + strlen(ends));
+    json_index_fini(&x);
+    arena_fini(&arena);
+    buf_fini(&b);
+    buf_fini(&out);
+}
+
+static void a_long_text_in_another_place_becomes_the_message_and_is_not_copied(void **state)
+{
+    (void)state;
+    const char *begins = "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"";
+    const char *ends = "\"},\"index\":0,\"finish_reason\":\"stop\"}],\"model\":\"shown\"}";
+    expect_mended("{\"choices\":[{\"message\":\"", "\"}]}", 100000, begins, ends);
+    expect_mended("{\"choices\":[{\"text\":\"", "\"}]}", 100000, begins, ends);
+    expect_mended("{\"choices\":[{\"message\":null,\"text\":\"", "\"}]}", 100000, begins, ends);
+    expect_mended("{\"choices\":[{\"text\":\"", "\",\"message\":null}]}", 100000, begins, ends);
+}
+
 static void calls_beyond_the_bound_without_an_index_pass_as_they_came(void **state)
 {
     (void)state;
@@ -331,6 +376,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_take_time_in_proportion),
         cmocka_unit_test(what_has_many_members_takes_many_steps_though_nothing_of_it_is_counted),
+        cmocka_unit_test(a_long_text_in_another_place_becomes_the_message_and_is_not_copied),
         cmocka_unit_test(calls_beyond_the_bound_without_an_index_pass_as_they_came),
         cmocka_unit_test(calls_that_lack_something_are_told_some_at_a_time),
         cmocka_unit_test(a_name_that_is_too_long_to_hold_is_told_as_it_comes),
