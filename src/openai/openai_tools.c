@@ -367,11 +367,13 @@ static void edit_name(const struct openai_ed *ed, const struct openai_tool *t,
                       const struct delta *d, struct span held)
 {
     struct span more = more_of_name(ed, t, d);
-    if (held.len == 0 && more.len > 0) {
+    if (more.len > 0) {
+        if (held.len > 0) {
+            put_before(ed, d->name, held);
+        }
         return;
     }
-    struct span name = openai_join(ed->edits, SPAN("\""), held, SPAN(""));
-    name = openai_join(ed->edits, name, more, SPAN("\""));
+    struct span name = openai_join(ed->edits, SPAN("\""), held, SPAN("\""));
     if (name.at != NULL && d->name != JSON_NONE) {
         json_edits_set_value_borrow(ed->edits, d->name, name);
     } else if (name.at != NULL) {
