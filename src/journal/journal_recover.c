@@ -210,8 +210,41 @@ static bool is_trusted(const struct journal_lane_file *file, size_t bytes, const
            memcmp(file->boot, boot, sizeof(file->boot)) == 0;
 }
 
-static enum err recover_file(int folder_fd, const char *name, struct journal_writer *w,
-                             struct journal_report *report)
+struct recovery {
+    struct journal_writer *writer;
+    struct journal_report *report;
+    size_t kept; /* marks in the front whose lanes are there */
+};
+
+/* Keeps the mark of a lane that is there. Those of lanes that are gone are never asked for again,
+ * and there is no room for the marks of all lanes that ever were. */
+static enum err keep_mark(int folder_fd, const char *name, struct recovery *r)
+{
+    struct journal_commit *c = &r->writer->commit;
+    struct journal_lane_file head;
+    int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return ERR_DISK;
+    }
+    ssize_t got = pread(fd, &head, sizeof(head), 0);
+    (void)close(fd); /* only read from */
+    for (size_t i = r->kept; got == (ssize_t)sizeof(head) && i < c->lanes; i++) {
+        if (c->lane[i].id == head.id) {
+            struct journal_lane_mark mark = c->lane[i];
+            c->lane[i] = c->lane[r->kept];
+            c->lane[r->kept++] = mark;
+        }
+    }
+    return got < 0 ? ERR_DISK : ERR_OK;
+}
+
+static enum err remove_file(int folder_fd, const char *name, struct recovery *r)
+{
+    (void)r;
+    return unlinkat(folder_fd, name, 0) == 0 ? ERR_OK : ERR_DISK;
+}
+
+static enum err recover_file(int folder_fd, const char *name, struct recovery *r)
 {
     int fd = openat(folder_fd, name, O_RDWR | O_CLOEXEC);
     struct stat info;
@@ -229,7 +262,7 @@ static enum err recover_file(int folder_fd, const char *name, struct journal_wri
         if (at == MAP_FAILED) {
             e = ERR_NO_MEMORY;
         } else {
-            e = is_trusted(at, bytes, boot) ? drain(at, w, report) : ERR_OK;
+            e = is_trusted(at, bytes, boot) ? drain(at, r->writer, r->report) : ERR_OK;
             (void)munmap(at, bytes);
         }
     }
@@ -237,8 +270,8 @@ static enum err recover_file(int folder_fd, const char *name, struct journal_wri
     return e;
 }
 
-static enum err each_lane(int folder_fd, struct journal_writer *w, struct journal_report *report,
-                          bool remove)
+static enum err each_lane(int folder_fd, struct recovery *r,
+                          enum err (*visit)(int folder_fd, const char *name, struct recovery *r))
 {
     DIR *folder = journal_folder_read(folder_fd);
     if (folder == NULL) {
@@ -246,13 +279,8 @@ static enum err each_lane(int folder_fd, struct journal_writer *w, struct journa
     }
     enum err e = ERR_OK;
     for (struct dirent *entry; e == ERR_OK && (entry = readdir(folder)) != NULL;) {
-        if (!span_starts(span_of(entry->d_name), SPAN("lane-"))) {
-            continue;
-        }
-        if (!remove) {
-            e = recover_file(folder_fd, entry->d_name, w, report);
-        } else if (unlinkat(folder_fd, entry->d_name, 0) != 0) {
-            e = ERR_DISK;
+        if (span_starts(span_of(entry->d_name), SPAN("lane-"))) {
+            e = visit(folder_fd, entry->d_name, r);
         }
     }
     (void)closedir(folder);
@@ -261,7 +289,12 @@ static enum err each_lane(int folder_fd, struct journal_writer *w, struct journa
 
 enum err journal_recover(int folder_fd, struct journal_writer *w, struct journal_report *report)
 {
-    enum err e = each_lane(folder_fd, w, report, false);
+    struct recovery r = {.writer = w, .report = report};
+    enum err e = each_lane(folder_fd, &r, keep_mark);
+    if (e == ERR_OK) {
+        w->commit.lanes = r.kept;
+        e = each_lane(folder_fd, &r, recover_file);
+    }
     /* Only now: the commits of one lane also stand for the others' tickets. */
-    return e == ERR_OK ? each_lane(folder_fd, w, report, true) : e;
+    return e == ERR_OK ? each_lane(folder_fd, &r, remove_file) : e;
 }

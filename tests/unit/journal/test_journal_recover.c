@@ -124,20 +124,31 @@ static void a_start_takes_as_long_as_there_are_calls_and_not_as_their_square(voi
     assert_true(many < few * 36); /* twelve times as many: 12, or 144 */
 }
 
+static struct journal *open_for(const struct folder *f, const struct journal_settings *settings,
+                                size_t workers, struct journal_report *report)
+{
+    struct journal *j = NULL;
+    assert_int_equal(journal_open(f->path, settings, workers, &nothing_seen, report, &j), ERR_OK);
+    return j;
+}
+
 static struct journal *open_with(const struct folder *f, const struct journal_settings *settings,
                                  struct journal_report *report)
 {
-    struct journal *j = NULL;
-    assert_int_equal(journal_open(f->path, settings, 1, &nothing_seen, report, &j), ERR_OK);
-    return j;
+    return open_for(f, settings, 1, report);
+}
+
+static void publish_on(struct journal_lane *lane, uint64_t call)
+{
+    struct journal_slot *slot;
+    assert_int_equal(journal_take(lane, &slot), ERR_OK);
+    *journal_slot_record(slot) = record_of(JOURNAL_INTENT, call);
+    (void)journal_publish(lane, slot);
 }
 
 static void publish(struct journal *j, uint64_t call)
 {
-    struct journal_slot *slot;
-    assert_int_equal(journal_take(journal_lane(j, 0), &slot), ERR_OK);
-    *journal_slot_record(slot) = record_of(JOURNAL_INTENT, call);
-    (void)journal_publish(journal_lane(j, 0), slot);
+    publish_on(journal_lane(j, 0), call);
 }
 
 static void nobody_waits_without_end_for_a_descriptor_and_the_record_stays(void **state)
@@ -175,11 +186,35 @@ static void nobody_waits_without_end_for_a_descriptor_and_the_record_stays(void 
     folder_remove(&f);
 }
 
+static void as_many_workers_as_may_be_are_started_again_and_again(void **state)
+{
+    (void)state;
+    struct folder f = folder_new();
+    struct journal_report report;
+    struct journal_settings few = journal_quick;
+    few.slots = 4;
+    for (uint64_t start = 0; start < 4; start++) {
+        struct journal *j = open_for(&f, &few, JOURNAL_WORKERS_MAX, &report);
+        assert_int_equal(report.recovered, start == 0 ? 0 : JOURNAL_WORKERS_MAX);
+        for (size_t lane = 0; lane < JOURNAL_WORKERS_MAX; lane++) {
+            publish_on(journal_lane(j, lane), start * JOURNAL_WORKERS_MAX + lane);
+        }
+        journal_close(&j); /* it was never started: the lanes keep all */
+    }
+    for (int start = 0; start < 3; start++) { /* without a commit in between */
+        struct journal *j = open_for(&f, &few, JOURNAL_WORKERS_MAX, &report);
+        assert_int_equal(report.recovered, start == 0 ? JOURNAL_WORKERS_MAX : 0);
+        journal_close(&j);
+    }
+    folder_remove(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_disk_that_does_not_say_its_size_is_no_full_one),
         cmocka_unit_test(a_start_takes_as_long_as_there_are_calls_and_not_as_their_square),
+        cmocka_unit_test(as_many_workers_as_may_be_are_started_again_and_again),
         cmocka_unit_test(nobody_waits_without_end_for_a_descriptor_and_the_record_stays),
     };
     disk.no_waits = 1;
