@@ -112,21 +112,32 @@ static bool is_unknown(struct store *store, struct span id)
     return store != NULL && store_key_get(store, &key) == ERR_NOT_FOUND_ROW;
 }
 
+/* A gateway that was killed may have made the key and not told the store, which hears of it from
+ * the journal at the next start: the file of revoked keys has it by then. */
+static int fail_unknown(enum err in_file)
+{
+    return in_file == ERR_OK
+               ? fail("there is no key of this id; `atlas key list` shows them (should the journal "
+                      "know one that the store has not heard of, it is refused)",
+                      ERR_OK)
+               : fail("there is no key of this id; `atlas key list` shows them", ERR_OK);
+}
+
 static int revoke_alone(const char *folder, struct span id)
 {
     struct store *store = NULL;
     enum err in_store = cli_data_open_store(folder, &store);
-    if (is_unknown(store, id)) {
-        store_close(&store);
-        return fail("there is no key of this id; `atlas key list` shows them", ERR_OK);
-    }
+    bool unknown = is_unknown(store, id);
     char actor[32];
-    enum err in_file = write_down(folder, id);
+    enum err in_file = write_down(folder, id); /* of an unknown one too: see fail_unknown() */
     (void)snprintf(actor, sizeof(actor), "uid:%u", (unsigned)geteuid()); /* it fits */
-    if (in_store == ERR_OK) {
+    if (in_store == ERR_OK && !unknown) {
         in_store = keys_revoke_row(store, id, span_of(actor), clock_wall());
     }
     store_close(&store);
+    if (unknown) {
+        return fail_unknown(in_file);
+    }
     if (in_file != ERR_OK && in_store != ERR_OK) {
         return fail("neither the file of revoked keys nor the store can be written; nothing was "
                     "done: ",

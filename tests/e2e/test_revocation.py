@@ -106,6 +106,21 @@ def locked(path):
         other.close()
 
 
+def test_a_key_that_only_the_journal_knows_is_refused_from_the_next_start_on(make_gateway, sim):
+    gateway = make_gateway(config(sim))
+    gateway.announce("keys_untold", "store_failing", "keys_denied")
+    with locked(gateway.data / "atlas.db"):
+        made = gateway.new_key("young")
+        assert status(gateway, made["key"]) == 200
+        gateway.kill()
+    until(lambda: "used by" not in gateway.command("key", "list").stderr, 5 * SLOWER)
+    said, _ = revoke(gateway, made["id"])
+    assert said.returncode == 1 and "no key of this id" in said.stderr
+    gateway.start()
+    assert status(gateway, made["key"]) == 401
+    until(lambda: admin_records(gateway, made["id"]) == ["key.create", "key.revoke"], 5 * SLOWER)
+
+
 def test_a_database_that_another_program_locks_keeps_no_key_alive(gateway):
     gateway.announce("keys_untold", "store_failing")  # the latter if it is locked for long
     made = gateway.new_key("to end")
