@@ -216,26 +216,46 @@ struct recovery {
     size_t kept; /* marks in the front whose lanes are there */
 };
 
+/* Reads the id of the lane in an open file: 0 where the file is too short to hold a lane. */
+static enum err read_id(int fd, uint64_t *id)
+{
+    struct journal_lane_file head;
+    size_t held = 0;
+    *id = 0;
+    while (held < sizeof(head)) {
+        ssize_t got = pread(fd, (char *)&head + held, sizeof(head) - held, (off_t)held);
+        if (got < 0 && errno != EINTR) {
+            return ERR_DISK;
+        }
+        if (got == 0) {
+            return ERR_OK;
+        }
+        held += got > 0 ? (size_t)got : 0;
+    }
+    *id = head.id;
+    return ERR_OK;
+}
+
 /* Keeps the mark of a lane that is there. Those of lanes that are gone are never asked for again,
  * and there is no room for the marks of all lanes that ever were. */
 static enum err keep_mark(int folder_fd, const char *name, struct recovery *r)
 {
     struct journal_commit *c = &r->writer->commit;
-    struct journal_lane_file head;
+    uint64_t id;
     int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return ERR_DISK;
     }
-    ssize_t got = pread(fd, &head, sizeof(head), 0);
+    enum err e = read_id(fd, &id);
     (void)close(fd); /* only read from */
-    for (size_t i = r->kept; got == (ssize_t)sizeof(head) && i < c->lanes; i++) {
-        if (c->lane[i].id == head.id) {
+    for (size_t i = r->kept; e == ERR_OK && i < c->lanes; i++) {
+        if (c->lane[i].id == id) {
             struct journal_lane_mark mark = c->lane[i];
             c->lane[i] = c->lane[r->kept];
             c->lane[r->kept++] = mark;
         }
     }
-    return got < 0 ? ERR_DISK : ERR_OK;
+    return e;
 }
 
 static enum err remove_file(int folder_fd, const char *name, struct recovery *r)
