@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration's own file: its settings do not tell any more whether a key stood there or a
- * variable's name, so the text is looked at.
+ * The configuration's own file: its settings do not tell any more whether a key or a URL stood
+ * there or a variable's name, so the text is looked at.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -39,11 +39,30 @@ static unsigned find_plain_key(FILE *file)
     return 0;
 }
 
+static FILE *open_config(const struct doctor *d)
+{
+    return fopen(d->settings->path, "re");
+}
+
+const char *doctor_shown_url(const struct doctor *d, const char *url)
+{
+    char line[8192];
+    bool is_written = false;
+    FILE *file = open_config(d);
+    while (file != NULL && !is_written && fgets(line, sizeof(line), file) != NULL) {
+        is_written = strstr(line, url) != NULL;
+    }
+    if (file != NULL) {
+        (void)fclose(file); /* only read from */
+    }
+    return is_written ? url : "its `url:`";
+}
+
 void doctor_check_config_file(struct doctor *d)
 {
     const char *path = d->settings->path;
     struct stat st;
-    FILE *file = fopen(path, "re");
+    FILE *file = open_config(d);
     if (file != NULL && fstat(fileno(file), &st) == 0 && (st.st_mode & 0044) != 0 &&
         st.st_size <= FILE_BYTES_MAX) {
         unsigned line = find_plain_key(file);

@@ -34,6 +34,10 @@ void doctor_check_keys(struct doctor *d);
 /* The configuration's file: keys in it that others may read. */
 void doctor_check_config_file(struct doctor *d);
 
+/* A URL as it may be said: where the file does not hold it, a variable does, and that may be a
+ * secret. The text lives as long as `url`. */
+const char *doctor_shown_url(const struct doctor *d, const char *url);
+
 /* The clock, and the limit on open files. */
 void doctor_check_machine(struct doctor *d);
 

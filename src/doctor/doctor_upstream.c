@@ -80,7 +80,7 @@ static bool check_url(struct doctor *d, const char *what, const struct upstream_
 {
     char fault[SETTINGS_FAULT_BYTES];
     if (settings_url_is_too_long(up->url, fault)) {
-        doctor_say(d, DOCTOR_FAIL, what, "%s %s", up->url, fault);
+        doctor_say(d, DOCTOR_FAIL, what, "%s %s", doctor_shown_url(d, up->url), fault);
         return false;
     }
     return true;
@@ -120,8 +120,8 @@ static void say_failed(struct doctor *d, const char *what, const struct upstream
                        enum err e, const char *problem)
 {
     const char *mend = mend_of(e, strncmp(up->url, "https:", 6) == 0, problem);
-    doctor_say(d, DOCTOR_FAIL, what, "%s: %s%s%s — %s", up->url, err_sentence(e),
-               problem == NULL ? "" : ": ", problem == NULL ? "" : problem, mend);
+    doctor_say(d, DOCTOR_FAIL, what, "%s: %s%s%s — %s", doctor_shown_url(d, up->url),
+               err_sentence(e), problem == NULL ? "" : ": ", problem == NULL ? "" : problem, mend);
 }
 
 /* Whether `name` is on the list; if not, `others` shows some that are. */
@@ -181,13 +181,14 @@ static void check_list(struct doctor *d, const char *what, const struct upstream
         data = json_find(&x, 0, SPAN("data"));
     }
     if (data != JSON_NONE && json_kind(&x, data) == JSON_ARRAY) {
-        doctor_say(d, DOCTOR_OK, what, "%s answers and lists %zu model%s", up->url,
-                   (size_t)json_count(&x, data), SPAN_PLURAL(json_count(&x, data)));
+        doctor_say(d, DOCTOR_OK, what, "%s answers and lists %zu model%s",
+                   doctor_shown_url(d, up->url), (size_t)json_count(&x, data),
+                   SPAN_PLURAL(json_count(&x, data)));
         check_listed(d, what, up, &x, data);
     } else {
         doctor_say(d, DOCTOR_FAIL, what,
                    "%s/models answers, but not with a list of models — should `url:` end in /v1?",
-                   up->url);
+                   doctor_shown_url(d, up->url));
     }
     json_index_fini(&x);
 }
@@ -196,22 +197,22 @@ static void check_answer(struct doctor *d, const char *what, const struct upstre
                          const struct asked *a)
 {
     unsigned status = attempt_head(a->attempt)->status;
+    const char *url = doctor_shown_url(d, up->url);
     if (a->too_long) {
-        doctor_say(d, DOCTOR_WARN, what, "%s/models answers with more than %u bytes", up->url,
+        doctor_say(d, DOCTOR_WARN, what, "%s/models answers with more than %u bytes", url,
                    LIST_BYTES_MAX);
     } else if (status == 200) {
         check_list(d, what, up, buf_span(&a->list));
     } else if (status == 401 || status == 403) {
         doctor_say(d, DOCTOR_FAIL, what,
-                   "%s refuses us (%u); its api_key is %s — correct `api_key:`", up->url, status,
+                   "%s refuses us (%u); its api_key is %s — correct `api_key:`", url, status,
                    value_secret_shown(up->api_key));
     } else if (status == 404 || status == 405) {
         doctor_say(d, DOCTOR_WARN, what,
-                   "%s answers, but has no /models (%u) — should `url:` end in /v1?", up->url,
-                   status);
+                   "%s answers, but has no /models (%u) — should `url:` end in /v1?", url, status);
     } else {
         doctor_say(d, DOCTOR_FAIL, what, "%s/models answers %u — look into that server's own log",
-                   up->url, status);
+                   url, status);
     }
 }
 

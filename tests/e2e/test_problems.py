@@ -82,6 +82,24 @@ def test_a_problem_shows_what_the_file_says_and_not_what_a_variable_holds(tmp_pa
     assert SECRET not in said
 
 
+def test_doctor_says_no_url_that_a_variable_holds(tmp_path, upstream):
+    path = tmp_path / "atlas.yaml"
+    path.write_text(f"""data: {tmp_path}/data
+listen: [{{ address: "127.0.0.1:0" }}]
+admin: {{ address: "127.0.0.1:0" }}
+upstreams:
+  hidden: {{ url: "http://127.0.0.1:1/${{TOKEN}}/v1" }}
+  hidden-too: {{ url: "{upstream.url.removesuffix('/v1')}/${{TOKEN}}/v1" }}
+  twice: {{ url: "http://127.0.0.1:1/${{TOKEN}}/v1/v1" }}
+  plain: {{ url: "{upstream.url}" }}
+""")
+    assert run("init", "--config", path, env={"TOKEN": SECRET}).returncode == 0
+    said = run("doctor", "--config", path, env={"TOKEN": SECRET}).stdout
+    assert SECRET not in said
+    assert "upstream hidden: its `url:`: the model server could not be reached" in said
+    assert f"{upstream.url} answers and lists 1 model" in said
+
+
 # ---- calls ----
 
 @pytest.fixture(scope="module")
