@@ -37,6 +37,7 @@
 #define KILL_GRACE_MS      5000          /* beyond the drain timeout */
 #define LISTEN_MOST_MS     SERVE_BEAT_MS /* that one turn of our loop may add to a silence */
 #define SILENCES           3 /* worker_still_max so often: the child's main thread may be slower */
+#define STOPPED_MOST       2 /* and that so often, of one that was stopped by a signal */
 
 struct parent {
     const char *config_path;
@@ -49,9 +50,10 @@ struct parent {
     pid_t child; /* 0: none runs */
     int hears;   /* what the child says; -1: nothing more */
     bool child_served;
-    mono_us listened;  /* until when */
-    int64_t silent_us; /* how long it has said nothing, as far as we listened */
-    bool ever_served;  /* a child did */
+    mono_us listened;     /* until when */
+    int64_t silent_us;    /* how long it has said nothing, as far as we listened */
+    int silences_stopped; /* too long ones since it was heard, all its threads being stopped */
+    bool ever_served;     /* a child did */
     bool stopping;
     bool killing; /* SIGKILL is on its way to the child */
     bool failed;  /* the first child could not serve, or the last one did not end as it should */
@@ -186,6 +188,7 @@ static void hear(struct parent *p)
     ssize_t n;
     while ((n = read(p->hears, words, sizeof(words))) > 0) {
         p->silent_us = 0;
+        p->silences_stopped = 0;
         for (ssize_t i = 0; i < n; i++) {
             hear_word(p, words[i]);
         }
@@ -200,18 +203,22 @@ static void hear(struct parent *p)
 static void judge_silence(struct parent *p, mono_us now)
 {
     int64_t passed_us = clock_since(p->listened, now);
-    int64_t most_us = p->settings->gateway.worker_still_max_ms * 1000 * SILENCES;
+    int64_t still_us = p->settings->gateway.worker_still_max_ms * 1000;
     p->listened = now;
-    if (p->child == 0 || !p->child_served || most_us == 0) {
+    if (p->child == 0 || !p->child_served || still_us == 0) {
         p->silent_us = 0;
         return;
     }
     p->silent_us += passed_us < LISTEN_MOST_MS * 1000 ? passed_us : LISTEN_MOST_MS * 1000;
-    if (p->silent_us >= most_us) {
-        p->silent_us = 0;
-        if (!main_is_stopped(p->child)) {
-            kill_still(p, "the gateway as a whole");
-        }
+    if (p->silent_us < still_us * SILENCES) {
+        return;
+    }
+    p->silent_us = 0; /* one that goes on has as long again to say so */
+    enum main_stop stop = main_stop_of(p->child);
+    p->silences_stopped += stop == MAIN_STOPPED;
+    if (stop == MAIN_RUNS || p->silences_stopped == STOPPED_MOST) {
+        p->silences_stopped = 0;
+        kill_still(p, "the gateway as a whole");
     }
 }
 

@@ -10,10 +10,13 @@
 
 #include <sys/types.h>
 
-#include <stdbool.h>
+enum main_stop {
+    MAIN_RUNS,    /* one of its threads at least; or it is not there */
+    MAIN_STOPPED, /* by a signal (SIGSTOP) */
+    MAIN_TRACED   /* by a debugger, one of its threads at least */
+};
 
-/* Whether all threads of the process are stopped, by a signal (SIGSTOP) or a debugger: whoever did
- * it may let it go on. False of a process that is not there. */
-bool main_is_stopped(pid_t pid);
+/* Whether all threads of the process are stopped, and who did it: he may let it go on. */
+enum main_stop main_stop_of(pid_t pid);
 
 #endif

@@ -92,6 +92,15 @@ def test_a_gateway_whose_main_thread_stands_still_is_ended_and_another_serves(ma
     assert gateway.chat("m").status_code == 200
 
 
+def test_a_gateway_that_was_stopped_and_that_nobody_lets_go_on_is_ended_and_another_serves(make_gateway, sim):
+    gateway = gateway_with(make_gateway, sim, f"{SLOWER}s")
+    gateway.announce("gateway_still", "gateway_died")
+    [child] = until(gateway.children)
+    os.kill(child, signal.SIGSTOP)
+    until(lambda: gateway.children() not in ([], [child]) and readiness(gateway) == {}, 20 * SLOWER, "another one serves")
+    assert gateway.chat("m").status_code == 200
+
+
 @pytest.mark.parametrize("who", ["the gateway", "the gateway and its parent"])
 def test_who_is_stopped_on_purpose_is_not_ended_for_it(make_gateway, sim, who):
     gateway = gateway_with(make_gateway, sim, "2s")

@@ -19,17 +19,17 @@ static void a_process_is_stopped_from_sigstop_to_sigcont(void **state)
         }
     }
     assert_true(child > 0);
-    assert_false(main_is_stopped(child));
+    assert_int_equal(MAIN_RUNS, main_stop_of(child));
     assert_int_equal(kill(child, SIGSTOP), 0);
     assert_int_equal(waitpid(child, &status, WUNTRACED), child);
-    assert_true(main_is_stopped(child));
+    assert_int_equal(MAIN_STOPPED, main_stop_of(child));
     assert_int_equal(kill(child, SIGCONT), 0);
     assert_int_equal(waitpid(child, &status, WCONTINUED), child);
-    assert_false(main_is_stopped(child));
+    assert_int_equal(MAIN_RUNS, main_stop_of(child));
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_false(main_is_stopped(child));
-    assert_false(main_is_stopped(getpid()));
+    assert_int_equal(MAIN_RUNS, main_stop_of(child));
+    assert_int_equal(MAIN_RUNS, main_stop_of(getpid()));
 }
 
 int main(void)
