@@ -194,7 +194,7 @@ bool openai_usage_is_plain(const struct openai_usage *said, size_t bytes, int64_
 {
     /* No text has more tokens, as we count, than bytes. */
     return said->has_output && said->output_tokens >= least_of((int64_t)bytes) &&
-           said->output_tokens <= (asked >= 0 ? asked : HIDDEN_MAX);
+           said->output_tokens <= (asked >= 0 && asked < HIDDEN_MAX ? asked : HIDDEN_MAX);
 }
 
 /* A server may have cut the request short, so one that is less than ours can be; but not none. */
@@ -222,12 +222,13 @@ static void settle_output(const struct openai_usage *said, const struct openai_s
     if (seen->written > said->written) { /* more was said since */
         output += tokens_of(seen->written - said->written);
     }
-    if (seen->asked >= 0) {
+    bool is_bound = seen->asked >= 0 && seen->asked <= most; /* who asks for more sets no bound */
+    if (is_bound) {
         most = seen->asked > ours ? seen->asked : ours;
         least = seen->asked < least ? seen->asked : least;
     }
     if (output > most) {
-        output = seen->asked >= 0 ? most : ours;
+        output = is_bound ? most : ours;
     }
     output = output < least ? least : output;
     out->output = output;
