@@ -96,7 +96,7 @@ static void a_name_is_asked_once_for_all_who_wait_and_then_remembered(void **sta
         assert_int_equal(address_of(&many[i].found), 0x7F000001);
     }
     assert_int_equal(address_of(find(&scene, "live.test")), 0x7F000001);
-    assert_int_equal(atomic_load(&scene.server.questions), 1);
+    assert_int_equal(name_server_questions(&scene.server), 1);
     scene_close(&scene);
 }
 
@@ -150,7 +150,7 @@ static void a_server_that_is_silent_of_ipv6_keeps_no_ipv4_address_waiting(void *
     scene_open(&scene);
     mono_us begin = clock_mono();
     assert_int_equal(address_of(find(&scene, "four.test")), 0x7F000001);
-    assert_true(clock_since(begin, clock_mono()) < 900000); /* the first try alone takes a second */
+    assert_true(clock_since(begin, clock_mono()) < 3000000); /* not the seven seconds of tries */
     assert_int_equal(find(&scene, "absent.test")->e, ERR_NET_DNS);
     scene_close(&scene); /* with the question for IPv6 still open */
 }
@@ -182,10 +182,10 @@ static void a_changed_address_is_followed_after_its_time(void **state)
                  0); /* counts as a second: it must not be asked at each call */
     assert_int_equal(address_of(find(&scene, "live.test")), 0x7F000001);
     assert_int_equal(address_of(find(&scene, "live.test")), 0x7F000001);
-    assert_int_equal(atomic_load(&scene.server.questions), 1);
+    assert_int_equal(name_server_questions(&scene.server), 1);
     atomic_store(&scene.server.live, 0x7F000002);
     TURN_UNTIL(scene.loop, address_of(find(&scene, "live.test")) == 0x7F000002);
-    assert_true(atomic_load(&scene.server.questions) <= 4);
+    assert_true(name_server_questions(&scene.server) <= 4);
     scene_close(&scene);
 }
 
@@ -221,9 +221,9 @@ static void lying_answers_are_bounded_and_lead_nowhere(void **state)
         assert_int_equal(found->e, ERR_NET_DNS);
         assert_int_equal(found->count, 0);
     }
-    unsigned questions = atomic_load(&scene.server.questions);
+    unsigned questions = name_server_questions(&scene.server);
     assert_int_equal(find(&scene, "absent.test")->e, ERR_NET_DNS); /* remembered, shortly */
-    assert_int_equal(atomic_load(&scene.server.questions), questions);
+    assert_int_equal(name_server_questions(&scene.server), questions);
     char longest[300];
     memset(longest, 'a', sizeof(longest) - 1);
     longest[sizeof(longest) - 1] = '\0';
@@ -260,7 +260,7 @@ static void localhost_and_addresses_need_no_name_server(void **state)
     atomic_store(&scene.server.is_mute, true);
     assert_int_equal(find(&scene, "localhost")->e, ERR_OK);
     assert_int_equal(find(&scene, "127.0.0.9")->e, ERR_OK);
-    assert_int_equal(atomic_load(&scene.server.questions), 0);
+    assert_int_equal(name_server_questions(&scene.server), 0);
     scene_close(&scene);
 }
 
