@@ -48,8 +48,11 @@ static bool names_stream_options(struct span text)
 
 static bool names_max_tokens(struct span text)
 {
-    static const char *const words[] = {"max_tokens", "max tokens", "maxtokens",
-                                        "max_completion_tokens", "max completion tokens",
+    static const char *const words[] = {"max_tokens",
+                                        "max tokens",
+                                        "maxtokens",
+                                        "max_completion_tokens",
+                                        "max completion tokens",
                                         "maxcompletiontokens"};
     return has_any(text, words, sizeof(words) / sizeof(words[0]));
 }

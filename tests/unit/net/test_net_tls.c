@@ -276,7 +276,7 @@ static bool ends(struct net_loop *loop, struct net_tls *shows, const uint8_t *sa
     side_open(loop, &server, fds[0], on_agreeing);
     assert_int_equal(net_socket_start_tls(server.socket, shows, NULL), ERR_OK);
     net_want(server.socket, true, false);
-    for (size_t i = 0; i < len; i++) { /* in the smallest pieces */
+    for (size_t i = 0; i < len; i++) {                 /* in the smallest pieces */
         (void)send(fds[1], said + i, 1, MSG_NOSIGNAL); /* the server may have gone */
         (void)uv_run(&loop->uv, UV_RUN_NOWAIT);        /* says only that handles are left */
     }
