@@ -211,7 +211,12 @@ def content_of(size):
 END = data(chunk({}, "stop")) + b"data: [DONE]\n\n"
 MANY_CALLS = b"".join(large_event('{"index":%d,"delta":{"tool_calls":[%s]}}' % (choice, ",".join(
     '{"index":%d,"function":{"name":"f"}}' % call for call in range(128)))) for choice in range(128))
+def nameless_calls(choice):
+    return data('{"choices":[{"index":%d,"delta":{"tool_calls":[%s]}}]}' % (choice, ",".join('{"index":%d}' % i for i in range(128))))
+
+
 LONG_ANSWERS = {
+    "128 choices of 128 tool calls that never say a name": (True, b"".join(nameless_calls(i) for i in range(128))),
     "an event of 8 MiB": (True, large_event(content_of(8 << 20))),
     "an event of 300,000 members": (True, large_event('{"index":0,"delta":{%s}}' % ",".join(f'"{i}":0' for i in range(300_000)))),
     "an event of 8 MiB that repeats the one before": (True, large_event(content_of(1)) * 3 + large_event(content_of(8 << 20))),
@@ -221,6 +226,9 @@ LONG_ANSWERS = {
     "a finish_reason of 8 MiB": (True, large_event('{"index":0,"delta":{},"finish_reason":"%s"}' % ("1" * (8 << 20)))),
     "arguments of 8 MiB that are no text": (True, large_event(
         '{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":{"a":"%s"}}}]}}' % (r"\n" * (4 << 20)))),
+    "arguments of 40 MB behind a piece that came before the name": (True, data(
+        '{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}}]}') + large_event(
+        '{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"%s"}}]}}' % ("x" * 40_000_000))),
     "an event of 300,000 choices": (True, large_event(",".join(['{"index":0,"delta":{}}'] * 300_000))),
     "an event of 300,000 tool calls": (True, large_event(
         '{"index":0,"delta":{"tool_calls":[%s]}}' % ",".join(['{"function":{"name":"f","arguments":{}}}'] * 300_000))),
@@ -236,6 +244,12 @@ LONG_ANSWERS = {
     "a reply of 100,000 tool calls": (False, b'{"choices":[{"message":{"tool_calls":[%s]}}]}'
                                       % b",".join([b'{"function":{"name":"f","arguments":{}}}'] * 100_000)),
     "a reply of 900,000 members": (False, b'{"choices":[{"message":{%s}}]}' % b",".join(b'"%d":0' % i for i in range(900_000))),
+    "a reply of 64 choices with a thousand members of escapes each": (
+        False, b'{"usage":{"completion_tokens":1000000},"choices":[%s]}' % b",".join(
+            [b'{%s,"message":{}}' % b",".join([b'"%s":0' % (rb"\u0061" * 30)] * 1000)] * 64)),
+    "reasoning of 1 MB of escapes under both names": (False, b'{"usage":{"completion_tokens":1000},"choices":[{"message":'
+                                                      b'{"reasoning":"%s","reasoning_content":"%s"}}]}' % ((rb"\u0627" * 170_000,) * 2)),
+    "a reply of 48 MB in another place": (False, b'{"choices":[{"text":"%s"}]}' % (b"x" * 48_000_000)),
     "a reply of 48 MB": (False, b'{"choices":[{"message":{"content":"%s"}}]}' % (b"x" * 48_000_000)),
     "a reply of 30 kB of choices": (False, b'{"choices":[%s]}' % b",".join([b"{}"] * 10_000)),
 }
@@ -256,6 +270,30 @@ def test_an_answer_that_takes_long_to_look_at_holds_no_other_call_up(gateway, si
         ask(gateway, {**ASK, "stream": streams}, (200, 502, 503))
 
     holds_nobody_up(gateway, sim, bad)
+
+
+LONG_ERRORS = {
+    "text that is no UTF-8": b"\xd8\xff" * 125_000,
+    "words that are nearly those that are looked for": b'{"error":{"message":"header %s"}}' % (b"x-request-i stream_option " * 9_000),
+    "a message of escapes": b'{"error":{"message":"%s"}}' % (rb"\u0061" * 40_000),
+}
+
+
+@pytest.mark.parametrize("what", LONG_ERRORS)
+def test_an_error_that_takes_long_to_read_holds_no_other_call_up(gateway, sim, upstream, what):
+    body = LONG_ERRORS[what]
+    gateway.announce("call_failed")
+
+    def refuses(connection, request):
+        connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    def bad():
+        upstream.scripts.clear()
+        upstream.scripts.extend([refuses, refuses])
+        ask(gateway, ASK, (400,))
+
+    holds_nobody_up(gateway, sim, bad)
+    upstream.scripts.clear()
 
 
 # ---- what a client asks: each is read, counted and edited in slices ----
@@ -282,6 +320,11 @@ REQUESTS = {
     "a fault at the end of 11 MB": said(b"x" * 11_000_000, b',"n":0'),
     "no JSON at the end of 11 MB": said(b"x" * 11_000_000, b","),
     "too many developers": b'{"model":"m","messages":[%s]}' % b",".join([b'{"role":"developer"}'] * 300_000),
+    "a thousand members, and hundreds in extra_body, with names of escapes": b'{"model":"m","messages":[{"role":"user"}],%s,"extra_body":{"n":1,%s}}'
+        % (b",".join(b'"%s%d":0' % (rb"\u0061" * 1000, i) for i in range(1000)),
+           b",".join(b'"%s%d":0' % (b"a" * 1000, i) for i in range(1000, 1250))),
+    "a key of 2 MB that comes twice": b'{"%s":0,"%s":0}' % (rb"\\" * 1_000_000, rb"\\" * 1_000_000),
+    "a model's name of 4 MB": b'{"messages":[{"role":"user"}],"model":"%s"}' % (rb"\u0061" * 690_000),
     "four thousand developers": b'{"model":"m","messages":[%s]}' % b",".join([b'{"role":"developer"}'] * 4_000),
 }
 
