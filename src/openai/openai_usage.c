@@ -18,16 +18,20 @@
 #define OURS_A_TOKEN 32
 
 /* A count of tokens: whole, not negative, and small enough to add up. */
-static bool read_tokens(const struct json_index *x, uint32_t object, struct span name, int64_t *out)
+static bool read_count(const struct json_index *x, uint32_t row, int64_t *out)
 {
     int64_t value;
-    uint32_t row = openai_member(x, object, name);
     if (row == JSON_NONE || json_int64(x, row, &value) != ERR_OK || value < 0 ||
         value > NUMBER_MAX) {
         return false;
     }
     *out = value;
     return true;
+}
+
+static bool read_tokens(const struct json_index *x, uint32_t object, struct span name, int64_t *out)
+{
+    return read_count(x, openai_member(x, object, name), out);
 }
 
 static bool read_timings(const struct json_index *x, uint32_t timings, struct openai_usage *out)
@@ -101,18 +105,21 @@ void openai_usage_edit(struct json_edits *edits, uint32_t usage, bool has_output
     static const char *const names[COUNTS] = {"prompt_tokens", "completion_tokens", "total_tokens"};
     const struct json_index *x = edits->index;
     uint32_t keys[COUNTS];
-    int64_t said[COUNTS], written;
-    bool says_any = false;
+    int64_t said[COUNTS];
+    bool is_good[COUNTS], says_any = false;
     for (int i = 0; i < COUNTS; i++) {
         keys[i] = openai_member_key(x, usage, span_of(names[i]));
-        said[i] = read_tokens(x, usage, span_of(names[i]), &written) ? written : -1;
-        says_any = says_any || keys[i] != JSON_NONE;
+        bool is_there = keys[i] != JSON_NONE;
+        is_good[i] =
+            is_there ? openai_is_count(x, keys[i] + 1, &said[i]) : i == OUTPUT && !has_output;
+        if (!is_there || !is_good[i] || said[i] > NUMBER_MAX) {
+            said[i] = is_there && read_count(x, keys[i] + 1, &said[i]) ? said[i] : -1;
+        }
+        says_any = says_any || is_there;
     }
     fill_counts(said);
     for (int i = 0; i < COUNTS && says_any; i++) {
-        bool is_good = keys[i] != JSON_NONE ? openai_is_count(x, keys[i] + 1, &written)
-                                            : i == OUTPUT && !has_output;
-        if (!is_good) {
+        if (!is_good[i]) {
             set_count(edits, usage, keys[i], names[i], said[i]);
         }
     }
