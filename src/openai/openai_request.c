@@ -112,12 +112,16 @@ static enum err read_model(struct openai_reading *r)
         return fault(r, ERR_VALUE_MISSING, SPAN("model"),
                      SPAN("you must provide a 'model'; GET /v1/models lists them"));
     }
-    bool is_long = json_row(r->x, row)->len > MODEL_MAX * ESCAPE_BYTES + 2;
-    enum err e = is_long ? ERR_VALUE_INVALID : json_text(r->x, row, r->arena, &r->request.model);
+    bool is_long = json_kind(r->x, row) == JSON_STRING &&
+                   json_row(r->x, row)->len > MODEL_MAX * ESCAPE_BYTES + 2;
+    enum err e = is_long ? ERR_OK : json_text(r->x, row, r->arena, &r->request.model);
     size_t len = r->request.model.len;
-    if (e == ERR_VALUE_INVALID || (e == ERR_OK && (len == 0 || len > MODEL_MAX))) {
-        return fault(r, ERR_VALUE_INVALID, SPAN("model"),
-                     SPAN("'model' must be a name of 1 to 1024 bytes"));
+    if (is_long || (e == ERR_OK && len > MODEL_MAX)) {
+        return fault(r, ERR_MODEL_UNKNOWN, SPAN("model"),
+                     SPAN("no model has a name of so many bytes; GET /v1/models lists them"));
+    }
+    if (e == ERR_VALUE_INVALID || (e == ERR_OK && len == 0)) {
+        return fault(r, ERR_VALUE_INVALID, SPAN("model"), SPAN("'model' must be a name"));
     }
     return e;
 }

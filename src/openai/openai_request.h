@@ -8,9 +8,9 @@
  * bytes, which no model server knows, are not lifted.
  *
  * Ownership  facts borrow from the body and the arena; edits from the arena.
- * Limits     1,024 bytes of a model's name; 1,024 members of the body, 256 of extra_body, 4,096
- *            messages of the role developer; else the index's. Reading goes in steps; edits take a
- *            short time, whatever the body.
+ * Limits     1,024 bytes of a model's name (no model has a longer one); 1,024 members of the body,
+ *            256 of extra_body, 4,096 messages of the role developer; else the index's. Reading
+ *            goes in steps; edits take a short time, whatever the body.
  * Threads    any; pure.
  * Sources    OpenAI's API reference (chat, completions, embeddings).
  */

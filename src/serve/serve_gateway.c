@@ -54,7 +54,8 @@ static enum err open_store(struct serve_gateway *g)
     struct store_settings settings = {
         .driver = "sqlite", .path = path, .busy_ms = STORE_BUSY_MS, .complaint = complaint};
     struct stat st;
-    g->store_is_young = stat(path, &st) != 0 ? errno == ENOENT : st.st_size == 0;
+    g->store_is_young =
+        stat(path, &st) != 0 ? errno == ENOENT : S_ISREG(st.st_mode) && st.st_size == 0;
     enum err e = store_open(&settings, &g->store);
     if (e != ERR_OK) {
         log_error("store", "%s: %s (%s)", path, err_sentence(e), complaint);

@@ -339,7 +339,7 @@ def test_a_large_request_holds_no_other_call_up(gateway, sim, upstream, what):
     def bad():
         upstream.scripts.clear()
         upstream.scripts.append(answers)
-        ask(gateway, REQUESTS[what], (200, 400))
+        ask(gateway, REQUESTS[what], (200, 400, 404))
 
     holds_nobody_up(gateway, sim, bad)
     upstream.scripts.clear()

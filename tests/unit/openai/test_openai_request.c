@@ -166,9 +166,9 @@ static void a_models_name_has_a_bound_however_it_is_written(void **state)
         size_t count;
         enum err err;
     } names[] = {{"x", 1024, ERR_OK},
-                 {"x", 1025, ERR_VALUE_INVALID},
+                 {"x", 1025, ERR_MODEL_UNKNOWN},
                  {"\\u0061", 1024, ERR_OK},
-                 {"\\u0061", 1025, ERR_VALUE_INVALID}};
+                 {"\\u0061", 1025, ERR_MODEL_UNKNOWN}};
     for (size_t i = 0; i < ROWS(names); i++) {
         struct scene s;
         struct buf b;
