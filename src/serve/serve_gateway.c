@@ -33,11 +33,12 @@
 #include "store/store_usage.h"
 #include "telemetry/access_log.h"
 
-#define PATH_BYTES     4300
-#define STORE_BUSY_MS  5000
-#define STORE_JOBS_MAX 1024
-#define WATCH_MS       JOURNAL_APPLY_INTERVAL_MS
-#define TRIM_LEAST     (32u << 20) /* of a peak: less is not worth the wait */
+#define PATH_BYTES      4300
+#define STORE_BUSY_MS   5000
+#define STORE_JOBS_MAX  1024
+#define STORE_SETTLE_MS 1000 /* that the end waits for what the store was asked */
+#define WATCH_MS        JOURNAL_APPLY_INTERVAL_MS
+#define TRIM_LEAST      (32u << 20) /* of a peak: less is not worth the wait */
 
 /* ---- opening, one thing after the other ---- */
 
@@ -411,10 +412,23 @@ static enum err open_data(struct serve_gateway *g)
     return e;
 }
 
+/* Who revoked a key was told that it is done when the file held it: the record that names them is
+ * the store thread's to make while there is a journal to take it. */
+static void settle_store(struct serve_gateway *g)
+{
+    if (g->store_thread != NULL && !store_thread_settle(g->store_thread, STORE_SETTLE_MS)) {
+        log_warn("store_busy",
+                 "%s/atlas.db did not take in time what was asked of it at the end; "
+                 "what was recorded, and which keys are revoked, it is told at the next start",
+                 g->settings->data);
+    }
+}
+
 /* What stands on the data goes with it. The journal ends after the last call and before the
  * workers, whom it wakes; the store after the journal, and before admin, whose answers it owes. */
 static void close_data(struct serve_gateway *g)
 {
+    settle_store(g);
     journal_recorder_stop(g->recorder);
     journal_apply_stop(g->apply);
     journal_close(&g->journal);

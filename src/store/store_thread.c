@@ -5,7 +5,9 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/counter.h"
 #include "base/memory.h"
 
@@ -27,6 +29,7 @@ struct hand {
 
 struct store_thread {
     pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t idle;  /* a thread found no job; on the monotonic clock */
     bool stopping;
     struct hand writer, reader;
     struct store_job jobs[]; /* of all rings */
@@ -49,6 +52,9 @@ static bool take_job(struct hand *h, struct store_job *out)
     struct store_thread *t = h->owner;
     (void)pthread_mutex_lock(&t->lock); /* fail only on a mutex that is none */
     h->running = false;
+    if (h->urgent.count + h->others.count == 0) {
+        (void)pthread_cond_broadcast(&t->idle);
+    }
     while (h->urgent.count + h->others.count == 0 && !t->stopping) {
         (void)pthread_cond_wait(&h->posted, &t->lock);
     }
@@ -100,7 +106,17 @@ static void stop(struct store_thread *t)
         }
         (void)pthread_cond_destroy(&hands[i]->posted);
     }
+    (void)pthread_cond_destroy(&t->idle);
     (void)pthread_mutex_destroy(&t->lock);
+}
+
+static void idle_init(pthread_cond_t *idle)
+{
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic); /* none of these fails on Linux */
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(idle, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
 }
 
 static void hand_init(struct hand *h, struct store_thread *t, const char *name)
@@ -119,6 +135,7 @@ enum err store_thread_open(struct store **store, size_t most_jobs, struct store_
         return ERR_NO_MEMORY;
     }
     (void)pthread_mutex_init(&t->lock, NULL); /* does not fail on Linux */
+    idle_init(&t->idle);
     hand_init(&t->writer, t, "atlas-store");
     hand_init(&t->reader, t, "atlas-reader");
     t->writer.urgent = (struct ring){.jobs = t->jobs, .most = STORE_URGENT_MAX};
@@ -178,6 +195,20 @@ enum err store_thread_post_read(struct store_thread *t, const struct store_job *
 static size_t load_of(const struct hand *h)
 {
     return h->urgent.count + h->others.count + (h->running ? 1 : 0);
+}
+
+bool store_thread_settle(struct store_thread *t, int64_t most_ms)
+{
+    int64_t until_us = clock_after_ms(clock_mono(), most_ms).us;
+    const struct timespec until = {until_us / 1000000, (long)(until_us % 1000000) * 1000};
+    int waited = 0;
+    (void)pthread_mutex_lock(&t->lock);
+    while (load_of(&t->writer) > 0 && waited == 0) {
+        waited = pthread_cond_timedwait(&t->idle, &t->lock, &until);
+    }
+    bool is_settled = load_of(&t->writer) == 0;
+    (void)pthread_mutex_unlock(&t->lock);
+    return is_settled;
 }
 
 size_t store_thread_load(struct store_thread *t)

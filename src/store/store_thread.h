@@ -66,6 +66,10 @@ MUST_USE enum err store_thread_post_urgent(struct store_thread *t, const struct 
 /* As store_thread_post(), for what only reads: `run` is given the reader's handle. */
 MUST_USE enum err store_thread_post_read(struct store_thread *t, const struct store_job *job);
 
+/* Waits, for at most so long, until the writer has run what was posted, urgent jobs first; false:
+ * it has not. */
+bool store_thread_settle(struct store_thread *t, int64_t most_ms);
+
 /* Jobs that wait or run now. */
 size_t store_thread_load(struct store_thread *t);
 

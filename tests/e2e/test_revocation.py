@@ -279,6 +279,40 @@ def test_a_restored_backup_brings_no_revoked_key_back(tmp_path, sim, running):
     assert gateway.command("key", "list").stdout.count(" revoked ") == 1  # the store was told
 
 
+def test_a_gateway_that_is_stopped_right_after_a_revocation_records_whose_it_was(tmp_path, sim):
+    gateway = Gateway(tmp_path / "g", config(sim))
+    made = [gateway.new_key(f"to end {i}")["id"] for i in range(20)]
+    for key_id in made:
+        gateway.revoke(key_id)
+        assert gateway.stop() == 0
+        gateway.start()
+    assert gateway.stop() == 0
+    lines = map(json.loads, gateway.command("journal", "print").stdout.splitlines())
+    actors = {line["object"]: line["actor"] for line in lines if line.get("action") == "key.revoke"}
+    assert actors == dict.fromkeys(made, f"uid:{os.geteuid()}")
+    assert gateway.unannounced() == []
+
+
+@pytest.mark.parametrize("trouble", ["locked database", "full disk"])
+def test_a_revocation_that_cannot_be_recorded_keeps_no_gateway_from_ending(small_disk, sim, trouble):
+    gateway = Gateway(small_disk / "g", config(sim))
+    gateway.announce("store_failing", "store_busy", "keys_untold", "keys_denied", "disk_full", "journal_full")
+    made = gateway.new_key("to end")
+    with contextlib.ExitStack() as held:
+        if trouble == "full disk":
+            fill(small_disk)
+        else:
+            held.enter_context(locked(gateway.data / "atlas.db"))
+        gateway.revoke(made["id"])
+        begun = time.monotonic()
+        assert gateway.stop() == 0
+        assert time.monotonic() - begun < 4 * SLOWER
+    (small_disk / "filler").unlink(missing_ok=True)
+    gateway.start()
+    assert status(gateway, made["key"]) == 401
+    assert gateway.stop() == 0
+
+
 def test_a_stream_that_gets_no_event_ends_when_its_key_does(gateway, sim):
     gateway.announce("call_failed")
     expires = time.time() + 1.5

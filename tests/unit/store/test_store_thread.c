@@ -98,6 +98,40 @@ static void a_full_queue_refuses_and_a_stop_runs_what_was_taken(void **state)
     }
 }
 
+static enum err do_nothing(struct store *s, void *context)
+{
+    (void)s;
+    (void)context;
+    return ERR_OK;
+}
+
+static void settling_waits_for_the_writer_and_no_longer_than_it_is_told(void **state)
+{
+    (void)state;
+    struct store_thread *t = start(3);
+    assert_true(store_thread_settle(t, 0));
+    struct gate g = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false};
+    struct gate reader = g;
+    assert_int_equal(store_thread_post_read(t, &(struct store_job){wait_at_gate, NULL, &reader}),
+                     ERR_OK);
+    assert_int_equal(store_thread_post(t, &(struct store_job){wait_at_gate, NULL, &g}), ERR_OK);
+    wait_until_entered(&g);
+    static int number = 3;
+    ordered = 0;
+    struct store_job jobs[] = {{do_nothing, NULL, NULL}, {note_order, note_result, &number}};
+    results[3] = ERR_DISK;
+    assert_int_equal(store_thread_post(t, &jobs[0]), ERR_OK);
+    assert_int_equal(store_thread_post_urgent(t, &jobs[1]), ERR_OK);
+    assert_false(store_thread_settle(t, 0));
+    assert_false(store_thread_settle(t, 20));
+    open_gate(&g);
+    assert_true(store_thread_settle(t, 60000)); /* a page that is read still is no reason to wait */
+    assert_int_equal(ordered, 1);
+    assert_int_equal(results[3], ERR_OK);
+    open_gate(&reader);
+    store_thread_close(&t);
+}
+
 #define POSTERS 4
 #define EACH    500
 
@@ -171,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_queue_refuses_and_a_stop_runs_what_was_taken),
+        cmocka_unit_test(settling_waits_for_the_writer_and_no_longer_than_it_is_told),
         cmocka_unit_test(jobs_of_many_threads_all_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
