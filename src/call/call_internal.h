@@ -170,9 +170,9 @@ void call_release_body(struct call *call);
  * try that lives, or the first; NULL before ROUTE found any. */
 const struct call_candidate *call_candidate_of(const struct call *call);
 
-/* Fills the members of a record that intent and completion share. */
-void call_fill_record(const struct call *call, const struct call_candidate *candidate,
-                      struct journal_record *r);
+/* Fills the members of a record that intent and completion share: of the try, or where `t` is NULL
+ * of the one that call_candidate_of() tells of. */
+void call_fill_record(const struct call *call, const struct call_try *t, struct journal_record *r);
 
 /* Fills what a process that dies leaves of the try: it was interrupted, at what is held for it. */
 void call_fill_held(const struct call_try *t, enum journal_kind kind, struct journal_record *r);

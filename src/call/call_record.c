@@ -24,17 +24,20 @@ static uint64_t written_of(const struct call_try *t)
     return t->streaming ? t->stream.answer.written : t->written;
 }
 
+/* The try that answers; before there is one, one that lives; NULL: there is none. */
+static const struct call_try *try_of(const struct call *call)
+{
+    const struct call_try *t = call->answering;
+    for (size_t i = 0; i < CALL_TRIES_AT_ONCE && t == NULL; i++) {
+        t = call->tries[i];
+    }
+    return t;
+}
+
 const struct call_candidate *call_candidate_of(const struct call *call)
 {
-    if (call->answering != NULL) {
-        return call->answering->candidate;
-    }
-    for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
-        if (call->tries[i] != NULL) {
-            return call->tries[i]->candidate;
-        }
-    }
-    return call->candidate_count == 0 ? NULL : &call->candidates[0];
+    const struct call_try *t = try_of(call);
+    return t != NULL ? t->candidate : call->candidate_count == 0 ? NULL : &call->candidates[0];
 }
 
 /* What its model's records say alike, and the names that a pattern leaves open. */
@@ -53,20 +56,33 @@ static void fill_destination(const struct call *call, const struct call_candidat
     }
 }
 
-/* The most that its answers may come to, as far as anybody knows. */
-static int64_t output_most(const struct call *call, const struct call_candidate *candidate)
+/* The most that its answers may come to, as far as anybody knows. Where the model server is not
+ * told its bound, its context alone bounds it. */
+static int64_t output_most(const struct call *call, const struct call_try *t,
+                           const struct policy_model *model)
 {
-    const struct policy_model *model = candidate == NULL ? NULL : candidate->match.model;
-    int64_t each = model == NULL           ? 0
-                   : model->max_output > 0 ? model->max_output
-                                           : model->context_tokens;
-    int64_t most = openai_request_output(&call->request, each);
+    int64_t context = model->context_tokens;
+    int64_t told = t == NULL ? model->max_output : call_try_bound(t);
+    int64_t each = told > 0 ? told : context > 0 ? context : model->max_output;
+    int64_t most = openai_request_output(&call->request, each, context);
     return most < 0 ? 0 : most;
 }
 
-void call_fill_record(const struct call *call, const struct call_candidate *candidate,
-                      struct journal_record *r)
+/* What is held for it. */
+static void fill_reserved(const struct call *call, const struct call_try *t,
+                          const struct call_candidate *candidate, struct journal_record *r)
 {
+    int64_t input = call->input_estimate;
+    const struct policy_model *model = candidate == NULL ? NULL : candidate->match.model;
+    int64_t output = model == NULL ? 0 : output_most(call, t, model);
+    r->tokens_reserved = input + output;
+    r->reserved_nano = model == NULL ? 0 : policy_price_cost(&model->price, input, output);
+}
+
+void call_fill_record(const struct call *call, const struct call_try *t, struct journal_record *r)
+{
+    t = t != NULL ? t : try_of(call);
+    const struct call_candidate *candidate = t != NULL ? t->candidate : call_candidate_of(call);
     fill_destination(call, candidate, r);
     memcpy(r->call_id, call->id.bytes, sizeof(r->call_id));
     journal_record_set(r, JOURNAL_TEXT_KEY, span_of(call->key.id));
@@ -77,12 +93,7 @@ void call_fill_record(const struct call *call, const struct call_candidate *cand
     r->bytes_in = (int64_t)call->body_bytes;
     r->tokens_in = call->input_estimate;
     r->tokens_in_estimated = call->request.input_tokens < 0;
-    int64_t output = output_most(call, candidate);
-    r->tokens_reserved = call->input_estimate + output;
-    if (candidate != NULL) {
-        r->reserved_nano =
-            policy_price_cost(&candidate->match.model->price, call->input_estimate, output);
-    }
+    fill_reserved(call, t, candidate, r);
 }
 
 /* What its tokens cost at `candidate`. */
@@ -149,7 +160,7 @@ uint8_t call_count_sent_at_most(const struct call *call)
 void call_fill_held(const struct call_try *t, enum journal_kind kind, struct journal_record *r)
 {
     const struct call *call = t->call;
-    call_fill_record(call, t->candidate, r);
+    call_fill_record(call, t, r);
     r->kind = (uint8_t)kind;
     r->outcome = JOURNAL_OUTCOME_INTERRUPTED;
     r->attempt_ms = t->began.us / 1000;

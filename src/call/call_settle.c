@@ -97,7 +97,7 @@ static void write_completion(struct call *call, mono_us now)
     const struct call_ports *ports = call->shared->ports;
     struct journal_record made, *r = &made;
     const struct call_try *t = call->answering;
-    call_fill_record(call, call_candidate_of(call), r);
+    call_fill_record(call, t, r);
     r->attempt_ms = t == NULL ? 0 : t->began.us / 1000;
     r->kind = JOURNAL_COMPLETION;
     r->outcome = (uint8_t)outcome_of(call);

@@ -52,7 +52,7 @@ static void write_end(const struct call_try *t, struct journal_slot *end)
     const struct call *call = t->call;
     const struct call_ports *ports = call->shared->ports;
     struct journal_record made, *r = &made;
-    call_fill_record(call, t->candidate, r);
+    call_fill_record(call, t, r);
     r->kind = JOURNAL_TRY_END;
     r->attempt = (uint8_t)t->number;
     r->attempt_ms = t->began.us / 1000;

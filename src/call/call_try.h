@@ -142,6 +142,9 @@ call_try_step call_try_step_run, call_try_step_head;      /* call_try_read.c */
 MUST_USE enum err call_try_begin(struct call *call, const struct call_candidate *candidate,
                                  struct call_try **out);
 
+/* The bound that its model server is told where the caller says none; 0: it is told none. */
+int64_t call_try_bound(const struct call_try *t);
+
 /* Runs it until it must wait, or has won or lost. */
 void call_try_run(struct call_try *t);
 

@@ -89,8 +89,7 @@ static uint32_t additions(const struct call_try *t)
            (bounds ? (uint32_t)UPSTREAM_ADDS_MAX_TOKENS : 0) | UPSTREAM_ADDS_HEADERS;
 }
 
-/* The bound that the model server is told where the caller says none; 0: it is told none. */
-static int64_t bound_of(const struct call_try *t)
+int64_t call_try_bound(const struct call_try *t)
 {
     bool is_told = (t->added & UPSTREAM_ADDS_MAX_TOKENS) != 0;
     return is_told ? t->candidate->match.model->max_output : 0;
@@ -113,7 +112,7 @@ static enum err make_body(struct call_try *t, const struct json_index *x)
         .lacks_stop_text = kind->lacks_stop_text,
         .lacks_stream_options = (omits & UPSTREAM_ADDS_STREAM_OPTIONS) != 0,
         .lacks_base64 = !kind->makes_base64,
-        .max_output = bound_of(t),
+        .max_output = call_try_bound(t),
         .keeps_extra_body = !kind->lifts_extra_body,
     };
     struct json_edits edits;
@@ -157,7 +156,7 @@ static enum err make_plan(struct call_try *t)
         .reasoning = reasoning_of(t->candidate->match.model),
         .inputs = call->request.inputs,
         .choices = call->request.choices,
-        .asked = openai_request_output(&call->request, bound_of(t)),
+        .asked = openai_request_output(&call->request, call_try_bound(t), 0),
     };
     return t->plan.quoted_model.at == NULL ? ERR_NO_MEMORY : ERR_OK;
 }

@@ -57,7 +57,7 @@ static enum err write_intent(struct call_try *t)
     t->began = ports->wall();
     arm_end(t);
     struct journal_record *r = ports->journal.record(intent);
-    call_fill_record(call, t->candidate, r);
+    call_fill_record(call, t, r);
     r->attempt_ms = t->began.us / 1000;
     r->kind = JOURNAL_INTENT;
     t->intent_ticket = ports->journal.publish(call->shared->lane, intent);

@@ -378,11 +378,17 @@ static enum err read_output_max(struct openai_reading *r)
     return e;
 }
 
-int64_t openai_request_output(const struct openai_request *request, int64_t each)
+int64_t openai_request_output(const struct openai_request *request, int64_t each, int64_t limit)
 {
     bool is_said = request->output_tokens_max >= 0 || each == 0;
-    return is_said || request->endpoint == OPENAI_EMBEDDINGS ? request->output_tokens_max
-                                                             : times(each, request->answers);
+    int64_t most = is_said || request->endpoint == OPENAI_EMBEDDINGS
+                       ? request->output_tokens_max
+                       : times(each, request->answers);
+    if (most <= 0 || limit == 0) {
+        return most;
+    }
+    int64_t can = times(limit, request->answers);
+    return most < can ? most : can;
 }
 
 static enum err read_encoding(struct openai_reading *r)

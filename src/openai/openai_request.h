@@ -156,9 +156,9 @@ MUST_USE enum err openai_request_edit_target(const struct json_index *x,
                                              const struct openai_target *target,
                                              struct arena *arena, struct json_edits *out);
 
-/* The most tokens of all its answers together, if one of which nothing is said has `each` at most
- * (0: nobody knows); -1: nobody knows. */
-int64_t openai_request_output(const struct openai_request *request, int64_t each);
+/* The most tokens of all its answers together, if one of which nothing is said has `each` at most,
+ * and none can have more than `limit`, whatever is said (0: nobody knows); -1: nobody knows. */
+int64_t openai_request_output(const struct openai_request *request, int64_t each, int64_t limit);
 
 /* `text` as a JSON string, in the arena; {NULL, 0} without memory. */
 struct span openai_quote(struct arena *arena, struct span text);

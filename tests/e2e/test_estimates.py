@@ -78,8 +78,8 @@ def test_what_is_reserved_is_what_an_uncounted_call_is_settled_at(gateway, body)
 
 
 @pytest.mark.parametrize(("model", "more", "held"), [
-    ("one", {}, 0), ("large", {}, 4096), ("large", {"n": 2}, 8192), ("large", {"max_tokens": 30}, 30), ("short", {}, 20),
-    ("short", {"n": 2}, 40), ("short", {"max_tokens": 30}, 30)])
+    ("one", {}, 0), ("large", {}, 4096), ("large", {"n": 2}, 8192), ("large", {"max_tokens": 30}, 30),
+    ("large", {"max_tokens": 100_000}, 4096), ("short", {}, 20), ("short", {"n": 2}, 40), ("short", {"max_tokens": 30}, 30)])
 def test_who_says_no_bound_is_held_at_the_model_s(gateway, model, more, held):
     name = f"held {model} {'-'.join(map(str, more.values()))}"
     intent, end = ask(gateway, name, {**user("hi", **more), "model": model, "sim": {"usage": 0, "tokens": 100}})

@@ -63,14 +63,14 @@ static void expect_sent(unsigned which, const char *body)
 static void a_large_body_is_inspected_in_slices(void **state)
 {
     (void)state;
-    char *body = long_chat("m", ",'routing':{'profile':'x'},'max_tokens':30"),
-         *sent = long_chat("real", ",'max_tokens':30");
+    char *body = long_chat("m", ",'routing':{'profile':'x'},'max_tokens':3"),
+         *sent = long_chat("real", ",'max_tokens':3");
     ask(body, &replies);
     turn_until_started();
     assert_true(w.turns >= LEAST_SLICES);
     expect_sent(0, sent);
     assert_int_equal(w.intent.tokens_in, 4 + BODY_BYTES / 4);
-    assert_int_equal(w.intent.tokens_reserved, w.intent.tokens_in + 30);
+    assert_int_equal(w.intent.tokens_reserved, w.intent.tokens_in + 3);
     w.holds_turns = false;
     server_answers(&w, ALL_OF_IT);
     expect_end("sliced", &w, FINISHED, ERR_OK, JOURNAL_OUTCOME_OK);

@@ -177,20 +177,28 @@ static void a_call_holds_what_it_may_use(void **state)
     static const struct {
         const char *why, *body;
         int64_t output;
+        uint32_t omits; /* what its server is known to refuse */
     } rows[] = {
-        {"what the caller says", NAMED("m", ",'max_tokens':100"), 100},
-        {"for each answer", NAMED("m", ",'max_tokens':100,'n':3"), 300},
-        {"nothing, where the caller wants none", NAMED("m", ",'max_tokens':0"), 0},
-        {"the context, where he says nothing", NAMED("m", ""), 4},
-        {"for each answer too", NAMED("m", ",'n':3"), 12},
-        {"or the most that the model writes", NAMED("bounded", ""), 7},
-        {"what the caller says before that", NAMED("bounded", ",'max_tokens':100"), 100},
-        {"nothing where nobody knows", NAMED("away", ""), 0},
+        {"what the caller says", NAMED("away", ",'max_tokens':100"), 100, 0},
+        {"for each answer", NAMED("away", ",'max_tokens':100,'n':3"), 300, 0},
+        {"and no more than the context", NAMED("m", ",'max_tokens':100"), 4, 0},
+        {"for each answer, either", NAMED("m", ",'max_tokens':100,'n':3"), 12, 0},
+        {"what is less than that", NAMED("m", ",'max_tokens':3,'n':3"), 9, 0},
+        {"nothing, where the caller wants none", NAMED("m", ",'max_tokens':0"), 0, 0},
+        {"the context, where he says nothing", NAMED("m", ""), 4, 0},
+        {"for each answer too", NAMED("m", ",'n':3"), 12, 0},
+        {"or the most that the model writes", NAMED("bounded", ""), 7, 0},
+        {"what the caller says before that", NAMED("bounded", ",'max_tokens':30"), 30, 0},
+        {"the context, where the server is not told that", NAMED("bounded", ""), 40,
+         UPSTREAM_ADDS_MAX_TOKENS},
+        {"nothing where nobody knows", NAMED("away", ""), 0, 0},
     };
     for (size_t i = 0; i < ROWS(rows); i++) {
         world_open(&w);
         w.durable = 100;
         w.scripts[0].body = CHAT_REPLY;
+        assert_true(rows[i].omits == 0 ||
+                    deployment_learn(w.policy->deployments[0], rows[i].omits));
         world_chat(&w, rows[i].body);
         const struct journal_record *r = &w.intent;
         if (r->tokens_reserved != r->tokens_in + rows[i].output) {
@@ -198,9 +206,31 @@ static void a_call_holds_what_it_may_use(void **state)
         }
         assert_int_equal(r->reserved_nano,
                          (r->tokens_in * 1000000 + rows[i].output * 3000000) / 10);
+        int64_t reserved = r->tokens_reserved;
         server_answers(&w, ALL_OF_IT);
+        assert_int_equal(w.completion.tokens_reserved, reserved);
         world_close(&w);
     }
+}
+
+/* Each intent of the call holds what its own try may come to. */
+static void who_is_asked_again_without_its_bound_is_held_at_the_context(void **state)
+{
+    (void)state;
+    world_open(&w);
+    w.scripts[0] = (struct script){.status = 400,
+                                   .body = "{'error':{'message':'max_tokens is not supported'}}"};
+    w.scripts[1] = (struct script){.body = CHAT_REPLY};
+    world_chat(&w, NAMED("bounded", ""));
+    assert_int_equal(w.intent.tokens_reserved, w.intent.tokens_in + 7);
+    server_answers(&w, ALL_OF_IT);
+    assert_int_equal(w.intent.attempt, 2);
+    assert_int_equal(w.intent.tokens_reserved, w.intent.tokens_in + 40);
+    int64_t reserved = w.intent.reserved_nano;
+    server_answers(&w, ALL_OF_IT);
+    expect_end("leaner", &w, FINISHED, ERR_OK, JOURNAL_OUTCOME_OK);
+    assert_int_equal(w.completion.reserved_nano, reserved);
+    world_close(&w);
 }
 
 static void a_model_s_bound_is_sent_and_its_usage_held_to_it(void **state)
@@ -226,6 +256,7 @@ int main(void)
             what_a_whole_reply_said_is_counted_where_its_usage_is_missing_or_cannot_be),
         cmocka_unit_test(what_was_said_at_length_is_counted_in_slices),
         cmocka_unit_test(a_call_holds_what_it_may_use),
+        cmocka_unit_test(who_is_asked_again_without_its_bound_is_held_at_the_context),
         cmocka_unit_test(a_model_s_bound_is_sent_and_its_usage_held_to_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

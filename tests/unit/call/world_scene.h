@@ -177,6 +177,7 @@ static inline struct policy *world_policy(void)
          .upstream_index = 0,
          .price = PRICE,
          .endpoints = POLICY_CHAT,
+         .context_tokens = 40,
          .max_output = 7},
         {.name = "vectors",
          .upstream_index = 0,
