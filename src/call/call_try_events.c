@@ -51,8 +51,7 @@ static enum err gather_end(struct call_try *t)
 {
     struct call_shared *shared = t->call->shared;
     struct span events;
-    enum err e = openai_stream_finish(&t->stream, &shared->turn, t->call->started_wall.us / 1000000,
-                                      &events);
+    enum err e = openai_stream_finish(&t->stream, &shared->turn, &events);
     if (e != ERR_OK) {
         return e;
     }

@@ -150,6 +150,7 @@ static enum err make_plan(struct call_try *t)
         .endpoint = call->request.endpoint,
         .quoted_model = openai_quote(&call->arena, t->candidate->match.shown),
         .call_id = span_of(call->id.text),
+        .created_s = call->started_wall.us / 1000000,
         .wants_usage = call->request.wants_usage,
         .wants_continuous_usage = call->request.wants_continuous_usage,
         .wants_base64 = call->request.wants_base64,

@@ -4,7 +4,8 @@
  *
  * A whole reply or one event of a stream in, edits out. The vectors of a large batch of embeddings
  * take their time, so these are converted some at a time. What is changed: `model` becomes the name
- * the caller knows; an `error` that says nothing goes; reasoning is said under one name; a
+ * the caller knows, `object` what the answer is; it has an `id` and is `created`, the same in all
+ * chunks of a stream; an `error` that says nothing goes; reasoning is said under one name; a
  * finish_reason becomes one of OpenAI's, and that of a choice that called tools "tool_calls", any
  * role "assistant"; choices get their index and a message, those of a chat's stream numbered as
  * they come, and tool calls the index, id, type, name and arguments that clients need, once; a role
@@ -42,7 +43,8 @@ enum openai_reasoning {
 struct openai_plan {
     enum openai_endpoint endpoint;
     struct span quoted_model; /* the name the caller is shown, as a JSON string */
-    struct span call_id;      /* for ids that the model server left out */
+    struct span call_id;      /* for ids that the model server left out, */
+    int64_t created_s;        /* and when the call began, in unix time, for the time it left out */
     bool wants_usage, wants_continuous_usage, wants_base64;
     enum openai_reasoning reasoning;
     uint32_t inputs, choices; /* as asked for */
@@ -132,11 +134,11 @@ struct openai_stream {
     struct openai_answer answer;
     struct openai_usage usage;
     struct span failure; /* with OPENAI_ERROR: the JSON that says what failed */
-    int64_t created_s;   /* the chunks' own; 0: they had none yet */
+    int64_t created_s;   /* of all chunks, as the first has it; 0: none came yet */
     bool usage_sent;
     bool is_finished; /* openai_stream_finish() has said all */
     bool has_content; /* more was said than a role: text, a call, an end, something unknown */
-    char id[OPENAI_ID_BYTES]; /* the chunks' own, quoted as it came; "" if it is longer */
+    char id[OPENAI_ID_BYTES]; /* of all chunks, as the first has it, quoted; "" if it is longer */
     struct openai_memo *memo; /* of the last event; NULL until one is worth it */
 };
 
@@ -210,9 +212,9 @@ bool openai_stream_is_complete(const struct openai_stream *s);
  * finish_reason for each choice that has none yet, the usage chunk where the caller asked for it
  * and has not had it, and [DONE]. Usage that came before the last text is no one's to believe, and
  * is left away. Some hundred calls at a time: to be asked again until the stream `is_finished`.
- * `created_s` is unix time, for a server that did not say it. ERR_NO_MEMORY
+ * ERR_NO_MEMORY
  */
 MUST_USE enum err openai_stream_finish(struct openai_stream *s, struct arena *arena,
-                                       int64_t created_s, struct span *out);
+                                       struct span *out);
 
 #endif

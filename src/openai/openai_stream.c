@@ -20,27 +20,6 @@ void openai_stream_fini(struct openai_stream *s)
     s->memo = NULL;
 }
 
-/* Whether it can stand in an event of ours as it is. */
-static bool is_line(struct span s)
-{
-    return span_find(s, '\n', 0) == s.len && span_find(s, '\r', 0) == s.len;
-}
-
-static void keep_identity(struct openai_stream *s, const struct json_index *x,
-                          const uint32_t top[TOP_KEYS])
-{
-    uint32_t id = openai_value(x, top[TOP_ID]);
-    uint32_t created = openai_value(x, top[TOP_CREATED]);
-    if (s->id[0] == '\0' && id != JSON_NONE && json_source(x, id).len < sizeof(s->id) &&
-        is_line(json_source(x, id))) {
-        span_copy_text(json_source(x, id), s->id, sizeof(s->id));
-    }
-    if (s->created_s == 0 && created != JSON_NONE &&
-        json_int64(x, created, &s->created_s) != ERR_OK) {
-        s->created_s = 0;
-    }
-}
-
 /* ---- usage ---- */
 
 /* Keeps what the chunk says of usage. */
@@ -91,16 +70,6 @@ static enum openai_verdict edit_choiceless(struct openai_stream *s, const struct
 
 /* ---- the whole event ---- */
 
-/* A whole reply is a chunk here. */
-static void edit_object(const struct openai_ed *ed, const uint32_t top[TOP_KEYS])
-{
-    uint32_t object = openai_value(ed->x, top[TOP_OBJECT]);
-    if (ed->plan->endpoint == OPENAI_CHAT && object != JSON_NONE &&
-        json_text_is(ed->x, object, SPAN("chat.completion"))) {
-        json_edits_set_value_borrow(ed->edits, object, SPAN("\"chat.completion.chunk\""));
-    }
-}
-
 /* An event that says nothing, or what becomes of it is known already. */
 static enum err end_event(struct openai_event *v, enum openai_verdict verdict)
 {
@@ -133,8 +102,7 @@ enum err openai_event_begin(struct openai_event *v, struct openai_stream *s,
     if (openai_is_kind(x, v->usage, JSON_OBJECT)) {
         openai_usage_edit(edits, v->usage, true);
     }
-    keep_identity(s, x, top);
-    edit_object(&ed, top);
+    openai_edit_identity(&ed, top, true, s->id, &s->created_s); /* also of a whole reply */
     openai_set_model(&ed, top);
     uint32_t choices = openai_value(x, top[TOP_CHOICES]);
     if (choices != JSON_NONE && json_kind(x, choices) != JSON_ARRAY) {

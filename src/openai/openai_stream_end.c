@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The events that end a stream, which a server may have left out. */
-#include <stdio.h>
-
 #include "base/buf.h"
 #include "openai/openai_internal.h"
 #include "json/json_write.h"
@@ -9,24 +7,19 @@
 #define HELD_BYTES_MAX (16 * OPENAI_HELD_MAX) /* of calls, with what is around their pieces */
 #define LAST_BYTES_MAX (2 * HELD_BYTES_MAX)
 
-static void begin_chunk(const struct openai_stream *s, int64_t created_s, struct json_writer *w)
+static void begin_chunk(struct openai_stream *s, struct json_writer *w)
 {
-    bool is_chat = s->plan->endpoint == OPENAI_CHAT;
-    char id[OPENAI_ID_BYTES];
-    (void)snprintf(id, sizeof(id), "%s-%.*s", is_chat ? "chatcmpl" : "cmpl",
-                   SPAN_ARGS(s->plan->call_id)); /* 26 characters */
+    if (s->id[0] == '\0') {
+        openai_make_id(s->plan, s->id);
+    }
     buf_put(w->out, SPAN("data: "));
     json_write_object(w);
     json_write_key(w, "id");
-    if (s->id[0] == '\0') {
-        json_write_text(w, id);
-    } else {
-        json_write_raw(w, span_of(s->id));
-    }
+    json_write_raw(w, span_of(s->id));
     json_write_key(w, "object");
-    json_write_text(w, is_chat ? "chat.completion.chunk" : "text_completion");
+    json_write_raw(w, openai_object_of(s->plan, true));
     json_write_key(w, "created");
-    json_write_int(w, s->created_s > 0 ? s->created_s : created_s);
+    json_write_int(w, s->created_s > 0 ? s->created_s : s->plan->created_s);
     json_write_key(w, "model");
     json_write_raw(w, s->plan->quoted_model);
     json_write_key(w, "choices");
@@ -93,7 +86,7 @@ static bool is_unfinished(const struct openai_choice *c)
 
 /* Each choice that the server left without a reason, but whose end it declared, and each call whose
  * name it left out. False: there are more of them. */
-static bool write_choices(struct openai_stream *s, int64_t created_s, struct buf *out)
+static bool write_choices(struct openai_stream *s, struct buf *out)
 {
     struct openai_answer *a = &s->answer;
     struct json_writer w;
@@ -111,7 +104,7 @@ static bool write_choices(struct openai_stream *s, int64_t created_s, struct buf
         calls += openai_count_held(c);
         if (!is_begun) {
             json_write_init(&w, out);
-            begin_chunk(s, created_s, &w);
+            begin_chunk(s, &w);
             is_begun = true;
         }
         write_choice(s, c, index, &w);
@@ -156,16 +149,15 @@ static bool owes_usage(const struct openai_stream *s)
            s->usage.written >= s->answer.written;
 }
 
-enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, int64_t created_s,
-                              struct span *out)
+enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, struct span *out)
 {
     struct buf b;
     buf_init(&b, LAST_BYTES_MAX + 2 * s->plan->quoted_model.len);
-    s->is_finished = write_choices(s, created_s, &b);
+    s->is_finished = write_choices(s, &b);
     if (s->is_finished && owes_usage(s)) {
         struct json_writer w;
         json_write_init(&w, &b);
-        begin_chunk(s, created_s, &w);
+        begin_chunk(s, &w);
         write_usage(&s->usage, &w);
         buf_put(&b, SPAN("\n\n"));
         s->usage_sent = true;

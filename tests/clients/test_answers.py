@@ -36,6 +36,10 @@ def whole(message, finish="stop", **more):
             **more}
 
 
+def nameless(answer):
+    return {k: v for k, v in answer.items() if k not in ODD}
+
+
 def body(events, cut=1 << 30):
     """A stream of these bytes, in pieces of `cut`."""
     def script(connection, request):
@@ -45,6 +49,7 @@ def body(events, cut=1 << 30):
     return script
 
 
+ODD = {"id": 7, "object": None, "created": 1.5}
 SALAM = chunk({"role": "assistant", "content": "Salam"})
 PLAIN = data(SALAM) + data(STOP) + b"data: [DONE]\n\n"
 
@@ -108,6 +113,8 @@ case("an error that says nothing", [{**SALAM, "error": ""}, {**STOP, "error": {}
 case("members said twice", [json.dumps(SALAM)[:-1] + ', "model": "secret"}', json.dumps(STOP).replace('"stop"', 'null, "finish_reason": "tired"')],
      json.dumps(CHAT)[:-1] + ', "model": "secret", "choices": [{"index": 0, "message": {"role": "bot", "content": "Salam"},'
      ' "finish_reason": "tired"}]}')
+case("no id, object or time", [nameless(SALAM), nameless(STOP)], nameless(CHAT))
+case("an id, object and time of other types", [{**SALAM, **ODD}, {**STOP, **ODD}], {**CHAT, **ODD})
 case("an id of a megabyte", [{**SALAM, "id": "x" * (1 << 20)}, STOP], {**CHAT, "id": "x" * (1 << 20)})
 case("a depth beyond all bounds", [SALAM, json.dumps(STOP)[:-1] + ', "x": ' + "[" * 10000 + "]" * 10000 + "}"],
      json.dumps(CHAT)[:-1] + ', "x": ' + "[" * 10000 + "]" * 10000 + "}")
@@ -257,7 +264,7 @@ def test_reasoning_is_told_once(heard, name, told):
 SALAMS = ["no role", "choices from 1", "choices below zero", "choices beyond all bounds", "no end", "an end in every chunk",
           "an end of a kind unknown", "text as the delta itself", "text beside the delta", "calls that are none",
           "logprobs that are a list", "usage that is a word", "usage twice", "an error that says nothing", "members said twice",
-          "an id of a megabyte"]
+          "an id of a megabyte", "no id, object or time", "an id, object and time of other types"]
 LINES = ["lines that end in CR", "lines that end in CRLF, a byte at a time", "a byte order mark", "blanks behind the end",
          "many blanks behind the end", "an end on three lines", "an event of blanks", "a stream as text/plain", "comments before the text"]
 
@@ -276,6 +283,16 @@ def test_a_whole_reply_becomes_one_answer_of_the_assistant(heard, name):
     assert (message(got)["role"], message(got)["content"], end(got)) == ("assistant", "Salam", "stop")
     assert got["choices"][0]["index"] == 0 and isinstance(got["choices"][0]["index"], int)
     assert got["model"] == CASES[name][2]
+
+
+@pytest.mark.parametrize("name", ["no id, object or time", "an id, object and time of other types", "no role"])
+def test_an_answer_says_who_it_is_what_and_when(heard, name):
+    got = heard[name]
+    assert len({(c["id"], c["created"]) for c in got["chunks"]}) == 1
+    assert {c["object"] for c in got["chunks"]} == {"chat.completion.chunk"}
+    for answer in (got["chunks"][0], got["streamed"], got["whole"]):
+        assert answer["id"].startswith("chatcmpl-") and isinstance(answer["created"], int)
+    assert got["whole"]["object"] == "chat.completion"
 
 
 def test_a_role_is_told_once(heard):

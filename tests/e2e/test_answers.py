@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What model servers say otherwise than OpenAI does, and what a client and the record get of it, streamed and whole."""
 import json
+import time
 
 import pytest
 
 from harness.raw import content, events
-from harness.upstream import CHAT, chunk, reply, stream, usage_chunk
+from harness.upstream import CHAT, TEXT, chunk, reply, stream, usage_chunk
 from harness.waiting import until
 
 DETAILS = {"prompt_tokens": 300, "completion_tokens": 16, "total_tokens": 316, "prompt_tokens_details": {"cached_tokens": 5},
@@ -71,6 +72,49 @@ def tokens(gateway, got):
     """In and out as recorded; what is estimated as a text."""
     end = record(gateway, got)
     return tuple(f"about {end[name]}" if end[name + "_estimated"] else end[name] for name in ("tokens_in", "tokens_out"))
+
+
+# ---- who an answer is ----
+
+IDENTITY = ("id", "object", "created")
+
+
+def nameless(answer, said):
+    """An answer that says nothing of itself: a value for each member of IDENTITY, or nothing at all."""
+    return {**{k: v for k, v in answer.items() if k not in IDENTITY}, **said}
+
+
+@pytest.mark.parametrize("said", [{}, {"id": None, "object": None, "created": None}, {"id": "", "object": "", "created": 0},
+                                  {"id": 7, "object": "answer", "created": 1.5}])
+def test_an_answer_says_who_it_is_what_and_when(gateway, upstream, said):
+    def identity(got, answers):
+        made, = {tuple(answer[k] for k in IDENTITY) for answer in answers}
+        assert abs(made[2] - time.time()) < 3600 and isinstance(made[2], int)
+        return made[0].removesuffix(got.headers["x-request-id"]), made[1]
+    upstream.script(stream(*(nameless(c, said) for c in (chunk({"content": "x"}), chunk({}, "stop"), usage_chunk()))),
+                    reply(200, nameless(CHAT, said)), reply(200, nameless(TEXT, said)))
+    got = gateway.chat("m", stream=True, stream_options=ASKED)
+    assert identity(got, events(got.text)[:-1]) == ("chatcmpl-", "chat.completion.chunk")
+    got = gateway.chat("m")
+    assert identity(got, [got.json()]) == ("chatcmpl-", "chat.completion")
+    got = gateway.post("/v1/completions", {"model": "m", "prompt": "x"})
+    assert identity(got, [got.json()]) == ("cmpl-", "text_completion")
+
+
+def test_all_chunks_have_the_id_and_the_time_of_the_first(gateway, upstream):
+    late = {"id": "late", "created": 9}
+    got = streamed(gateway, upstream, chunk({"content": "a"}), {**chunk({"content": "b"}), **late}, nameless(chunk({"content": "c"}), {}),
+                   chunk({}, "stop"))[:-1]
+    assert {(c["id"], c["created"]) for c in got} == {("chatcmpl-1", 1)}
+    first = nameless({**chunk({}), "choices": []}, {"id": "", "created": 0, "prompt_filter_results": []})
+    got = streamed(gateway, upstream, first, {**chunk({"content": "a"}), **late}, {**chunk({}, "stop"), **late})[:-1]
+    assert len({(c["id"], c["created"]) for c in got}) == 1 and got[0]["id"] not in ("", "late")
+
+
+def test_vectors_are_a_list(gateway, upstream):
+    upstream.script(reply(200, {"data": [{"index": 0, "embedding": [1.0]}]}))
+    got = gateway.post("/v1/embeddings", {"model": "m", "input": "x"}).json()
+    assert (got["object"], got["model"]) == ("list", "m")
 
 
 # ---- tool calls ----

@@ -29,7 +29,7 @@ def test_unknown_members_of_a_reply_stay(gateway, upstream):
 
 
 def test_the_reply_is_not_written_anew(gateway, upstream):
-    text = '{ "choices":[ {"index":0,"message":{"role":"assistant","content":"\\u0633"},"score":1.0e0,"finish_reason":"stop"} ],"model" : "x"}'
+    text = '{ "id":"c","object" :"chat.completion", "created":7,"choices":[ {"index":0,"message":{"role":"assistant","content":"\\u0633"},"score":1.0e0,"finish_reason":"stop"} ],"model" : "x"}'
     upstream.script(reply(200, text))
     assert gateway.chat("a/b").text == text.replace('"x"', '"a/b"')
 

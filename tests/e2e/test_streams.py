@@ -192,7 +192,8 @@ def test_events_may_be_cut_anywhere(gateway, upstream, size):
 
 
 def test_the_bytes_of_an_event_stay_as_they_were(gateway, upstream):
-    event = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"\\u0645\\/"},"score": 1.50}] , "model":"m"}\n\n'
+    event = (b'data: {"id":"c", "object":"chat.completion.chunk" ,"created":7,"choices":[{"index":0,"delta":{"role":"assistant",'
+             b'"content":"\\u0645\\/"},"score": 1.50}] , "model":"m"}\n\n')
     assert gateway_text(gateway, upstream, event, data(chunk({}, "stop"))).startswith(event.decode())
 
 

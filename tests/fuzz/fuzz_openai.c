@@ -118,6 +118,7 @@ static struct openai_plan plan_of(uint8_t how)
     return (struct openai_plan){.endpoint = (enum openai_endpoint)((how & 3) % 3),
                                 .quoted_model = SPAN("\"shown\""),
                                 .call_id = SPAN("01ABC"),
+                                .created_s = 99,
                                 .wants_usage = (how & 4) != 0,
                                 .wants_continuous_usage = (how & 12) == 12,
                                 .wants_base64 = (how & 16) != 0,
@@ -164,7 +165,7 @@ static void check_end(struct openai_stream *s)
     arena_init(&arena, SIZE_MAX / 2);
     while (!s->is_finished) {
         struct span events;
-        CHECK(openai_stream_finish(s, &arena, 1, &events) == ERR_OK);
+        CHECK(openai_stream_finish(s, &arena, &events) == ERR_OK);
         CHECK(events.len > 0);
         while (events.len > 0 && !(s->is_finished && span_equal(events, done))) {
             struct json_index x;

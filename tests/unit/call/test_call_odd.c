@@ -88,7 +88,7 @@ static void a_torn_character_in_an_event_is_replaced_and_the_rest_follows(void *
     world_close(&w);
 }
 
-#define REPLY_BEFORE "{'choices':[{'index':0,'message':{'role':'assistant','content':'"
+#define REPLY_BEFORE "{" SAID "'choices':[{'index':0,'message':{'role':'assistant','content':'"
 #define REPLY_BEHIND "'},'finish_reason':'stop'}],'model':'real'}"
 
 /* A text of so many letters between two others. */
@@ -191,10 +191,10 @@ static void blanks_say_nothing_however_many_there_are(void **state)
 static void an_event_may_be_as_large_as_a_reply(void **state)
 {
     (void)state;
-    char *body = around("data: {'choices':[{'index':0,'delta':{'content':'", LARGE,
+    char *body = around("data: {" SAID_CHUNK "'choices':[{'index':0,'delta':{'content':'", LARGE,
                         "'},\ndata: 'finish_reason':null}],'model':'real'}\n\n" STOP("real") DONE);
     char *shown =
-        around("data: {'choices':[{'index':0,'delta':{'content':'", LARGE,
+        around("data: {" SAID_CHUNK "'choices':[{'index':0,'delta':{'content':'", LARGE,
                "','role':'assistant'}, 'finish_reason':null}],'model':'m'}\n\n" STOP("m") DONE);
     for (size_t cut = 0; cut < 3; cut++) {
         answer(NULL, body, ASKED, cut * (LARGE / 3));
@@ -206,8 +206,9 @@ static void an_event_may_be_as_large_as_a_reply(void **state)
     memory_free(body);
     memory_free(shown);
 
-    body = around(WORD("real", "a") "data: {'choices':[{'index':0,'delta':{'content':'", TOO_BIG,
-                  "'},'finish_reason':'stop'}],'model':'real'}\n\n" DONE);
+    body =
+        around(WORD("real", "a") "data: {" SAID_CHUNK "'choices':[{'index':0,'delta':{'content':'",
+               TOO_BIG, "'},'finish_reason':'stop'}],'model':'real'}\n\n" DONE);
     answer(NULL, body, ASKED, ALL_OF_IT);
     expect_end("too large", &w, FINISHED, ERR_UPSTREAM_STREAM, JOURNAL_OUTCOME_FAILED);
     world_close(&w);

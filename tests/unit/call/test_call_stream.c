@@ -53,20 +53,23 @@ static const struct {
      ": x\n\n" WORD("real", "a") ": y\nevent: ping\n\n" STOP("real") "retry: 5\n\n" DONE,
      FIRST("m", "a") ": keep-alive\n\n" STOP("m") ": keep-alive\n\n" DONE},
     {"line ends of all kinds", ASKED,
-     "data:{'choices':[{'index':0,'delta':{},\r\ndata: 'finish_reason':'stop'}]}\r\n\r\n"
+     "data:{" SAID_CHUNK
+     "'choices':[{'index':0,'delta':{},\r\ndata: 'finish_reason':'stop'}]}\r\n\r\n"
      "id: 1\rdata: [DONE]\r\r",
-     "data: {'choices':[{'index':0,'delta':{'role':'assistant'}, 'finish_reason':'stop'}],"
+     "data: {" SAID_CHUNK
+     "'choices':[{'index':0,'delta':{'role':'assistant'}, 'finish_reason':'stop'}],"
      "'model':'m'}\n\n" DONE},
     {"an event of many lines is one of one", ASKED,
-     "data: {\ndata: 'choices':[\ndata:\ndata: {'index':0,'delta':{'content':'\\n'},\n"
+     "data: {\ndata: " SAID_CHUNK
+     "'choices':[\ndata:\ndata: {'index':0,'delta':{'content':'\\n'},\n"
      "data:'finish_reason':'stop'}]\ndata: }\n\n" DONE,
-     "data: { 'choices':[  {'index':0,'delta':{'content':'\\n','role':'assistant'}, "
+     "data: { " SAID_CHUNK "'choices':[  {'index':0,'delta':{'content':'\\n','role':'assistant'}, "
      "'finish_reason':'stop'}],"
      "'model':'m' }\n\n" DONE},
     {"no [DONE] after a reason", ASKED, WORD("real", "a") STOP("real"),
      FIRST("m", "a") STOP("m") DONE},
     {"usage goes last when [DONE] is missing", COUNTED, USAGE("real") STOP("real"),
-     BEGUN("m") "data: {'id':'c','object':'chat.completion.chunk','created':1790000001,"
+     BEGUN("m") "data: {" SAID_CHUNK
                 "'model':'m','choices':[],'usage':{'prompt_tokens':9,'completion_tokens':2,"
                 "'total_tokens':11}}\n\n" DONE},
     {"what follows [DONE] is not looked at", ASKED, STOP("real") DONE "data: {'x\n\nxyz",
@@ -283,8 +286,8 @@ static void large_events_and_long_streams_pass(void **state)
         buf_put_text(&in, WORD("real", "word"));
         buf_put_text(&out, i == 0 ? FIRST("m", "word") : WORD("m", "word"));
     }
-    buf_put_text(&in, "data: {'choices':[{'index':0,'delta':{'content':'");
-    buf_put_text(&out, "data: {'choices':[{'index':0,'delta':{'content':'");
+    buf_put_text(&in, "data: {" SAID_CHUNK "'choices':[{'index':0,'delta':{'content':'");
+    buf_put_text(&out, "data: {" SAID_CHUNK "'choices':[{'index':0,'delta':{'content':'");
     for (int i = 0; i < 100000; i++) {
         buf_put_text(&in, "long ");
         buf_put_text(&out, "long ");
@@ -364,31 +367,37 @@ static void a_name_that_a_pattern_matched_outlives_the_body(void **state)
     world_close(&w);
 }
 
+/* What the chunks get of an answer that says nothing of itself. */
+#define MADE_CHUNK                                                                            \
+    "'id':'chatcmpl-01ABCDEFGHJKMNPQRSTVWXYZ00','object':'chat.completion.chunk','created':1" \
+    "790000001"
+
 /* Answers of a server that was asked for a stream and does not do that. */
 static const struct {
     const char *why, *path, *request, *answer, *reply;
     enum err error;
 } whole[] = {
     {"a chat", "/v1/chat/completions", ASKED, CHAT_REPLY,
-     "data: {'id':'c','model':'m','choices':[{'index':0,'delta':{'role':'assistant','content':"
+     "data: {" SAID_CHUNK "'model':'m','choices':[{'index':0,'delta':{'role':'assistant','content':"
      "'yes'},'finish_reason':'stop'}]}\n\n" DONE,
      ERR_OK},
     {"with usage", "/v1/chat/completions", COUNTED, CHAT_REPLY,
-     "data: {'id':'c','model':'m','choices':[{'index':0,'delta':{'role':'assistant','content':"
+     "data: {" SAID_CHUNK "'model':'m','choices':[{'index':0,'delta':{'role':'assistant','content':"
      "'yes'},'finish_reason':'stop'}]}\n\n"
-     "data: {'id':'c','object':'chat.completion.chunk','created':1790000001,'model':'m',"
-     "'choices':[],'usage':{'prompt_tokens':9,'completion_tokens':2,'total_tokens':11}}\n\n" DONE,
+     "data: {" SAID_CHUNK "'model':'m','choices':[],'usage':{'prompt_tokens':9,'completion_tokens':"
+     "2,'total_tokens':11}}\n\n" DONE,
      ERR_OK},
     {"on many lines", "/v1/chat/completions", ASKED,
      "{\r\n\t'choices':[\n{'index':0,'message':{}}]\n}\n",
-     "data: {  \t'choices':[ {'index':0,'delta':{'role':'assistant'}}],'model':'m' } \n\n"
-     "data: {'id':'chatcmpl-01ABCDEFGHJKMNPQRSTVWXYZ00','object':'chat.completion.chunk',"
-     "'created':1790000001,'model':'m','choices':[{'index':0,'delta':{},'logprobs':null,"
+     "data: {  \t'choices':[ {'index':0,'delta':{'role':'assistant'}}]," MADE_CHUNK
+     ",'model':'m' } \n\n"
+     "data: {" MADE_CHUNK ",'model':'m','choices':[{'index':0,'delta':{},'logprobs':null,"
      "'finish_reason':'stop'}]}\n\n" DONE,
      ERR_OK},
     {"a completion", "/v1/completions", "{'model':'m','prompt':'x','stream':true}",
      "{'choices':[{'text':'x','index':0,'finish_reason':'stop'}],'model':'real'}",
-     "data: {'choices':[{'text':'x','index':0,'finish_reason':'stop'}],'model':'m'}\n\n" DONE,
+     "data: {'choices':[{'text':'x','index':0,'finish_reason':'stop'}],'model':'m','id':'cmpl-"
+     "01ABCDEFGHJKMNPQRSTVWXYZ00','object':'text_completion','created':1790000001}\n\n" DONE,
      ERR_OK},
     {"nothing", "/v1/chat/completions", ASKED, "", "", ERR_UPSTREAM_JSON},
     {"no JSON", "/v1/chat/completions", ASKED, "{'choices", "", ERR_UPSTREAM_JSON},

@@ -65,12 +65,13 @@ static const struct {
      "{" CHOICES "}", "{" CHOICES ",'model':'m'}"},
     {"completions", "/v1/completions", "{'model':'m','prompt':[1,2]}",
      "/completions\n{'model':'real','prompt':[1,2]}", "{'choices':[{'index':0,'text':'x'}]}",
-     "{'choices':[{'index':0,'text':'x','finish_reason':'stop'}],'model':'m'}"},
+     "{'choices':[{'index':0,'text':'x','finish_reason':'stop'}],'id':'cmpl-"
+     "01ABCDEFGHJKMNPQRSTVWXYZ00','object':'text_completion','created':1790000001,'model':'m'}"},
     {"embeddings in Base64 from numbers", "/v1/embeddings",
      "{'model':'vectors','input':['a'],'encoding_format':'base64'}",
      "/embeddings\n{'model':'vectors','input':['a'],'encoding_format':'base64'}",
      "{'data':[{'index':0,'embedding':[1.5,-2]}],'model':'vectors'}",
-     "{'data':[{'index':0,'embedding':'AADAPwAAAMA='}],'model':'vectors'}"},
+     "{'data':[{'index':0,'embedding':'AADAPwAAAMA='}],'model':'vectors','object':'list'}"},
     {"a server that wants arrays and one bound", "/v1/chat/completions",
      "{'model':'away','messages':[{'role':'developer'}],'stop':'x','max_tokens':2,"
      "'max_completion_tokens':3}",

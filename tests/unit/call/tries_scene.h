@@ -11,13 +11,13 @@
 static struct world w;
 
 #define ASKED CHAT_BODY(",'stream':true")
-#define AWAY_REPLY                                                                                 \
-    "{'choices':[{'message':{'content':'far'},'index':0}],'usage':{'prompt_tokens':4,'completion_" \
-    "tokens':1}"                                                                                   \
-    "}"
-#define AWAY_SHOWN                                                                                 \
-    "{'choices':[{'message':{'content':'far','role':'assistant'},'index':0,'finish_reason':'stop'" \
-    "}],'usage':{'prompt_tokens':4,'completion_tokens':1,'total_tokens':5},'model':'away'}"
+#define AWAY_REPLY                                                                           \
+    "{" SAID "'choices':[{'message':{'content':'far'},'index':0}],'usage':{'prompt_tokens':" \
+    "4,'completion_tokens':1}}"
+#define AWAY_SHOWN                                                                           \
+    "{" SAID "'choices':[{'message':{'content':'far','role':'assistant'},'index':0,'finish_" \
+    "reason':'stop'}],'usage':{'prompt_tokens':4,'completion_tokens':1,'total_tokens':5},'"  \
+    "model':'away'}"
 
 /* A call that may go to both; the second is asked when the first has not answered after so long. */
 static inline void begin(const char *body, int64_t hedge_after_ms)

@@ -10,18 +10,19 @@
 #include "world_journal.h"
 
 #define CHAT_BODY(more) "{'model':'m','messages':[{'role':'user','content':'hi'}]" more "}"
-/* As little as a whole reply may say. */
-#define CHOICES \
-    "'choices':[{'index':0,'message':{'role':'assistant','content':''},'finish_reason':'stop'}]"
-#define CHAT_REPLY                                                                             \
-    "{'id':'c','model':'real','choices':[{'index':0,'message':{'role':'assistant','content':"  \
-    "'yes'},'finish_reason':'stop'}],'usage':{'prompt_tokens':9,'completion_tokens':2,'total_" \
+/* As an answer begins, and a chunk; and as little as a whole reply may say. */
+#define SAID       "'id':'c','object':'chat.completion','created':7,"
+#define SAID_CHUNK "'id':'c','object':'chat.completion.chunk','created':7,"
+#define CHOICES                                                                                \
+    SAID "'choices':[{'index':0,'message':{'role':'assistant','content':''},'finish_reason':'" \
+         "stop'}]"
+#define CHAT_REPLY_OF(model)                                                                      \
+    "{" SAID "'model':'" model "','choices':[{'index':0,'message':{'role':'assistant','content':" \
+    "'yes'},'finish_reason':'stop'}],'usage':{'prompt_tokens':9,'completion_tokens':2,'total_"    \
     "tokens':11}}"
-#define CHAT_SHOWN                                                                             \
-    "{'id':'c','model':'m','choices':[{'index':0,'message':{'role':'assistant','content':"     \
-    "'yes'},'finish_reason':'stop'}],'usage':{'prompt_tokens':9,'completion_tokens':2,'total_" \
-    "tokens':11}}"
-#define CHUNK(model, rest) "data: {'id':'c','model':'" model "','choices':[" rest "}\n\n"
+#define CHAT_REPLY         CHAT_REPLY_OF("real")
+#define CHAT_SHOWN         CHAT_REPLY_OF("m")
+#define CHUNK(model, rest) "data: {" SAID_CHUNK "'model':'" model "','choices':[" rest "}\n\n"
 #define WORD(model, word) \
     CHUNK(model, "{'index':0,'delta':{'content':'" word "'},'finish_reason':null}]")
 /* The same, with the role that a choice's first delta gets. */
@@ -105,7 +106,7 @@ static inline char *world_vectors(size_t vectors, size_t count, bool is_base64)
 {
     struct buf b;
     buf_init(&b, 64 << 20);
-    buf_put_text(&b, "{'model':'vectors','data':[");
+    buf_put_text(&b, "{'object':'list','model':'vectors','data':[");
     for (size_t v = 0; v < vectors; v++) {
         buf_printf(&b, "%s{'index':%zu,'embedding':%c", v == 0 ? "" : ",", v,
                    is_base64 ? '\'' : '[');

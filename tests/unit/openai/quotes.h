@@ -9,6 +9,9 @@
 
 #include "base/arena.h"
 
+/* What an answer gets that says nothing of itself. */
+#define ID(prefix, object) ",'id':'" prefix "-01ABC','object':'" object "','created':99"
+
 /* `text` with " for ', in the arena. */
 static inline struct span quoted(struct arena *arena, const char *text)
 {
@@ -22,6 +25,29 @@ static inline struct span quoted(struct arena *arena, const char *text)
         }
     }
     return span_make(to, len);
+}
+
+/* Where `words` begin in `text`, or its length. */
+static inline size_t place_in(struct span text, struct span words)
+{
+    const uint8_t *at = memmem(text.at, text.len, words.at, words.len);
+    return at == NULL ? text.len : (size_t)(at - text.at);
+}
+
+/* `text` without `part`, which has ' for ", wherever it stands; in the arena. */
+static inline struct span without(struct arena *arena, struct span text, const char *part)
+{
+    struct span words = quoted(arena, part);
+    uint8_t *rest = arena_alloc(arena, text.len + 1);
+    size_t len = 0;
+    assert_non_null(rest);
+    while (text.len > 0) {
+        size_t at = place_in(text, words);
+        memcpy(rest + len, text.at, at);
+        len += at;
+        text = span_cut(text, at + words.len, text.len);
+    }
+    return span_make(rest, len);
 }
 
 /* Fails unless `found` reads `wanted`, which has ' for ". */

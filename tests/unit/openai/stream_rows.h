@@ -3,7 +3,8 @@
  * stream_rows.h — streams as rows of a table: what comes, an event's data a line, and what becomes
  * of it. A dropped event leaves no line, an error leaves its name, an error event "(error)". [DONE]
  * leaves the events that end a stream. The role that a choice's first delta gets where the server
- * said none is shown in rows with ROLES only.
+ * said none is shown in rows with ROLES only, and who a chunk is, what and of when, where it said
+ * nothing of all that, in rows with MADE only.
  */
 #ifndef TESTS_OPENAI_STREAM_ROWS_H
 #define TESTS_OPENAI_STREAM_ROWS_H
@@ -35,6 +36,7 @@
 #define OLDER      (1u << 5) /* reasoning is to be said as reasoning_content, */
 #define NEWER      (1u << 6) /* or as reasoning */
 #define ROLES      (1u << 7)
+#define MADE       (1u << 8)
 
 enum way { AT_ONCE, IN_STEPS, REPEATED };
 
@@ -45,13 +47,6 @@ struct stream_row {
     uint64_t written; /* eighths of a token */
     int64_t input_tokens, output_tokens;
 };
-
-/* Where `words` begin in `text`, or its length. */
-static inline size_t place_in(struct span text, struct span words)
-{
-    const uint8_t *at = memmem(text.at, text.len, words.at, words.len);
-    return at == NULL ? text.len : (size_t)(at - text.at);
-}
 
 static inline void put_edited(struct buf *out, const struct json_edits *edits, bool roles)
 {
@@ -127,7 +122,7 @@ static inline void feed(struct openai_stream *s, struct span data, struct json_i
         buf_put_text(out, "(error)\n");
     } else if (verdict == OPENAI_END) {
         struct span events;
-        assert_int_equal(openai_stream_finish(s, &arena, 99, &events), ERR_OK);
+        assert_int_equal(openai_stream_finish(s, &arena, &events), ERR_OK);
         put_data(out, events);
     }
     arena_fini(&arena);
@@ -138,6 +133,7 @@ static inline struct openai_plan plan_of(unsigned flags)
     return (struct openai_plan){.endpoint = (flags & TEXT) != 0 ? OPENAI_COMPLETIONS : OPENAI_CHAT,
                                 .quoted_model = SPAN("\"shown\""),
                                 .call_id = SPAN("01ABC"),
+                                .created_s = 99,
                                 .wants_usage = (flags & WANTED) != 0,
                                 .wants_continuous_usage = (flags & CONTINUOUS) != 0,
                                 .reasoning = (flags & OLDER) != 0   ? OPENAI_REASONING_CONTENT
@@ -163,7 +159,13 @@ static inline void play(const struct stream_row *row, enum way way)
         feed(&s, line, &x, &out, way, (row->flags & ROLES) != 0);
         in = span_cut(in, line.len + 1, in.len);
     }
-    expect_text(row->why, buf_span(&out), row->out);
+    struct span sent = buf_span(&out);
+    if ((row->flags & MADE) == 0) {
+        sent = without(&arena, sent,
+                       (row->flags & TEXT) != 0 ? ID("cmpl", "text_completion")
+                                                : ID("chatcmpl", "chat.completion.chunk"));
+    }
+    expect_text(row->why, sent, row->out);
     if (s.answer.written != row->written || s.usage.input_tokens != row->input_tokens ||
         s.usage.output_tokens != row->output_tokens ||
         openai_stream_is_complete(&s) != ((row->flags & COMPLETE) != 0)) {

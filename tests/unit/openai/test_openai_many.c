@@ -135,8 +135,11 @@ static void what_has_many_members_takes_many_steps_though_nothing_of_it_is_count
 static void expect_mended(const char *before, const char *behind, size_t count, const char *begins,
                           const char *ends)
 {
-    struct openai_plan plan = {
-        .endpoint = OPENAI_CHAT, .quoted_model = SPAN("\"shown\""), .asked = -1};
+    struct openai_plan plan = {.endpoint = OPENAI_CHAT,
+                               .quoted_model = SPAN("\"shown\""),
+                               .call_id = SPAN("01ABC"),
+                               .created_s = 99,
+                               .asked = -1};
     struct arena arena;
     struct json_index x;
     struct openai_reply r;
@@ -169,7 +172,8 @@ static void a_long_text_in_another_place_becomes_the_message_and_is_not_copied(v
 {
     (void)state;
     const char *begins = "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"";
-    const char *ends = "\"},\"index\":0,\"finish_reason\":\"stop\"}],\"model\":\"shown\"}";
+    const char *ends = "\"},\"index\":0,\"finish_reason\":\"stop\"}],\"id\":\"chatcmpl-01ABC\","
+                       "\"object\":\"chat.completion\",\"created\":99,\"model\":\"shown\"}";
     expect_mended("{\"choices\":[{\"message\":\"", "\"}]}", 100000, begins, ends);
     expect_mended("{\"choices\":[{\"text\":\"", "\"}]}", 100000, begins, ends);
     expect_mended("{\"choices\":[{\"message\":null,\"text\":\"", "\"}]}", 100000, begins, ends);
@@ -288,7 +292,7 @@ static void calls_that_lack_something_are_told_some_at_a_time(void **state)
             struct arena arena;
             struct span events;
             arena_init(&arena, 8 << 20);
-            assert_int_equal(openai_stream_finish(&s, &arena, 1, &events), ERR_OK);
+            assert_int_equal(openai_stream_finish(&s, &arena, &events), ERR_OK);
             size_t some = count_told(events);
             assert_in_range(some, 1, ONCE);
             told += some;
@@ -354,7 +358,8 @@ static void long_arguments_that_are_no_text_pass_as_they_came(void **state)
         json_index_init(&x, 1 << 16, 128);
         buf_put_text(
             &b,
-            "{\"model\":\"shown\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+            "{\"id\":\"c\",\"object\":\"chat.completion\",\"created\":7,\"model\":\"shown\","
+            "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
             "\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"arguments\":[");
         for (size_t i = 0; i < MOST - 2 + more; i++) {
             buf_put_byte(&b, i == 0 ? '1' : ' ');

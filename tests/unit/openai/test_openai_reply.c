@@ -41,6 +41,7 @@ static enum err edit(struct scene *s, enum openai_endpoint endpoint, uint32_t in
     s->plan = (struct openai_plan){.endpoint = endpoint,
                                    .quoted_model = SPAN("\"shown\""),
                                    .call_id = SPAN("01ABC"),
+                                   .created_s = 99,
                                    .wants_base64 = wants_base64,
                                    .inputs = inputs};
     assert_int_equal(json_index_parse_borrow(&s->index, quoted(&s->arena, reply)), ERR_OK);
@@ -68,11 +69,10 @@ static const struct {
     const char *reply, *sent;
     uint64_t written; /* eighths of a token */
 } changes[] = {
-    {"no choice at all, as the server says", OPENAI_CHAT, "{'id':'x','choices':[]}",
-     "{'id':'x','choices':[],'model':'shown'}", 0},
+    {"no choice at all, as the server says", OPENAI_CHAT, "{'choices':[]}",
+     "{'choices':[],'model':'shown'}", 0},
     {"the model has the name that was asked for", OPENAI_CHAT,
-     "{'id':'1','model':'/models/x.gguf'," CHOICES "}", "{'id':'1','model':'shown'," CHOICES "}",
-     0},
+     "{'model':'/models/x.gguf'," CHOICES "}", "{'model':'shown'," CHOICES "}", 0},
     {"also where it had none", OPENAI_CHAT, "{" CHOICES "}", "{" CHOICES ",'model':'shown'}", 0},
     {"also where it was null", OPENAI_CHAT, "{'model':null," CHOICES "}",
      "{'model':'shown'," CHOICES "}", 0},
@@ -244,6 +244,14 @@ static const struct {
      0},
 };
 
+/* What a reply gets that says nothing of itself is shown in other rows. */
+static void expect_changed(struct scene *s, size_t row)
+{
+    const char *made = changes[row].endpoint == OPENAI_CHAT ? ID("chatcmpl", "chat.completion")
+                                                            : ID("cmpl", "text_completion");
+    expect_text(changes[row].why, without(&s->arena, result(s), made), changes[row].sent);
+}
+
 static void a_reply_is_edited_for_clients_and_otherwise_left_alone(void **state)
 {
     (void)state;
@@ -254,11 +262,56 @@ static void a_reply_is_edited_for_clients_and_otherwise_left_alone(void **state)
             fail_msg("%s: %s, %llu eighths of a token", changes[i].why, err_name(e),
                      (unsigned long long)s.reply.written);
         }
-        expect_text(changes[i].why, result(&s), changes[i].sent);
+        expect_changed(&s, i);
         for (int64_t floats = 1; floats < 40; floats += 13) { /* the same in steps of any size */
             assert_int_equal(make(&s, &s.arena, floats), ERR_OK);
-            expect_text(changes[i].why, result(&s), changes[i].sent);
+            expect_changed(&s, i);
         }
+        end(&s);
+    }
+}
+
+#define LONG_ID "0123456789012345678901234567890123456789012345678901234567890123456789"
+
+static const struct {
+    const char *why;
+    enum openai_endpoint endpoint;
+    const char *reply, *sent;
+} identities[] = {
+    {"a chat says who it is, what and of when", OPENAI_CHAT, "{'model':'shown'," CHOICES "}",
+     "{'model':'shown'," CHOICES ID("chatcmpl", "chat.completion") "}"},
+    {"a completion too", OPENAI_COMPLETIONS,
+     "{'model':'shown','choices':[{'index':0,'text':'','finish_reason':'stop'}]}",
+     "{'model':'shown','choices':[{'index':0,'text':'','finish_reason':'stop'}]" ID(
+         "cmpl", "text_completion") "}"},
+    {"each by itself", OPENAI_CHAT, "{'object':'chat.completion','model':'shown'," CHOICES "}",
+     "{'object':'chat.completion','model':'shown'," CHOICES ",'id':'chatcmpl-01ABC','created':99}"},
+    {"what says nothing is said", OPENAI_CHAT,
+     "{'id':'','object':null,'created':0,'model':'shown'," CHOICES "}",
+     "{'id':'chatcmpl-01ABC','object':'chat.completion','created':99,'model':'shown'," CHOICES "}"},
+    {"what is of another kind is said anew", OPENAI_CHAT,
+     "{'id':7,'object':'chat.completion.chunk','created':1.5,'model':'shown'," CHOICES "}",
+     "{'id':'chatcmpl-01ABC','object':'chat.completion','created':99,'model':'shown'," CHOICES "}"},
+    {"of what is said twice the last is read", OPENAI_CHAT,
+     "{'id':'a','id':null,'object':'chat.completion','created':7,'model':'shown'," CHOICES "}",
+     "{'id':'chatcmpl-01ABC','object':'chat.completion','created':7,'model':'shown'," CHOICES "}"},
+    {"what the server says stays", OPENAI_CHAT,
+     "{'created':7,'object':'chat.completion','id':'" LONG_ID "','model':'shown'," CHOICES "}",
+     "{'created':7,'object':'chat.completion','id':'" LONG_ID "','model':'shown'," CHOICES "}"},
+    {"vectors are a list, and no more is said of them", OPENAI_EMBEDDINGS,
+     "{'data':[{'index':0,'embedding':[1]}]}",
+     "{'data':[{'index':0,'embedding':[1]}],'object':'list','model':'shown'}"},
+};
+
+static void a_reply_says_who_it_is_what_and_of_when(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(identities); i++) {
+        struct scene s;
+        uint32_t inputs = identities[i].endpoint == OPENAI_EMBEDDINGS ? 1 : 0;
+        enum err e = edit(&s, identities[i].endpoint, inputs, false, identities[i].reply);
+        assert_int_equal(e, ERR_OK);
+        expect_text(identities[i].why, result(&s), identities[i].sent);
         end(&s);
     }
 }
@@ -487,6 +540,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reply_is_edited_for_clients_and_otherwise_left_alone),
+        cmocka_unit_test(a_reply_says_who_it_is_what_and_of_when),
         cmocka_unit_test(usage_is_read_in_all_its_forms),
         cmocka_unit_test(a_reply_of_another_form_is_the_model_servers_fault),
         cmocka_unit_test(vectors_come_in_the_form_and_order_that_was_asked_for),

@@ -6,6 +6,10 @@
 
 #define SAID_AS(member) "'choices':[{'index':0," member "}]}\n"
 
+#define X        "'choices':[{'index':0,'delta':{'content':'x'},'finish_reason':null}]"
+#define ID_CHUNK ID("chatcmpl", "chat.completion.chunk")
+#define LONG_ID  "0123456789012345678901234567890123456789012345678901234567890123456789"
+
 static const struct stream_row rows[] = {
     {"an answer", COMPLETE,
      HEAD DELTA("'role':'assistant','content':''") HEAD DELTA("'content':'Hel'")
@@ -50,10 +54,11 @@ static const struct stream_row rows[] = {
      SENT "'x':[1 , 2.0],'obfuscation':'ab','choices':[{'y':{},'index':0,'delta':{'z':1},"
           "'finish_reason':'stop'}]}\n",
      0, 0, 0},
-    {"an id that is not one line is not said again", COMPLETE,
+    {"an id that is no text is none", COMPLETE,
      "{'id':[\r],'created':7,'model':'shown','choices':[{'index':0,'delta':{'content':'x'}}]}"
      "\n" DONE,
-     "{'id':[\r],'created':7,'model':'shown','choices':[{'index':0,'delta':{'content':'x'}}]}\n"
+     "{'id':'chatcmpl-01ABC','created':7,'model':'shown','choices':[{'index':0,'delta':{"
+     "'content':'x'}}],'object':'chat.completion.chunk'}\n"
      "{'id':'chatcmpl-01ABC','object':'chat.completion.chunk','created':7,'model':'shown',"
      "'choices':[{'index':0,'delta':{},'logprobs':null,'finish_reason':'stop'}]}\n" DONE,
      2, 0, 0},
@@ -111,13 +116,40 @@ static const struct stream_row rows[] = {
              SENT SAID_AS("'text':'abc','delta':{'content':'abc'}"),
      14, 0, 0},
     {"text completions", TEXT | COMPLETE,
-     "{'id':'c1','object':'text_completion','model':'m','choices':[{'index':0,'text':'ab'}]}\n"
-     "{'id':'c1','object':'text_completion','model':'m','choices':[{'index':0,'text':'',"
-     "'finish_reason':'eos_token'}]}\n" DONE,
-     "{'id':'c1','object':'text_completion','model':'shown','choices':[{'index':0,'text':'ab'}]}\n"
-     "{'id':'c1','object':'text_completion','model':'shown','choices':[{'index':0,'text':'',"
-     "'finish_reason':'stop'}]}\n" DONE,
+     "{'model':'m','choices':[{'index':0,'text':'ab'}]}\n"
+     "{'model':'m','choices':[{'index':0,'text':'','finish_reason':'eos_token'}]}\n" DONE,
+     "{'model':'shown','choices':[{'index':0,'text':'ab'}]}\n"
+     "{'model':'shown','choices':[{'index':0,'text':'','finish_reason':'stop'}]}\n" DONE,
      4, 0, 0},
+
+    {"chunks say who they are, what and of when", MADE,
+     "{'model':'m'," X "}\n{'model':'m'," X "}\n{'model':'m'," X "}\n"
+     "{'id':7,'object':null,'created':1.5,'model':'shown'," X "}\n",
+     "{'model':'shown'," X ID_CHUNK "}\n{'model':'shown'," X ID_CHUNK
+     "}\n{'model':'shown'," X ID_CHUNK "}\n{'id':'chatcmpl-01ABC',"
+     "'object':'chat.completion.chunk','created':99,'model':'shown'," X "}\n",
+     8, 0, 0},
+    {"those of completions too", MADE | TEXT,
+     "{'model':'shown','choices':[{'index':0,'text':'ab'}]}\n",
+     "{'model':'shown','choices':[{'index':0,'text':'ab'}]" ID("cmpl", "text_completion") "}\n", 4,
+     0, 0},
+    {"as those before said it", MADE, HEAD X "}\n{'model':'shown'," X "}\n",
+     SENT X "}\n{'model':'shown'," X ",'id':'c1','object':'chat.completion.chunk','created':7}\n",
+     4, 0, 0},
+    {"and as the first was told, though the server says it later", MADE,
+     "{'id':'','object':'','created':0,'model':'','choices':[],'prompt_filter_results':[]}\n" HEAD X
+     "}\n",
+     "{'id':'chatcmpl-01ABC','object':'chat.completion.chunk','created':99,'model':'shown',"
+     "'choices':[],'prompt_filter_results':[]}\n{'id':'chatcmpl-01ABC','object':"
+     "'chat.completion.chunk','created':99,'model':'shown'," X "}\n",
+     2, 0, 0},
+    {"the same in all, though the server says it otherwise", MADE,
+     HEAD X "}\n{'id':'c2','object':'chat.completion','created':8,'model':'m'," X "}\n",
+     SENT X "}\n" SENT X "}\n", 4, 0, 0},
+    {"an id that is too long to be said again passes", MADE,
+     "{'id':'" LONG_ID "','object':'chat.completion.chunk','created':7,'model':'shown'," X "}\n",
+     "{'id':'" LONG_ID "','object':'chat.completion.chunk','created':7,'model':'shown'," X "}\n", 2,
+     0, 0},
 
     {"halves of a character are put together", 0,
      HEAD DELTA("'content':'a\\ud83d'") HEAD DELTA("'content':'\\ude00b'"),
@@ -213,7 +245,9 @@ static const struct stream_row rows[] = {
      SENT "'choices':[],'prompt_filter_results':[]}\n" SENT STOP DONE, 0, 0, 0},
     {"choices are always there", WANTED | COMPLETE,
      HEAD STOP "{'model':'m','usage':" NUMBERS "}\n" DONE,
-     SENT STOP "{'model':'shown','usage':" NUMBERS ",'choices':[]}\n" DONE, 0, 9, 2},
+     SENT STOP "{'model':'shown','usage':" NUMBERS
+               ",'id':'c1','object':'chat.completion.chunk','created':7,'choices':[]}\n" DONE,
+     0, 9, 2},
     {"also where they were null", 0, "{'choices':null,'model':'m','x':1}\n",
      "{'model':'shown','x':1,'choices':[]}\n", 0, 0, 0},
 
@@ -264,9 +298,11 @@ static const struct stream_row rows[] = {
           "function':{'name':'','arguments':'{}'}}]},'finish_reason':'tool_calls','index':0}]}\n",
      0, 0, 0},
     {"a prompt's choices keep their numbers", TEXT,
-     HEAD "'choices':[{'index':2,'text':'a'}]}\n" HEAD "'choices':[{'index':-2,'text':null}]}\n",
-     SENT "'choices':[{'index':2,'text':'a'}]}\n" SENT "'choices':[{'text':'','index':0}]}\n", 2, 0,
-     0},
+     "{'model':'m','choices':[{'index':2,'text':'a'}]}\n"
+     "{'model':'m','choices':[{'index':-2,'text':null}]}\n",
+     "{'model':'shown','choices':[{'index':2,'text':'a'}]}\n"
+     "{'model':'shown','choices':[{'text':'','index':0}]}\n",
+     2, 0, 0},
     {"a choice's first delta has the role, and no other", ROLES | TWO,
      HEAD DELTA("'content':'a'") HEAD
      "'choices':[{'index':1,'delta':{},'finish_reason':null}]}\n" HEAD DELTA(
@@ -484,7 +520,7 @@ static void without_memory_nothing_half_is_sent(void **state)
         openai_stream_init(&s, &plan);
         enum err e = openai_stream_event(&s, event, &x, &small, &edits, &verdict);
         if (e == ERR_OK) {
-            e = openai_stream_finish(&s, &small, 1, &end);
+            e = openai_stream_finish(&s, &small, &end);
         }
         was_enough = e == ERR_OK;
         assert_true(was_enough || e == ERR_NO_MEMORY);
