@@ -151,16 +151,16 @@ static struct upstream_connection *lend(struct upstream_site *site, const char *
     bool any = site->deployment->definition.reuse == UPSTREAM_REUSE_ANY;
     struct net_loop *loop = site->pool->loop;
     mono_us now = net_loop_now(loop);
-    int left = LOOK_AT, passed = 0;
-    for (struct list *l = site->idle.prev, *before; l != &site->idle && left > 0; l = before) {
+    int passed = 0;
+    bool is_spent = false;
+    for (struct list *l = site->idle.prev, *before; l != &site->idle && !is_spent; l = before) {
         before = l->prev;
-        left--;
         struct upstream_connection *c = LIST_OF(l, struct upstream_connection, link);
         if (c->idle_turn == net_loop_turns(loop)) {
             break; /* as are all that are newer */
         }
         if (!any && memcmp(c->owner, owner, sizeof(c->owner)) != 0) {
-            passed++;
+            is_spent = ++passed >= LOOK_AT;
             continue;
         }
         if (!in_need && clock_since(c->idle_since, now) < LENT_AFTER_US &&
@@ -172,6 +172,8 @@ static struct upstream_connection *lend(struct upstream_site *site, const char *
             return c;
         }
         upstream_connection_close(&c);
+        net_loop_spend(loop, 0);
+        is_spent = net_loop_is_spent(loop);
     }
     return NULL;
 }

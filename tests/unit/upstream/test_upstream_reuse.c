@@ -150,6 +150,49 @@ static void under_load_connections_go_round(void **state)
     scene_close(&scene);
 }
 
+struct spent {
+    struct net_task task;
+    struct scene *scene;
+};
+
+static void on_spent(struct net_task *task)
+{
+    struct scene *scene = LIST_OF(task, struct spent, task)->scene;
+    for (int i = 0; i < CALLERS; i++) {
+        server_drop(&scene->server.connections[i], false);
+    }
+    net_loop_spend(scene->loop, NET_BUDGET_BYTES);
+    start(scene, 0, false);
+    assert_int_equal(connections(scene), CALLERS); /* one closed, one made */
+}
+
+static void dead_connections_are_closed_as_far_as_a_turn_has_time(void **state)
+{
+    (void)state;
+    static const struct act script[] = {SAY_HI, STAY};
+    const struct act *scripts[] = {script};
+    struct scene scene;
+    scene_open(&scene, scripts, 1);
+    scene_ready(&scene);
+    for (int i = 0; i < CALLERS; i++) {
+        start(&scene, i, false);
+    }
+    for (int i = 0; i < CALLERS; i++) {
+        finish(&scene, i);
+    }
+    run_rest(&scene);
+    assert_int_equal(connections(&scene), CALLERS);
+    struct spent spent = {.scene = &scene};
+    net_task_init(&spent.task, on_spent);
+    net_loop_defer(scene.loop, &spent.task);
+    while (callers[0].attempt == NULL) {
+        run_turns(&scene, 1);
+    }
+    finish(&scene, 0);
+    assert_int_equal(callers[0].error, ERR_OK);
+    scene_close(&scene);
+}
+
 /* What the server's side of connection 0 says at once, whatever its script says. */
 static void blurt(struct scene *scene, const char *text)
 {
@@ -421,6 +464,7 @@ int main(void)
         cmocka_unit_test(a_connection_is_lent_again_a_turn_after_its_answer),
         cmocka_unit_test(a_connection_rests_while_others_can_be_had),
         cmocka_unit_test(under_load_connections_go_round),
+        cmocka_unit_test(dead_connections_are_closed_as_far_as_a_turn_has_time),
         cmocka_unit_test(bytes_that_come_before_the_lease_are_nobodys_answer),
         cmocka_unit_test(
             bytes_that_come_while_a_reused_connection_is_written_to_are_nobodys_answer),
