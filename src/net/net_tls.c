@@ -116,6 +116,8 @@ static enum err add_pair(struct net_tls *tls, const struct net_tls_pair *pair, c
     }
     tls->contexts[tls->count++] = ctx;
     SSL_CTX_set_default_passwd_cb(ctx, net_tls_no_password);
+    /* Sessions are resumed by tickets, which clients keep; nothing is kept here for a stranger. */
+    (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* gives the old mode */
     ERR_clear_error();
     if (look_at("certificate", pair->certificate, reason) != ERR_OK ||
         look_at("key", pair->key, reason) != ERR_OK) {

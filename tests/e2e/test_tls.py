@@ -60,6 +60,27 @@ def test_tls_1_2_and_1_3_carry_calls(gateway, authority, version, stream):
             assert raw.read_reply().status == 200
 
 
+@pytest.mark.parametrize("name", ["localhost", "second.example"])
+@pytest.mark.parametrize(("version", "tickets"), [(ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_2, False),
+                                                  (ssl.TLSVersion.TLSv1_3, True)])  # which has nothing else
+def test_a_session_is_resumed_by_its_ticket_and_by_nothing_that_the_gateway_would_have_to_keep(gateway, authority, name, version, tickets):
+    context = authority.context(version)
+    if not tickets:
+        context.options |= ssl.OP_NO_TICKET
+
+    def ask(session=None):
+        raw = Raw(gateway.ports[0], gateway.key)
+        raw.socket = context.wrap_socket(raw.socket, server_hostname=name, session=session)
+        raw.reader = raw.socket.makefile("rb")
+        with raw:
+            raw.request("POST", "/v1/chat/completions", ASK)
+            assert raw.read_reply().status == 200  # tickets of TLS 1.3 came before it
+            return raw.socket.session, raw.socket.session_reused
+    session, reused = ask()
+    assert not reused
+    assert ask(session)[1] == tickets
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_older_versions_are_refused(gateway, authority, version):

@@ -79,7 +79,7 @@ def test_errors_of_the_model_server_keep_the_connection(gateway, upstream):
         upstream.script(reply(status, {"error": {"message": "no"}}))
         assert gateway.chat("u").status_code != 200
         kept = upstream.last.peer
-        until(lambda: used(gateway, upstream) == kept, 5, "the connection to be used again")  # noqa: B023
+        until(lambda: used(gateway, upstream) == kept, 5, "the connection to be used again")
 
 
 def test_an_idle_connection_is_closed_in_its_time(gateway, upstream):
