@@ -20,11 +20,13 @@ struct net_transport {
     void (*end)(struct net_socket *s);
 };
 
-/* What a client says first, of which OpenSSL would make room for all that its head announces. */
+/* What a client says first, of which OpenSSL would make room for all that a head announces. */
 struct tls_hello {
     uint8_t record[5], head[4]; /* of the record that is read; of the message */
     uint8_t record_have, head_have;
-    bool is_judged;
+    bool is_second; /* one message was read whole */
+    bool is_over;   /* nothing more is looked at */
+    uint32_t left;  /* of the message behind its head */
 };
 
 struct net_socket {

@@ -3,10 +3,10 @@
  * OpenSSL reads and writes through a BIO of ours, which counts: a handshake in a thousand pieces,
  * or a KeyUpdate behind the other, is read a little in each turn of the loop and ends soon, for
  * neither brings data. SSL_MODE_AUTO_RETRY is off (net_tls.c), so that SSL_read_ex() returns after
- * each record that has none. A client's first message is looked at as it comes, for OpenSSL makes
- * room for all that it announces. What TLS needs to go on (a write may have to read first, and the
- * reverse) is noted in tls_wants_*. Small pieces are joined into one record: a head, a chunk line
- * and an event are one SSL_write().
+ * each record that has none. A client's first messages are looked at as they come, for OpenSSL
+ * makes room for all that they announce. What TLS needs to go on (a write may have to read first,
+ * and the reverse) is noted in tls_wants_*. Small pieces are joined into one record: a head, a
+ * chunk line and an event are one SSL_write().
  */
 #include <errno.h>
 #include <openssl/bio.h>
@@ -26,15 +26,29 @@
 #define HELLO_BYTES   16384 /* no client says more; OpenSSL would hold 128 KiB of each stranger's */
 #define QUIET_LOOKS   4     /* TLS may say so much of itself in one turn and be quiet still */
 
-/* ---- a stranger's first message ---- */
+/* ---- a stranger's first messages ---- */
 
-/* The bytes of the record's payload, of the `len` at `at`, that belong to the message's head. */
-static size_t take_head(struct tls_hello *h, const uint8_t *at, size_t len)
+/* What the `len` bytes at `at` are of the record's payload. */
+static size_t take_payload(struct tls_hello *h, const uint8_t *at, size_t len)
 {
     size_t left = (size_t)h->record[3] << 8 | h->record[4];
-    size_t taken = 0;
-    while (taken < len && taken < left && h->head_have < sizeof(h->head)) {
-        h->head[h->head_have++] = at[taken++];
+    size_t taken = len < left ? len : left;
+    if (h->record[0] != SSL3_RT_HANDSHAKE) {
+        /* skipped */
+    } else if (h->head_have < sizeof(h->head)) {
+        taken = taken > 0 ? 1 : 0;
+        memcpy(h->head + h->head_have, at, taken);
+        h->head_have += (uint8_t)taken;
+        h->left = h->head_have < sizeof(h->head)
+                      ? 0
+                      : (uint32_t)h->head[1] << 16 | (uint32_t)h->head[2] << 8 | h->head[3];
+    } else {
+        taken = taken < h->left ? taken : h->left;
+        h->left -= (uint32_t)taken;
+    }
+    if (h->head_have == sizeof(h->head) && h->left == 0) {
+        h->head_have = 0;
+        h->is_second = true;
     }
     left -= taken;
     h->record[3] = (uint8_t)(left >> 8);
@@ -45,19 +59,24 @@ static size_t take_head(struct tls_hello *h, const uint8_t *at, size_t len)
     return taken;
 }
 
-/* False: it announces more than a client has to say. The head may come in any pieces. */
-static bool is_hello_bearable(struct tls_hello *h, const uint8_t *at, size_t len)
+/*
+ * False: it announces more than a client has to say. The head may come in any pieces. A client of
+ * TLS 1.3 that was sent a HelloRetryRequest says hello a second time (RFC 8446 4.1.2), and nothing
+ * else in a record of the handshake's type; one of an older version may encrypt what follows.
+ */
+static bool is_hello_bearable(struct net_socket *s, const uint8_t *at, size_t len)
 {
-    for (size_t i = 0; i < len && !h->is_judged;) {
-        if (h->record_have < sizeof(h->record)) {
-            h->record[h->record_have++] = at[i++];
-        } else {
-            i += take_head(h, at + i, len - i);
+    struct tls_hello *h = &s->tls_hello;
+    for (size_t i = 0; i < len && !h->is_over && h->left <= HELLO_BYTES;) {
+        if (h->record_have == sizeof(h->record)) {
+            i += take_payload(h, at + i, len - i);
+            continue;
         }
-        h->is_judged = h->head_have == sizeof(h->head);
+        h->record[h->record_have++] = at[i++];
+        h->is_over = h->is_second && h->record_have == sizeof(h->record) &&
+                     h->record[0] == SSL3_RT_HANDSHAKE && SSL_version(s->ssl) != TLS1_3_VERSION;
     }
-    size_t announced = (size_t)h->head[1] << 16 | (size_t)h->head[2] << 8 | h->head[3];
-    return !h->is_judged || announced <= HELLO_BYTES;
+    return h->left <= HELLO_BYTES;
 }
 
 /* ---- the BIO ---- */
@@ -79,8 +98,7 @@ static int bio_read(BIO *bio, char *to, int size)
         s->tls_dry = true;
         BIO_set_retry_read(bio);
     }
-    if (n > 0 && !s->tls_hello.is_judged &&
-        !is_hello_bearable(&s->tls_hello, (const uint8_t *)to, (size_t)n)) {
+    if (n > 0 && !s->tls_hello.is_over && !is_hello_bearable(s, (const uint8_t *)to, (size_t)n)) {
         return -1;
     }
     return (int)n;
@@ -194,6 +212,7 @@ static enum net_result tls_handshake(struct net_socket *s)
     s->loop->handshakes_us += clock_since(begun, clock_mono());
     if (r == 1) {
         s->tls_fruitless = 0;
+        s->tls_hello.is_over = true;
         return NET_OK;
     }
     return count_fruitless(s, of_ssl(s, r));
@@ -325,7 +344,7 @@ enum err net_socket_start_tls(struct net_socket *s, struct net_tls *tls, const c
     } else {
         SSL_set_connect_state(ssl);
     }
-    s->tls_hello = (struct tls_hello){.is_judged = host != NULL};
+    s->tls_hello = (struct tls_hello){.is_over = host != NULL};
     s->ssl = ssl;
     s->tls = net_tls_ref(tls);
     s->transport = &tls_transport;

@@ -303,6 +303,78 @@ static void who_announces_a_first_message_beyond_all_clients_is_ended_at_once(vo
     certificate_remove(&ours);
 }
 
+/* What a client says first who believes `ca`; its length. */
+static size_t first_hello(const struct certificate *c, uint8_t *out, size_t size)
+{
+    struct net_tls *believes = open_client(c->cert);
+    SSL *ssl = SSL_new(net_tls_native(believes));
+    assert_non_null(ssl);
+    BIO *says = BIO_new(BIO_s_mem()), *hears = BIO_new(BIO_s_mem());
+    assert_true(says != NULL && hears != NULL);
+    SSL_set_bio(ssl, hears, says); /* takes both */
+    SSL_set_connect_state(ssl);
+    assert_int_equal(SSL_do_handshake(ssl), -1);
+    int len = BIO_read(says, out, (int)size);
+    assert_true(len > 0);
+    SSL_free(ssl);
+    net_tls_unref(&believes);
+    return (size_t)len;
+}
+
+/* A server that takes none of the keys that clients offer unasked. */
+static struct net_tls *open_asking_again(const struct certificate *c)
+{
+    struct net_tls *tls = open_server(c);
+    static int groups[] = {NID_secp384r1};
+    assert_int_equal(SSL_CTX_set1_groups(net_tls_native(tls), groups, 1), 1);
+    return tls;
+}
+
+static void a_second_hello_is_no_larger_than_the_first(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t
+            said[18]; /* as a client does that expects old machines between: a ChangeCipherSpec */
+        bool ended;
+    } rows[] = {{{20, 3, 3, 0, 1, 1, 22, 3, 3, 0x40, 0, 1, 1, 0xfb, 0xd0}, true},
+                {{20, 3, 3, 0, 1, 1, 22, 3, 3, 0x40, 0, 1, 0, 0x40, 0x01}, true},
+                {{20, 3, 3, 0, 1, 1, 22, 3, 3, 0x40, 0, 1, 0, 0x40, 0x00, 3, 3}, false}};
+    struct net_loop *loop = turn_open();
+    struct certificate ours;
+    certificate_make(&ours, "ours", "DNS:gateway.example");
+    struct net_tls *shows = open_asking_again(&ours);
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        uint8_t said[4096];
+        size_t len = first_hello(&ours, said, sizeof(said) - sizeof(rows[r].said));
+        memcpy(said + len, rows[r].said, sizeof(rows[r].said));
+        assert_int_equal(ends(loop, shows, said, len + 15), rows[r].ended);
+    }
+    net_tls_unref(&shows);
+    net_loop_close(&loop);
+    certificate_remove(&ours);
+}
+
+static void who_is_asked_again_may_agree(void **state)
+{
+    (void)state;
+    struct net_loop *loop = turn_open();
+    struct certificate ours;
+    certificate_make(&ours, "ours", "DNS:gateway.example");
+    struct net_tls *shows = open_asking_again(&ours), *believes = open_client(ours.cert);
+    struct side client, server;
+    agree(loop, &client, &server, believes, shows, "gateway.example");
+    assert_true(client.agreed && server.agreed);
+    assert_true(server.socket->tls_hello.is_over);
+    assert_int_equal(write_text(&client, "hello"), 5);
+    net_socket_close(&client.socket);
+    net_socket_close(&server.socket);
+    net_tls_unref(&believes);
+    net_tls_unref(&shows);
+    net_loop_close(&loop);
+    certificate_remove(&ours);
+}
+
 static void a_crowd_of_handshakes_takes_many_turns_and_all_agree(void **state)
 {
     (void)state;
@@ -523,6 +595,8 @@ int main(void)
         cmocka_unit_test(a_read_ends_at_each_tls_record_without_data_and_misses_none_behind_it),
         cmocka_unit_test(a_handshake_in_a_thousand_pieces_is_ended_a_few_at_a_turn),
         cmocka_unit_test(who_announces_a_first_message_beyond_all_clients_is_ended_at_once),
+        cmocka_unit_test(a_second_hello_is_no_larger_than_the_first),
+        cmocka_unit_test(who_is_asked_again_may_agree),
         cmocka_unit_test(a_crowd_of_handshakes_takes_many_turns_and_all_agree),
         cmocka_unit_test(a_handshake_of_ours_does_not_stand_behind_a_crowd_of_strangers),
         cmocka_unit_test(a_socket_is_quiet_until_data_comes_or_the_end),
