@@ -75,6 +75,29 @@ static enum err refuse_anothers(const char *folder)
     return ERR_FILE;
 }
 
+/* A folder of our own that its mode keeps us out of: nothing can be made there, or removed. */
+static enum err refuse_closed(const char *path)
+{
+    char us[64];
+    if (faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) == 0 || errno != EACCES) {
+        return ERR_OK; /* what else is wrong with it is said by who meets it */
+    }
+    holder_user(geteuid(), us, sizeof(us));
+    log_error("data_owner", "%s may not write the folder %s; let it: chmod u+rwx %s", us, path,
+              path);
+    return ERR_FILE;
+}
+
+static enum err refuse_closed_folders(const char *folder)
+{
+    char journal[CLI_PATH_MAX];
+    enum err e = refuse_closed(folder);
+    if (e == ERR_OK && cli_data_path(folder, "journal", journal) == ERR_OK) {
+        e = refuse_closed(journal);
+    }
+    return e;
+}
+
 static void say_locked(const char *folder)
 {
     char path[CLI_PATH_MAX];
@@ -88,6 +111,7 @@ static void say_locked(const char *folder)
 enum err main_folder_lock(const char *folder, const char *config, int *out)
 {
     enum err e = refuse_anothers(folder);
+    e = e == ERR_OK ? refuse_closed_folders(folder) : e;
     if (e != ERR_OK) {
         return e;
     }

@@ -15,7 +15,7 @@
  * Takes the folder for this process alone, whose lock `*out` holds. `config` is the configuration's
  * path, for what is said.
  *
- *   ERR_FILE    something in it is another user's, it is not there, or it cannot be locked
+ *   ERR_FILE    something in it is another user's, it is not there, cannot be written or locked
  *   ERR_LOCKED  another process has it
  */
 MUST_USE enum err main_folder_lock(const char *folder, const char *config, int *out);

@@ -38,14 +38,14 @@ static void refuse_address(const char *address)
     int why = errno;
     struct net_address parsed;
     char holder[HOLDER_BYTES];
-    if (why == EADDRINUSE && strncmp(address, "unix:/", 6) == 0 &&
-        !holder_listens_at(address + 5)) {
+    bool is_file = strncmp(address, "unix:/", 6) == 0;
+    if (why == EADDRINUSE && is_file && !holder_listens_at(address + 5)) {
         refuse_dead_socket(address + 5);
     } else if (why == EADDRINUSE && net_address_parse(address, &parsed) == ERR_OK) {
         (void)holder_of_port(net_address_port(&parsed), holder, sizeof(holder));
         log_error("address_in_use", "%s is in use by %s; stop it, or choose another address",
                   address, holder);
-    } else if (why == EACCES) {
+    } else if (why == EACCES && !is_file) {
         log_error("address_denied",
                   "%s may not be listened on by this user; choose a port above 1023", address);
     } else {

@@ -108,6 +108,20 @@ def test_a_file_in_the_journal_that_is_another_users_is_named_too(home, what):
 
 
 @as_root
+@pytest.mark.parametrize("closed", ["", "journal"])
+def test_a_folder_of_ones_own_that_may_not_be_written_is_named_with_the_line_that_opens_it(home, closed):
+    h = home()
+    serves(h)
+    assert (h.data / "admin.sock").exists()
+    h.give(NOBODY)
+    (h.data / closed).chmod(0o500)
+    said = h.fails(NOBODY)
+    path = str(h.data / closed)
+    assert f"nobody may not write the folder {path}; let it: chmod u+rwx {path}" in said
+    assert "admin.sock" not in said and "give" not in said
+
+
+@as_root
 def test_what_the_journal_makes_anew_may_be_another_users(home):
     h = home()
     serves(h)
