@@ -246,6 +246,7 @@ static void check_inside(struct doctor *d)
 {
     struct journal_seen seen;
     bool has_pepper = doctor_check_pepper(d);
+    doctor_check_revoked(d);
     if (check_store(d)) {
         if (has_pepper) {
             doctor_check_keys(d);

@@ -31,6 +31,9 @@ bool doctor_check_pepper(struct doctor *d);
 /* Whether each key can be checked. The pepper file can be read, and the store is sound. */
 void doctor_check_keys(struct doctor *d);
 
+/* Whether the gateway can use the file of revoked keys: it is one, and this user's. */
+void doctor_check_revoked(struct doctor *d);
+
 /* The configuration's file: keys in it that others may read. */
 void doctor_check_config_file(struct doctor *d);
 

@@ -2,8 +2,13 @@
 /* Whether the keys can be checked: the pepper, and each key by itself. Nothing is changed. */
 #include "doctor/doctor_internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/holder.h"
 #include "cli/cli_data.h"
 #include "crypto/random.h"
 #include "keys/key_pepper.h"
@@ -80,8 +85,64 @@ void doctor_check_keys(struct doctor *d)
     }
     keys_close(&keys);
     store_close(&store);
-    if (cli_data_path(d->settings->data, KEY_DENY_FILE, path) == ERR_OK &&
-        access(path, F_OK) != 0) {
+}
+
+/* Whether the gateway that this user starts can use what is there. False: it was said why not. */
+static bool can_use_revoked(struct doctor *d, const char *path, const struct stat *st)
+{
+    char owner[64], us[64];
+    int why = faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0 ? 0 : errno;
+    holder_user(st->st_uid, owner, sizeof(owner));
+    holder_user(geteuid(), us, sizeof(us));
+    if (!S_ISREG(st->st_mode)) {
+        doctor_say(d, DOCTOR_FAIL, "keys",
+                   "%s, which says which keys were revoked, is no file of its own — move it away, "
+                   "and restore the file from a backup",
+                   path);
+        return false;
+    }
+    if (why == EACCES && st->st_uid != geteuid()) {
+        doctor_say(
+            d, DOCTOR_FAIL, "keys",
+            "%s belongs to %s and %s may not write it — chown %s %s, or run this as the user "
+            "that Atlas runs as",
+            path, owner, us, us, path);
+    } else if (why != 0 && why != EROFS) { /* that is said of the folder */
+        doctor_say(d, DOCTOR_FAIL, "keys", "%s cannot be written by %s: %s — chmod 600 %s", path,
+                   us, strerrordesc_np(why), path);
+    }
+    return why == 0;
+}
+
+/* Root may use each file, and the gateway may be another user's. */
+static void compare_owners(struct doctor *d, const char *path, const struct stat *st)
+{
+    struct stat folder;
+    char owner[64], of_folder[64];
+    bool is_open = (st->st_mode & 0006) == 0006;
+    if (stat(d->settings->data, &folder) != 0 || folder.st_uid == st->st_uid || is_open) {
+        return;
+    }
+    holder_user(st->st_uid, owner, sizeof(owner));
+    holder_user(folder.st_uid, of_folder, sizeof(of_folder));
+    doctor_say(d, DOCTOR_WARN, "keys",
+               "%s belongs to %s, and its folder to %s, whose gateway may not write it — chown %s "
+               "%s",
+               path, owner, of_folder, of_folder, path);
+}
+
+void doctor_check_revoked(struct doctor *d)
+{
+    char path[CLI_PATH_MAX];
+    struct stat st;
+    if (cli_data_path(d->settings->data, KEY_DENY_FILE, path) != ERR_OK) {
+        return; /* then nothing in the folder can be used, and that is said */
+    }
+    if (lstat(path, &st) == 0) {
+        if (can_use_revoked(d, path, &st)) {
+            compare_owners(d, path, &st);
+        }
+    } else if (errno == ENOENT) {
         doctor_say(d, DOCTOR_WARN, "keys",
                    "%s, which says which keys were revoked, is missing — restore it from a backup; "
                    "the next start makes an empty one",

@@ -272,6 +272,20 @@ def _(folder, server):
     return "", "which keys were revoked, is missing"
 
 
+@sick("a list of revoked keys that is a link")
+def _(folder, server):
+    (folder / "data" / "revoked").rename(folder / "elsewhere")
+    (folder / "data" / "revoked").symlink_to(folder / "elsewhere")
+    return "", "data/revoked, which says which keys were revoked, is no file of its own"
+
+
+@sick("a list of revoked keys that is a pipe")
+def _(folder, server):
+    (folder / "data" / "revoked").unlink()
+    os.mkfifo(folder / "data" / "revoked")
+    return "", "data/revoked, which says which keys were revoked, is no file of its own"
+
+
 @sick("a store that is gone")
 def _(folder, server):
     (folder / "data" / "atlas.db").unlink()

@@ -122,6 +122,32 @@ def test_a_folder_of_ones_own_that_may_not_be_written_is_named_with_the_line_tha
 
 
 @as_root
+@pytest.mark.parametrize(("owner", "mode", "word"), [
+    (0, 0o600, "belongs to root and nobody may not write it — chown nobody {path}"),
+    (NOBODY, 0o400, "cannot be written by nobody: Permission denied — chmod 600 {path}")])
+def test_doctor_says_of_a_list_of_revoked_keys_what_the_start_would(home, owner, mode, word):
+    h = home()
+    h.give(NOBODY)
+    path = h.data / "revoked"
+    os.chown(path, owner, owner)
+    path.chmod(mode)
+    said = run("doctor", "--config", h.config, user=NOBODY, group=NOBODY, extra_groups=[])
+    assert said.returncode == 1
+    [line] = [line for line in said.stdout.splitlines() if word.format(path=path) in line]
+    assert line.startswith("FAIL")
+    assert str(path) in h.fails(NOBODY)
+
+
+@as_root
+def test_doctor_that_root_runs_says_whose_list_of_revoked_keys_it_is(home):
+    h = home()
+    h.give(NOBODY)
+    os.chown(h.data / "revoked", 0, 0)
+    said = run("doctor", "--config", h.config).stdout
+    assert f"{h.data}/revoked belongs to root, and its folder to nobody, whose gateway may not write it — chown nobody {h.data}/revoked" in said
+
+
+@as_root
 def test_what_the_journal_makes_anew_may_be_another_users(home):
     h = home()
     serves(h)
