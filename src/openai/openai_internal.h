@@ -122,17 +122,16 @@ static inline void openai_remove_key(struct json_edits *edits, uint32_t object, 
 bool openai_is_error(const struct json_index *x, const uint32_t top[TOP_KEYS],
                      struct json_edits *edits);
 
-/* The id of an answer that the server gave none, as JSON. */
-void openai_make_id(const struct openai_plan *plan, char id[OPENAI_ID_BYTES]);
+/* Makes what is not known yet of who an answer is. */
+void openai_make_identity(const struct openai_plan *plan, struct openai_identity *who);
 
 /* What an answer says that it is, as JSON. */
 struct span openai_object_of(const struct openai_plan *plan, bool is_chunk);
 
-/* Makes `object` what it is, and gives an answer with choices the `id` and `created` that it lacks:
- * those of `*id` and `*created_s`, which were said before or, while they are "" and 0, become what
- * it says or what is made for it. */
+/* Makes `object` what it is and, of an answer with choices, `id` and `created` those of `who`; what
+ * is not known of that yet becomes what this answer says, or is made. */
 void openai_edit_identity(const struct openai_ed *ed, const uint32_t top[TOP_KEYS], bool is_chunk,
-                          char id[OPENAI_ID_BYTES], int64_t *created_s);
+                          struct openai_identity *who);
 
 /* Makes `model` the name that the caller knows. */
 void openai_set_model(const struct openai_ed *ed, const uint32_t top[TOP_KEYS]);

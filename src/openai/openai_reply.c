@@ -11,8 +11,7 @@ enum err openai_reply_begin(struct openai_reply *r, const struct json_index *x,
                             const struct openai_plan *plan, struct arena *arena)
 {
     uint32_t top[TOP_KEYS];
-    char id[OPENAI_ID_BYTES] = "";
-    int64_t created_s = 0;
+    struct openai_identity who = {"", ""};
     *r = (struct openai_reply){.plan = plan};
     if (x->count == 0 || json_kind(x, 0) != JSON_OBJECT) {
         return ERR_UPSTREAM_JSON;
@@ -24,7 +23,7 @@ enum err openai_reply_begin(struct openai_reply *r, const struct json_index *x,
         r->failure = x->text;
         return ERR_UPSTREAM_STATUS;
     }
-    openai_edit_identity(&ed, top, false, id, &created_s);
+    openai_edit_identity(&ed, top, false, &who);
     openai_set_model(&ed, top);
     uint32_t usage = openai_value(x, top[TOP_USAGE]);
     if (openai_is_kind(x, usage, JSON_OBJECT)) {

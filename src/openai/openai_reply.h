@@ -124,7 +124,11 @@ MUST_USE enum err openai_reply_begin(struct openai_reply *r, const struct json_i
  */
 MUST_USE enum err openai_reply_convert(struct openai_reply *r, int64_t floats);
 
-#define OPENAI_ID_BYTES 72
+/* Who an answer is, and of when; as JSON. */
+struct openai_identity {
+    char id[64];      /* "": not known, or longer than that */
+    char created[20]; /* "": not known */
+};
 
 struct openai_memo;
 
@@ -134,12 +138,11 @@ struct openai_stream {
     struct openai_answer answer;
     struct openai_usage usage;
     struct span failure; /* with OPENAI_ERROR: the JSON that says what failed */
-    int64_t created_s;   /* of all chunks, as the first has it; 0: none came yet */
     bool usage_sent;
     bool is_finished; /* openai_stream_finish() has said all */
     bool has_content; /* more was said than a role: text, a call, an end, something unknown */
-    char id[OPENAI_ID_BYTES]; /* of all chunks, as the first has it, quoted; "" if it is longer */
-    struct openai_memo *memo; /* of the last event; NULL until one is worth it */
+    struct openai_identity who; /* all chunks, as the first says */
+    struct openai_memo *memo;   /* of the last event; NULL until one is worth it */
 };
 
 enum openai_verdict {

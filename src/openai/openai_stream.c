@@ -102,7 +102,7 @@ enum err openai_event_begin(struct openai_event *v, struct openai_stream *s,
     if (openai_is_kind(x, v->usage, JSON_OBJECT)) {
         openai_usage_edit(edits, v->usage, true);
     }
-    openai_edit_identity(&ed, top, true, s->id, &s->created_s); /* also of a whole reply */
+    openai_edit_identity(&ed, top, true, &s->who); /* also of a whole reply */
     openai_set_model(&ed, top);
     uint32_t choices = openai_value(x, top[TOP_CHOICES]);
     if (choices != JSON_NONE && json_kind(x, choices) != JSON_ARRAY) {

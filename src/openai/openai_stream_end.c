@@ -9,17 +9,15 @@
 
 static void begin_chunk(struct openai_stream *s, struct json_writer *w)
 {
-    if (s->id[0] == '\0') {
-        openai_make_id(s->plan, s->id);
-    }
+    openai_make_identity(s->plan, &s->who);
     buf_put(w->out, SPAN("data: "));
     json_write_object(w);
     json_write_key(w, "id");
-    json_write_raw(w, span_of(s->id));
+    json_write_raw(w, span_of(s->who.id));
     json_write_key(w, "object");
     json_write_raw(w, openai_object_of(s->plan, true));
     json_write_key(w, "created");
-    json_write_int(w, s->created_s > 0 ? s->created_s : s->plan->created_s);
+    json_write_raw(w, span_of(s->who.created));
     json_write_key(w, "model");
     json_write_raw(w, s->plan->quoted_model);
     json_write_key(w, "choices");
