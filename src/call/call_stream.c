@@ -71,35 +71,46 @@ static bool has_all(const struct call_try *t)
     return t->is_done || !call_made_is_empty(&t->made);
 }
 
+/* Whether that is all for this turn, with the state that follows; what a read brought is put. */
+static bool is_enough(struct call *call, struct call_try *t, enum call_read read,
+                      enum call_state *next)
+{
+    *next = CALL_STREAM;
+    if (read == CALL_READ_FAILED) {
+        *next = call_fail_as(call, t);
+        return true;
+    }
+    if (!put_made(call, t)) {
+        return true;
+    }
+    if (t->is_ending) {
+        call_yield(call);
+        return true;
+    }
+    if (t->is_done) {
+        call->answer.is_done = true;
+        *next = CALL_SETTLE;
+    }
+    return t->is_done || read == CALL_READ_LATER;
+}
+
 static enum call_state pass_events(struct call *call, struct call_try *t)
 {
-    for (;;) {
-        enum call_state next;
+    enum call_state next;
+    enum call_read read;
+    do {
         bool is_between = t->large != NULL || t->is_ending || (t->rest.len == 0 && !t->is_ended);
         if (is_between && !may_read(call, &next)) {
             return next;
         }
-        enum call_read read = has_all(t) ? CALL_READ_SOME : call_try_read(t);
+        read = has_all(t) ? CALL_READ_SOME : call_try_read(t);
         enum err e = put_read(call, t);
         arena_fini(&call->shared->turn);
         if (e != ERR_OK) {
             return call_fail(call, e);
         }
-        if (read == CALL_READ_FAILED) {
-            return call_fail_as(call, t);
-        }
-        if (!put_made(call, t)) {
-            return CALL_STREAM;
-        }
-        if (t->is_ending) {
-            call_yield(call);
-            return CALL_STREAM;
-        }
-        if (t->is_done || read == CALL_READ_LATER) {
-            call->answer.is_done = t->is_done;
-            return t->is_done ? CALL_SETTLE : CALL_STREAM;
-        }
-    }
+    } while (!is_enough(call, t, read, &next));
+    return next;
 }
 
 /* ---- a whole reply ---- */

@@ -28,6 +28,12 @@ static int use_of(const char *below, const char *name)
     return is_lane ? R_OK | W_OK : is_segment ? R_OK : F_OK;
 }
 
+/* What is in every folder, or in the first of a file system, and is root's there. */
+static bool is_anyones(const char *name)
+{
+    return strcmp(name, "..") == 0 || strcmp(name, "lost+found") == 0;
+}
+
 /* The first file of the folder that is another user's and that we may not use as we must. Root may
  * use all of them. */
 static bool find_anothers(const char *folder, const char *below, char *name, size_t size,
@@ -40,7 +46,7 @@ static bool find_anothers(const char *folder, const char *below, char *name, siz
     // NOLINTNEXTLINE(concurrency-mt-unsafe): the DIR is this function's own
     while (dir != NULL && !found && (entry = readdir(dir)) != NULL) {
         struct stat st;
-        found = strcmp(entry->d_name, "..") != 0 &&
+        found = !is_anyones(entry->d_name) &&
                 fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
                 !S_ISSOCK(st.st_mode) && st.st_uid != geteuid() &&
                 faccessat(dirfd(dir), entry->d_name, use_of(below, entry->d_name), AT_EACCESS) != 0;

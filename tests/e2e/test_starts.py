@@ -85,6 +85,14 @@ def test_a_socket_that_root_left_behind_is_removed(home):
 
 
 @as_root
+def test_a_data_folder_may_be_a_file_system_of_its_own_with_what_root_has_there(home):
+    h = home()
+    h.give(NOBODY)
+    (h.data / "lost+found").mkdir(0o700)
+    serves(h, NOBODY)
+
+
+@as_root
 def test_a_file_of_another_user_is_named_with_the_line_that_gives_it_back(home):
     h = home()
     h.give(NOBODY)

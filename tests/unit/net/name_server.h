@@ -26,10 +26,10 @@ struct name_server {
     int fd;
     char address[32]; /* for dns.servers */
     pthread_t thread;
-    _Atomic uint32_t live;      /* what `live` is at, in host order */
-    _Atomic uint32_t ttl_s;     /* of `live` */
-    _Atomic bool is_mute;       /* nobody is answered */
-    _Atomic bool is_failing;    /* everybody is told SERVFAIL */
+    _Atomic uint32_t live;                  /* what `live` is at, in host order */
+    _Atomic uint32_t ttl_s;                 /* of `live` */
+    _Atomic bool is_mute;                   /* nobody is answered */
+    _Atomic bool is_failing;                /* everybody is told SERVFAIL */
     _Atomic unsigned asked_four, asked_six; /* for A and for AAAA records */
     _Atomic bool is_ending;
 };
