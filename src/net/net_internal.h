@@ -56,8 +56,10 @@ struct net_loop {
     struct list dialled;       /* those that we made; they and the crowd take turns */
     bool is_crowds_turn;
     struct net_task crowd_task;
-    struct list late; /* sockets that are ready, and for which a turn had no time */
-    uint32_t late_count;
+    struct list late;      /* sockets that are ready, and for which a turn had no time */
+    struct list late_ours; /* those that we dialled; they and the others take turns */
+    bool is_lates_turn;
+    uint32_t late_count; /* of both */
     struct net_task late_task;
 };
 

@@ -239,6 +239,7 @@ enum err net_loop_open(struct net_loop **out)
     list_init(&loop->crowd);
     list_init(&loop->dialled);
     list_init(&loop->late);
+    list_init(&loop->late_ours);
     net_task_init(&loop->crowd_task, net_crowd_run);
     net_task_init(&loop->late_task, net_late_run);
     list_init(&loop->shared.posted);

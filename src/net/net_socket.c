@@ -120,7 +120,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     }
     s->late_for |= told;
     if (!is_late) {
-        list_push_back(&loop->late, &s->late);
+        list_push_back(s->is_ours ? &loop->late_ours : &loop->late, &s->late);
         loop->late_count++;
         net_loop_defer(loop, &loop->late_task);
     }
@@ -147,13 +147,22 @@ static unsigned still_wanted(const struct net_socket *s)
     return events;
 }
 
+/* As with handshakes, a call's connection to its server does not stand behind thousands. */
+static struct net_socket *next_late(struct net_loop *loop)
+{
+    bool others =
+        list_is_empty(&loop->late_ours) || (loop->is_lates_turn && !list_is_empty(&loop->late));
+    loop->is_lates_turn = !others;
+    return LIST_OF((others ? &loop->late : &loop->late_ours)->next, struct net_socket, late);
+}
+
 void net_late_run(struct net_task *task)
 {
     struct net_loop *loop =
         (struct net_loop *)(void *)((char *)task - offsetof(struct net_loop, late_task));
     struct net_slice slice = {0};
-    while (!list_is_empty(&loop->late) && !net_slice_is_over(loop, &slice)) {
-        struct net_socket *s = LIST_OF(loop->late.next, struct net_socket, late);
+    while (loop->late_count > 0 && !net_slice_is_over(loop, &slice)) {
+        struct net_socket *s = next_late(loop);
         end_lateness(s);
         unsigned events = s->late_for & still_wanted(s);
         s->late_for = 0;
@@ -162,7 +171,7 @@ void net_late_run(struct net_task *task)
             tell(s, events);
         }
     }
-    if (!list_is_empty(&loop->late)) {
+    if (loop->late_count > 0) {
         net_loop_defer(loop, task);
     }
 }
@@ -499,6 +508,7 @@ enum err net_connect(struct net_loop *loop, const struct sockaddr *address, sock
     }
     enum err e = net_socket_open(loop, fd, on_ready, ctx, out);
     if (e == ERR_OK) {
+        (*out)->is_ours = true;
         net_want(*out, false, true);
     }
     return e;

@@ -42,6 +42,7 @@ struct net_socket {
     int flags; /* what the poll handle was last asked for; -1: stopped by libuv */
     bool want_read, want_write;
     bool told_hangup;
+    bool is_ours;      /* dialled, not accepted */
     struct list late;  /* the loop's */
     unsigned late_for; /* net_events that its handler was not told of yet */
     bool muted;        /* is late, and not polled until its turn comes */

@@ -344,6 +344,7 @@ enum err net_socket_start_tls(struct net_socket *s, struct net_tls *tls, const c
     } else {
         SSL_set_connect_state(ssl);
     }
+    s->is_ours = host != NULL;
     s->tls_hello = (struct tls_hello){.is_over = host != NULL};
     s->ssl = ssl;
     s->tls = net_tls_ref(tls);
