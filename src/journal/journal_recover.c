@@ -219,7 +219,7 @@ struct recovery {
 /* Reads the id of the lane in an open file: 0 where the file is too short to hold a lane. */
 static enum err read_id(int fd, uint64_t *id)
 {
-    struct journal_lane_file head;
+    struct journal_lane_file head = {0};
     size_t held = 0;
     *id = 0;
     while (held < sizeof(head)) {
