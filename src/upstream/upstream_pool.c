@@ -11,11 +11,9 @@
 #include "base/memory.h"
 #include "upstream/upstream_internal.h"
 
-#define NOTHING_MS    3600000 /* between two looks at nothing */
-#define YIELD_MS      60      /* longer than it takes the others to look */
-#define LOOK_AT       256     /* of the idle connections, for one of the owner's */
-#define LENT_AFTER_US 2000    /* a second answer behind the first has come by then */
-#define SPARE_PART    4       /* of those that may be idle: made so that others rest */
+#define REST_MS  3600000 /* between two looks at nothing */
+#define YIELD_MS 60      /* longer than it takes the others to look */
+#define LOOK_AT  256     /* of the idle connections, for one of the owner's */
 
 static void on_tick(struct net_timer *timer)
 {
@@ -37,7 +35,7 @@ enum err upstream_pool_open(struct net_loop *loop, struct net_resolver *resolver
     list_init(&pool->unused);
     list_init(&pool->ending);
     net_timer_init(&pool->tick, loop, on_tick);
-    enum err e = net_timer_set(&pool->tick, clock_after_ms(clock_mono(), NOTHING_MS));
+    enum err e = net_timer_set(&pool->tick, clock_after_ms(clock_mono(), REST_MS));
     if (e != ERR_OK) {
         memory_free(pool);
         return e;
@@ -57,7 +55,7 @@ void upstream_pool_tick_by(struct upstream_pool *pool, mono_us due)
 void upstream_pool_sweep(struct upstream_pool *pool)
 {
     mono_us now = clock_mono();
-    mono_us next = clock_after_ms(now, NOTHING_MS);
+    mono_us next = clock_after_ms(now, REST_MS);
     for (struct list *l = pool->sites.next, *after; l != &pool->sites; l = after) {
         after = l->next;
         struct upstream_site *site = LIST_OF(l, struct upstream_site, link);
@@ -133,47 +131,28 @@ bool upstream_site_rests(const struct upstream_site *site)
     return site->idle_count > 0 && idle_newest(site)->idle_turn == net_loop_turns(site->pool->loop);
 }
 
-/* Whether one more may be made so that the `resting` ones rest: not under load, when it could not
- * be kept, nor where other workers might come to wait for it. */
-static bool has_spare(const struct upstream_site *site, int resting)
-{
-    const struct deployment *d = site->deployment;
-    int64_t most = d->definition.connections_max;
-    return resting < d->definition.idle_connections_max / SPARE_PART &&
-           (most == 0 || atomic_load_explicit(&d->connections, memory_order_relaxed) < most / 2);
-}
-
 /* The one that was idle longest of those that may serve `owner`, off the list; NULL: there is none.
- * `in_need`: no new one can be made in place of one that rests. One on which something was said, or
- * that ended, is closed. */
-static struct upstream_connection *lend(struct upstream_site *site, const char *owner, bool in_need)
+ * One on which something was said, or that ended, is closed. */
+static struct upstream_connection *lend(struct upstream_site *site, const char *owner)
 {
     bool any = site->deployment->definition.reuse == UPSTREAM_REUSE_ANY;
-    struct net_loop *loop = site->pool->loop;
-    mono_us now = net_loop_now(loop);
-    int passed = 0;
-    bool is_spent = false;
-    for (struct list *l = site->idle.prev, *before; l != &site->idle && !is_spent; l = before) {
+    uint64_t turn = net_loop_turns(site->pool->loop);
+    int left = LOOK_AT;
+    for (struct list *l = site->idle.prev, *before; l != &site->idle && left > 0; l = before) {
         before = l->prev;
+        left--;
         struct upstream_connection *c = LIST_OF(l, struct upstream_connection, link);
-        if (c->idle_turn == net_loop_turns(loop)) {
+        if (c->idle_turn == turn) {
             break; /* as are all that are newer */
         }
         if (!any && memcmp(c->owner, owner, sizeof(c->owner)) != 0) {
-            is_spent = ++passed >= LOOK_AT;
             continue;
-        }
-        if (!in_need && clock_since(c->idle_since, now) < LENT_AFTER_US &&
-            has_spare(site, site->idle_count - passed)) {
-            break;
         }
         leave_idle(c);
         if (net_is_quiet(c->socket)) {
             return c;
         }
         upstream_connection_close(&c);
-        net_loop_spend(loop, 0);
-        is_spent = net_loop_is_spent(loop);
     }
     return NULL;
 }
@@ -181,16 +160,11 @@ static struct upstream_connection *lend(struct upstream_site *site, const char *
 enum err upstream_connection_take(const struct attempt *a, struct upstream_connection **out)
 {
     struct upstream_site *site = a->site;
-    *out = a->fresh ? NULL : lend(site, a->owner, false);
-    if (*out != NULL) {
+    *out = a->fresh ? NULL : lend(site, a->owner);
+    if (*out != NULL || must_yield(site)) {
         return ERR_OK;
     }
-    bool yields = must_yield(site);
-    if (yields || !take_slot(site->deployment)) {
-        *out = a->fresh ? NULL : lend(site, a->owner, true);
-        if (*out != NULL || yields) {
-            return ERR_OK;
-        }
+    if (!take_slot(site->deployment)) {
         if (site->idle_count == 0 || (!a->fresh && upstream_site_rests(site))) {
             return ERR_OK;
         }

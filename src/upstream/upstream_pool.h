@@ -2,12 +2,11 @@
 /*
  * upstream_pool.h — one worker's connections to model servers.
  *
- * Connections are kept by deployment. One rests for a moment after its answer ended, and the one
- * that was idle longest is lent first: a server that says more than it was asked for has time to be
- * found out. Where none has rested a new one is made; where that cannot be, one is lent that rests,
- * a turn of the loop after its answer at the soonest. One that becomes readable (the server closed
- * it, or speaks unasked) is closed at once, and each is looked at once more as it is lent. Attempts
- * beyond a deployment's most connections wait; their owners take turns.
+ * Connections are kept by deployment. One goes back a turn of the loop after its answer ended, and
+ * the one that was idle longest is lent first: a server that says more than it was asked for has
+ * time to be found out. One that becomes readable (the server closed it, or speaks unasked) is
+ * closed at once, and each is looked at once more as it is lent. Attempts beyond a deployment's
+ * most connections wait; their owners take turns.
  *
  * Ownership  upstream_pool_open() hands it to its worker.
  * Threads    the worker's own.

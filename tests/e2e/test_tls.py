@@ -191,10 +191,10 @@ def outward(make_gateway, servers, authority, upstream):
 
 
 def test_a_model_server_with_a_certificate_of_our_authority_is_asked(outward, servers):
-    for _ in range(20):
+    for _ in range(3):
         assert outward.chat("right").status_code == 200
         assert outward.chat("right", stream=True).text.endswith("[DONE]\n\n")
-    assert servers["right"].connections <= 2 * 16  # so many a worker, of which others rest
+    assert servers["right"].connections <= 2  # one a worker
 
 
 def test_large_bodies_pass_through_tls_both_ways(outward, servers):

@@ -324,8 +324,6 @@ static inline void server_close(struct model_server *server)
 
 /* -------------------------------------------------------------------------------- the scene --- */
 
-#define REST_US 2500 /* longer than a connection rests between two calls */
-
 struct scene {
     struct net_loop *loop;
     struct net_resolver *resolver;
@@ -542,15 +540,6 @@ static inline void run_turns(struct scene *scene, int count)
     net_loop_defer(scene->loop, &t.task);
     while (t.left > 0) {
         net_loop_run(scene->loop);
-    }
-}
-
-/* Runs the loop until what is idle has rested and may be lent. */
-static inline void run_rest(struct scene *scene)
-{
-    mono_us begun = clock_mono();
-    while (clock_since(begun, clock_mono()) < REST_US) {
-        run_turns(scene, 1);
     }
 }
 

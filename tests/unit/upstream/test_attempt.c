@@ -144,7 +144,6 @@ static void the_request_is_what_it_should_be(void **state)
     assert_true(attempt_first_byte(caller.attempt).us > 0);
     attempt_close(&caller.attempt);
 
-    run_rest(&scene);
     assert_int_equal(caller_start(&caller, &scene, NULL, false), ERR_OK);
     run_until(&scene, &caller.done);
     assert_memory_equal(scene.server.last, "GET /v1/chat/completions HTTP/1.1\r\n", 35);

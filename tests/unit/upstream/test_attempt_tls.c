@@ -182,7 +182,7 @@ static void a_server_is_believed_when_its_certificate_says_so(void **state)
         }
         attempt_close(&caller.attempt);
         if (ok) { /* tickets that came meanwhile do not end an idle connection */
-            run_rest(&scene);
+            run_turns(&scene, 8);
             call(&caller, &scene, false);
             assert_int_equal(caller.error, ERR_OK);
             assert_true(attempt_was_reused(caller.attempt));

@@ -39,7 +39,6 @@ static void the_connection_idle_longest_is_used_again(void **state)
     finish(&scene, 1);
     assert_int_equal(scene.server.count, 2);
     for (int i = 0; i < 2; i++) { /* each in its turn */
-        run_rest(&scene);
         const struct act *before = scene.server.connections[i].act;
         start(&scene, 2, false);
         finish(&scene, 2);
@@ -87,112 +86,6 @@ static void a_connection_is_lent_again_a_turn_after_its_answer(void **state)
     }
 }
 
-/* Sixteen may be idle: a quarter of them are made so that others rest. */
-#define SPARES 4
-
-static void a_connection_rests_while_others_can_be_had(void **state)
-{
-    (void)state;
-    static const struct act script[] = {SAY_HI, AGAIN};
-    const struct act *scripts[] = {script};
-    static const struct {
-        int64_t most;
-        size_t count; /* connections of six calls within the time in which one rests */
-    } rows[] = {{0, SPARES}, {1, 1}, {4, 2}, {100, SPARES}};
-    for (size_t r = 0; r < ROWS(rows); r++) {
-        int64_t took = REST_US;
-        /* A machine on which six calls always take so long shows less. */
-        for (int again = 0; again < 20 && took >= REST_US - 500; again++) {
-            struct scene scene;
-            scene_open(&scene, scripts, 1);
-            scene.definition.connections_max = rows[r].most;
-            scene_ready(&scene);
-            mono_us begun = clock_mono();
-            for (int i = 0; i < 6; i++) {
-                start(&scene, 0, false);
-                finish(&scene, 0);
-                assert_int_equal(callers[0].error, ERR_OK);
-            }
-            took = clock_since(begun, clock_mono());
-            assert_true(scene.server.count <= SPARES);
-            assert_true(took >= REST_US - 500 || scene.server.count == rows[r].count);
-            run_rest(&scene);
-            size_t count = scene.server.count;
-            start(&scene, 0, false);
-            finish(&scene, 0);
-            assert_int_equal(scene.server.count, count);
-            scene_close(&scene);
-        }
-    }
-}
-
-static void under_load_connections_go_round(void **state)
-{
-    (void)state;
-    static const struct act script[] = {SAY_HI, AGAIN};
-    const struct act *scripts[] = {script};
-    struct scene scene;
-    scene_open(&scene, scripts, 1);
-    scene_ready(&scene);
-    for (int i = 0; i < CALLERS; i++) {
-        start(&scene, i, false);
-    }
-    for (int i = 0; i < 50 * CALLERS; i++) {
-        finish(&scene, i % CALLERS);
-        assert_int_equal(callers[i % CALLERS].error, ERR_OK);
-        start(&scene, i % CALLERS, false);
-    }
-    for (int i = 0; i < CALLERS; i++) {
-        finish(&scene, i);
-    }
-    assert_true(scene.server.count <= CALLERS + SPARES);
-    assert_int_equal(scene.server.closed_by_client, 0);
-    scene_close(&scene);
-}
-
-struct spent {
-    struct net_task task;
-    struct scene *scene;
-};
-
-static void on_spent(struct net_task *task)
-{
-    struct scene *scene = LIST_OF(task, struct spent, task)->scene;
-    for (int i = 0; i < CALLERS; i++) {
-        server_drop(&scene->server.connections[i], false);
-    }
-    net_loop_spend(scene->loop, NET_BUDGET_BYTES);
-    start(scene, 0, false);
-    assert_int_equal(connections(scene), CALLERS); /* one closed, one made */
-}
-
-static void dead_connections_are_closed_as_far_as_a_turn_has_time(void **state)
-{
-    (void)state;
-    static const struct act script[] = {SAY_HI, STAY};
-    const struct act *scripts[] = {script};
-    struct scene scene;
-    scene_open(&scene, scripts, 1);
-    scene_ready(&scene);
-    for (int i = 0; i < CALLERS; i++) {
-        start(&scene, i, false);
-    }
-    for (int i = 0; i < CALLERS; i++) {
-        finish(&scene, i);
-    }
-    run_rest(&scene);
-    assert_int_equal(connections(&scene), CALLERS);
-    struct spent spent = {.scene = &scene};
-    net_task_init(&spent.task, on_spent);
-    net_loop_defer(scene.loop, &spent.task);
-    while (callers[0].attempt == NULL) {
-        run_turns(&scene, 1);
-    }
-    finish(&scene, 0);
-    assert_int_equal(callers[0].error, ERR_OK);
-    scene_close(&scene);
-}
-
 /* What the server's side of connection 0 says at once, whatever its script says. */
 static void blurt(struct scene *scene, const char *text)
 {
@@ -214,7 +107,6 @@ static void bytes_that_come_before_the_lease_are_nobodys_answer(void **state)
     scene_ready(&scene);
     start(&scene, 0, false);
     finish(&scene, 0);
-    run_rest(&scene);
     blurt(&scene, OK_HI);
     start(&scene, 0, false); /* before the loop can tell of the bytes */
     finish(&scene, 0);
@@ -241,7 +133,7 @@ static void bytes_that_come_while_a_reused_connection_is_written_to_are_nobodys_
         if (reused == 1) {
             start(&scene, 0, false);
             finish(&scene, 0);
-            run_rest(&scene);
+            run_turns(&scene, 8);
         }
         assert_int_equal(caller_start(&callers[0], &scene, &large, false), ERR_OK);
         if (reused == 1) {
@@ -288,7 +180,6 @@ static void an_answer_with_the_id_of_another_is_none(void **state)
         finish(&scene, 0);
         assert_int_equal(callers[0].error, ERR_OK);
         callers[0].id = "01bb";
-        run_rest(&scene);
         start(&scene, 0, false);
         run_until(&scene, &callers[0].done);
         assert_non_null(strstr(scene.server.last, "\r\nX-Request-Id: 01bb\r\n"));
@@ -321,7 +212,6 @@ static void whose_calls_share_a_connection_is_for_the_setting_to_say(void **stat
             static const char *const owners[] = {"a", "b", "a"};
             for (size_t i = 0; i < ROWS(owners); i++) {
                 callers[0].owner = owners[i];
-                run_rest(&scene);
                 start(&scene, 0, false);
                 finish(&scene, 0);
                 assert_int_equal(callers[0].error, ERR_OK);
@@ -399,7 +289,6 @@ static void a_request_that_was_sent_is_not_sent_again(void **state)
         scene_ready(&scene);
         start(&scene, 0, false);
         finish(&scene, 0);
-        run_rest(&scene);
         start(&scene, 0, false);
         run_until(&scene, &callers[0].done);
         assert_int_equal(callers[0].error,
@@ -424,7 +313,6 @@ static void a_connection_that_died_unseen_is_not_lent(void **state)
         start(&scene, 1, false);
         finish(&scene, 0);
         finish(&scene, 1);
-        run_rest(&scene);
         server_drop(&scene.server.connections[0], reset == 1);
         server_drop(&scene.server.connections[1], reset == 1);
         start(&scene, 0, false); /* before the loop can tell of the ends */
@@ -462,9 +350,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_connection_idle_longest_is_used_again),
         cmocka_unit_test(a_connection_is_lent_again_a_turn_after_its_answer),
-        cmocka_unit_test(a_connection_rests_while_others_can_be_had),
-        cmocka_unit_test(under_load_connections_go_round),
-        cmocka_unit_test(dead_connections_are_closed_as_far_as_a_turn_has_time),
         cmocka_unit_test(bytes_that_come_before_the_lease_are_nobodys_answer),
         cmocka_unit_test(
             bytes_that_come_while_a_reused_connection_is_written_to_are_nobodys_answer),
