@@ -66,7 +66,7 @@ enum admin_rule {
     ADMIN_MAYBE = 1U << 3,     /* may be null: an empty text, a time of 0 */
     ADMIN_ONCE = 1U << 4,      /* a secret: left out where its text is empty */
     ADMIN_LATER = 1U << 5,     /* a time to come */
-    ADMIN_PRINTABLE = 1U << 6, /* no control characters (text_control.h) */
+    ADMIN_PRINTABLE = 1U << 6, /* no control characters */
     ADMIN_COLUMN = 1U << 7,    /* of the command line's list */
     ADMIN_FOLLOWS = 1U << 8    /* from the others, the clock or a file: no part of the ETag */
 };

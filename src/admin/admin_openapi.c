@@ -91,9 +91,7 @@ static void write_kind(struct json_writer *w, const struct admin_field *f, enum 
         json_write_member_int(w, "minLength", f->least);
         json_write_member_int(w, "maxLength", f->most);
         if ((f->rules & ADMIN_PRINTABLE) != 0 && shape != SHAPE_REPLY) {
-            json_write_member_text(w, "pattern",
-                                   "^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f"
-                                   "\\u202a-\\u202e\\u2066-\\u2069]*$");
+            json_write_member_text(w, "pattern", "^[^\\u0000-\\u001f\\u007f-\\u009f]*$");
         }
         break;
     case ADMIN_INT:

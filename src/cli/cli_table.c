@@ -7,7 +7,6 @@
 
 #include <inttypes.h>
 
-#include "text/text_control.h"
 #include "json/json_value.h"
 
 #define ROWS_MAX  (1u << 28)
@@ -77,13 +76,14 @@ static void next_cell(struct table *t)
     arena_init(&t->arena, CELL_BYTES_MAX);
 }
 
-/* Prints text, with "?" for each character that a terminal would obey. */
+/* Prints text, with "?" for what a terminal would obey: C0, DEL and C1 (U+0080 to U+009F). */
 static void put_text(FILE *out, struct span text)
 {
-    for (size_t i = 0; i < text.len;) {
-        size_t control = text_control_at(text, i);
-        (void)fputc(control > 0 ? '?' : text.at[i], out); /* who cannot read it is not helped */
-        i += control > 0 ? control : 1;
+    for (size_t i = 0; i < text.len; i++) {
+        bool is_c1 = text.at[i] == 0xc2 && i + 1 < text.len && text.at[i + 1] < 0xa0;
+        bool is_control = text.at[i] < 0x20 || text.at[i] == 0x7f || is_c1;
+        (void)fputc(is_control ? '?' : text.at[i], out); /* who cannot read it is not helped */
+        i += is_c1 ? 1 : 0;
     }
 }
 

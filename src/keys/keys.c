@@ -7,7 +7,6 @@
 #include "keys/key_pepper.h"
 #include "store/store_change.h"
 #include "store/store_tables.h"
-#include "text/text_control.h"
 #include "json/json_scan.h"
 
 _Static_assert(CRYPTO_SHA256_BYTES == sizeof(((struct store_key *)NULL)->mac),
@@ -144,8 +143,16 @@ enum err keys_prove(const struct keys *k, struct store *s)
 
 static bool is_name(struct span name)
 {
-    return name.len >= 1 && name.len <= KEYS_NAME_MAX && json_scan_utf8(name) == name.len &&
-           !text_has_control(name);
+    if (name.len < 1 || name.len > KEYS_NAME_MAX || json_scan_utf8(name) != name.len) {
+        return false;
+    }
+    for (size_t i = 0; i < name.len; i++) {
+        bool is_c1 = name.at[i] == 0xc2 && name.at[i + 1] < 0xa0; /* UTF-8: one follows */
+        if (name.at[i] < ' ' || name.at[i] == 0x7f || is_c1) {
+            return false;
+        }
+    }
+    return true;
 }
 
 uint32_t keys_scopes(const struct key_wish *wish)

@@ -50,7 +50,7 @@ struct key_handle {
 /* A key that shall be made. */
 struct key_wish {
     enum key_kind kind;
-    struct span name;  /* 1 to KEYS_NAME_MAX bytes of UTF-8 without controls (text_control.h) */
+    struct span name;  /* 1 to KEYS_NAME_MAX bytes of UTF-8 without control characters */
     wall_us expires;   /* 0: never */
     uint32_t scopes;   /* 0: all of its kind */
     struct span actor; /* who makes it, for the journal; empty: not known */

@@ -68,7 +68,6 @@ def test_key_list_shows_everything_but_the_secret(commands):
 @pytest.mark.parametrize("arguments,word", [
     (["create"], "name"), (["create", "--name", ""], "name"), (["create", "--name", "x" * 256], "name"),
     (["create", "--name", "x", "--kind", "root"], "kind"), (["create", "--name", b"\xff"], "UTF-8"),
-    (["create", "--name", "team \u202eb"], "direction"), (["create", "--name", "\u2067b"], "direction"),
     (["create", "--name", "x", "--scopes", "everything"], "chat, completions, embeddings, models"), (["create", "--name", "x", "--expires", "soon"], "expires"),
     (["revoke", "nobodysKey00"], ""), (["revoke"], ""), (["frobnicate"], ""), (["list", "--nonsense"], "nonsense"),
 ])

@@ -190,11 +190,7 @@ static void a_refusal_names_what_is_at_fault_and_says_what_to_do(void **state)
         const char *query, *body, *param, *message;
     } rows[] = {
         {HTTP_POST, "", "{\"name\":\"\"}", "name",
-         "'name' must be a text of 1 to 255 bytes without control characters, such as those that "
-         "turn the direction of writing"},
-        {HTTP_POST, "", "{\"name\":\"n\\u202e\"}", "name",
-         "'name' must be a text of 1 to 255 bytes without control characters, such as those that "
-         "turn the direction of writing"},
+         "'name' must be a text of 1 to 255 bytes without control characters"},
         {HTTP_POST, "", "{\"name\":\"n\",\"kind\":7}", "kind",
          "'kind' must be live, test or admin"},
         {HTTP_POST, "", "{\"name\":\"n\",\"expires\":\"soon\"}", "expires",
