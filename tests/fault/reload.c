@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/net_internal.h"
+
 /* What the new configuration is: a case's `what`. */
 enum { GOOD, INVALID, ELSEWHERE, NO_FILE, NO_KEY };
 
@@ -60,9 +62,8 @@ static void write_configuration(const struct world *w, int what)
 static enum err reload(struct world *w)
 {
     serve_reload_begin(w->g);
-    net_loop_stop(w->g->loop); /* after each turn in which something was posted */
     while (w->g->reload != NULL) {
-        net_loop_run(w->g->loop);
+        (void)uv_run(&w->g->loop->uv, UV_RUN_ONCE); /* says only that handles are left */
     }
     return w->g->reload_error;
 }
