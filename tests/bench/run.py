@@ -204,7 +204,7 @@ def started(system):
         began = time.monotonic()
         system.start()
         starts.append((time.monotonic() - began) * 1000)
-    time.sleep(0.5)
+    time.sleep(0.5)  # idle is what is measured
     return {"rss": system.rss_bytes(), "start_ms": statistics.median(starts)}
 
 

@@ -73,7 +73,7 @@ def read_until(connections, is_over, longest_s):
             if time.monotonic() > until:
                 raise SystemExit(f"bench: {len(heard)} of {len(connections)} streams over TLS were heard")
             for key, _ in ready.select(0.1):
-                with contextlib.suppress(ssl.SSLWantReadError):
+                with contextlib.suppress(ssl.SSLWantReadError):  # nothing has come yet
                     if not key.fileobj.recv(65536):
                         raise SystemExit("bench: a stream over TLS ended")
                     heard.add(key.fileobj)

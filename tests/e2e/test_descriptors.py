@@ -84,7 +84,7 @@ def test_idle_strangers_on_the_admin_listener_take_no_descriptors_and_keep_nobod
     idle = [*idle_on_port(gateway.admin_url, 600), *idle_on_socket(gateway.data / "admin.sock", 200)]
     try:
         for one in idle:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # it may be closed already
                 one.sendall(says)
         longest = 0.0
         with Raw(gateway.port, gateway.key) as caller:

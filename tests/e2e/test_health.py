@@ -88,7 +88,7 @@ def test_a_full_disk_is_said_while_it_is_full_and_calls_go_on_when_there_is_room
                             "calls": {"max": 62}, "journal": {"slots": 64, "segment_max": "1MiB"}}, data=small_disk / "data")
     gateway.announce("disk_full", "store_failing")
     ballast = small_disk / "ballast"
-    with open(ballast, "wb", buffering=0) as f, contextlib.suppress(OSError):
+    with open(ballast, "wb", buffering=0) as f, contextlib.suppress(OSError):  # then it is full
         while True:
             f.write(bytes(4096))
     until(lambda: gateway.chat("m").status_code == 503, 30 * SLOWER)
@@ -134,7 +134,7 @@ def test_a_child_that_is_killed_while_the_disk_is_full_comes_back_and_says_503_u
     gateway.announce("disk_full", "store_failing", "gateway_died", "store", "keys", "journal")
     assert gateway.chat("m").status_code == 200
     ballast = small_disk / "ballast"
-    with open(ballast, "wb", buffering=0) as f, contextlib.suppress(OSError):
+    with open(ballast, "wb", buffering=0) as f, contextlib.suppress(OSError):  # then it is full
         while True:
             f.write(bytes(4096))
     until(lambda: gateway.chat("m").status_code == 503, 30 * SLOWER)  # records wait for room, which the next start has to move

@@ -50,7 +50,7 @@ class Twice:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it is closed already
             self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for it
         self.listener.close()
         self.gone.set()

@@ -216,10 +216,10 @@ def small_disk(tmp_path):
 
 
 def fill(folder):
-    with open(folder / "filler", "wb", buffering=0) as f, contextlib.suppress(OSError):
+    with open(folder / "filler", "wb", buffering=0) as f, contextlib.suppress(OSError):  # then it is full
         while True:
             f.write(b"x" * 65536)
-    with open(folder / "filler", "ab", buffering=0) as f, contextlib.suppress(OSError):
+    with open(folder / "filler", "ab", buffering=0) as f, contextlib.suppress(OSError):  # then it is full
         while True:
             f.write(b"x")
 

@@ -50,7 +50,7 @@ def gateway_with(make_gateway, sim, most):
 
 def readiness(gateway):
     """The kinds of trouble that /readyz names; None where nobody answers."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError):  # the connection dies with the gateway
         return {problem["kind"]: problem for problem in get(gateway.admin_url + "/readyz").json()["problems"]}
     return None
 

@@ -50,7 +50,7 @@ def flood(head, piece, times):
     """A script: a head, and the same bytes again and again until the gateway has enough."""
     def script(connection, request):
         connection.send(head)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the gateway has had enough
             for _ in range(times):
                 connection.send(piece)
         return CLOSE
@@ -180,7 +180,7 @@ def crowd(gateway, count):
     for _ in range(count):
         one = socket.socket()
         one.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(BlockingIOError):  # it goes on by itself
             one.connect(("127.0.0.1", gateway.port))
         found.append(one)
     return found

@@ -15,7 +15,7 @@ def client_hello():
     """What a client says first."""
     said = ssl.MemoryBIO()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with contextlib.suppress(ssl.SSLWantReadError):
+    with contextlib.suppress(ssl.SSLWantReadError):  # the rest is for later
         context.wrap_bio(ssl.MemoryBIO(), said, server_hostname="localhost").do_handshake()
     return said.read()
 

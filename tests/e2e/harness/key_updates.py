@@ -40,7 +40,7 @@ class Flooder:
 def main(port, seconds):
     flooder, until = Flooder(port), time.monotonic() + seconds
     while time.monotonic() < until:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the gateway has ended it: another follows
             flooder.flood(until)
     print(flooder.records, flooder.connections)
 

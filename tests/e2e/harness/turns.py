@@ -37,12 +37,12 @@ def put_first(*processes):
 def before_others():
     """The thread that asks in the block weighs as much."""
     usual = os.getpriority(os.PRIO_PROCESS, 0)
-    with contextlib.suppress(PermissionError):
+    with contextlib.suppress(PermissionError):  # not ours to say
         os.setpriority(os.PRIO_PROCESS, 0, -20)
     try:
         yield
     finally:
-        with contextlib.suppress(PermissionError):
+        with contextlib.suppress(PermissionError):  # not ours to say
             os.setpriority(os.PRIO_PROCESS, 0, usual)
 
 

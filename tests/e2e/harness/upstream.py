@@ -170,7 +170,7 @@ class Upstream:
                 raw.shutdown(socket.SHUT_RDWR)
 
     def close(self):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it is closed already
             self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for it
         self.listener.close()
         for raw in list(self.open):
