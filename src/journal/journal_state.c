@@ -16,7 +16,10 @@ static uint8_t take_escape(struct span *rest)
     static const uint8_t letters[256] = {['"'] = '"',  ['\\'] = '\\', ['b'] = '\b', ['f'] = '\f',
                                          ['n'] = '\n', ['r'] = '\r',  ['t'] = '\t'};
     static const char digits[] = "0123456789abcdef";
-    uint8_t letter = rest->len < 2 ? 0 : letters[rest->at[1]];
+    if (rest->len < 2 || rest->at[0] != '\\') { /* the other special bytes are never raw */
+        return 0;
+    }
+    uint8_t letter = letters[rest->at[1]];
     if (letter != 0) {
         *rest = span_cut(*rest, 2, rest->len);
         return letter;

@@ -258,7 +258,7 @@ static void a_value_has_one_form(void **state)
 {
     (void)state;
     static const struct {
-        const char *member, *good, *bad[12];
+        const char *member, *good, *bad[13];
     } rows[] = {
         {"\"tokens_in\":",
          "0",
@@ -277,7 +277,8 @@ static void a_value_has_one_form(void **state)
         {"\"upstream\":",
          "\"a\\u001f\\n\\\\\\\"/\x7f\xd9\x86\"",
          {"\"\\/\"", "\"\\u000a\"", "\"\\u001F\"", "\"\\u0041\"", "\"\\u0020\"", "\"\\u0000\"",
-          "\"\\ud800\"", "\"\\x\"", "\"\x01\"", "\"\xff\"", "\"\\u00\"", "\"\\"}},
+          "\"\\ud800\"", "\"\\x\"", "\"\x01\"", "\"\016b\"", "\"\xff\"", "\"\\u00\"",
+          "\"\\"}},
     };
     for (size_t i = 0; i < ROWS(rows); i++) {
         assert_int_equal(parse_with(rows[i].member, rows[i].good), ERR_OK);
@@ -469,6 +470,8 @@ static void a_state_is_one_object_in_its_one_form(void **state)
         "{\"aa\":1,\"a\":2}",
         "{\"a\\n\":1}",
         "{\"a\":\"\\u0041\"}",
+        "{\"a\":\"\x0en\"}",
+        "{\"a\":\"\x01u0001\"}",
         "{\"a\":\"\xff\"}",
         "{\"a\":9007199254740992}",
         "{\"a\":[[[[1]]]]}",
