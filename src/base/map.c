@@ -127,6 +127,27 @@ enum err map_put_hashed_borrow(struct map *m, struct span key, uint64_t hash, vo
     return ERR_OK;
 }
 
+/* Those behind it may have passed its place on their way: each is put anew (Knuth 3, 6.4, R). */
+void map_take(struct map *m, struct span key)
+{
+    if (m->cap == 0) {
+        return;
+    }
+    struct map_slot *slot = probe(m->slots, m->cap, key, map_hash(key));
+    if (slot->key.at == NULL) {
+        return;
+    }
+    m->count--;
+    *slot = (struct map_slot){0};
+    size_t at = (size_t)(slot - m->slots);
+    for (size_t i = (at + 1) & (m->cap - 1); m->slots[i].key.at != NULL;
+         i = (i + 1) & (m->cap - 1)) {
+        struct map_slot moved = m->slots[i];
+        m->slots[i] = (struct map_slot){0};
+        *probe(m->slots, m->cap, moved.key, moved.hash) = moved;
+    }
+}
+
 void *map_find(const struct map *m, struct span key)
 {
     if (m->cap == 0) {

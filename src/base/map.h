@@ -31,6 +31,9 @@ void map_fini(struct map *m);
 /* Adds `key` or replaces its value. ERR_NO_MEMORY leaves the map as it was. */
 MUST_USE enum err map_put_borrow(struct map *m, struct span key, void *value);
 
+/* Takes `key` out; nothing if it is not there. */
+void map_take(struct map *m, struct span key);
+
 /* The value of `key`, or NULL. */
 void *map_find(const struct map *m, struct span key);
 

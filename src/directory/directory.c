@@ -88,18 +88,19 @@ uint32_t directory_count(const struct directory *d, enum directory_kind kind)
     return d->count[kind];
 }
 
-uint32_t directory_slot(const struct directory *d, struct span id)
+uint32_t directory_slot(const struct directory *d, enum directory_kind kind, struct span id)
 {
     const struct subject_id *found = map_find(&d->ids, id);
-    return found == NULL ? SLOTS_NONE : found->slot;
+    return found == NULL || found->kind != kind ? SLOTS_NONE : found->slot;
 }
 
 uint32_t directory_slot_of_name(const struct directory *d, enum directory_kind kind,
-                                struct span name)
+                                struct span name, uint32_t team)
 {
     for (uint32_t slot = 0; slot < d->count[kind]; slot++) {
         const struct directory_entry *e = directory_find(d, kind, slot);
-        if (e != NULL && e->ended.us == 0 && span_equal(e->name, name)) {
+        if (e != NULL && e->ended.us == 0 && span_equal(e->name, name) &&
+            (team == SLOTS_NONE || e->team == team)) {
             return slot;
         }
     }
@@ -202,9 +203,9 @@ static struct directory_entry *entry_new(const struct directory *d, const struct
     memcpy(e->id, subject->id, sizeof(e->id));
     e->kind = subject->kind;
     e->slot = subject->slot;
-    e->organisation = directory_slot(d, f->organisation);
-    e->team = directory_slot(d, f->team);
-    e->plan = directory_slot(d, f->plan);
+    e->organisation = directory_slot(d, DIRECTORY_ORGANISATION, f->organisation);
+    e->team = directory_slot(d, DIRECTORY_TEAM, f->team);
+    e->plan = directory_slot(d, DIRECTORY_PLAN, f->plan);
     e->role = f->role;
     e->max_class = f->max_class;
     e->expires = f->expires;

@@ -160,6 +160,17 @@ static int64_t or_never(wall_us at)
     return at.us == 0 ? KEY_NEVER_US : at.us;
 }
 
+/* Word by word: who looks meanwhile looks again, as the generation is counted up behind it. */
+static const struct key_grant *put_terms(struct key_slot *slot, const struct key_terms *terms)
+{
+    atomic_store_explicit(&slot->scopes, terms->scopes, memory_order_release);
+    atomic_store_explicit(&slot->expires_us, or_never(terms->expires), memory_order_release);
+    atomic_store_explicit(&slot->team, terms->bonds.team, memory_order_release);
+    atomic_store_explicit(&slot->user, terms->bonds.user, memory_order_release);
+    atomic_store_explicit(&slot->plan, terms->bonds.plan, memory_order_release);
+    return atomic_exchange_explicit(&slot->grant, terms->grant, memory_order_acq_rel);
+}
+
 enum err key_table_insert(struct key_table *t, const struct key_facts *key)
 {
     struct span id = span_make(key->id, KEY_ID_CHARS);
@@ -178,9 +189,8 @@ enum err key_table_insert(struct key_table *t, const struct key_facts *key)
     slot->kind = key->kind;
     slot->pepper = key->pepper;
     atomic_init(&slot->generation, 1);
-    atomic_init(&slot->scopes, key->scopes);
-    atomic_init(&slot->expires_us, or_never(key->expires));
     atomic_init(&slot->revoked_us, or_never(key->revoked));
+    (void)put_terms(slot, &key->terms); /* a new slot has no grant */
     index_put(atomic_load_explicit(&t->index, memory_order_relaxed), word_of(id, (uint32_t)count));
     atomic_store_explicit(&t->count, count + 1, memory_order_release);
     return ERR_OK;
@@ -201,15 +211,15 @@ enum err key_table_revoke(struct key_table *t, struct span id, wall_us when)
     return ERR_OK;
 }
 
-enum err key_table_change(struct key_table *t, struct span id, uint32_t scopes, wall_us expires)
+enum err key_table_change(struct key_table *t, struct span id, const struct key_terms *terms,
+                          const struct key_grant **before)
 {
     uint32_t number;
     if (!key_table_find(t, id, &number)) {
         return ERR_NOT_FOUND_ROW;
     }
     struct key_slot *slot = slot_at(t, number);
-    atomic_store_explicit(&slot->scopes, scopes, memory_order_release);
-    atomic_store_explicit(&slot->expires_us, or_never(expires), memory_order_release);
+    *before = put_terms(slot, terms);
     atomic_fetch_add_explicit(&slot->generation, 1, memory_order_release);
     atomic_fetch_add_explicit(&t->revision, 1, memory_order_release);
     return ERR_OK;

@@ -4,8 +4,8 @@
  *
  * A key has a slot that never moves and is never given to another key while the table is open:
  * revoked keys stay, deleted ones too, so that they can be told from unknown ones. What may change
- * in a slot (expiry, revocation, scopes) are single atomic words; the slot's generation counts the
- * changes. An index over the ids finds the slot.
+ * in a slot (expiry, revocation, scopes, plan, grant) are single atomic words; the slot's generation
+ * counts the changes. An index over the ids finds the slot.
  *
  * Always true between two calls:
  *   1. A slot that the index names is filled; what identifies its key never changes again.
@@ -15,7 +15,7 @@
  * Ownership  key_table_open() hands the table to the caller, who gives it back to
  *            key_table_close(). A grown index replaces its half; the halves are kept until the
  *            table closes, as a reader may be in one: together they are smaller than the newest.
- * Limits     2^31 keys. A key costs 72 bytes in its slot and 12 to 24 in the index (up to twice
+ * Limits     2^31 keys. A key costs 96 bytes in its slot and 12 to 24 in the index (up to twice
  *            that with the halves, which key_table_tidy() frees after a load).
  * Threads    one writer at a time (insert, reserve); any number of readers, and revoke, at any
  * time.
@@ -31,7 +31,21 @@
 
 #define KEY_NEVER_US INT64_MAX
 
+struct key_grant;
 struct key_table;
+
+/* Whose a key is: numbers of another part's, SLOTS_NONE for nobody. */
+struct key_bonds {
+    uint32_t team, user, plan;
+};
+
+/* What may change about a key. */
+struct key_terms {
+    uint32_t scopes;
+    wall_us expires; /* 0: never */
+    struct key_bonds bonds;
+    const struct key_grant *grant; /* NULL: no bound; borrowed for as long as readers may have it */
+};
 
 /* A key as one inserts it. */
 struct key_facts {
@@ -39,8 +53,7 @@ struct key_facts {
     uint8_t mac[CRYPTO_SHA256_BYTES];
     uint8_t kind;
     uint8_t pepper;
-    uint32_t scopes;
-    wall_us expires; /* 0: never */
+    struct key_terms terms;
     wall_us revoked; /* 0: it was not */
 };
 
@@ -55,6 +68,8 @@ struct key_slot {
     _Atomic uint32_t scopes;
     _Atomic int64_t expires_us; /* KEY_NEVER_US: never */
     _Atomic int64_t revoked_us; /* KEY_NEVER_US: it was not */
+    _Atomic uint32_t team, user, plan;
+    _Atomic(const struct key_grant *) grant;
 };
 
 MUST_USE enum err key_table_open(struct key_table **out);
@@ -85,12 +100,12 @@ MUST_USE enum err key_table_insert(struct key_table *t, const struct key_facts *
 MUST_USE enum err key_table_revoke(struct key_table *t, struct span id, wall_us when);
 
 /*
- * Gives the key other scopes and another end (0: never). Readers see it at once.
+ * Gives the key other terms; `*before` is the grant that it had. Readers see it at once.
  *
  *   ERR_NOT_FOUND_ROW
  */
-MUST_USE enum err key_table_change(struct key_table *t, struct span id, uint32_t scopes,
-                                   wall_us expires);
+MUST_USE enum err key_table_change(struct key_table *t, struct span id,
+                                   const struct key_terms *terms, const struct key_grant **before);
 
 /* The number of the slot of the key of this id; false if there is none. */
 bool key_table_find(const struct key_table *t, struct span id, uint32_t *out);

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include "base/slots.h"
 #include "crypto/random.h"
 #include "keys/key_pepper.h"
 #include "store/store_change.h"
@@ -21,6 +22,10 @@ struct keys {
     struct key_peppers peppers;
     struct key_table *table;
     struct key_deny *deny; /* NULL before keys_load() */
+    struct key_grants grants;
+    keys_bind *bind; /* NULL: keys are nobody's */
+    void *bind_ctx;
+    _Atomic int64_t turned_us;
 };
 
 /* What a pepper's proof is the MAC of. Never changes. */
@@ -35,6 +40,7 @@ enum err keys_open(const char *pepper_path, struct keys **out)
     }
     (void)mlock(k, sizeof(*k));                  /* a limit of 0 locked bytes is no reason to */
     (void)madvise(k, sizeof(*k), MADV_DONTDUMP); /* refuse service, nor is an old kernel */
+    key_grants_init(&k->grants);
     enum err e = key_peppers_read(pepper_path, &k->peppers);
     if (e == ERR_OK) {
         e = key_table_open(&k->table);
@@ -53,18 +59,54 @@ void keys_close(struct keys **k)
         return;
     }
     key_table_close(&(*k)->table);
+    key_grants_fini(&(*k)->grants);
     crypto_wipe(*k, sizeof(**k));
     (void)munmap(*k, sizeof(**k)); /* its arguments are those of mmap() */
     *k = NULL;
 }
 
-static enum err take_in(struct keys *k, const struct store_key *row)
+void keys_set_bind(struct keys *k, keys_bind *bind, void *ctx)
 {
-    struct key_facts facts = {.kind = row->kind,
-                              .pepper = row->pepper,
-                              .scopes = row->scopes,
+    k->bind = bind;
+    k->bind_ctx = ctx;
+}
+
+void keys_set_turned(struct keys *k, mono_us turned)
+{
+    atomic_store_explicit(&k->turned_us, turned.us, memory_order_relaxed);
+}
+
+/* What a row's key is from now on, in this slot; its grant is counted. */
+static enum err terms_of(struct keys *k, uint32_t slot, const struct store_key *row,
+                         struct key_terms *out)
+{
+    const struct key_grant_texts texts = {row->models, row->networks, row->tags};
+    *out = (struct key_terms){.scopes = row->scopes,
                               .expires = row->expires,
-                              .revoked = row->revoked};
+                              .bonds = {SLOTS_NONE, SLOTS_NONE, SLOTS_NONE}};
+    mono_us turned = {atomic_load_explicit(&k->turned_us, memory_order_relaxed)};
+    key_grants_tidy(&k->grants, turned);
+    enum err e = key_grants_take(&k->grants, &texts, &out->grant);
+    if (e == ERR_OK && k->bind != NULL) {
+        e = k->bind(k->bind_ctx, slot, row, &out->bonds);
+    }
+    if (e != ERR_OK) {
+        key_grants_drop(&k->grants, out->grant);
+    }
+    return e;
+}
+
+/* The key's slot is the next one: this thread alone inserts. */
+static enum err prepare(struct keys *k, const struct store_key *row, struct key_terms *out)
+{
+    enum err e = key_table_reserve(k->table, key_table_count(k->table) + 1);
+    return e == ERR_OK ? terms_of(k, (uint32_t)key_table_count(k->table), row, out) : e;
+}
+
+static enum err insert(struct keys *k, const struct store_key *row, const struct key_terms *terms)
+{
+    struct key_facts facts = {
+        .kind = row->kind, .pepper = row->pepper, .terms = *terms, .revoked = row->revoked};
     memcpy(facts.id, row->id.at, sizeof(facts.id));
     memcpy(facts.mac, row->mac, sizeof(facts.mac));
     return key_table_insert(k->table, &facts);
@@ -83,8 +125,14 @@ static enum err on_row(void *context, const void *given)
         l->report->damaged++;
         return ERR_OK;
     }
+    struct key_terms terms;
+    enum err e = prepare(l->keys, row, &terms);
+    if (e != ERR_OK) {
+        l->report->unbound++;
+        return e == ERR_NO_MEMORY ? e : ERR_OK;
+    }
     l->report->no_pepper += keys_has_pepper(l->keys, row->pepper) ? 0 : 1;
-    return take_in(l->keys, row);
+    return insert(l->keys, row, &terms);
 }
 
 static void on_denial(void *context, const struct key_denial *denial)
@@ -187,20 +235,28 @@ enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wis
                             .kind = (uint8_t)wish->kind,
                             .pepper = k->peppers.row[newest].version,
                             .scopes = scopes,
+                            .team = wish->team,
+                            .user = wish->user,
+                            .plan = wish->plan,
+                            .models = wish->grant.models,
+                            .networks = wish->grant.networks,
+                            .tags = wish->grant.tags,
                             .created = now,
                             .expires = wish->expires};
     crypto_hmac(&k->peppers.row[newest].hmac, span_of(key.text), row.mac);
 
-    /* Room first: once it is recorded, taking it in cannot fail. */
-    enum err e = key_table_reserve(k->table, key_table_count(k->table) + 1);
+    /* All that can fail first: once it is recorded, taking it in cannot. */
+    struct key_terms terms;
+    enum err e = prepare(k, &row, &terms);
     if (e == ERR_OK) {
         e = store_change(s, STORE_TABLE_KEY, &row, false, "key.create", wish->actor);
+        e = e == ERR_OK ? store_settle(s) : e;
+        if (e != ERR_OK) {
+            key_grants_drop(&k->grants, terms.grant);
+        }
     }
     if (e == ERR_OK) {
-        e = store_settle(s);
-    }
-    if (e == ERR_OK) {
-        e = take_in(k, &row);
+        e = insert(k, &row, &terms);
         follow(s);
     }
     if (e == ERR_OK) {
@@ -233,7 +289,28 @@ static enum err change_row(struct store *s, const struct key_change *change, wal
     row->name = change->has_name ? change->name : row->name;
     row->expires = change->has_expires ? change->expires : row->expires;
     row->scopes = change->has_scopes ? change->scopes : row->scopes;
+    row->plan = change->has_plan ? change->plan : row->plan;
+    row->models = change->has_models ? change->grant.models : row->models;
+    row->networks = change->has_networks ? change->grant.networks : row->networks;
+    row->tags = change->has_tags ? change->grant.tags : row->tags;
     return store_change(s, STORE_TABLE_KEY, row, false, "key.change", change->actor);
+}
+
+/* The key of the row is what it says from now on; nothing if it was not loaded. */
+static enum err change_in_memory(struct keys *k, const struct store_key *row)
+{
+    const struct key_grant *before;
+    struct key_terms terms;
+    uint32_t slot;
+    if (!key_table_find(k->table, row->id, &slot)) {
+        return ERR_OK;
+    }
+    enum err e = terms_of(k, slot, row, &terms);
+    if (e == ERR_OK) {
+        e = key_table_change(k->table, row->id, &terms, &before);
+        key_grants_drop(&k->grants, before);
+    }
+    return e;
 }
 
 enum err keys_change(struct keys *k, struct store *s, struct span id,
@@ -254,8 +331,10 @@ enum err keys_change(struct keys *k, struct store *s, struct span id,
     if (e != ERR_OK) {
         return e;
     }
-    enum err in_memory = key_table_change(k->table, id, out->scopes, out->expires);
-    (void)in_memory; /* not there when nothing was loaded */
+    e = change_in_memory(k, out);
+    if (e != ERR_OK) {
+        return e;
+    }
     follow(s);
     *out = (struct store_key){.id = id};
     return store_change_get(s, STORE_TABLE_KEY, out);
@@ -396,6 +475,11 @@ enum err keys_delete(struct keys *k, struct store *s, struct span id, struct spa
     return ERR_OK;
 }
 
+const struct key_grant *keys_grant(const struct keys *k, uint32_t slot)
+{
+    return atomic_load_explicit(&key_table_slot(k->table, slot)->grant, memory_order_acquire);
+}
+
 wall_us keys_revoked(const struct keys *k, struct span id)
 {
     uint32_t number;
@@ -438,6 +522,8 @@ static enum err look_at_slot(const struct key_slot *slot, wall_us now, struct ke
     out->generation = generation;
     out->scopes = atomic_load_explicit(&slot->scopes, memory_order_acquire);
     out->expires.us = expires;
+    out->team = atomic_load_explicit(&slot->team, memory_order_acquire);
+    out->user = atomic_load_explicit(&slot->user, memory_order_acquire);
     return ERR_OK;
 }
 

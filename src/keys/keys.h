@@ -23,6 +23,7 @@
 #define KEYS_KEYS_H
 
 #include "keys/key_deny.h"
+#include "keys/key_grant.h"
 #include "keys/key_scope.h"
 #include "keys/key_string.h"
 #include "keys/key_table.h"
@@ -44,8 +45,17 @@ struct key_handle {
     uint32_t scopes; /* a set of enum key_scope */
     uint8_t kind;    /* enum key_kind */
     wall_us expires; /* KEY_NEVER_US: never */
+    uint32_t team, user; /* struct key_bonds */
     char id[KEY_ID_CHARS + 1];
 };
+
+/*
+ * Says whose the key of a row is, before the key works in `slot`, and again with each change of it;
+ * whoever knows teams and plans prepares there what the key may then do. An error keeps the key
+ * from working, or the change from being taken in.
+ */
+typedef enum err keys_bind(void *ctx, uint32_t slot, const struct store_key *row,
+                           struct key_bonds *out);
 
 /* A key that shall be made. */
 struct key_wish {
@@ -53,6 +63,8 @@ struct key_wish {
     struct span name;  /* 1 to KEYS_NAME_MAX bytes of UTF-8 without control characters */
     wall_us expires;   /* 0: never */
     uint32_t scopes;   /* 0: all of its kind */
+    struct span team, user, plan; /* ids; empty: none */
+    struct key_grant_texts grant;
     struct span actor; /* who makes it, for the journal; empty: not known */
 };
 
@@ -64,6 +76,13 @@ struct key_wish {
  */
 MUST_USE enum err keys_open(const char *pepper_path, struct keys **out);
 
+/* Has keys bound from now on; before keys_load(). */
+void keys_set_bind(struct keys *k, keys_bind *bind, void *ctx);
+
+/* What other threads may read still is freed later: every reader's loop has turned since `turned`.
+ */
+void keys_set_turned(struct keys *k, mono_us turned);
+
 /* Wipes and closes `*k` and sets it to NULL. Does nothing if it is NULL already. */
 void keys_close(struct keys **k);
 
@@ -71,6 +90,7 @@ void keys_close(struct keys **k);
 struct keys_report {
     uint64_t damaged;       /* rows that cannot be what Atlas wrote: these keys do not work */
     uint64_t no_pepper;     /* keys whose pepper is not in the file: nor do these */
+    uint64_t unbound;       /* whose team, user or plan is not there: nor do these */
     uint64_t denied;        /* keys that the file of revoked keys ends, though the store does not */
     uint64_t damaged_lines; /* of that file */
 };
@@ -102,7 +122,9 @@ uint32_t keys_scopes(const struct key_wish *wish);
  * `out` is the only copy of its text; `id` is where its id is written. Works without keys_load(),
  * too.
  *
- *   ERR_VALUE_INVALID  the name or expiry is not valid, or the scopes are not those of the kind
+ *   ERR_VALUE_INVALID  the name, expiry or a network is not valid, or the scopes are not those of
+ *                      the kind
+ *   what the bind says
  *   any error of the store or the journal: the key does not work. After ERR_STORE_UNSURE it may be
  *   listed.
  */
@@ -111,10 +133,12 @@ MUST_USE enum err keys_create(struct keys *k, struct store *s, const struct key_
 
 /* What shall be another about a key. */
 struct key_change {
-    bool has_name, has_expires, has_scopes;
+    bool has_name, has_expires, has_scopes, has_plan, has_models, has_networks, has_tags;
     struct span name;  /* as a wish's */
     wall_us expires;   /* 0: never */
     uint32_t scopes;   /* some of its kind's, not none */
+    struct span plan;
+    struct key_grant_texts grant;
     struct span actor; /* as in struct key_wish */
 };
 
@@ -175,6 +199,9 @@ MUST_USE enum err keys_tell_store(struct key_deny *deny, struct store *s);
  */
 MUST_USE enum err keys_delete(struct keys *k, struct store *s, struct span id, struct span actor,
                               wall_us now);
+
+/* The grant of a key, for this turn of the loop; NULL: it is bound to nothing. */
+const struct key_grant *keys_grant(const struct keys *k, uint32_t slot);
 
 /* When the key of this id was revoked, as far as memory knows; 0: it was not. */
 wall_us keys_revoked(const struct keys *k, struct span id);

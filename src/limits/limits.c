@@ -21,6 +21,11 @@ const struct limits_set *limits_find(const struct limits *l, enum limits_level l
     return slots_find(&l->sets[level], slot);
 }
 
+bool limits_has(const struct limits *l, enum limits_level level, uint32_t slot)
+{
+    return limits_find(l, level, slot) != NULL;
+}
+
 enum err limits_open(struct limits **out)
 {
     struct limits *l = memory_new(sizeof(*l));
@@ -98,6 +103,7 @@ static bool are_valid(const struct limits_terms *t)
 {
     bool are = may_be_paced(t->requests_per_minute, t->burst) &&
                may_be_paced(t->tokens_per_minute, 0) && t->concurrent >= 0 &&
+               t->answer_tokens >= 0 &&
                t->budget_count <= LIMITS_BUDGETS_MAX;
     for (size_t i = 0; are && i < t->budget_count; i++) {
         are = may_be_wished(&t->budgets[i]);
@@ -165,6 +171,7 @@ static struct limits_set *set_new(const struct limits_terms *t, const struct lim
     set->requests_per_minute = t->requests_per_minute;
     set->tokens_per_minute = t->tokens_per_minute;
     set->concurrent = t->concurrent;
+    set->answer_tokens = t->answer_tokens;
     bool is_whole = set->account != NULL;
     for (size_t i = 0; is_whole && i < t->budget_count; i++) {
         struct limits_budget *same = find_same(before, &t->budgets[i]);
@@ -247,7 +254,7 @@ bool limits_budget_restore(const struct limits *l, enum limits_level level, uint
 {
     struct limits_budget *b = budget_find(l, level, slot, id);
     if (b != NULL) {
-        limits_windows_restore(&b->windows, at, spent);
+        limits_windows_restore(&b->windows, at, atomic_load(&b->limit), spent);
     }
     return b != NULL;
 }

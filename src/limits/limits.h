@@ -15,10 +15,11 @@
  * and no more requests, tokens or calls at once are let through than allowed, whoever asks at once.
  *
  * Ownership  limits_open() hands the limits to the caller, who gives them back to limits_close()
- * when no hold is left. What a hold names stays until it is settled. Limits     LIMITS_BUDGETS_MAX
- * a subject. A subject without terms costs 8 bytes, if its neighbours have any. Threads    admit,
- * reserve, settle and look: any, at any time. put and tidy: one thread. Sources    trust.md 5;
- * docs/decisions/0088.
+ *            when no hold is left. What a hold names stays until it is settled.
+ * Limits     LIMITS_BUDGETS_MAX a subject. A subject without terms costs 8 bytes, if its
+ *            neighbours have any.
+ * Threads    admit, reserve, settle and look: any, at any time. put and tidy: one thread.
+ * Sources    trust.md 5; docs/decisions/0088.
  */
 #ifndef LIMITS_LIMITS_H
 #define LIMITS_LIMITS_H
@@ -31,8 +32,9 @@
 
 #define LIMITS_BUDGETS_MAX 16
 #define LIMITS_NOBODY      SLOTS_NONE /* the slot of a level at which there is no subject */
-#define LIMITS_ID_BYTES    24
+#define LIMITS_ID_BYTES    32
 #define LIMITS_NAME_BYTES  256
+#define LIMITS_NAMES_MAX   384 /* of limits_hold_names() */
 
 /* From the narrowest to the widest: in this order they are asked. */
 enum limits_level { LIMITS_KEY, LIMITS_USER, LIMITS_TEAM, LIMITS_ORGANISATION, LIMITS_LEVELS };
@@ -48,7 +50,8 @@ enum limits_kind {
 
 /* A budget as one sets it. */
 struct limits_wish {
-    char id[LIMITS_ID_BYTES]; /* of the same id: what was spent stays, if the window is the same */
+    char id[LIMITS_ID_BYTES]; /* of the same id: what was spent stays, if the window is the same;
+                                 without blanks, '$' and '#' */
     enum limits_kind kind;    /* one of the two budgets */
     char currency[4];         /* of money */
     char model[LIMITS_NAME_BYTES]; /* "": of every model */
@@ -63,6 +66,7 @@ struct limits_terms {
     int64_t requests_per_minute, burst; /* burst 0: a whole minute's at once */
     int64_t tokens_per_minute;
     int64_t concurrent;
+    int64_t answer_tokens; /* of an answer whose caller says no bound: told, not kept to here */
     const struct limits_wish *budgets; /* read before the call returns */
     size_t budget_count;               /* up to LIMITS_BUDGETS_MAX */
 };
@@ -81,7 +85,9 @@ struct limits_refusal {
     bool is_unpriced;             /* money is limited, and what the call costs is not known */
     bool is_never;                /* it asks for more than is ever allowed at once */
     char budget[LIMITS_ID_BYTES]; /* its id; "": it is none */
-    int64_t limit;
+    char currency[4];             /* of a money budget */
+    enum limits_span span;        /* of a budget */
+    int64_t limit, left, wanted;
     int64_t retry_us; /* until as much is there; of a budget 0 */
     wall_us resets;   /* when a budget's window ends; LIMITS_NEVER_US: never */
 };
@@ -100,6 +106,13 @@ struct limits_hold {
     struct limits_part *parts; /* the caller's, limits_parts_most() of them */
     uint32_t count, room;
     struct limits_tightest requests, tokens;
+};
+
+/* How much an answer may come to by the terms of these subjects, if its caller says nothing. */
+struct limits_bounds {
+    int64_t answer_tokens;     /* the least of all terms; 0: none says */
+    int64_t tokens_per_minute; /* the least; 0: there is none */
+    bool is_limited;           /* some terms count tokens or money */
 };
 
 /* What a call may need. */
@@ -130,6 +143,9 @@ void limits_close(struct limits **l);
 MUST_USE enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,
                              const struct limits_terms *terms, wall_us today);
 
+/* Whether a subject has terms. */
+bool limits_has(const struct limits *l, enum limits_level level, uint32_t slot);
+
 /* Frees what was replaced before `turned`, a moment since when every thread that admits or reserves
  * has begun a turn of its loop, and is held no more. */
 void limits_tidy(struct limits *l, mono_us turned);
@@ -143,6 +159,12 @@ MUST_USE bool limits_budget_restore(const struct limits *l, enum limits_level le
 /* How many parts a call of these subjects may hold, and how large one is; 0: nothing limits it. */
 size_t limits_parts_most(const struct limits *l, const struct limits_subjects *who);
 size_t limits_part_bytes(void);
+
+struct limits_bounds limits_bounds_of(const struct limits *l, const struct limits_subjects *who);
+
+/* How requests and tokens stand, without taking any: for headers. */
+void limits_look(const struct limits *l, const struct limits_subjects *who, mono_us now,
+                 struct limits_tightest *requests, struct limits_tightest *tokens);
 
 enum limits_outcome {
     LIMITS_TAKEN,
@@ -161,6 +183,20 @@ MUST_USE enum limits_outcome limits_reserve(const struct limits *l,
                                             const struct limits_ask *ask, struct limits_hold *hold,
                                             const struct limits_times *now,
                                             struct limits_refusal *why);
+
+/*
+ * Takes so much more of the accounts and windows that the hold has parts of: for another try, or
+ * one that may come to more than was thought. If not, no more is held than before.
+ */
+MUST_USE enum limits_outcome limits_extend(struct limits_hold *hold, int64_t tokens, int64_t nano,
+                                           mono_us now, struct limits_refusal *why);
+
+/*
+ * Writes which budgets' windows the hold has parts of, for the call's records: of each its id, '$'
+ * for money or '#' for tokens, and when the window began in unix seconds, with blanks between.
+ * Returns the length; LIMITS_NAMES_MAX + 1: they are too many for a record.
+ */
+size_t limits_hold_names(const struct limits_hold *hold, char out[LIMITS_NAMES_MAX]);
 
 /* Ends the hold: so many tokens were used, and so much money. */
 void limits_settle(struct limits_hold *hold, int64_t tokens, int64_t nano, mono_us now);

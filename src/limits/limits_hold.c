@@ -7,10 +7,12 @@
  */
 #include "limits/limits_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct limits_part {
     enum limits_kind kind;
+    enum limits_level level;
     struct limits_account *account;
     struct limits_pace pace;
     struct limits_taken taken;
@@ -41,6 +43,25 @@ size_t limits_parts_most(const struct limits *l, const struct limits_subjects *w
                                   (set->concurrent > 0) + set->budget_count;
     }
     return most;
+}
+
+static int64_t least_set(int64_t a, int64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+struct limits_bounds limits_bounds_of(const struct limits *l, const struct limits_subjects *who)
+{
+    struct limits_bounds bounds = {0};
+    for (size_t i = 0; i < LIMITS_LEVELS; i++) {
+        const struct limits_set *set = limits_find(l, (enum limits_level)i, who->slot[i]);
+        if (set != NULL) {
+            bounds.answer_tokens = least_set(bounds.answer_tokens, set->answer_tokens);
+            bounds.tokens_per_minute = least_set(bounds.tokens_per_minute, set->tokens_per_minute);
+            bounds.is_limited |= set->tokens_per_minute > 0 || set->budget_count > 0;
+        }
+    }
+    return bounds;
 }
 
 /* ---- giving back ---- */
@@ -119,7 +140,8 @@ static struct limits_part *next_part(struct limits_taking *t, enum limits_kind k
     if (hold->count == hold->room) {
         return NULL;
     }
-    hold->parts[hold->count] = (struct limits_part){.kind = kind, .account = t->set->account};
+    hold->parts[hold->count] =
+        (struct limits_part){.kind = kind, .level = t->level, .account = t->set->account};
     return &hold->parts[hold->count];
 }
 
@@ -152,6 +174,8 @@ static enum limits_outcome take_of_rate(struct limits_taking *t, enum limits_kin
     keep_tightest(is_tokens ? &t->hold->tokens : &t->hold->requests, per_minute, &standing);
     if (!taken) {
         (void)refuse(t, kind, per_minute, standing.one_more_us);
+        t->why->wanted = count;
+        t->why->left = standing.remaining;
         t->why->is_never = count > pace.burst;
         return LIMITS_REFUSED;
     }
@@ -187,6 +211,11 @@ static enum limits_outcome refuse_budget(struct limits_taking *t, struct limits_
     limits_windows_look(&b->windows, now, &balance);
     (void)refuse(t, b->is.kind, atomic_load(&b->limit), 0);
     memcpy(t->why->budget, b->is.id, sizeof(t->why->budget));
+    memcpy(t->why->currency, b->is.currency, sizeof(t->why->currency));
+    int64_t taken = balance.spent + balance.held;
+    t->why->span = b->is.span;
+    t->why->wanted = wanted;
+    t->why->left = t->why->limit > taken ? t->why->limit - taken : 0;
     t->why->is_never = wanted > t->why->limit;
     t->why->resets = balance.range.to;
     return LIMITS_REFUSED;
@@ -232,10 +261,22 @@ static enum limits_outcome take_budgets(struct limits_taking *t, const struct li
 typedef enum limits_outcome limits_take(struct limits_taking *t, const struct limits_ask *ask,
                                         const struct limits_times *now);
 
+/* How the tokens stand before any is taken. */
+static void look_at_tokens(struct limits_taking *t, mono_us now)
+{
+    struct limits_standing standing;
+    const struct limits_set *set = t->set;
+    if (set->tokens.each > 0 &&
+        limits_rate_take(&set->account->tokens, set->tokens, 0, now, &standing)) {
+        keep_tightest(&t->hold->tokens, set->tokens_per_minute, &standing);
+    }
+}
+
 static enum limits_outcome admit_to(struct limits_taking *t, const struct limits_ask *ask,
                                     const struct limits_times *now)
 {
     (void)ask; /* a call is one call */
+    look_at_tokens(t, now->mono);
     enum limits_outcome outcome = take_of_rate(t, LIMITS_REQUESTS, 1, now->mono);
     return outcome == LIMITS_TAKEN ? take_place(t) : outcome;
 }
@@ -277,5 +318,114 @@ enum limits_outcome limits_reserve(const struct limits *l, const struct limits_s
                                    const struct limits_times *now, struct limits_refusal *why)
 {
     struct limits_taking t = {.hold = hold, .why = why};
+    hold->tokens = (struct limits_tightest){0};
     return take_all(l, who, reserve_of, &t, ask, now);
+}
+
+void limits_look(const struct limits *l, const struct limits_subjects *who, mono_us now,
+                 struct limits_tightest *requests, struct limits_tightest *tokens)
+{
+    struct limits_hold hold = {.parts = NULL};
+    struct limits_taking t = {.hold = &hold};
+    struct limits_standing standing;
+    for (size_t i = 0; i < LIMITS_LEVELS; i++) {
+        const struct limits_set *set = limits_find(l, (enum limits_level)i, who->slot[i]);
+        t.set = set;
+        if (set != NULL) {
+            look_at_tokens(&t, now);
+        }
+        if (set != NULL && set->requests.each > 0 &&
+            limits_rate_take(&set->account->requests, set->requests, 0, now, &standing)) {
+            keep_tightest(&hold.requests, set->requests_per_minute, &standing);
+        }
+    }
+    *requests = hold.requests;
+    *tokens = hold.tokens;
+}
+
+/* ---- more of the same ---- */
+
+static bool extend(struct limits_part *part, int64_t tokens, int64_t nano, mono_us now,
+                   struct limits_refusal *why)
+{
+    struct limits_standing standing = {0};
+    bool is_budget = part->budget != NULL;
+    int64_t more = part->kind == LIMITS_MONEY_BUDGET ? nano : tokens;
+    int64_t limit = is_budget ? atomic_load(&part->budget->limit) : part->pace.burst;
+    bool taken = is_budget ? limits_share_extend(&part->share, limit, more)
+                           : limits_rate_take(&part->account->tokens, part->pace, more, now,
+                                              &standing);
+    if (taken && !is_budget) {
+        part->taken.count += more;
+    }
+    if (!taken) {
+        *why = (struct limits_refusal){.level = part->level,
+                                       .kind = part->kind,
+                                       .limit = limit,
+                                       .wanted = more,
+                                       .retry_us = standing.one_more_us,
+                                       .resets = {LIMITS_NEVER_US}};
+    }
+    if (!taken && is_budget) {
+        why->span = part->budget->is.span;
+        why->resets.us = atomic_load(&part->share.room->to_us);
+        memcpy(why->budget, part->budget->is.id, sizeof(why->budget));
+        memcpy(why->currency, part->budget->is.currency, sizeof(why->currency));
+    }
+    return taken;
+}
+
+/* Gives back what extend() took. */
+static void shrink(struct limits_part *part, int64_t tokens, int64_t nano, mono_us now)
+{
+    if (part->budget != NULL) {
+        limits_share_shrink(&part->share, part->kind == LIMITS_MONEY_BUDGET ? nano : tokens);
+    } else {
+        limits_rate_give_back(&part->account->tokens, part->pace,
+                              (struct limits_taken){tokens, now}, tokens, now);
+        part->taken.count -= tokens;
+    }
+}
+
+static bool counts_amounts(const struct limits_part *part)
+{
+    return part->kind != LIMITS_REQUESTS && part->kind != LIMITS_CONCURRENT;
+}
+
+enum limits_outcome limits_extend(struct limits_hold *hold, int64_t tokens, int64_t nano,
+                                  mono_us now, struct limits_refusal *why)
+{
+    for (uint32_t i = 0; i < hold->count; i++) {
+        struct limits_part *part = &hold->parts[i];
+        if (!counts_amounts(part) || extend(part, tokens, nano, now, why)) {
+            continue;
+        }
+        while (i-- > 0) {
+            if (counts_amounts(&hold->parts[i])) {
+                shrink(&hold->parts[i], tokens, nano, now);
+            }
+        }
+        return LIMITS_REFUSED;
+    }
+    return LIMITS_TAKEN;
+}
+
+size_t limits_hold_names(const struct limits_hold *hold, char out[LIMITS_NAMES_MAX])
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < hold->count; i++) {
+        const struct limits_part *part = &hold->parts[i];
+        if (part->budget == NULL) {
+            continue;
+        }
+        int64_t from_us = atomic_load(&part->share.room->from_us);
+        int more = snprintf(out + len, LIMITS_NAMES_MAX - len, "%s%s%c%lld", len > 0 ? " " : "",
+                            part->budget->is.id, part->kind == LIMITS_MONEY_BUDGET ? '$' : '#',
+                            (long long)(from_us / 1000000));
+        len += (size_t)more;
+        if (len >= LIMITS_NAMES_MAX) {
+            return LIMITS_NAMES_MAX + 1;
+        }
+    }
+    return len;
 }

@@ -118,12 +118,14 @@ static struct limits_room *enter_current(struct limits_windows *w, wall_us now)
     }
 }
 
-void limits_windows_restore(struct limits_windows *w, wall_us at, int64_t spent)
+void limits_windows_restore(struct limits_windows *w, wall_us at, int64_t limit, int64_t spent)
 {
     struct limits_room *room = &w->rooms[atomic_load(&w->current)];
+    int64_t within = spent < limit ? spent : limit;
     if (is_of(room, at)) {
-        atomic_store(&room->spent, spent);
-        atomic_store(&room->taken, spent);
+        atomic_store(&room->spent, within);
+        atomic_store(&room->taken, within);
+        atomic_store(&room->beyond, spent - within);
     }
 }
 
@@ -150,6 +152,22 @@ bool limits_windows_take(struct limits_windows *w, int64_t limit, int64_t amount
     }
     *out = (struct limits_share){room, amount};
     return true;
+}
+
+bool limits_share_extend(struct limits_share *share, int64_t limit, int64_t more)
+{
+    if (share->room == NULL || add_within(&share->room->taken, limit, more, false) < 0) {
+        return false;
+    }
+    share->amount += more;
+    return true;
+}
+
+void limits_share_shrink(struct limits_share *share, int64_t less)
+{
+    CHECK(share->room != NULL && less <= share->amount);
+    (void)atomic_fetch_sub(&share->room->taken, less);
+    share->amount -= less;
 }
 
 /* `taken` never falls below what is spent, and never rises without room for it. */

@@ -60,12 +60,19 @@ struct limits_balance {
 void limits_windows_init(struct limits_windows *w, const struct limits_zone *zone,
                          enum limits_span span, int week_start, wall_us now);
 
-/* What was spent already of the window that `at` is in, as the store says: at the start. */
-void limits_windows_restore(struct limits_windows *w, wall_us at, int64_t spent);
+/* What was spent already of the window that `at` is in, as the store says: at the start. What of it
+ * had no room within the limit shows as that again. */
+void limits_windows_restore(struct limits_windows *w, wall_us at, int64_t limit, int64_t spent);
 
 /* Takes `amount` (0 or more) of the current window if its limit allows: whether it did. */
 MUST_USE bool limits_windows_take(struct limits_windows *w, int64_t limit, int64_t amount,
                                   wall_us now, struct limits_share *out);
+
+/* Takes `more` of the same window, if the limit allows: whether it did. */
+MUST_USE bool limits_share_extend(struct limits_share *share, int64_t limit, int64_t more);
+
+/* Gives back `less` of a share. */
+void limits_share_shrink(struct limits_share *share, int64_t less);
 
 /*
  * Settles a share: `used` is spent, the rest given back. What was used beyond the share is spent as

@@ -150,8 +150,8 @@ static void what_the_store_knows_is_spent_already(void **state)
     struct limits_windows w;
     struct limits_share a = {0};
     limits_windows_init(&w, utc, LIMITS_MONTH, 1, day(10));
-    limits_windows_restore(&w, day(12), 90);
-    limits_windows_restore(&w, day(40), 5); /* of another month */
+    limits_windows_restore(&w, day(12), INT64_MAX, 90);
+    limits_windows_restore(&w, day(40), INT64_MAX, 5); /* of another month */
     assert_false(limits_windows_take(&w, 100, 11, day(15), &a));
     assert_true(limits_windows_take(&w, 100, 10, day(15), &a));
     limits_share_settle(&a, 100, 10);

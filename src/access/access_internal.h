@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* access_internal.h — what the store says of limits and budgets, by subject, for access's files. */
+#ifndef ACCESS_ACCESS_INTERNAL_H
+#define ACCESS_ACCESS_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "access/access.h"
+#include "base/map.h"
+
+#define ACCESS_ID_BYTES 41 /* of a subject, or one of its templates, with its NUL */
+
+/* A budget that has not ended. */
+struct access_budget {
+    struct access_budget *next; /* of its subject */
+    char subject[ACCESS_ID_BYTES];
+    struct limits_wish wish; /* its id without `budget_` */
+};
+
+/* What is said of a subject, a plan, or each key or user of a team. */
+struct access_rows {
+    struct access_rows *next;
+    char id[ACCESS_ID_BYTES];
+    struct limits_terms numbers; /* without budgets */
+    int64_t tokens_per_day;
+    struct access_budget *budgets;
+};
+
+struct access_book {
+    struct map subjects; /* to struct access_rows */
+    struct map budgets;  /* by wish.id, to struct access_budget */
+    struct access_rows *first;
+    struct access_zone *zones;
+    struct limits_zone *utc;
+};
+
+struct access {
+    struct keys *keys;
+    struct directory *directory;
+    struct limits *limits;
+    struct access_book book;
+    _Atomic uint64_t revision;
+    _Atomic int64_t turned_us;
+};
+
+MUST_USE enum err access_book_init(struct access_book *b);
+void access_book_fini(struct access_book *b);
+
+/* Takes a row in. `*zone_is_known`: whether the budget's time zone is. ERR_NO_MEMORY. */
+MUST_USE enum err access_book_put_limit(struct access_book *b, const struct store_limit *row);
+MUST_USE enum err access_book_put_budget(struct access_book *b, const struct store_budget *row,
+                                         bool *zone_is_known);
+
+/* What is said of a subject; NULL: nothing. */
+const struct access_rows *access_book_find(const struct access_book *b, struct span id);
+const struct access_budget *access_book_budget(const struct access_book *b, struct span id);
+
+/* ---- terms: access_terms.c ---- */
+
+/* Puts the terms of a subject in force anew; and of all whose terms come from the rows of `id`: a
+ * subject, a plan, or a team's template. ERR_NO_MEMORY, ERR_VALUE_INVALID. */
+MUST_USE enum err access_put_terms(struct access *a, enum directory_kind kind, uint32_t slot);
+MUST_USE enum err access_put_key_terms(struct access *a, uint32_t slot, struct span id,
+                                       const struct key_bonds *bonds);
+MUST_USE enum err access_refresh(struct access *a, struct span id);
+
+/* The level and slot that an id is of; false: it is nobody's. */
+bool access_find_subject(const struct access *a, struct span id, enum limits_level *level,
+                         uint32_t *slot);
+
+#endif
