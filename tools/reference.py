@@ -123,9 +123,20 @@ def kind_of(schema):
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
         return f"[{name}](#{name})"
+    if "anyOf" in schema:
+        return ", ".join(kind_of(one) for one in schema["anyOf"])
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    if kinds == ["null"]:
+        return "null"
     if kinds[0] == "array":
-        words = [f"list of {kind_of(schema['items'])}"]
+        most = f"at most {schema['maxItems']}: " if "maxItems" in schema else ""
+        words = [f"list of {most}{kind_of(schema['items'])}"]
+    elif kinds[0] == "object":
+        words = [f"object of at most {schema['maxProperties']}: {kind_of(schema['additionalProperties'])}"]
+    elif schema.get("format", "").startswith("unix-time"):
+        words = ["seconds since 1970" + (", time" if "string" in kinds else "")]
+    elif schema.get("format") == "decimal":
+        words = ["amount"]
     elif "enum" in schema:
         words = [", ".join(f"`{word}`" for word in schema["enum"])]
     elif kinds[0] == "integer":

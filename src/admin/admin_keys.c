@@ -62,13 +62,13 @@ static struct admin_key show(const struct admin_operation *op, const struct stor
                               .name = key->name,
                               .kind = is_kind ? key->kind - KEY_LIVE : 0,
                               .scopes = words_of_scopes(key->scopes),
-                              .created = key->created,
-                              .expires = key->expires,
-                              .revoked = key->revoked};
-    if (op->keys != NULL && shown.revoked.us == 0) {
-        shown.revoked = keys_revoked(op->keys, key->id);
+                              .created_at = key->created,
+                              .expires_at = key->expires,
+                              .revoked_at = key->revoked};
+    if (op->keys != NULL && shown.revoked_at.us == 0) {
+        shown.revoked_at = keys_revoked(op->keys, key->id);
     }
-    shown.status = (int)state_of(op, key, shown.revoked);
+    shown.status = (int)state_of(op, key, shown.revoked_at);
     return shown;
 }
 
@@ -85,7 +85,7 @@ static enum err answer_key(const struct admin_operation *op, const struct store_
 {
     struct json_writer w;
     struct admin_key shown = show(op, key);
-    if ((op->route->rules & ADMIN_TAGS) != 0 &&
+    if ((op->route->rules & ADMIN_ETAG) != 0 &&
         admin_object_tag(ADMIN_OBJECT_key, &shown, op->answer->tag) != ERR_OK) {
         op->answer->tag[0] = '\0'; /* what was done must not look as if it had failed */
     }
@@ -147,7 +147,7 @@ enum err admin_key_create(const struct admin_operation *op)
     if (e == ERR_OK) {
         const struct key_wish wish = {.kind = (enum key_kind)(asked.kind + KEY_LIVE),
                                       .name = asked.name,
-                                      .expires = asked.expires,
+                                      .expires = asked.expires_at,
                                       .scopes = scopes_of_words(asked.scopes),
                                       .actor = op->request->actor};
         e = keys_scopes(&wish) == 0 ? refuse_scopes(op) : create(op, &wish);
@@ -253,10 +253,10 @@ static enum err change(const struct admin_operation *op, const struct admin_key 
     uint8_t name[STORE_TEXT_MAX];
     struct store_key key;
     const struct key_change wanted = {.has_name = (given & ADMIN_GAVE(key, name)) != 0,
-                                      .has_expires = (given & ADMIN_GAVE(key, expires)) != 0,
+                                      .has_expires = (given & ADMIN_GAVE(key, expires_at)) != 0,
                                       .has_scopes = (given & ADMIN_GAVE(key, scopes)) != 0,
                                       .name = asked->name,
-                                      .expires = asked->expires,
+                                      .expires = asked->expires_at,
                                       .scopes = scopes_of_words(asked->scopes),
                                       .actor = op->request->actor};
     enum err e = find_to_change(op, name, &key);
@@ -314,7 +314,7 @@ enum err admin_key_end(const struct admin_operation *op)
     }
     admin_note(op, forgets ? "key.delete" : op->route->action, op->id);
     const struct admin_key shown = show(op, &key);
-    const struct admin_ended_key ended = {shown.id, shown.status, shown.revoked};
+    const struct admin_ended_key ended = {shown.id, shown.status, shown.revoked_at};
     struct json_writer w;
     json_write_init(&w, op->out);
     admin_object_write(&w, ADMIN_OBJECT_ended_key, &ended);

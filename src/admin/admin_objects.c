@@ -4,15 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "crypto/base62.h"
-#include "crypto/hmac.h"
-
-#define DAY_US     INT64_C(86400000000)
-#define TAGGED_MAX (64U << 10)
-#define TAG_DIGITS 11 /* of 8 bytes */
-
-_Static_assert(2 * TAG_DIGITS + 3 <= ADMIN_TAG_BYTES, "a tag, its quotes and a NUL");
-
 static const struct {
     const char *name, *help;
     size_t size;
@@ -24,7 +15,7 @@ static const struct {
 #define OBJECT(name, help) \
     [ADMIN_OBJECT_##name] = {#name, help, sizeof(struct admin_##name), ADMIN_FIRST_##name},
 #define FIELD(object, member, kind, rules, least, most, words, example, help)
-#include "admin/admin_objects.def"
+#include ADMIN_OBJECTS_TABLE
 #undef FIELD
 #undef OBJECT
 };
@@ -42,7 +33,7 @@ static const struct admin_field fields[] = {
      example,                                                                 \
      help,                                                                    \
      offsetof(struct admin_##object, member)},
-#include "admin/admin_objects.def"
+#include ADMIN_OBJECTS_TABLE
 #undef FIELD
 #undef OBJECT
 };
@@ -65,6 +56,11 @@ const char *admin_object_name(enum admin_object object)
     return objects[object].name;
 }
 
+size_t admin_object_size(enum admin_object object)
+{
+    return objects[object].size;
+}
+
 const char *admin_object_help(enum admin_object object)
 {
     return objects[object].help;
@@ -78,6 +74,48 @@ enum admin_object admin_part_of(const struct admin_field *field)
     }
     CHECK(object < ADMIN_OBJECTS);
     return (enum admin_object)object;
+}
+
+static bool is_part_nothing(enum admin_object part, const void *at)
+{
+    size_t count;
+    const struct admin_field *f = admin_fields(part, &count);
+    for (size_t i = 0; i < count; i++) {
+        CHECK(f[i].kind != ADMIN_PART); /* a part has none itself */
+        if (!admin_field_is_nothing(&f[i], (const char *)at + f[i].offset)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool admin_field_is_nothing(const struct admin_field *field, const void *at)
+{
+    switch (field->kind) {
+    case ADMIN_TEXT:
+    case ADMIN_NAMES:
+    case ADMIN_TAGS:
+        return ((const struct span *)at)->len == 0;
+    case ADMIN_INT:
+    case ADMIN_MONEY:
+        return *(const int64_t *)at == 0;
+    case ADMIN_BOOL:
+        return !*(const bool *)at;
+    case ADMIN_TIME:
+    case ADMIN_MOMENT:
+        return ((const wall_us *)at)->us == 0;
+    case ADMIN_DAY:
+        return *(const int32_t *)at == 0;
+    case ADMIN_CHOICE:
+        return *(const int *)at == 0;
+    case ADMIN_CHOICES:
+        return *(const uint32_t *)at == 0;
+    case ADMIN_PARTS:
+        return ((const struct admin_parts *)at)->count == 0;
+    case ADMIN_PART:
+        break;
+    }
+    return is_part_nothing(admin_part_of(field), at);
 }
 
 bool admin_field_is_taken(const struct admin_field *field, enum admin_use use)
@@ -107,158 +145,4 @@ struct span admin_word(const char *words, size_t n)
         at = span_find(all, '|', at) + 1;
     }
     return at < all.len ? span_cut(all, at, span_find(all, '|', at) - at) : (struct span){NULL, 0};
-}
-
-/* ---- writing ---- */
-
-static void write_text(struct json_writer *w, const struct admin_field *f, struct span text)
-{
-    if (text.len == 0 && (f->rules & ADMIN_MAYBE) != 0) {
-        json_write_null(w);
-    } else {
-        json_write_string(w, text);
-    }
-}
-
-static void write_time(struct json_writer *w, wall_us at)
-{
-    char text[CLOCK_TEXT_BYTES];
-    if (at.us == 0) {
-        json_write_null(w);
-        return;
-    }
-    clock_text(at, text);
-    json_write_text(w, text);
-}
-
-static void write_day(struct json_writer *w, int32_t day)
-{
-    char text[11];
-    clock_day((wall_us){day * DAY_US}, text);
-    json_write_text(w, text);
-}
-
-static void write_choices(struct json_writer *w, const char *words, uint32_t chosen)
-{
-    struct span word;
-    json_write_array(w);
-    for (size_t i = 0; (word = admin_word(words, i)).len > 0; i++) {
-        if ((chosen >> i & 1) != 0) {
-            json_write_string(w, word);
-        }
-    }
-    json_write_end(w);
-}
-
-static void write_value(struct json_writer *w, const struct admin_field *f, const void *at)
-{
-    switch (f->kind) {
-    case ADMIN_TEXT:
-        write_text(w, f, *(const struct span *)at);
-        break;
-    case ADMIN_INT:
-        json_write_int(w, *(const int64_t *)at);
-        break;
-    case ADMIN_BOOL:
-        json_write_bool(w, *(const bool *)at);
-        break;
-    case ADMIN_TIME:
-        write_time(w, *(const wall_us *)at);
-        break;
-    case ADMIN_DAY:
-        write_day(w, *(const int32_t *)at);
-        break;
-    case ADMIN_CHOICE:
-        json_write_string(w, admin_word(f->words, (size_t) * (const int *)at));
-        break;
-    case ADMIN_CHOICES:
-        write_choices(w, f->words, *(const uint32_t *)at);
-        break;
-    case ADMIN_PART:
-    case ADMIN_PARTS:
-        NEVER("a part that has parts");
-    }
-}
-
-static bool is_left_out(const struct admin_field *f, const void *at)
-{
-    return (f->rules & ADMIN_ONCE) != 0 && ((const struct span *)at)->len == 0;
-}
-
-/* Writes a part: an object that has none itself. */
-static void write_part(struct json_writer *w, enum admin_object object, const void *in)
-{
-    size_t count;
-    const struct admin_field *f = admin_fields(object, &count);
-    json_write_object(w);
-    for (size_t i = 0; i < count; i++) {
-        json_write_key(w, f[i].name);
-        write_value(w, &f[i], (const char *)in + f[i].offset);
-    }
-    json_write_end(w);
-}
-
-static void write_parts(struct json_writer *w, enum admin_object part, struct admin_parts parts)
-{
-    json_write_array(w);
-    for (size_t i = 0; i < parts.count; i++) {
-        write_part(w, part, (const char *)parts.at + i * objects[part].size);
-    }
-    json_write_end(w);
-}
-
-static void write_member(struct json_writer *w, const struct admin_field *f, const void *at)
-{
-    json_write_key(w, f->name);
-    if (f->kind == ADMIN_PART) {
-        write_part(w, admin_part_of(f), at);
-    } else if (f->kind == ADMIN_PARTS) {
-        write_parts(w, admin_part_of(f), *(const struct admin_parts *)at);
-    } else {
-        write_value(w, f, at);
-    }
-}
-
-void admin_object_write(struct json_writer *w, enum admin_object object, const void *in)
-{
-    size_t count;
-    const struct admin_field *f = admin_fields(object, &count);
-    json_write_object(w);
-    for (size_t i = 0; i < count; i++) {
-        const void *at = (const char *)in + f[i].offset;
-        if (!is_left_out(&f[i], at)) {
-            write_member(w, &f[i], at);
-        }
-    }
-    json_write_end(w);
-}
-
-enum err admin_object_tag(enum admin_object object, const void *in, char out[ADMIN_TAG_BYTES])
-{
-    struct buf text;
-    struct json_writer w;
-    uint8_t hash[CRYPTO_SHA256_BYTES];
-    uint64_t half[2];
-    size_t count;
-    const struct admin_field *f = admin_fields(object, &count);
-    buf_init(&text, TAGGED_MAX);
-    json_write_init(&w, &text);
-    json_write_object(&w);
-    for (size_t i = 0; i < count; i++) {
-        if ((f[i].rules & (ADMIN_FOLLOWS | ADMIN_ONCE)) == 0) {
-            write_member(&w, &f[i], (const char *)in + f[i].offset);
-        }
-    }
-    json_write_end(&w);
-    enum err e = json_write_finish(&w);
-    if (e == ERR_OK) {
-        crypto_sha256(buf_span(&text), hash);
-        memcpy(half, hash, sizeof(half));
-        memset(out, '"', TAG_DIGITS * 2 + 2);
-        crypto_base62_write(half[0], out + 1, TAG_DIGITS);
-        crypto_base62_write(half[1], out + 1 + TAG_DIGITS, TAG_DIGITS);
-        out[TAG_DIGITS * 2 + 2] = '\0';
-    }
-    buf_fini(&text);
-    return e;
 }

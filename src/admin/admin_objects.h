@@ -18,7 +18,12 @@
 #include "json/json_value.h"
 #include "json/json_write.h"
 
-#define ADMIN_TAG_BYTES 32 /* an entity tag, quotes and all, with its NUL */
+#ifndef ADMIN_OBJECTS_TABLE
+#define ADMIN_OBJECTS_TABLE "admin/admin_objects.def" /* a test of the kinds has its own */
+#endif
+
+#define ADMIN_TAG_BYTES   32   /* an entity tag, quotes and all, with its NUL */
+#define ADMIN_LINES_BYTES 4096 /* of all lines of names or tags together */
 
 /* The words of choices; the number of a word is its place here, from 0. */
 #define ADMIN_KEY_KINDS       "live|test|admin"
@@ -46,12 +51,16 @@ enum admin_kind {
     ADMIN_TEXT,    /* struct span */
     ADMIN_INT,     /* int64_t */
     ADMIN_BOOL,    /* bool */
-    ADMIN_TIME,    /* wall_us; 0: null */
+    ADMIN_TIME,    /* wall_us; 0: null. RFC 3339 */
+    ADMIN_MOMENT,  /* the same, as whole seconds since 1970; a request may say RFC 3339, too */
     ADMIN_DAY,     /* int32_t: days since 1970-01-01; "2026-11-24" */
     ADMIN_CHOICE,  /* int: one of the words, by its number */
     ADMIN_CHOICES, /* uint32_t: some of the words, bit n for the word of number n */
-    ADMIN_PART,    /* the struct of another object */
-    ADMIN_PARTS    /* struct admin_parts */
+    ADMIN_NAMES,   /* struct span: "a\nb", a line each, as JSON ["a","b"] */
+    ADMIN_TAGS,    /* struct span: "a=1\nb=2", sorted, as JSON {"a":"1","b":"2"} */
+    ADMIN_MONEY,   /* int64_t: billionths, as JSON "100.00" (base/money.h) */
+    ADMIN_PART,    /* the struct of another object, which has no parts itself */
+    ADMIN_PARTS    /* struct admin_parts; of replies alone */
 };
 
 struct admin_parts {
@@ -60,15 +69,17 @@ struct admin_parts {
 };
 
 enum admin_rule {
-    ADMIN_NEEDED = 1U << 0,    /* a request that makes the object must say it */
-    ADMIN_MADE = 1U << 1,      /* the gateway says it; no request may */
-    ADMIN_FIXED = 1U << 2,     /* only the request that makes the object may say it */
-    ADMIN_MAYBE = 1U << 3,     /* may be null: an empty text, a time of 0 */
-    ADMIN_ONCE = 1U << 4,      /* a secret: left out where its text is empty */
-    ADMIN_LATER = 1U << 5,     /* a time to come */
+    ADMIN_NEEDED = 1U << 0, /* a request that makes the object must say it */
+    ADMIN_MADE = 1U << 1,   /* the gateway says it; no request may */
+    ADMIN_FIXED = 1U << 2,  /* only the request that makes the object may say it */
+    ADMIN_MAYBE = 1U << 3,  /* may be null, which is zero: an empty text, a time or number of 0, a
+                               part of nothing else. A choice's words count from 1 then */
+    ADMIN_ONCE = 1U << 4,   /* a secret: left out where its text is empty */
+    ADMIN_LATER = 1U << 5,  /* a time to come */
     ADMIN_PRINTABLE = 1U << 6, /* no control characters */
     ADMIN_COLUMN = 1U << 7,    /* of the command line's list */
-    ADMIN_FOLLOWS = 1U << 8    /* from the others, the clock or a file: no part of the ETag */
+    ADMIN_FOLLOWS = 1U << 8,   /* from the others, the clock or a file: no part of the ETag */
+    ADMIN_EXACT = 1U << 9      /* money with all its nine places; else it is rounded to six */
 };
 
 struct admin_key {
@@ -76,13 +87,13 @@ struct admin_key {
     int kind;   /* enum key_kind less 1 */
     int status; /* enum admin_key_state */
     uint32_t scopes;
-    wall_us created, expires, revoked;
+    wall_us created_at, expires_at, revoked_at;
 };
 
 struct admin_ended_key {
     struct span id;
     int status; /* enum admin_key_state */
-    wall_us revoked;
+    wall_us revoked_at;
 };
 
 struct admin_usage {
@@ -154,7 +165,7 @@ enum admin_object {
     ADMIN_OBJECT_document, /* JSON of another's making */
 #define OBJECT(name, help) ADMIN_OBJECT_##name,
 #define FIELD(object, member, kind, rules, least, most, words, example, help)
-#include "admin/admin_objects.def"
+#include ADMIN_OBJECTS_TABLE
 #undef FIELD
 #undef OBJECT
     ADMIN_OBJECTS
@@ -167,7 +178,7 @@ enum {
 #define OBJECT(name, help) ADMIN_FIRST_##name, ADMIN_BEFORE_##name = ADMIN_FIRST_##name - 1,
 #define FIELD(object, member, kind, rules, least, most, words, example, help) \
     ADMIN_FIELD_##object##_##member,
-#include "admin/admin_objects.def"
+#include ADMIN_OBJECTS_TABLE
 #undef FIELD
 #undef OBJECT
     ADMIN_FIELDS
@@ -203,6 +214,12 @@ const struct admin_field *admin_fields(enum admin_object object, size_t *count);
 const char *admin_object_name(enum admin_object object);
 const char *admin_object_help(enum admin_object object);
 
+/* How large its struct is. */
+size_t admin_object_size(enum admin_object object);
+
+/* Whether a field is zero: what null is. */
+bool admin_field_is_nothing(const struct admin_field *field, const void *at);
+
 /* The object that a part is, or its parts are. */
 enum admin_object admin_part_of(const struct admin_field *field);
 
@@ -225,8 +242,9 @@ struct admin_reading {
 };
 
 /*
- * Reads the JSON of a body into `out`, the object's struct, by its table. What is not said stays in
- * `out` as it was; so does what is null, which is to be zero.
+ * Reads the JSON of a body into `out`, the object's struct, by its table, as JSON merge patch (RFC
+ * 7396) says: what is not said stays in `out` as it was, in a part, too; what is null becomes zero,
+ * where the table lets it. So `out` may hold what there is, and is then what there shall be.
  *
  *   ERR_BODY_NOT_JSON, ERR_BODY_NOT_OBJECT, ERR_JSON_…
  *   ERR_VALUE_MISSING, ERR_VALUE_INVALID  `fault` says which, and what to do

@@ -2,23 +2,38 @@
 /* A request's body becomes an object, or a sentence that says what to do. */
 #include <stdio.h>
 
-#include "admin/admin_objects.h"
+#include "admin/admin_reading.h"
 #include "base/arena.h"
+#include "base/money.h"
 
-#define ROWS_MAX   256
-#define DEPTH_MAX  2
+#define ROWS_MAX   1024 /* keys and values */
+#define DEPTH_MAX  3    /* the object, a part, the names of one of its members */
+#define SECOND_US  INT64_C(1000000)
 #define TIME_LAST  INT64_C(253402300799999999) /* the last microsecond of the year 9999 */
 #define LIST_BYTES 256
 
-struct reading {
-    const struct admin_reading *asked;
-    struct json_index x;
-};
+#define NAME_BYTES 128
+
+/* "name", or of a part's member "limits.burst". */
+static const char *name_of(const struct reading *r, struct span name, char out[NAME_BYTES])
+{
+    (void)snprintf(out, NAME_BYTES, "%s%s%.*s", r->part == NULL ? "" : r->part->name,
+                   r->part == NULL ? "" : ".", SPAN_ARGS(span_cut_text(name, 64)));
+    return out;
+}
+
+enum err admin_reading_refuse(const struct reading *r, const struct admin_field *f,
+                              const char *what)
+{
+    char name[NAME_BYTES];
+    (void)name_of(r, span_of(f->name), name);
+    return admin_fault_say(r->asked->fault, ERR_VALUE_INVALID, span_of(name), "'%s' must be %s",
+                           name, what);
+}
 
 static enum err refuse(const struct reading *r, const struct admin_field *f, const char *what)
 {
-    return admin_fault_say(r->asked->fault, ERR_VALUE_INVALID, span_of(f->name), "'%s' must be %s",
-                           f->name, what);
+    return admin_reading_refuse(r, f, what);
 }
 
 /* Writes "a, b or c" of "a|b|c". */
@@ -33,7 +48,7 @@ static void list_words(const char *words, const char *last, char out[LIST_BYTES]
     }
 }
 
-static bool has_control(struct span text)
+bool admin_has_control(struct span text)
 {
     for (size_t i = 0; i < text.len; i++) {
         bool is_c1 = text.at[i] == 0xc2 && text.at[i + 1] < 0xa0; /* UTF-8: one follows */
@@ -42,6 +57,14 @@ static bool has_control(struct span text)
         }
     }
     return false;
+}
+
+static enum err refuse_null(const struct reading *r, const struct admin_field *f)
+{
+    char name[NAME_BYTES];
+    (void)name_of(r, span_of(f->name), name);
+    return admin_fault_say(r->asked->fault, ERR_VALUE_INVALID, span_of(name),
+                           "'%s' cannot be null: give it a value, or leave it out", name);
 }
 
 static enum err read_text(const struct reading *r, const struct admin_field *f, uint32_t row,
@@ -53,7 +76,8 @@ static enum err read_text(const struct reading *r, const struct admin_field *f, 
         return e;
     }
     if (e == ERR_OK && json_kind(&r->x, row) == JSON_STRING && out->len >= (size_t)f->least &&
-        out->len <= (size_t)f->most && ((f->rules & ADMIN_PRINTABLE) == 0 || !has_control(*out))) {
+        out->len <= (size_t)f->most &&
+        ((f->rules & ADMIN_PRINTABLE) == 0 || !admin_has_control(*out))) {
         return ERR_OK;
     }
     (void)snprintf(what, sizeof(what), "a text of %lld to %lld bytes%s", (long long)f->least,
@@ -74,6 +98,16 @@ static enum err read_int(const struct reading *r, const struct admin_field *f, u
     return refuse(r, f, what);
 }
 
+static enum err refuse_time(const struct reading *r, const struct admin_field *f)
+{
+    char what[160];
+    (void)snprintf(what, sizeof(what), "a time%s, %s\"2030-01-31T12:00:00Z\"%s",
+                   (f->rules & ADMIN_LATER) != 0 ? " to come" : "",
+                   f->kind == ADMIN_MOMENT ? "in seconds since 1970 or such as " : "such as ",
+                   (f->rules & ADMIN_MAYBE) != 0 ? ", or null for never" : "");
+    return refuse(r, f, what);
+}
+
 static enum err read_time(const struct reading *r, const struct admin_field *f, uint32_t row,
                           wall_us *out)
 {
@@ -87,9 +121,47 @@ static enum err read_time(const struct reading *r, const struct admin_field *f, 
         (!is_later || out->us > r->asked->now.us)) {
         return ERR_OK;
     }
-    return refuse(r, f,
-                  is_later ? "a time to come, such as \"2030-01-31T12:00:00Z\", or null for never"
-                           : "a time, such as \"2030-01-31T12:00:00Z\"");
+    return refuse_time(r, f);
+}
+
+/* Seconds since 1970, or RFC 3339. What would be seconds of a far time are milliseconds by
+ * mistake. */
+static enum err read_moment(const struct reading *r, const struct admin_field *f, uint32_t row,
+                            wall_us *out)
+{
+    bool is_later = (f->rules & ADMIN_LATER) != 0;
+    int64_t seconds = 0;
+    if (json_kind(&r->x, row) == JSON_STRING) {
+        return read_time(r, f, row, out);
+    }
+    if (json_int64(&r->x, row, &seconds) == ERR_OK && seconds > 0 &&
+        seconds <= TIME_LAST / SECOND_US) {
+        out->us = seconds * SECOND_US;
+        if (!is_later || out->us > r->asked->now.us) {
+            return ERR_OK;
+        }
+    }
+    return refuse_time(r, f);
+}
+
+static enum err read_money(const struct reading *r, const struct admin_field *f, uint32_t row,
+                           int64_t *out)
+{
+    char what[160], least[MONEY_TEXT_BYTES], most[MONEY_TEXT_BYTES];
+    struct span text = {NULL, 0};
+    enum err e = json_kind(&r->x, row) == JSON_STRING
+                     ? json_text(&r->x, row, r->asked->arena, &text)
+                     : ERR_VALUE_INVALID;
+    if (e == ERR_NO_MEMORY ||
+        (e == ERR_OK && money_read(text, out) && *out >= f->least && *out <= f->most)) {
+        return e;
+    }
+    money_write(f->least, MONEY_PLACES, least);
+    money_write(f->most, MONEY_PLACES, most);
+    (void)snprintf(what, sizeof(what),
+                   "an amount as a text, such as \"100.00\", from %s to %s with at most %d places",
+                   least, most, MONEY_PLACES);
+    return refuse(r, f, what);
 }
 
 static enum err read_day(const struct reading *r, const struct admin_field *f, uint32_t row,
@@ -122,6 +194,7 @@ static enum err read_choice(const struct reading *r, const struct admin_field *f
 {
     char words[LIST_BYTES];
     if (find_word(r, f, row, out)) {
+        *out += (f->rules & ADMIN_MAYBE) != 0 ? 1 : 0;
         return ERR_OK;
     }
     list_words(f->words, " or ", words);
@@ -148,11 +221,39 @@ static enum err read_choices(const struct reading *r, const struct admin_field *
     return refuse(r, f, what);
 }
 
+/* What null makes of a field. */
+static void clear(const struct admin_field *f, void *at)
+{
+    static const size_t sizes[] = {
+        [ADMIN_TEXT] = sizeof(struct span),
+        [ADMIN_INT] = sizeof(int64_t),
+        [ADMIN_BOOL] = sizeof(bool),
+        [ADMIN_TIME] = sizeof(wall_us),
+        [ADMIN_MOMENT] = sizeof(wall_us),
+        [ADMIN_DAY] = sizeof(int32_t),
+        [ADMIN_CHOICE] = sizeof(int),
+        [ADMIN_CHOICES] = sizeof(uint32_t),
+        [ADMIN_NAMES] = sizeof(struct span),
+        [ADMIN_TAGS] = sizeof(struct span),
+        [ADMIN_MONEY] = sizeof(int64_t),
+        [ADMIN_PART] = 0,
+        [ADMIN_PARTS] = sizeof(struct admin_parts),
+    };
+    memset(at, 0, f->kind == ADMIN_PART ? admin_object_size(admin_part_of(f)) : sizes[f->kind]);
+}
+
+static enum err read_part(const struct reading *r, const struct admin_field *f, uint32_t row,
+                          void *at);
+
 static enum err read_value(const struct reading *r, const struct admin_field *f, uint32_t row,
                            void *at)
 {
-    if (json_kind(&r->x, row) == JSON_NULL && (f->rules & ADMIN_MAYBE) != 0) {
-        return ERR_OK; /* zero, as the caller has made it */
+    if (json_kind(&r->x, row) == JSON_NULL) {
+        if ((f->rules & ADMIN_MAYBE) == 0) {
+            return refuse_null(r, f);
+        }
+        clear(f, at);
+        return ERR_OK;
     }
     switch (f->kind) {
     case ADMIN_TEXT:
@@ -163,26 +264,43 @@ static enum err read_value(const struct reading *r, const struct admin_field *f,
         return json_bool(&r->x, row, at) == ERR_OK ? ERR_OK : refuse(r, f, "true or false");
     case ADMIN_TIME:
         return read_time(r, f, row, at);
+    case ADMIN_MOMENT:
+        return read_moment(r, f, row, at);
     case ADMIN_DAY:
         return read_day(r, f, row, at);
     case ADMIN_CHOICE:
         return read_choice(r, f, row, at);
     case ADMIN_CHOICES:
         return read_choices(r, f, row, at);
+    case ADMIN_NAMES:
+        return admin_read_names(r, f, row, at);
+    case ADMIN_TAGS:
+        return admin_read_tags(r, f, row, at);
+    case ADMIN_MONEY:
+        return read_money(r, f, row, at);
     case ADMIN_PART:
+        return read_part(r, f, row, at);
     case ADMIN_PARTS:
         break;
     }
     NEVER("a request that holds parts");
 }
 
-/* "'foo' is no member of a key; a request may hold name, kind, scopes and expires". */
+/* The object whose members are read. */
+static enum admin_object object_of(const struct reading *r)
+{
+    return r->part == NULL ? r->asked->object : admin_part_of(r->part);
+}
+
+/* "'foo' is no member of a key; a request may hold name, kind, scopes and expires_at". */
 static enum err refuse_member(const struct reading *r, struct span key)
 {
-    char names[LIST_BYTES];
+    char names[LIST_BYTES], name[NAME_BYTES];
     size_t count, len = 0;
-    const struct admin_field *f = admin_fields(r->asked->object, &count);
+    const struct admin_field *f = admin_fields(object_of(r), &count);
+    const char *place = r->part == NULL ? "this request" : r->part->name;
     names[0] = '\0';
+    (void)name_of(r, key, name);
     for (size_t i = 0; i < count && len < LIST_BYTES; i++) {
         if (admin_field_is_taken(&f[i], r->asked->use)) {
             len += (size_t)snprintf(names + len, LIST_BYTES - len, "%s%s", len == 0 ? "" : ", ",
@@ -191,21 +309,20 @@ static enum err refuse_member(const struct reading *r, struct span key)
     }
     for (size_t i = 0; i < count; i++) {
         if (span_is(key, f[i].name)) {
-            return admin_fault_say(r->asked->fault, ERR_VALUE_INVALID, key,
-                                   "'%s' cannot be %s: leave it out; this request may hold %s",
-                                   f[i].name, (f[i].rules & ADMIN_MADE) != 0 ? "given" : "changed",
+            return admin_fault_say(r->asked->fault, ERR_VALUE_INVALID, span_of(name),
+                                   "'%s' cannot be %s: leave it out; %s may hold %s", name,
+                                   (f[i].rules & ADMIN_MADE) != 0 ? "given" : "changed", place,
                                    names);
         }
     }
-    return admin_fault_say(r->asked->fault, ERR_VALUE_INVALID, key,
-                           "'%.*s' is no member of this request, which may hold %s",
-                           SPAN_ARGS(span_cut_text(key, 64)), names);
+    return admin_fault_say(r->asked->fault, ERR_VALUE_INVALID, span_of(name),
+                           "'%s' is no member of %s, which may hold %s", name, place, names);
 }
 
 static enum err read_member(const struct reading *r, uint32_t key, void *out, uint64_t *given)
 {
     size_t count;
-    const struct admin_field *f = admin_fields(r->asked->object, &count);
+    const struct admin_field *f = admin_fields(object_of(r), &count);
     for (size_t i = 0; i < count; i++) {
         if (json_text_is(&r->x, key, span_of(f[i].name)) &&
             admin_field_is_taken(&f[i], r->asked->use)) {
@@ -221,35 +338,56 @@ static enum err read_member(const struct reading *r, uint32_t key, void *out, ui
 static enum err check_needed(const struct reading *r, uint64_t given)
 {
     size_t count;
-    const struct admin_field *f = admin_fields(r->asked->object, &count);
+    char name[NAME_BYTES];
+    const struct admin_field *f = admin_fields(object_of(r), &count);
     for (size_t i = 0; r->asked->use == ADMIN_MAKES && i < count; i++) {
         if ((f[i].rules & ADMIN_NEEDED) != 0 && (given >> i & 1) == 0) {
-            return admin_fault_say(r->asked->fault, ERR_VALUE_MISSING, span_of(f[i].name),
-                                   "'%s' is missing", f[i].name);
+            (void)name_of(r, span_of(f[i].name), name);
+            return admin_fault_say(r->asked->fault, ERR_VALUE_MISSING, span_of(name),
+                                   "'%s' is missing", name);
         }
     }
-    return given == 0 ? admin_fault_say(r->asked->fault, ERR_VALUE_MISSING, SPAN(""),
-                                        "the request changes nothing: give what is to change")
-                      : ERR_OK;
+    return ERR_OK;
 }
 
-static enum err read_object(struct reading *r, void *out, uint64_t *given)
+static enum err read_members(const struct reading *r, uint32_t row, void *out, uint64_t *given)
 {
     uint32_t twice;
-    if (json_kind(&r->x, 0) != JSON_OBJECT) {
-        return ERR_BODY_NOT_OBJECT;
-    }
-    enum err e = json_first_duplicate(&r->x, 0, &twice);
+    char name[NAME_BYTES];
+    enum err e = json_first_duplicate(&r->x, row, &twice);
     if (e == ERR_OK && twice != JSON_NONE) {
-        struct span name = span_cut_text(json_inside(&r->x, twice), 64);
-        return admin_fault_say(r->asked->fault, ERR_JSON_DUPLICATE, name, "'%.*s' is given twice",
-                               SPAN_ARGS(name));
+        (void)name_of(r, json_inside(&r->x, twice), name);
+        return admin_fault_say(r->asked->fault, ERR_JSON_DUPLICATE, span_of(name),
+                               "'%s' is given twice", name);
     }
-    for (uint32_t key = json_first(&r->x, 0); e == ERR_OK && key != JSON_NONE;
+    for (uint32_t key = json_first(&r->x, row); e == ERR_OK && key != JSON_NONE;
          key = json_next(&r->x, key)) {
         e = read_member(r, key, out, given);
     }
     return e == ERR_OK ? check_needed(r, *given) : e;
+}
+
+static enum err read_part(const struct reading *r, const struct admin_field *f, uint32_t row,
+                          void *at)
+{
+    struct reading part = *r;
+    uint64_t given = 0;
+    CHECK(r->part == NULL); /* a part has none itself */
+    part.part = f;
+    return json_kind(&r->x, row) == JSON_OBJECT ? read_members(&part, row, at, &given)
+                                                : refuse(r, f, "an object");
+}
+
+static enum err read_object(const struct reading *r, void *out, uint64_t *given)
+{
+    if (json_kind(&r->x, 0) != JSON_OBJECT) {
+        return ERR_BODY_NOT_OBJECT;
+    }
+    enum err e = read_members(r, 0, out, given);
+    return e == ERR_OK && *given == 0
+               ? admin_fault_say(r->asked->fault, ERR_VALUE_MISSING, SPAN(""),
+                                 "the request changes nothing: give what is to change")
+               : e;
 }
 
 enum err admin_object_read(struct admin_reading *reading, void *out)

@@ -9,7 +9,9 @@
 
 #include <stdio.h>
 
-#define NAME_BYTES 64
+#define NAME_BYTES    64
+#define LAST_SECOND   INT64_C(253402300799) /* of the year 9999 */
+#define MONEY_PATTERN "^-?(0|[1-9][0-9]*)([.][0-9]{1,9})?$"
 
 /* Which of an object's schemas. */
 enum shape { SHAPE_REPLY, SHAPE_CREATE, SHAPE_CHANGE };
@@ -81,6 +83,52 @@ static void write_words(struct json_writer *w, const char *words)
     json_write_end(w);
 }
 
+/* Seconds since 1970; a request may say RFC 3339. */
+static void write_moment(struct json_writer *w, bool may_be_null, enum shape shape)
+{
+    if (shape == SHAPE_REPLY) {
+        write_type(w, "integer", may_be_null);
+    } else {
+        json_write_key(w, "type");
+        json_write_raw(w, may_be_null ? SPAN("[\"integer\",\"string\",\"null\"]")
+                                      : SPAN("[\"integer\",\"string\"]"));
+    }
+    json_write_member_text(w, "format",
+                           shape == SHAPE_REPLY ? "unix-time" : "unix-time or date-time");
+    json_write_member_int(w, "minimum", 1);
+    json_write_member_int(w, "maximum", LAST_SECOND);
+}
+
+static void write_text_bounds(struct json_writer *w, int64_t least, int64_t most)
+{
+    write_type(w, "string", false);
+    json_write_member_int(w, "minLength", least);
+    json_write_member_int(w, "maxLength", most);
+}
+
+static void write_names(struct json_writer *w, const struct admin_field *f, bool may_be_null)
+{
+    write_type(w, "array", may_be_null);
+    json_write_member_int(w, "maxItems", f->least);
+    json_write_key(w, "uniqueItems");
+    json_write_bool(w, true);
+    open_key(w, "items");
+    write_text_bounds(w, 1, f->most);
+    json_write_end(w);
+}
+
+static void write_tags(struct json_writer *w, const struct admin_field *f, bool may_be_null)
+{
+    write_type(w, "object", may_be_null);
+    json_write_member_int(w, "maxProperties", f->least);
+    open_key(w, "propertyNames");
+    json_write_member_text(w, "pattern", "^[A-Za-z0-9_.-]{1,63}$");
+    json_write_end(w);
+    open_key(w, "additionalProperties");
+    write_text_bounds(w, 0, f->most);
+    json_write_end(w);
+}
+
 /* The members of a schema for a value of this kind; an empty `words` where it has none. */
 static void write_kind(struct json_writer *w, const struct admin_field *f, enum shape shape)
 {
@@ -105,6 +153,20 @@ static void write_kind(struct json_writer *w, const struct admin_field *f, enum 
     case ADMIN_TIME:
         write_type(w, "string", may_be_null);
         json_write_member_text(w, "format", "date-time");
+        break;
+    case ADMIN_MOMENT:
+        write_moment(w, may_be_null, shape);
+        break;
+    case ADMIN_NAMES:
+        write_names(w, f, may_be_null);
+        break;
+    case ADMIN_TAGS:
+        write_tags(w, f, may_be_null);
+        break;
+    case ADMIN_MONEY:
+        write_type(w, "string", may_be_null);
+        json_write_member_text(w, "format", "decimal");
+        json_write_member_text(w, "pattern", MONEY_PATTERN);
         break;
     case ADMIN_DAY:
         write_type(w, "string", may_be_null);
@@ -132,11 +194,27 @@ static void write_kind(struct json_writer *w, const struct admin_field *f, enum 
     }
 }
 
+/* A reference, which stands for all of a part but that it may be null. */
+static void write_part(struct json_writer *w, const struct admin_field *f, enum shape shape)
+{
+    if ((f->rules & ADMIN_MAYBE) == 0) {
+        write_schema_reference(w, admin_part_of(f), shape);
+        return;
+    }
+    json_write_object(w);
+    json_write_key(w, "anyOf");
+    json_write_array(w);
+    write_schema_reference(w, admin_part_of(f), shape);
+    json_write_raw(w, SPAN("{\"type\":\"null\"}"));
+    json_write_end(w);
+    json_write_end(w);
+}
+
 static void write_field(struct json_writer *w, const struct admin_field *f, enum shape shape)
 {
     json_write_key(w, f->name);
     if (f->kind == ADMIN_PART) {
-        write_schema_reference(w, admin_part_of(f), shape);
+        write_part(w, f, shape);
         return;
     }
     json_write_object(w);
@@ -164,6 +242,34 @@ static bool is_required(const struct admin_field *f, enum shape shape)
                                    : false;
 }
 
+/* Whether a route takes the object in this shape. */
+static bool is_body(enum admin_object object, enum shape shape)
+{
+    for (int i = 0; i < ADMIN_ROUTES; i++) {
+        const struct admin_route *route = admin_route((enum admin_route_number)i);
+        bool changes = (route->rules & ADMIN_CHANGE) != 0;
+        if (route->takes == object && changes == (shape == SHAPE_CHANGE)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The same, or one that has the object as a part. */
+static bool is_taken(enum admin_object object, enum shape shape)
+{
+    for (int whole = ADMIN_OBJECT_document + 1; whole < ADMIN_OBJECTS; whole++) {
+        size_t count;
+        const struct admin_field *f = admin_fields((enum admin_object)whole, &count);
+        for (size_t i = 0; is_body((enum admin_object)whole, shape) && i < count; i++) {
+            if (f[i].kind == ADMIN_PART && is_in(&f[i], shape) && admin_part_of(&f[i]) == object) {
+                return true;
+            }
+        }
+    }
+    return is_body(object, shape);
+}
+
 static void write_schema(struct json_writer *w, enum admin_object object, enum shape shape)
 {
     char name[NAME_BYTES];
@@ -188,25 +294,12 @@ static void write_schema(struct json_writer *w, enum admin_object object, enum s
         }
     }
     json_write_end(w);
-    if (shape == SHAPE_CHANGE) {
+    if (shape == SHAPE_CHANGE && is_body(object, shape)) {
         json_write_member_int(w, "minProperties", 1);
     }
     json_write_key(w, "additionalProperties");
     json_write_bool(w, false);
     json_write_end(w);
-}
-
-/* Whether a route takes the object in this shape. */
-static bool is_taken(enum admin_object object, enum shape shape)
-{
-    for (int i = 0; i < ADMIN_ROUTES; i++) {
-        const struct admin_route *route = admin_route((enum admin_route_number)i);
-        bool changes = (route->rules & ADMIN_CHANGE) != 0;
-        if (route->takes == object && changes == (shape == SHAPE_CHANGE)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static void write_error_schema(struct json_writer *w)
@@ -376,7 +469,7 @@ static void write_success(struct json_writer *w, const struct admin_route *route
 {
     open_key(w, "200");
     json_write_member_text(w, "description", route->help);
-    if ((route->rules & (ADMIN_TAGS | ADMIN_MATCHES)) != 0) {
+    if ((route->rules & (ADMIN_ETAG | ADMIN_MATCHES)) != 0) {
         json_write_key(w, "headers");
         json_write_raw(w, SPAN("{\"ETag\":{\"description\":\"For If-Match\",\"schema\":{\"type\":"
                                "\"string\"}}}"));

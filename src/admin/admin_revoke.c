@@ -40,7 +40,7 @@ static void answer(struct revocation *v)
     struct json_writer w;
     struct span id = span_make(v->job.id, KEY_ID_CHARS);
     const struct admin_ended_key ended = {
-        .id = id, .status = ADMIN_KEY_REVOKED, .revoked = keys_revoked(v->revoker->keys, id)};
+        .id = id, .status = ADMIN_KEY_REVOKED, .revoked_at = keys_revoked(v->revoker->keys, id)};
     buf_init(&out, ANSWER_BYTES);
     json_write_init(&w, &out);
     admin_object_write(&w, ADMIN_OBJECT_ended_key, &ended);

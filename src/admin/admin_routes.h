@@ -28,7 +28,7 @@ enum admin_queue { ADMIN_QUEUE_NONE, ADMIN_QUEUE_READ, ADMIN_QUEUE_PLAIN, ADMIN_
 enum admin_route_rule {
     ADMIN_LISTS = 1U << 0,   /* the reply is a list of what it gives */
     ADMIN_PAGES = 1U << 1,   /* a page of it, with has_more and next_cursor */
-    ADMIN_TAGS = 1U << 2,    /* the reply has an ETag */
+    ADMIN_ETAG = 1U << 2,    /* the reply has an ETag */
     ADMIN_MATCHES = 1U << 3, /* the request must have an If-Match */
     ADMIN_MISSES = 1U << 4,  /* 404: a parameter may name what is not there */
     ADMIN_CHANGE = 1U << 5   /* the body says what changes, and leaves out the rest */

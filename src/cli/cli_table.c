@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 
+#include "base/clock.h"
 #include "json/json_value.h"
 
 #define ROWS_MAX  (1u << 28)
@@ -24,6 +25,9 @@ struct table {
 #define CELL_BYTES_MAX (1u << 20)
 #define POINT_BYTES    32
 #define BILLION        1000000000
+#define SECOND_US      INT64_C(1000000)
+#define LAST_SECOND    INT64_C(253402300799) /* of the year 9999 */
+#define SECOND_CHARS   19                    /* "2026-11-24T03:00:00" */
 
 static size_t width_of(struct span text)
 {
@@ -53,6 +57,28 @@ static struct span with_point(struct table *t, uint32_t row, struct span text)
     return span_make(room, (size_t)len);
 }
 
+bool cli_moment(int64_t seconds, char out[CLI_MOMENT_BYTES])
+{
+    char text[CLOCK_TEXT_BYTES];
+    if (seconds < 0 || seconds > LAST_SECOND) {
+        return false;
+    }
+    clock_text((wall_us){seconds * SECOND_US}, text);
+    (void)snprintf(out, CLI_MOMENT_BYTES, "%.*sZ", SECOND_CHARS, text); /* it fits */
+    return true;
+}
+
+/* Seconds since 1970 as a date; as they are where they are none. */
+static struct span as_date(struct table *t, uint32_t row, struct span text)
+{
+    int64_t seconds;
+    char *room = arena_alloc(&t->arena, CLI_MOMENT_BYTES);
+    return room != NULL && json_int64(&t->index, row, &seconds) == ERR_OK &&
+                   cli_moment(seconds, room)
+               ? span_of(room)
+               : text;
+}
+
 /* The text of an object's cell. It may lie in the arena. */
 static struct span cell_of(struct table *t, uint32_t object, const struct cli_column *column)
 {
@@ -64,7 +90,9 @@ static struct span cell_of(struct table *t, uint32_t object, const struct cli_co
         }
     } else if (row != JSON_NONE && json_kind(&t->index, row) != JSON_NULL) {
         text = json_source(&t->index, row);
-        text = (column->look & CLI_NANO) != 0 ? with_point(t, row, text) : text;
+        text = (column->look & CLI_NANO) != 0     ? with_point(t, row, text)
+               : (column->look & CLI_MOMENT) != 0 ? as_date(t, row, text)
+                                                  : text;
     }
     return text.len == 0 ? span_of(column->none) : text;
 }

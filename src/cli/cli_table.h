@@ -19,6 +19,9 @@
 #define CLI_RIGHT    1u /* a number: stands at the right */
 #define CLI_OPTIONAL 2u /* left out where every row has `none` */
 #define CLI_NANO     4u /* a number of billionths, shown with its point: 1500000000 as 1.50 */
+#define CLI_MOMENT   8u /* seconds since 1970, shown as RFC 3339 */
+
+#define CLI_MOMENT_BYTES 24
 
 struct cli_column {
     const char *title;
@@ -37,5 +40,9 @@ struct cli_column {
  */
 MUST_USE enum err cli_table_print(FILE *out, struct span list, const struct cli_column *columns,
                                   size_t count, size_t *lines);
+
+/* Writes seconds since 1970 as people read them: "2026-11-24T03:00:00Z". False: they are of no year
+ * from 1970 to 9999. */
+MUST_USE bool cli_moment(int64_t seconds, char out[CLI_MOMENT_BYTES]);
 
 #endif

@@ -74,7 +74,7 @@ static int fetch(const char *config, struct buf *all)
 /* What stands for null in a column. */
 static const char *none_of(const struct admin_field *field)
 {
-    return field->kind == ADMIN_TIME ? "never" : "";
+    return field->kind == ADMIN_MOMENT ? "never" : "";
 }
 
 static bool is_name(const struct admin_field *field)
@@ -82,10 +82,12 @@ static bool is_name(const struct admin_field *field)
     return strcmp(field->name, "name") == 0;
 }
 
-/* Writes the field's name in capitals. Names are ASCII. */
+/* Writes the field's name in capitals, without the `_at` of a time. Names are ASCII. */
 static void write_title(const struct admin_field *field, char out[TITLE_BYTES])
 {
-    span_copy_text(span_of(field->name), out, TITLE_BYTES);
+    struct span name = span_of(field->name);
+    bool is_moment = field->kind == ADMIN_MOMENT && span_ends(name, SPAN("_at"));
+    span_copy_text(span_cut(name, 0, name.len - (is_moment ? 3 : 0)), out, TITLE_BYTES);
     for (char *c = out; *c != '\0'; c++) {
         *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
     }
@@ -104,8 +106,8 @@ static void add_columns(struct columns *c, bool names)
     for (size_t i = 0; i < count; i++) {
         if ((f[i].rules & ADMIN_COLUMN) != 0 && is_name(&f[i]) == names) {
             write_title(&f[i], c->titles[c->count]);
-            c->at[c->count] =
-                (struct cli_column){c->titles[c->count], f[i].name, none_of(&f[i]), 0};
+            c->at[c->count] = (struct cli_column){c->titles[c->count], f[i].name, none_of(&f[i]),
+                                                  f[i].kind == ADMIN_MOMENT ? CLI_MOMENT : 0};
             c->count++;
         }
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cli_ask.h"
+#include "cli/cli_table.h"
 #include "main/commands.h"
 #include "main/key_id.h"
 #include "json/json_value.h"
@@ -25,8 +26,21 @@ const struct cli_option main_key_show_options[] = {
     CLI_END(NULL),
 };
 
-/* Prints a text, a list's texts with commas between, or a dash for null. */
-static void print_value(const struct json_index *x, uint32_t row)
+/* A number as it is, or the time that it says. */
+static void print_number(const struct json_index *x, uint32_t row, const struct admin_field *field)
+{
+    char date[CLI_MOMENT_BYTES];
+    int64_t number = 0;
+    if (field->kind == ADMIN_MOMENT && json_int64(x, row, &number) == ERR_OK &&
+        cli_moment(number, date)) {
+        printf("%s", date);
+    } else {
+        printf("%.*s", SPAN_ARGS(json_source(x, row)));
+    }
+}
+
+/* Prints a text, a list's texts with commas between, a number, or a dash for null. */
+static void print_value(const struct json_index *x, uint32_t row, const struct admin_field *field)
 {
     uint8_t text[VALUE_BYTES];
     const char *comma = "";
@@ -37,6 +51,8 @@ static void print_value(const struct json_index *x, uint32_t row)
         }
     } else if (json_kind(x, row) == JSON_STRING && json_inside(x, row).len <= sizeof(text)) {
         printf("%.*s", (int)json_unescape(x, row, text, NULL), (const char *)text);
+    } else if (json_kind(x, row) == JSON_NUMBER) {
+        print_number(x, row, field);
     } else {
         printf("-");
     }
@@ -53,8 +69,8 @@ static int print_key(struct span answer)
     for (size_t i = 0; e == ERR_OK && i < count; i++) {
         uint32_t row = json_find(&x, 0, span_of(field[i].name));
         if (row != JSON_NONE) {
-            printf("%-9s ", field[i].name);
-            print_value(&x, row);
+            printf("%-10s ", field[i].name);
+            print_value(&x, row, &field[i]);
         }
     }
     json_index_fini(&x);

@@ -31,7 +31,7 @@ static void write_expires(struct json_writer *w, int64_t ms)
 {
     char text[CLOCK_TEXT_BYTES];
     clock_text((wall_us){clock_wall().us + ms * 1000}, text);
-    json_write_member_text(w, "expires", ms == 0 ? NULL : text);
+    json_write_member_text(w, "expires_at", ms == 0 ? NULL : text);
 }
 
 static enum err write_members(const struct main_key_body *body, int64_t expires_ms, struct buf *out)

@@ -60,7 +60,7 @@ def test_replies_are_what_the_description_says(gateway, admin_key):
         return said
 
     one = KEYS + "/{id}"
-    made = take("POST", KEYS, json={"name": "n", "expires": "2100-01-01T00:00:00+03:00", "scopes": ["chat"]})
+    made = take("POST", KEYS, json={"name": "n", "expires_at": "2100-01-01T00:00:00+03:00", "scopes": ["chat"]})
     admin = take("POST", KEYS, json={"name": "n", "kind": "admin", "scopes": ["read"]}).json()
     of = f"{KEYS}/{made.json()['id']}"
     assert gateway.chat("m").status_code == 200
@@ -68,7 +68,7 @@ def test_replies_are_what_the_description_says(gateway, admin_key):
     for path in ("/healthz", "/readyz", "/admin/v1/status", KEYS, KEYS + "?limit=1", "/admin/v1/usage"):
         assert take("GET", path).status_code == 200
     read = take("GET", of, one)
-    assert read.json()["expires"] == "2099-12-31T21:00:00.000Z"
+    assert read.json()["expires_at"] == 4102434000
     assert take("PATCH", of, one, json={"name": "m"}).status_code == 428
     assert take("PATCH", of, one, json={"name": "m"}, headers={"If-Match": read.headers["etag"]}).status_code == 200
     assert take("PATCH", of, one, json={"name": "l"}, headers={"If-Match": read.headers["etag"]}).status_code == 412
@@ -187,7 +187,7 @@ def test_a_change_of_a_key_works_at_once_and_outlives_the_gateway(make_gateway, 
     assert gateway.command("key", "change", made["id"], "--expires", "never").stdout == f"changed {made['id']}\n"
     gateway.start()
     shown = json.loads(gateway.command("key", "show", made["id"], "--json").stdout)
-    assert shown == {**changed, "expires": None}
+    assert shown == {**changed, "expires_at": None}
     assert gateway.request("GET", "/v1/models", key=made["key"]).status_code == 200
 
 
@@ -199,14 +199,14 @@ def test_a_key_whose_end_comes_nearer_ends_with_its_streams(gateway):
                                                      "sim": {"fault": "endless", "tokens_per_second": 20}})
         assert raw.read_head().status == 200
         end = rfc3339(time.time() + 0.5)
-        assert gateway.admin("PATCH", f"{KEYS}/{made['id']}", json={"expires": end}, headers={"If-Match": "*"}).status_code == 200
+        assert gateway.admin("PATCH", f"{KEYS}/{made['id']}", json={"expires_at": end}, headers={"If-Match": "*"}).status_code == 200
         rest = b""
         while (piece := raw.read_chunk()):
             rest += piece
         assert events(rest)[-2]["error"]["code"] == "expired_api_key"
 
 
-@pytest.mark.parametrize("change,code,after", [({"expires": 0.5}, "expired_api_key", 0.5), ({"scopes": ["models"]}, "scope_denied", 0)])
+@pytest.mark.parametrize("change,code,after", [({"expires_at": 0.5}, "expired_api_key", 0.5), ({"scopes": ["models"]}, "scope_denied", 0)])
 def test_what_nothing_is_heard_of_ends_when_its_key_is_changed_so(gateway, change, code, after):
     """A stream that stalls, one that waits for its first token, and a reply that is not streamed."""
     gateway.announce("call_failed")
@@ -219,7 +219,7 @@ def test_what_nothing_is_heard_of_ends_when_its_key_is_changed_so(gateway, chang
         raws[-1].request("POST", "/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "hi"}], **ask_})
     assert raws[0].read_head().status == 200
     until(lambda: gateway.metrics()["atlas_calls_open"] >= 3, 5 * SLOWER)
-    body = {**change, **({"expires": rfc3339(time.time() + after)} if after else {})}
+    body = {**change, **({"expires_at": rfc3339(time.time() + after)} if after else {})}
     begun = time.monotonic()
     assert gateway.admin("PATCH", f"{KEYS}/{made['id']}", json=body, headers={"If-Match": "*"}).status_code == 200
     rest = b""
@@ -274,7 +274,7 @@ def test_key_show_says_all_but_the_secret(gateway):
     made = gateway.new_key("shown", scopes=["chat", "models"])
     said = gateway.command("key", "show", made["id"])
     rows = dict(line.split(None, 1) for line in said.stdout.splitlines())
-    assert rows["name"] == "shown" and rows["scopes"] == "chat, models" and rows["expires"] == "-"
+    assert rows["name"] == "shown" and rows["scopes"] == "chat, models" and rows["expires_at"] == "-"
     assert "key" not in rows and made["key"] not in said.stdout
     whole = json.loads(gateway.command("key", "show", made["key"], "--json").stdout)
     assert whole == {**{name: value for name, value in made.items() if name != "key"}}

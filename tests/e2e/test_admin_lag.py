@@ -154,6 +154,6 @@ def test_a_key_whose_end_comes_nearer_ends_in_time_though_the_database_is_locked
     made = gateway.new_key("brief")
     with locked(gateway):
         end = time.time() + 0.5
-        assert quick(gateway, "PATCH", f"{KEYS}/{made['id']}", json={"expires": rfc3339(end)}, headers={"If-Match": "*"}).status_code == 200
+        assert quick(gateway, "PATCH", f"{KEYS}/{made['id']}", json={"expires_at": rfc3339(end)}, headers={"If-Match": "*"}).status_code == 200
         until(lambda: status(gateway, made["key"]) == 401, 5 * SLOWER)
         assert time.time() < end + SOON_S

@@ -126,12 +126,12 @@ WRONG_VALUES = [b"null", b"true", b"false", b"0", b"-1", b"1e400", b"9" * 400, b
                 b"[null]", b"[1]", b'["chat","nonsense"]', b'["chat",["chat"]]', b'{"name":"x"}', deep(2000), b'"2030-13-01T00:00:00Z"',
                 b'"1969-01-01T00:00:00Z"', b'"2001-01-01T00:00:00Z"', b'"99999-01-01T00:00:00Z"', b'"2030-01-01"', b'"tomorrow"', b"NaN", b"'x'", b""]
 # What a member may be after all, of those.
-RIGHT_VALUES = {("expires", b"null"), *(("name", value) for value in WRONG_VALUES if value.startswith((b'"2', b'"1', b'"9', b'"tomorrow')))}
+RIGHT_VALUES = {("expires_at", b"null"), *(("name", value) for value in WRONG_VALUES if value.startswith((b'"2', b'"1', b'"9', b'"tomorrow')))}
 
 WRONG_BODIES = [b"", b" ", b"null", b"1", b'"name"', b"[]", b'[{"name":"x"}]', b"{", b'{"name"', b'{"name":"x"', b'{"name":"x"}}', b'{"name":"x"} {}',
                 b"\xef\xbb\xbf" + b'{"name":"x"}', b'{"name":"x",}', b'{"name":"x","name":"y"}', b'{"name":"x","n\\u0061me":"y"}', b'{name:"x"}',
-                b'{"name":"x","id":"AAAAAAAAAAAA"}', b'{"name":"x","key":"mine"}', b'{"name":"x","status":"active"}', b'{"name":"x","revoked":null}',
-                b'{"name":"x","created":"2030-01-01T00:00:00Z"}', b'{"name":"x","":1}', b'{"name":"x","\\u0000":1}', b'{"name":"x","__proto__":{}}',
+                b'{"name":"x","id":"AAAAAAAAAAAA"}', b'{"name":"x","key":"mine"}', b'{"name":"x","status":"active"}', b'{"name":"x","revoked_at":null}',
+                b'{"name":"x","created_at":"2030-01-01T00:00:00Z"}', b'{"name":"x","":1}', b'{"name":"x","\\u0000":1}', b'{"name":"x","__proto__":{}}',
                 b'{"name":"x","Name":"y"}', b'{"name":"x","' + "م".encode() * 300 + b'":1}', b'{"name":"x","' + b"\\u0645" * 300 + b'":1}',
                 b'{"name":"x","' + b"\\ud83d\\ude00" * 100 + b'":1}', b'{"name":"x","\xff":1}', b"{}", deep(30000), b'{"name":' * 10000,
                 b'{"name":"x"' + b',"a":1' * 5000 + b"}", b"{" + b",".join(b'"m%d":1' % i for i in range(3000)) + b"}", b"\x00" * 100,
@@ -157,7 +157,7 @@ def test_a_body_that_cannot_be_makes_and_changes_nothing_and_the_reply_says_why(
                 said = asker.request(method, at, content=body, headers={"If-Match": "*"})
                 assert_refused(said, (400, 413))
                 replies.append((method, template, said.status_code, said.json()))
-        for member in ("name", "kind", "scopes", "expires"):
+        for member in ("name", "kind", "scopes", "expires_at"):
             for value in WRONG_VALUES:
                 others = b"" if member == "name" else b'"name":"x",'
                 whole = b"{" + others + b'"' + member.encode() + b'":' + value + b"}"
@@ -173,7 +173,7 @@ def test_a_body_that_cannot_be_makes_and_changes_nothing_and_the_reply_says_why(
 
 
 def test_a_member_that_a_body_says_twice_in_any_spelling_is_named(gateway):
-    for body in ('{"name":"x","n\\u0061me":"y"}', '{"expires":null,"expires":null,"name":"x"}'):
+    for body in ('{"name":"x","n\\u0061me":"y"}', '{"expires_at":null,"expires_at":null,"name":"x"}'):
         said = gateway.admin("POST", KEYS, content=body)
         assert (said.status_code, said.json()["error"]["code"]) == (400, "duplicate_key")
 
@@ -253,7 +253,7 @@ def test_of_twenty_who_change_one_key_as_they_read_it_no_change_is_lost(gateway,
 def test_of_twenty_who_change_one_key_however_it_is_each_is_recorded_and_the_last_one_holds(gateway, operator):
     made = gateway.new_key("0", scopes=["chat"])
     of = f"{KEYS}/{made['id']}"
-    members = [{"name": "named"}, {"scopes": ["chat", "models"]}, {"expires": rfc3339(4102444800)}, {"expires": None}]
+    members = [{"name": "named"}, {"scopes": ["chat", "models"]}, {"expires_at": rfc3339(4102444800)}, {"expires_at": None}]
 
     def change(i):
         with client(gateway, operator) as asker:
@@ -269,7 +269,7 @@ def test_of_twenty_who_change_one_key_however_it_is_each_is_recorded_and_the_las
         assert sum(before["state"][name] != after["state"][name] for name in after["state"]) <= 1
     shown, last = gateway.admin("GET", of).json(), lines[-1]["state"]
     assert (shown["name"], shown["scopes"]) == ("named", ["chat", "models"])
-    assert (shown["expires"] is None) == (last["expires_us"] == 0)
+    assert (shown["expires_at"] is None) == (last["expires_us"] == 0)
     assert gateway.request("GET", "/v1/models", key=made["key"]).status_code == 200
 
 
@@ -282,7 +282,7 @@ def test_a_revocation_among_changes_of_the_same_key_holds(gateway, operator):
         def change(of=of, over=over):
             with client(gateway, operator) as asker:
                 while not over.is_set():
-                    assert asker.patch(of, json={"name": "again", "expires": None}, headers={"If-Match": "*"}).status_code == 200
+                    assert asker.patch(of, json={"name": "again", "expires_at": None}, headers={"If-Match": "*"}).status_code == 200
 
         changers = [threading.Thread(target=change) for _ in range(4)]
         for one in changers:
@@ -294,7 +294,7 @@ def test_a_revocation_among_changes_of_the_same_key_holds(gateway, operator):
             one.join()
         assert gateway.request("GET", "/v1/models", key=made["key"]).status_code == 401
         shown = gateway.admin("GET", of).json()
-        assert (shown["status"], shown["revoked"]) == ("revoked", revoked["revoked"])
+        assert (shown["status"], shown["revoked_at"]) == ("revoked", revoked["revoked_at"])
 
         def last_record(made=made):
             lines = gateway.command("journal", "print", "--key", made["id"]).stdout.splitlines()

@@ -65,7 +65,7 @@ def test_a_wrong_key_is_invalid(gateway):
 
 
 def test_an_expired_key_is_told_so_only_with_the_right_secret(gateway):
-    made = gateway.new_key("soon", expires=rfc3339(time.time() + 0.3))
+    made = gateway.new_key("soon", expires_at=rfc3339(time.time() + 0.3))
     until(lambda: gateway.request("GET", "/v1/models", key=made["key"]).status_code == 401)
     has_error(gateway.request("GET", "/v1/models", key=made["key"]), 401, "expired_api_key")
     has_error(gateway.request("GET", "/v1/models", key=made["key"][:-8] + "00000000"), 401, "invalid_api_key")

@@ -61,7 +61,7 @@ def test_key_list_shows_everything_but_the_secret(commands):
     listed = json.loads(commands("key", "list", "--json").stdout)
     of = {key["id"]: key for key in (listed["data"] if isinstance(listed, dict) else listed)}
     assert of[made["id"]]["status"] == "active"
-    assert of[ended["id"]]["revoked"] is not None
+    assert of[ended["id"]]["revoked_at"] is not None
     assert "key" not in of[made["id"]]
 
 
@@ -169,7 +169,7 @@ def test_a_revoked_keys_waiting_calls_end_within_a_second(gateway, sim):
 def test_a_key_that_expires_ends_its_streams_too(gateway):
     gateway.announce("call_failed")
     expires = time.time() + 0.7
-    made = gateway.new_key("brief", expires=rfc3339(expires))
+    made = gateway.new_key("brief", expires_at=rfc3339(expires))
     with Raw(gateway.port, made["key"]) as raw:
         raw.request("POST", PATH, {"model": "m", "stream": True, "messages": HI,
                                    "sim": {"fault": "endless", "tokens_per_second": 20}})

@@ -316,7 +316,7 @@ def test_a_revocation_that_cannot_be_recorded_keeps_no_gateway_from_ending(small
 def test_a_stream_that_gets_no_event_ends_when_its_key_does(gateway, sim):
     gateway.announce("call_failed")
     expires = time.time() + 1.5
-    brief = gateway.new_key("brief", expires=rfc3339(expires))
+    brief = gateway.new_key("brief", expires_at=rfc3339(expires))
     made = gateway.new_key("to end")
     with Raw(gateway.port, brief["key"]) as expiring, Raw(gateway.port, made["key"]) as revoked:
         for raw in (expiring, revoked):

@@ -17,7 +17,7 @@
 static void check_key(const struct admin_key *key, uint64_t given, enum admin_use use)
 {
     CHECK((given & ADMIN_GAVE(key, id)) == 0 && (given & ADMIN_GAVE(key, key)) == 0);
-    CHECK((given & ADMIN_GAVE(key, status)) == 0 && (given & ADMIN_GAVE(key, revoked)) == 0);
+    CHECK((given & ADMIN_GAVE(key, status)) == 0 && (given & ADMIN_GAVE(key, revoked_at)) == 0);
     CHECK(use == ADMIN_CHANGES || (given & ADMIN_GAVE(key, name)) != 0);
     CHECK(use == ADMIN_MAKES || (given & ADMIN_GAVE(key, kind)) == 0);
     if ((given & ADMIN_GAVE(key, name)) != 0) {
@@ -27,7 +27,7 @@ static void check_key(const struct admin_key *key, uint64_t given, enum admin_us
     CHECK(key->kind >= 0 && key->kind <= 2);
     CHECK(key->scopes < 1U << 6);
     CHECK((given & ADMIN_GAVE(key, scopes)) == 0 || key->scopes != 0);
-    CHECK(key->expires.us == 0 || key->expires.us > NOW.us);
+    CHECK(key->expires_at.us == 0 || key->expires_at.us > NOW.us);
 }
 
 /* Writes what was read as a request again, and reads that. */
@@ -62,7 +62,8 @@ static void again(const struct admin_key *key, uint64_t given, struct arena *are
     reading.body = buf_span(&body);
     CHECK(admin_object_read(&reading, &back) == ERR_OK);
     CHECK(reading.given == given && span_equal(back.name, key->name) && back.kind == key->kind);
-    CHECK(back.scopes == key->scopes && back.expires.us / 1000 == key->expires.us / 1000);
+    CHECK(back.scopes == key->scopes &&
+          back.expires_at.us / 1000000 == key->expires_at.us / 1000000);
     json_index_fini(&x);
     buf_fini(&body);
     buf_fini(&whole);

@@ -107,12 +107,12 @@ static void a_new_key_is_said_once_and_works(void **state)
     struct fixture *f = *state;
     assert_int_equal(
         ask(f, HTTP_POST, "/admin/v1/keys", "",
-            "{\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"expires\":\"2026-11-24T04:00:00Z\","
+            "{\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"expires_at\":\"2026-11-24T04:00:00Z\","
             "\"scopes\":[\"chat\",\"models\"]}"),
         ERR_OK);
     assert_true(says(f, ",\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"status\":\"active\","
-                        "\"scopes\":[\"chat\",\"models\"],\"created\":\"2026-11-24T03:00:00.000Z\","
-                        "\"expires\":\"2026-11-24T04:00:00.000Z\",\"revoked\":null}"));
+                        "\"scopes\":[\"chat\",\"models\"],\"created_at\":1795489200,"
+                        "\"expires_at\":1795492800,\"revoked_at\":null}"));
     const char *text = strstr(said(f), "mx4_sk_test_");
     assert_non_null(text);
     struct key_handle handle;
@@ -133,7 +133,7 @@ static void requests_for_keys_are_read_strictly(void **state)
         enum err expect;
     } rows[] = {
         {"{\"name\":\"n\"}", ERR_OK},
-        {"{\"name\":\"n\",\"expires\":null}", ERR_OK},
+        {"{\"name\":\"n\",\"expires_at\":null}", ERR_OK},
         {"{\"name\":\"n\",\"kind\":\"admin\"}", ERR_OK},
         {"", ERR_BODY_NOT_JSON},
         {"{\"name\":\"n\"", ERR_BODY_NOT_JSON},
@@ -148,17 +148,23 @@ static void requests_for_keys_are_read_strictly(void **state)
         {"{\"name\":\"n\",\"n\\u0061me\":\"m\"}", ERR_JSON_DUPLICATE},
         {"{\"name\":\"n\",\"budget\":1}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"kind\":\"root\"}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires\":\"2026-11-24T03:00:00.001Z\"}", ERR_OK},
-        {"{\"name\":\"n\",\"expires\":\"2026-11-24T06:00:00.001+03:00\"}", ERR_OK},
-        {"{\"name\":\"n\",\"expires\":\"2026-11-24T03:00:00Z\"}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires\":\"2026-11-24T06:00:00+03:00\"}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires\":\"9999-12-31T23:59:59Z\"}", ERR_OK},
-        {"{\"name\":\"n\",\"expires\":\"2030-02-30T00:00:00Z\"}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires\":\"2030-01-01T24:00:00Z\"}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires\":\"2030-01-01T00:00:00\"}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires\":\"2030-01-01\"}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires\":\"30d\"}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"expires\":1795492800000}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_at\":\"2026-11-24T03:00:00.001Z\"}", ERR_OK},
+        {"{\"name\":\"n\",\"expires_at\":\"2026-11-24T06:00:00.001+03:00\"}", ERR_OK},
+        {"{\"name\":\"n\",\"expires_at\":\"2026-11-24T03:00:00Z\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_at\":\"2026-11-24T06:00:00+03:00\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_at\":\"9999-12-31T23:59:59Z\"}", ERR_OK},
+        {"{\"name\":\"n\",\"expires_at\":\"2030-02-30T00:00:00Z\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_at\":\"2030-01-01T24:00:00Z\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_at\":\"2030-01-01T00:00:00\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_at\":\"2030-01-01\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_at\":\"30d\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_at\":1795492800000}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_at\":1795489201}", ERR_OK},
+        {"{\"name\":\"n\",\"expires_at\":1795489200}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_at\":1795489201.5}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_at\":0}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"expires_at\":\"1795489201\"}", ERR_VALUE_INVALID},
+        {"{\"name\":null}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"id\":\"AAAAAAAAAAAA\"}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"scopes\":[]}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"scopes\":\"chat\"}", ERR_VALUE_INVALID},
@@ -193,14 +199,15 @@ static void a_refusal_names_what_is_at_fault_and_says_what_to_do(void **state)
          "'name' must be a text of 1 to 255 bytes without control characters"},
         {HTTP_POST, "", "{\"name\":\"n\",\"kind\":7}", "kind",
          "'kind' must be live, test or admin"},
-        {HTTP_POST, "", "{\"name\":\"n\",\"expires\":\"soon\"}", "expires",
-         "'expires' must be a time to come, such as \"2030-01-31T12:00:00Z\", or null for never"},
+        {HTTP_POST, "", "{\"name\":\"n\",\"expires_at\":\"soon\"}", "expires_at",
+         "'expires_at' must be a time to come, in seconds since 1970 or such as "
+         "\"2030-01-31T12:00:00Z\", or null for never"},
         {HTTP_POST, "", "{\"name\":\"n\",\"scopes\":[\"x\"]}", "scopes",
          "'scopes' must be a list of some of chat, completions, embeddings, models, read, write"},
         {HTTP_POST, "", "{\"name\":\"n\",\"budget\":1}", "budget",
-         "'budget' is no member of this request, which may hold name, kind, scopes, expires"},
+         "'budget' is no member of this request, which may hold name, kind, scopes, expires_at"},
         {HTTP_POST, "", "{\"name\":\"n\",\"id\":1}", "id",
-         "'id' cannot be given: leave it out; this request may hold name, kind, scopes, expires"},
+         "'id' cannot be given: leave it out; this request may hold name, kind, scopes, expires_at"},
         {HTTP_POST, "", "{\"name\":\"n\",\"name\":\"m\"}", "name", "'name' is given twice"},
         {HTTP_POST, "", "{}", "name", "'name' is missing"},
         {HTTP_POST, "x=1", "{\"name\":\"n\"}", "x",
@@ -227,10 +234,10 @@ static void a_revoked_key_is_listed_as_such(void **state)
     assert_int_equal(keys_create(f->keys, f->store, &wish, NOW, &text, id), ERR_OK);
     (void)snprintf(path, sizeof(path), "/admin/v1/keys/%s", id);
     assert_int_equal(ask(f, HTTP_DELETE, path, "", ""), ERR_OK);
-    assert_true(says(f, "\",\"status\":\"revoked\",\"revoked\":\"2026-11-24T03:00:00.000Z\"}"));
+    assert_true(says(f, "\",\"status\":\"revoked\",\"revoked_at\":1795489200}"));
     assert_int_equal(ask(f, HTTP_GET, path, "", ""), ERR_OK);
     assert_true(says(f, "\"status\":\"revoked\",\"scopes\":[\"read\",\"write\"]"));
-    assert_true(says(f, "\"revoked\":\"2026-11-24T03:00:00.000Z\"}"));
+    assert_true(says(f, "\"revoked_at\":1795489200}"));
     struct key_handle handle;
     assert_int_equal(keys_check(f->keys, span_of(text.text), KEY_USE_ADMIN, NOW, &handle),
                      ERR_KEY_REVOKED);
@@ -287,11 +294,11 @@ static void a_key_is_changed_only_as_it_was_read(void **state)
     for (size_t r = 0; r < ROWS(stale); r++) {
         assert_int_equal(patch(f, path, stale[r], "{\"name\":\"lost\"}"), ERR_REVISION);
     }
-    assert_int_equal(patch(f, path, "*", "{\"expires\":\"2026-11-24T03:00:01Z\"}"), ERR_OK);
+    assert_int_equal(patch(f, path, "*", "{\"expires_at\":\"2026-11-24T03:00:01Z\"}"), ERR_OK);
     assert_true(says(f, "\"name\":\"after\""));
     assert_int_equal(keys_recheck(f->keys, &handle, NOW), ERR_OK);
     assert_int_equal(keys_recheck(f->keys, &handle, (wall_us){NOW.us + 1000000}), ERR_KEY_EXPIRED);
-    assert_int_equal(patch(f, path, "*", "{\"expires\":null}"), ERR_OK);
+    assert_int_equal(patch(f, path, "*", "{\"expires_at\":null}"), ERR_OK);
     assert_int_equal(keys_recheck(f->keys, &handle, (wall_us){NOW.us + 1000000}), ERR_OK);
     assert_int_equal(patch(f, "/admin/v1/keys/AAAAAAAAAAAA", "*", "{\"name\":\"x\"}"),
                      ERR_NOT_FOUND_ROW);
@@ -373,12 +380,12 @@ static void a_change_of_a_key_is_read_strictly(void **state)
         {"{}", ERR_VALUE_MISSING},
         {"{\"kind\":\"test\"}", ERR_VALUE_INVALID},
         {"{\"id\":\"AAAAAAAAAAAA\"}", ERR_VALUE_INVALID},
-        {"{\"revoked\":null}", ERR_VALUE_INVALID},
+        {"{\"revoked_at\":null}", ERR_VALUE_INVALID},
         {"{\"name\":null}", ERR_VALUE_INVALID},
         {"{\"name\":\"\"}", ERR_VALUE_INVALID},
         {"{\"scopes\":[]}", ERR_VALUE_INVALID},
         {"{\"scopes\":[\"read\"]}", ERR_VALUE_INVALID},
-        {"{\"expires\":\"2026-11-24T03:00:00Z\"}", ERR_VALUE_INVALID},
+        {"{\"expires_at\":\"2026-11-24T03:00:00Z\"}", ERR_VALUE_INVALID},
         {"[]", ERR_BODY_NOT_OBJECT},
     };
     assert_int_equal(keys_create(f->keys, f->store, &wish, NOW, &text, id), ERR_OK);

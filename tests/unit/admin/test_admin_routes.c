@@ -70,7 +70,7 @@ static void every_row_holds_together(void **state)
         assert_int_equal(route->queue == ADMIN_QUEUE_READ || route->queue == ADMIN_QUEUE_NONE,
                          reads);
         assert_int_equal(route->method == HTTP_PATCH, (route->rules & ADMIN_CHANGE) != 0);
-        assert_true((route->rules & ADMIN_MATCHES) == 0 || (route->rules & ADMIN_TAGS) != 0);
+        assert_true((route->rules & ADMIN_MATCHES) == 0 || (route->rules & ADMIN_ETAG) != 0);
     }
 }
 

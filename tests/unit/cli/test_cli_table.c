@@ -11,6 +11,7 @@ static const struct cli_column columns[] = {
     {"CALLS", "calls", "0", CLI_RIGHT},
     {"LAST", "last", "never", 0},
     {"COST", "cost", "0", CLI_RIGHT | CLI_OPTIONAL | CLI_NANO},
+    {"END", "end", "-", CLI_OPTIONAL | CLI_MOMENT},
 };
 
 static enum err print(const char *list, char **text, size_t *lines)
@@ -57,6 +58,15 @@ static void lists_are_printed_in_columns(void **state)
          "NAME  CALLS  LAST                    COST\n"
          "a         0  never  >9223372036.854775807\n",
          1},
+        {"seconds are dates, unless they are of no year that one writes so",
+         "{\"data\":[{\"name\":\"a\",\"end\":1795489200},{\"name\":\"b\",\"end\":null},"
+         "{\"name\":\"c\",\"end\":253402300800},{\"name\":\"d\",\"end\":-1}]}",
+         "NAME  CALLS  LAST   END\n"
+         "a         0  never  2026-11-24T03:00:00Z\n"
+         "b         0  never  -\n"
+         "c         0  never  253402300800\n"
+         "d         0  never  -1\n",
+         4},
         {"nothing for nothing", "{\"data\":[]}", "", 0},
     };
     for (size_t r = 0; r < ROWS(rows); r++) {
