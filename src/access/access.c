@@ -79,7 +79,7 @@ void access_set_turned(struct access *a, mono_us turned)
 
 uint64_t access_revision(const struct access *a)
 {
-    return atomic_load_explicit(&a->revision, memory_order_acquire);
+    return a == NULL ? 0 : atomic_load_explicit(&a->revision, memory_order_acquire);
 }
 
 /* ---- loading ---- */
@@ -261,20 +261,40 @@ enum err access_look(const struct access *a, const struct key_handle *key, wall_
     return has_ended(a, DIRECTORY_USER, key->user, now) ? ERR_USER_ENDED : ERR_OK;
 }
 
-struct span access_id(const struct access *a, const struct limits_subjects *who,
-                      enum limits_level level)
+static const struct directory_entry *find_entry(const struct access *a,
+                                                const struct limits_subjects *who,
+                                                enum limits_level level)
 {
     static const enum directory_kind kinds[LIMITS_LEVELS] = {
         [LIMITS_USER] = DIRECTORY_USER,
         [LIMITS_TEAM] = DIRECTORY_TEAM,
         [LIMITS_ORGANISATION] = DIRECTORY_ORGANISATION,
     };
-    if (level == LIMITS_KEY || who->slot[level] == SLOTS_NONE) {
-        return SPAN("");
-    }
-    const struct directory_entry *e =
-        directory_find(a->directory, kinds[level], who->slot[level]);
+    return level == LIMITS_KEY || who->slot[level] == SLOTS_NONE
+               ? NULL
+               : directory_find(a->directory, kinds[level], who->slot[level]);
+}
+
+struct span access_id(const struct access *a, const struct limits_subjects *who,
+                      enum limits_level level)
+{
+    const struct directory_entry *e = find_entry(a, who, level);
     return e == NULL ? SPAN("") : span_of(e->id);
+}
+
+struct span access_name(const struct access *a, const struct limits_subjects *who,
+                        enum limits_level level)
+{
+    const struct directory_entry *e = find_entry(a, who, level);
+    if (level == LIMITS_KEY && a->keys != NULL && who->slot[level] != SLOTS_NONE) {
+        return span_make(key_table_slot(keys_table(a->keys), who->slot[level])->id, KEY_ID_CHARS);
+    }
+    return e == NULL ? SPAN("") : e->name;
+}
+
+bool access_admits(const struct access *a, const struct key_handle *key, const struct net_ip *from)
+{
+    return a->keys == NULL || key_grant_admits(keys_grant(a->keys, key->slot), from);
 }
 
 static bool permits(struct span models, struct span asked, struct span name)

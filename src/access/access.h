@@ -64,7 +64,7 @@ const struct limits *access_limits(const struct access *a);
 /* Every reader's loop has turned since: what was replaced before is freed at the next change. */
 void access_set_turned(struct access *a, mono_us turned);
 
-/* Counts up with each change that may end a call. */
+/* Counts up with each change that may end a call; 0 of NULL. */
 uint64_t access_revision(const struct access *a);
 
 /* ---- a call's looks ---- */
@@ -81,6 +81,14 @@ MUST_USE enum err access_look(const struct access *a, const struct key_handle *k
 /* The id of a subject of these; empty: there is none. */
 struct span access_id(const struct access *a, const struct limits_subjects *who,
                       enum limits_level level);
+
+/* What people call it; a key has its id. */
+struct span access_name(const struct access *a, const struct limits_subjects *who,
+                        enum limits_level level);
+
+/* Whether the key may be used from an address. */
+bool access_admits(const struct access *a, const struct key_handle *key,
+                   const struct net_ip *from);
 
 /* Whether the key and its team may use a model, which goes by these two names. */
 bool access_permits(const struct access *a, const struct key_handle *key,

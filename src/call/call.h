@@ -42,6 +42,7 @@ struct call_shared {
     const struct call_ports *ports;
     struct net_loop *loop;
     const struct keys *keys;
+    const struct access *rights; /* who may what; NULL: nobody is limited */
     struct journal_lane *lane;
     struct upstream_pool *pool;
     struct policy *policy;       /* the one that new calls begin with */
@@ -96,6 +97,14 @@ bool call_is_none(const struct call_shared *shared);
 
 /* Ends every call that is open, with ERR_DRAINING. */
 void call_stop_all(struct call_shared *shared);
+
+#define CALL_LIMITS_BYTES 512
+
+/* Writes the header lines that tell how limits stand: X-RateLimit-* of the tightest limit of
+ * requests, and OpenAI's six. Returns their length. */
+size_t call_limits_write(const struct limits_tightest *requests,
+                         const struct limits_tightest *tokens, wall_us now,
+                         char out[CALL_LIMITS_BYTES]);
 
 #define CALL_SCOPE_BYTES 128
 

@@ -50,12 +50,15 @@ enum call_state call_step_authenticate(struct call *call)
         return call_fail(call, e);
     }
     call_note_key_end(call);
-    if ((call->key.scopes & call->route->scope) == 0) {
-        char text[CALL_SCOPE_BYTES];
-        size_t len = call_say_scope(call->route->scope, text);
-        return call_fail_at(call, ERR_SCOPE_DENIED, SPAN(""), span_make(text, len));
-    }
     return CALL_ADMIT;
+}
+
+/* Whether the key may do this at all. */
+static enum call_state fail_scope(struct call *call)
+{
+    char text[CALL_SCOPE_BYTES];
+    size_t len = call_say_scope(call->route->scope, text);
+    return call_fail_at(call, ERR_SCOPE_DENIED, SPAN(""), span_make(text, len));
 }
 
 /* "application/json", with or without parameters, and its +json kin; nothing at all is fine too. */
@@ -74,6 +77,12 @@ enum call_state call_step_admit(struct call *call)
     const struct http_request *head = call->by->head(call->client);
     int64_t open = atomic_fetch_add_explicit(shared->calls_open, 1, memory_order_relaxed);
     call->admitted = true;
+    if (!call_admit_limits(call)) { /* first: each reply to a known key says how they stand */
+        return CALL_SETTLE;
+    }
+    if ((call->key.scopes & call->route->scope) == 0) {
+        return fail_scope(call);
+    }
     if (open >= call->policy->calls_max) {
         return call_fail(call, ERR_OVERLOADED);
     }

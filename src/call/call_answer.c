@@ -27,6 +27,7 @@ struct span call_reply_fields(struct call *call, struct span more)
                            SPAN("\r\n"),
                            lines,
                            cors_fields(call->policy, call->by->head(call->client), &call->arena),
+                           call_limits_fields(call),
                            more};
     size_t len = 0;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {

@@ -65,6 +65,16 @@ struct call {
     bool admitted; /* counted in calls_open */
     bool known;    /* the key was right: the call is recorded */
 
+    /* Whose it is, and what it holds of what they may use: call_limits.c. */
+    struct limits_subjects who;
+    struct limits_hold hold;
+    int64_t held_tokens, held_nano;
+    int64_t used_tokens, used_nano; /* by its tries, as their records say */
+    int64_t input_held;  /* tokens of the request, no fewer than it will be said to have */
+    int64_t answer_most; /* tokens that an answer is bounded to where its caller says nothing, and */
+    int64_t answer_else; /* where nobody does; 0: they are not */
+    struct span budgets; /* that it counts in, for its records */
+
     /* Why it failed, ERR_OK while it has not; what the caller is told beyond the row. */
     enum err error;
     struct server_words words;
@@ -102,7 +112,8 @@ typedef enum call_state call_step(struct call *call);
 call_step call_step_head, call_step_authenticate, call_step_admit; /* call_admit.c */
 call_step call_step_body;                                          /* call_body.c */
 call_step call_step_inspect;                                       /* call_inspect.c */
-call_step call_step_route, call_step_reserve;                      /* call_route.c */
+call_step call_step_route;                                         /* call_route.c */
+call_step call_step_reserve;                                       /* call_limits.c */
 call_step call_step_try;                                           /* call_tries.c */
 call_step call_step_stream;                                        /* call_stream.c */
 call_step call_step_settle, call_step_done;                        /* call_settle.c */
@@ -147,6 +158,39 @@ enum call_state call_fail_too_large(struct call *call);
 
 /* Whether the client went away, or the key did; notes it as the failure. Each waiting step asks. */
 bool call_is_lost(struct call *call);
+
+/* ---- how much may be asked: call_limits.c ---- */
+
+/* Whether those whom the key is of are still there, and it may be used from where it is. */
+MUST_USE enum err call_look_at_who(struct call *call, wall_us now);
+
+/* Takes what needs the head alone, a request and a place among the calls. False: the call has
+ * failed. */
+bool call_admit_limits(struct call *call);
+
+/* Whether so much more may be used, if what the try may come to is more than is held. Else why
+ * not, and the words are noted in it. */
+MUST_USE enum err call_extend_limits(struct call_try *t);
+
+/* The call is over: what it holds and did not use is given back. */
+void call_settle_limits(struct call *call);
+
+/* Notes what a record of a try, or of the call, says was used. */
+void call_note_used(struct call *call, const struct journal_record *r);
+
+/* The call's header lines that tell how its limits stand. */
+struct span call_limits_fields(struct call *call);
+
+/* What an answer is bounded to where its caller says nothing; 0: it is not. */
+int64_t call_answer_bound(const struct call *call, const struct policy_model *model);
+
+/* The most that the answers of a call may come to at a model, with what the try told its server
+ * (`told`: 0 nothing), and what that costs. */
+struct call_most {
+    int64_t tokens, nano;
+};
+struct call_most call_most_of(const struct call *call, const struct call_candidate *candidate,
+                              int64_t told);
 
 /* ---- the request ---- */
 

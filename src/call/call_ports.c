@@ -47,6 +47,16 @@ static const struct call_ports real = {
             .check = keys_check,
             .recheck = keys_recheck,
         },
+    .access =
+        {
+            .look = access_look,
+            .permits = access_permits,
+            .admits = access_admits,
+            .take = limits_admit,
+            .reserve = limits_reserve,
+            .extend = limits_extend,
+            .settle = limits_settle,
+        },
     .journal =
         {
             .take = journal_take,

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * call_ports.h — all that a call's steps can reach: time, the loop's next turn, where it may
- * go, client, model server, keys, journal.
+ * go, client, model server, keys, limits, journal.
  *
  * Steps call nothing else that has an effect, so a unit test scripts whole calls with a table of
  * its own. The real table (call_ports_real()) points straight at the parts' functions; what each
  * must do is said in their headers: server/exchange.h, upstream/attempt.h, keys/keys.h,
+ * access/access.h, limits/limits.h,
  * journal/journal_slots.h.
  *
  * Threads  as the functions.
@@ -13,6 +14,7 @@
 #ifndef CALL_CALL_PORTS_H
 #define CALL_CALL_PORTS_H
 
+#include "access/access.h"
 #include "call/call_client.h"
 #include "crypto/call_id.h"
 #include "journal/journal_record.h"
@@ -74,6 +76,24 @@ struct call_ports {
                           struct key_handle *out);
         enum err (*recheck)(const struct keys *k, struct key_handle *handle, wall_us now);
     } keys;
+
+    struct {
+        enum err (*look)(const struct access *a, const struct key_handle *key, wall_us now,
+                         struct limits_subjects *out);
+        bool (*permits)(const struct access *a, const struct key_handle *key,
+                        const struct limits_subjects *who, struct span asked, struct span name);
+        bool (*admits)(const struct access *a, const struct key_handle *key,
+                       const struct net_ip *from);
+        enum limits_outcome (*take)(const struct limits *l, const struct limits_subjects *who,
+                                    struct limits_hold *hold, mono_us now,
+                                    struct limits_refusal *why);
+        enum limits_outcome (*reserve)(const struct limits *l, const struct limits_subjects *who,
+                                       const struct limits_ask *ask, struct limits_hold *hold,
+                                       const struct limits_times *now, struct limits_refusal *why);
+        enum limits_outcome (*extend)(struct limits_hold *hold, int64_t tokens, int64_t nano,
+                                      mono_us now, struct limits_refusal *why);
+        void (*settle)(struct limits_hold *hold, int64_t tokens, int64_t nano, mono_us now);
+    } access;
 
     struct {
         enum err (*take)(struct journal_lane *lane, struct journal_slot **out);

@@ -56,27 +56,36 @@ static void fill_destination(const struct call *call, const struct call_candidat
     }
 }
 
-/* The most that its answers may come to, as far as anybody knows. Where the model server is not
- * told its bound, its context alone bounds it. */
-static int64_t output_most(const struct call *call, const struct call_try *t,
-                           const struct policy_model *model)
-{
-    int64_t context = model->context_tokens;
-    int64_t told = t == NULL ? model->max_output : call_try_bound(t);
-    int64_t each = told > 0 ? told : context > 0 ? context : model->max_output;
-    int64_t most = openai_request_output(&call->request, each, context);
-    return most < 0 ? 0 : most;
-}
-
 /* What is held for it. */
 static void fill_reserved(const struct call *call, const struct call_try *t,
                           const struct call_candidate *candidate, struct journal_record *r)
 {
-    int64_t input = call->input_estimate;
-    const struct policy_model *model = candidate == NULL ? NULL : candidate->match.model;
-    int64_t output = model == NULL ? 0 : output_most(call, t, model);
-    r->tokens_reserved = input + output;
-    r->reserved_nano = model == NULL ? 0 : policy_price_cost(&model->price, input, output);
+    r->tokens_reserved = call->input_estimate;
+    r->reserved_nano = 0;
+    if (candidate != NULL) {
+        const struct policy_model *model = candidate->match.model;
+        struct call_most most = call_most_of(
+            call, candidate, t == NULL ? call_answer_bound(call, model) : call_try_bound(t));
+        r->tokens_reserved = most.tokens;
+        r->reserved_nano = most.nano;
+    }
+}
+
+static void set_who(const struct call *call, enum limits_level level, enum journal_text text,
+                    struct journal_record *r)
+{
+    journal_record_set(r, text, access_id(call->shared->rights, &call->who, level));
+}
+
+/* Whose it is, and which budgets it counts in. */
+static void fill_who(const struct call *call, struct journal_record *r)
+{
+    if (call->shared->rights != NULL) {
+        set_who(call, LIMITS_ORGANISATION, JOURNAL_TEXT_ORGANISATION, r);
+        set_who(call, LIMITS_TEAM, JOURNAL_TEXT_TEAM, r);
+        set_who(call, LIMITS_USER, JOURNAL_TEXT_USER, r);
+        journal_record_set(r, JOURNAL_TEXT_BUDGETS, call->budgets);
+    }
 }
 
 void call_fill_record(const struct call *call, const struct call_try *t, struct journal_record *r)
@@ -87,6 +96,7 @@ void call_fill_record(const struct call *call, const struct call_try *t, struct 
     memcpy(r->call_id, call->id.bytes, sizeof(r->call_id));
     journal_record_set(r, JOURNAL_TEXT_KEY, span_of(call->key.id));
     journal_record_set(r, JOURNAL_TEXT_ENDPOINT, span_of(endpoints[call->route->handler]));
+    fill_who(call, r);
     r->started_ms = call->started_wall.us / 1000;
     r->attempt = (uint8_t)(call->tries_recorded < UINT8_MAX ? call->tries_recorded : UINT8_MAX);
     r->stream = call->request.stream;

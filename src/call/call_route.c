@@ -64,11 +64,25 @@ static enum call_state fail_context(struct call *call)
     return call_fail(call, ERR_CONTEXT_LENGTH);
 }
 
+static bool may_use(const struct call *call, const struct policy_model *model)
+{
+    const struct call_shared *shared = call->shared;
+    return shared->rights == NULL ||
+           shared->ports->access.permits(shared->rights, &call->key, &call->who,
+                                         call->request.model, model->name);
+}
+
+static enum call_state fail_permission(struct call *call)
+{
+    return call_fail_at(call, ERR_MODEL_NOT_ALLOWED, SPAN("model"), SPAN(""));
+}
+
 /* One behind the other: the first that leaves none decides what the caller is told. */
 static const struct {
     bool (*permits)(const struct call *call, const struct policy_model *model);
     enum call_state (*fail)(struct call *call);
 } filters[] = {
+    {may_use, fail_permission},
     {has_endpoint, fail_endpoint},
     {takes_inputs, fail_token_arrays},
     {has_context, fail_context},
@@ -106,13 +120,4 @@ enum call_state call_step_route(struct call *call)
         }
     }
     return CALL_RESERVE;
-}
-
-/* Nothing is held yet; what would be (call->input_estimate and what the answer may come to) is
- * noted, for a call that is interrupted settles at it, and so does one whose model server counts
- * nothing. */
-enum call_state call_step_reserve(struct call *call)
-{
-    (void)call;
-    return CALL_TRY;
 }

@@ -114,6 +114,7 @@ static void write_completion(struct call *call, mono_us now)
     call_fill_used(t, r);
     journal_record_bound(r); /* what is counted and logged is what will be written */
     call_count_used(call_candidate_of(call), r);
+    call_note_used(call, r);
     count_in_series(call, now);
     call_access_put(call, r);
     journal_record_update(ports->journal.record(call->completion), r);
@@ -305,6 +306,7 @@ enum call_state call_step_settle(struct call *call)
         }
         call_try_close(t, call->answer.is_done && call->error == ERR_OK);
     }
+    call_settle_limits(call);
     call_release_body(call);
     tell_client(call);
     return CALL_DONE;

@@ -49,7 +49,7 @@ static enum journal_outcome outcome_of(const struct call_try *t)
 
 static void write_end(const struct call_try *t, struct journal_slot *end)
 {
-    const struct call *call = t->call;
+    struct call *call = t->call;
     const struct call_ports *ports = call->shared->ports;
     struct journal_record made, *r = &made;
     call_fill_record(call, t, r);
@@ -70,6 +70,7 @@ static void write_end(const struct call_try *t, struct journal_slot *end)
     call_fill_used(t, r);
     journal_record_bound(r);
     call_count_used(t->candidate, r);
+    call_note_used(t->call, r);
     journal_record_update(ports->journal.record(end), r);
     (void)ports->journal.publish(call->shared->lane, end); /* nobody waits for it */
 }

@@ -208,7 +208,9 @@ static void on_next_turn(struct net_task *task)
 enum err call_recheck_key(struct call *call)
 {
     const struct call_ports *ports = call->shared->ports;
-    enum err e = ports->keys.recheck(call->shared->keys, &call->key, ports->wall());
+    wall_us now = ports->wall();
+    enum err e = ports->keys.recheck(call->shared->keys, &call->key, now);
+    e = e == ERR_OK ? call_look_at_who(call, now) : e;
     return e == ERR_OK && (call->key.scopes & call->route->scope) == 0 ? ERR_SCOPE_DENIED : e;
 }
 

@@ -83,8 +83,8 @@ static uint32_t additions(const struct call_try *t)
 {
     const struct openai_request *request = &t->call->request;
     bool asks_usage = request->stream && !request->wants_usage;
-    bool bounds = t->candidate->match.model->max_output > 0 && request->output_tokens_max < 0 &&
-                  request->endpoint != OPENAI_EMBEDDINGS;
+    bool bounds = call_answer_bound(t->call, t->candidate->match.model) > 0 &&
+                  request->output_tokens_max < 0 && request->endpoint != OPENAI_EMBEDDINGS;
     return (asks_usage ? (uint32_t)UPSTREAM_ADDS_STREAM_OPTIONS : 0) |
            (bounds ? (uint32_t)UPSTREAM_ADDS_MAX_TOKENS : 0) | UPSTREAM_ADDS_HEADERS;
 }
@@ -92,7 +92,7 @@ static uint32_t additions(const struct call_try *t)
 int64_t call_try_bound(const struct call_try *t)
 {
     bool is_told = (t->added & UPSTREAM_ADDS_MAX_TOKENS) != 0;
-    return is_told ? t->candidate->match.model->max_output : 0;
+    return is_told ? call_answer_bound(t->call, t->candidate->match.model) : 0;
 }
 
 /* The body for the candidate: pieces of what was received and of the arena. */
@@ -231,6 +231,9 @@ enum call_try_state call_try_step_prepare(struct call_try *t)
     }
     if (e == ERR_OK) {
         e = make_plan(t);
+    }
+    if (e == ERR_OK) {
+        e = call_extend_limits(t);
     }
     if (e == ERR_OK) {
         e = prepare_attempt(t);

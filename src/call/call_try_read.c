@@ -69,7 +69,7 @@ static enum call_try_state answer_is_whole(struct call_try *t, struct span reply
      * nothing, may be asked again without it. */
     t->refused = upstream_refusal_read(t->status, reply) & t->added;
     if ((t->refused & UPSTREAM_ADDS_MAX_TOKENS) != 0 &&
-        upstream_refusal_names_number(reply, t->candidate->match.model->max_output)) {
+        upstream_refusal_names_number(reply, call_try_bound(t))) {
         t->passing |= UPSTREAM_ADDS_MAX_TOKENS;
     }
     t->again = t->refused != 0 ? CALL_TRY_LEANER : CALL_TRY_USUAL;

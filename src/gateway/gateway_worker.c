@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "access/access.h"
 #include "base/counter.h"
 #include "base/memory.h"
 #include "base/memory_threads.h"
@@ -66,7 +67,7 @@ static void on_sweep(struct net_timer *timer)
 {
     struct gateway_worker *w =
         (struct gateway_worker *)(void *)((char *)timer - offsetof(struct gateway_worker, sweep));
-    uint64_t revision = keys_revision(w->shared.keys);
+    uint64_t revision = keys_revision(w->shared.keys) + access_revision(w->shared.rights);
     call_recheck_keys(&w->shared, revision != w->keys_revision);
     w->keys_revision = revision;
     call_tell_failures(&w->shared, clock_mono());
@@ -132,6 +133,7 @@ enum err gateway_worker_open(const struct gateway_worker_options *options,
     w->ready = options->ready;
     w->shared.ports = call_ports_real();
     w->shared.keys = options->keys;
+    w->shared.rights = options->rights;
     w->shared.lane = options->lane;
     w->shared.access = options->access;
     w->shared.policy = policy_ref(options->policy);

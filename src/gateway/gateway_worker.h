@@ -13,6 +13,7 @@
 #include "policy/policy.h"
 #include "server/server_settings.h"
 
+struct access;
 struct gateway_reload;
 struct gateway_worker;
 struct journal;
@@ -27,6 +28,7 @@ struct gateway_worker_options {
     const struct server_settings *server; /* copied */
     struct policy *policy;                /* referenced */
     const struct keys *keys;
+    const struct access *rights;
     struct net_resolver *resolver;
     struct journal_lane *lane;
     struct log_sink *access;      /* made with call_access_format(); NULL: none is wanted */

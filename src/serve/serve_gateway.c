@@ -249,6 +249,7 @@ static enum err open_worker(struct serve_gateway *g, int index)
         .server = &g->settings->server,
         .policy = g->policy,
         .keys = g->keys,
+        .rights = g->rights,
         .resolver = g->resolver,
         .lane = journal_lane(g->journal, (size_t)index),
         .access = g->access,

@@ -19,6 +19,7 @@
 
 #define SERVE_SIGNALS 5
 
+struct access;
 struct gateway_worker;
 struct key_deny;
 struct key_watch;
@@ -49,6 +50,7 @@ struct serve_gateway {
     bool store_is_young;       /* this start made its file, and no journal has filled it yet */
     struct store_thread *store_thread;
     struct keys *keys;
+    struct access *rights; /* who may what */
     struct key_deny *deny;
     struct key_watch *key_watch;
     struct journal *journal;

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "access/access.h"
+#include "gateway/gateway_worker.h"
 #include "keys/key_watch.h"
 #include "keys/keys.h"
 #include "serve/serve_internal.h"
@@ -57,6 +59,43 @@ static void say_report(const char *data, const struct keys_report *report)
     }
 }
 
+static void say_access(const char *data, const struct access_report *report)
+{
+    uint64_t damaged = report->directory.damaged + report->damaged;
+    if (damaged > 0) {
+        log_error("access",
+                  "%s/atlas.db has %llu damaged row%s of teams, users, plans, limits or budgets: "
+                  "what they allow is not known, and not limited; restore a backup",
+                  data, (unsigned long long)damaged, SPAN_PLURAL(damaged));
+    }
+    if (report->directory.alone > 0) {
+        log_error("access", "%s/atlas.db has %llu row%s that name%s what is not there", data,
+                  (unsigned long long)report->directory.alone,
+                  SPAN_PLURAL(report->directory.alone), report->directory.alone == 1 ? "s" : "");
+    }
+    if (report->zones > 0) {
+        log_error("access",
+                  "%llu budget%s count in UTC: this machine does not know their time zones "
+                  "(install tzdata)",
+                  (unsigned long long)report->zones, SPAN_PLURAL(report->zones));
+    }
+}
+
+/* Keys are bound to teams and plans as they come in, so these are there first. */
+static enum err load(struct serve_gateway *g, struct keys_report *report)
+{
+    struct access_report found = {0};
+    enum err e = access_open(g->keys, &g->rights);
+    if (e == ERR_OK) {
+        e = access_load(g->rights, g->store, &found);
+    }
+    if (e == ERR_OK) {
+        say_access(g->settings->data, &found);
+        e = keys_load(g->keys, g->store, g->deny, report);
+    }
+    return e == ERR_OK ? access_restore(g->rights, g->store) : e;
+}
+
 enum err serve_keys_open(struct serve_gateway *g)
 {
     char path[PATH_BYTES];
@@ -71,7 +110,7 @@ enum err serve_keys_open(struct serve_gateway *g)
     if (e != ERR_OK) {
         return e;
     }
-    e = keys_load(g->keys, g->store, g->deny, &report);
+    e = load(g, &report);
     if (e != ERR_OK) {
         log_error("keys", "%s: %s", path, err_sentence(e));
         return e;
@@ -80,9 +119,21 @@ enum err serve_keys_open(struct serve_gateway *g)
     return key_watch_open(g->keys, g->deny, &g->key_watch);
 }
 
+/* Since when every loop that looks at keys and teams has turned. */
+static mono_us turned_by_all(const struct serve_gateway *g)
+{
+    mono_us turned = net_loop_turned(g->loop);
+    for (int i = 0; i < g->workers_running; i++) {
+        mono_us one = gateway_worker_turned(g->workers[i].worker);
+        turned = one.us < turned.us ? one : turned;
+    }
+    return turned;
+}
+
 void serve_keys_step(struct serve_gateway *g)
 {
     key_watch_step(g->key_watch, g->store_thread);
+    access_set_turned(g->rights, turned_by_all(g));
     enum err trouble = key_watch_trouble(g->key_watch);
     if (trouble != ERR_OK) {
         health_set(HEALTH_KEYS_UNTOLD, NULL,
@@ -95,6 +146,7 @@ void serve_keys_step(struct serve_gateway *g)
 
 void serve_keys_close(struct serve_gateway *g)
 {
+    access_close(&g->rights);
     keys_close(&g->keys);
     key_deny_close(&g->deny);
 }

@@ -78,7 +78,7 @@ static void a_completion_is_one_sorted_line(void **state)
         "\"policy\":\"\",\"policy_digest\":"
         "\"3031323334353637383961626364656630313233343536373839414243444546\",\"prev\":"
         "\"ab01000000000000000000000000000000000000000000000000000000000000\","
-        "\"region\":\"\",\"reserved_nano\":88,\"schema\":2,\"seq\":42,"
+        "\"region\":\"\",\"reserved_nano\":88,\"schema\":3,\"seq\":42,"
         "\"started_ms\":1790000000001,\"status\":200,"
         "\"stream\":true,\"tokens_cached\":5,"
         "\"tokens_in\":12,"
@@ -215,7 +215,7 @@ static void lines_that_are_no_records_are_refused(void **state)
         "1",
         "{\"kind\":\"intent\"}",
         "{\"kind\":\"x\",\"schema\":1,\"seq\":1}",
-        "{\"cut_bytes\":1,\"cut_offset\":1,\"cut_segment\":1,\"kind\":\"recovery\",\"schema\":2,"
+        "{\"cut_bytes\":1,\"cut_offset\":1,\"cut_segment\":1,\"kind\":\"recovery\",\"schema\":3,"
         "\"seq\":1,\"started_ms\":1}",
         "{\"cut_bytes\":-1,\"cut_offset\":1,\"cut_segment\":1,\"kind\":\"recovery\",\"schema\":1,"
         "\"seq\":1,\"started_ms\":1}",
@@ -268,7 +268,7 @@ static void a_value_has_one_form(void **state)
         {"\"stream\":", "false", {"False", "1", "null", "\"true\"", "truefalse"}},
         {"\"kind\":", "\"completion\"", {"\"intent\"", "\"Completion\"", "\"\"", "1"}},
         {"\"outcome\":", "\"client_gone\"", {"\"gone\"", "\"ok", "ok", "null"}},
-        {"\"schema\":", "2", {"1", "3", "0", "02"}},
+        {"\"schema\":", "3", {"1", "2", "0", "03"}},
         {"\"call\":",
          "\"01janwvvr1041061050r3gg28a\"",
          {"\"01JANWVVR1041061050r3gg28a\"", "\"81janwvvr1041061050r3gg28a\"",

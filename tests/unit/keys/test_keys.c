@@ -242,6 +242,9 @@ static void a_clock_that_goes_back_brings_no_key_back(void **state)
     assert_int_equal(check(f, made.key.text, KEY_USE_INFERENCE, (wall_us){1}), ERR_KEY_REVOKED);
 }
 
+#define WISH(kind_of, name_of, ends, scopes_of) \
+    {.kind = (kind_of), .name = name_of, .expires = {ends}, .scopes = (scopes_of)}
+
 static void wishes_that_make_no_sense_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -251,22 +254,22 @@ static void wishes_that_make_no_sense_are_refused(void **state)
         struct key_wish wish;
         enum err expect;
     } rows[] = {
-        {{KEY_LIVE, span_make(name, KEYS_NAME_MAX), {0}, 0, {0}}, ERR_OK},
-        {{KEY_LIVE, span_make(name, KEYS_NAME_MAX + 1), {0}, 0, {0}}, ERR_VALUE_INVALID},
-        {{KEY_LIVE, SPAN(""), {0}, 0, {0}}, ERR_VALUE_INVALID},
-        {{KEY_LIVE, SPAN("two\nlines"), {0}, 0, {0}}, ERR_VALUE_INVALID},
-        {{KEY_LIVE, SPAN("\xd9\x85\xd9\x81\xd8\xaa\xd8\xa7\xd8\xad"), {0}, 0, {0}}, ERR_OK},
-        {{KEY_LIVE, SPAN("cut \xd9"), {0}, 0, {0}}, ERR_VALUE_INVALID},
-        {{KEY_LIVE, SPAN("escape \xc2\x9b"), {0}, 0, {0}}, ERR_VALUE_INVALID},
-        {{KEY_LIVE, SPAN("\xc2\xa0"), {0}, 0, {0}}, ERR_OK},
-        {{KEY_LIVE, SPAN("overlong \xc0\xaf"), {0}, 0, {0}}, ERR_VALUE_INVALID},
-        {{KEY_LIVE, SPAN("surrogate \xed\xa0\x80"), {0}, 0, {0}}, ERR_VALUE_INVALID},
-        {{KEY_LIVE, SPAN("n"), {NOW.us}, 0, {0}}, ERR_VALUE_INVALID},
-        {{KEY_LIVE, SPAN("n"), {-1}, 0, {0}}, ERR_VALUE_INVALID},
-        {{KEY_LIVE, SPAN("n"), {0}, KEY_SCOPE_CHAT, {0}}, ERR_OK},
-        {{KEY_LIVE, SPAN("n"), {0}, KEY_SCOPE_WRITE, {0}}, ERR_VALUE_INVALID},
-        {{KEY_ADMIN, SPAN("n"), {0}, KEY_SCOPE_CHAT, {0}}, ERR_VALUE_INVALID},
-        {{KEY_LIVE, SPAN("n"), {0}, 1U << 29, {0}}, ERR_VALUE_INVALID},
+        {WISH(KEY_LIVE, span_make(name, KEYS_NAME_MAX), 0, 0), ERR_OK},
+        {WISH(KEY_LIVE, span_make(name, KEYS_NAME_MAX + 1), 0, 0), ERR_VALUE_INVALID},
+        {WISH(KEY_LIVE, SPAN(""), 0, 0), ERR_VALUE_INVALID},
+        {WISH(KEY_LIVE, SPAN("two\nlines"), 0, 0), ERR_VALUE_INVALID},
+        {WISH(KEY_LIVE, SPAN("\xd9\x85\xd9\x81\xd8\xaa\xd8\xa7\xd8\xad"), 0, 0), ERR_OK},
+        {WISH(KEY_LIVE, SPAN("cut \xd9"), 0, 0), ERR_VALUE_INVALID},
+        {WISH(KEY_LIVE, SPAN("escape \xc2\x9b"), 0, 0), ERR_VALUE_INVALID},
+        {WISH(KEY_LIVE, SPAN("\xc2\xa0"), 0, 0), ERR_OK},
+        {WISH(KEY_LIVE, SPAN("overlong \xc0\xaf"), 0, 0), ERR_VALUE_INVALID},
+        {WISH(KEY_LIVE, SPAN("surrogate \xed\xa0\x80"), 0, 0), ERR_VALUE_INVALID},
+        {WISH(KEY_LIVE, SPAN("n"), NOW.us, 0), ERR_VALUE_INVALID},
+        {WISH(KEY_LIVE, SPAN("n"), -1, 0), ERR_VALUE_INVALID},
+        {WISH(KEY_LIVE, SPAN("n"), 0, KEY_SCOPE_CHAT), ERR_OK},
+        {WISH(KEY_LIVE, SPAN("n"), 0, KEY_SCOPE_WRITE), ERR_VALUE_INVALID},
+        {WISH(KEY_ADMIN, SPAN("n"), 0, KEY_SCOPE_CHAT), ERR_VALUE_INVALID},
+        {WISH(KEY_LIVE, SPAN("n"), 0, 1U << 29), ERR_VALUE_INVALID},
     };
     for (size_t r = 0; r < ROWS(rows); r++) {
         struct made made;

@@ -76,7 +76,7 @@ STORE_STARTS(with_thing())
 /* Any row of a table, and where its texts lie. */
 struct any {
     max_align_t row[64];
-    char text[8][ROOM];
+    char text[16][ROOM];
 };
 
 static uint64_t mixed(uint64_t n)
