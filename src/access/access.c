@@ -316,6 +316,30 @@ bool access_permits(const struct access *a, const struct key_handle *key,
     return team == NULL || permits(team->models, asked, name);
 }
 
+struct access_numbers access_numbers(const struct access *a, struct span id)
+{
+    const struct access_rows *rows = access_book_find(&a->book, id);
+    return rows == NULL
+               ? (struct access_numbers){0}
+               : (struct access_numbers){.requests_per_minute = rows->numbers.requests_per_minute,
+                                         .burst = rows->numbers.burst,
+                                         .tokens_per_minute = rows->numbers.tokens_per_minute,
+                                         .tokens_per_day = rows->tokens_per_day,
+                                         .concurrent = rows->numbers.concurrent,
+                                         .max_tokens = rows->numbers.answer_tokens};
+}
+
+size_t access_count_budgets(const struct access *a, struct span id)
+{
+    const struct access_rows *rows = access_book_find(&a->book, id);
+    size_t count = 0;
+    for (const struct access_budget *b = rows == NULL ? NULL : rows->budgets; b != NULL;
+         b = b->next) {
+        count++;
+    }
+    return count;
+}
+
 bool access_balance(const struct access *a, struct span id, wall_us now,
                     struct limits_balance *out)
 {

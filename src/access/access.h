@@ -94,7 +94,17 @@ bool access_admits(const struct access *a, const struct key_handle *key,
 bool access_permits(const struct access *a, const struct key_handle *key,
                     const struct limits_subjects *who, struct span asked, struct span name);
 
-/* ---- what is told of budgets ---- */
+/* ---- what is told ---- */
+
+/* What the rows say of a subject, a plan, or a team's template; 0: nothing. */
+struct access_numbers {
+    int64_t requests_per_minute, burst, tokens_per_minute, tokens_per_day, concurrent, max_tokens;
+};
+struct access_numbers access_numbers(const struct access *a, struct span id);
+
+/* How many budgets in force a subject has, or a team's template. */
+size_t access_count_budgets(const struct access *a, struct span id);
+
 
 /* How a budget of this id (`budget_…`, a team's child's: with `/` and the child's id) stands now.
  * False: there is none in force. */

@@ -197,7 +197,7 @@ enum err admin_open(const struct admin_options *options, struct admin **out)
     a->revoker = (struct admin_revoker){
         options->loop, options->keys, options->watch, options->store, {NULL, NULL}};
     a->jobs = (struct admin_jobs){
-        options->loop, options->keys, options->store, options->apply, {NULL, NULL}};
+        options->loop, options->keys, options->rights, options->store, options->apply, {NULL, NULL}};
     list_init(&a->revoker.open);
     list_init(&a->jobs.posted);
     net_timer_init(&a->tell, options->loop, on_tell);

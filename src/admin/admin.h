@@ -27,6 +27,7 @@
 struct admin;
 struct journal_apply;
 struct key_watch;
+struct access;
 struct keys;
 struct net_loop;
 struct net_tls;
@@ -36,6 +37,7 @@ struct admin_options {
     struct net_loop *loop;
     const struct server_settings *server; /* limits and waits; copied */
     struct keys *keys;
+    struct access *rights;
     struct key_watch *watch;
     struct store_thread *store;
     struct journal_apply *apply;

@@ -8,12 +8,14 @@
 #ifndef ADMIN_ADMIN_INTERNAL_H
 #define ADMIN_ADMIN_INTERNAL_H
 
+#include "access/access.h"
 #include "admin/admin_operations.h"
 #include "admin/admin_status.h"
 #include "base/health.h"
 
 /* One request to the store under way. */
 struct admin_operation {
+    struct access *rights; /* who there is, and what each may */
     struct keys *keys; /* NULL: there is no pepper, and nothing is asked that needs one */
     struct store *store;
     const struct admin_request *request;
@@ -51,6 +53,56 @@ static inline enum err admin_refuse(const struct admin_operation *op, enum err e
  */
 MUST_USE enum err admin_judge(const struct admin_operation *op, enum admin_object object,
                               const void *now);
+
+/* ---- who there is: admin_names.c ---- */
+
+/*
+ * The id of the one that a request names by id or name, as the value of `member`; empty stays
+ * empty. One that has ended is not found by its name. `team`: of users, by name, only those of this
+ * team's slot; SLOTS_NONE: of any.
+ *
+ *   ERR_VALUE_INVALID  there is none
+ */
+MUST_USE enum err admin_resolve(const struct admin_operation *op, enum directory_kind kind,
+                                struct span given, const char *member, uint32_t team,
+                                struct span *id);
+
+/* Whose something is: the one of these that is given, by its id; with `each`, a team's template.
+ * ERR_VALUE_INVALID: none is, or several are, or it is not there. */
+struct admin_whose {
+    struct span organisation, team, user, key, plan;
+    int each; /* 0: none; 1 key, 2 user */
+};
+#define ADMIN_SUBJECT_BYTES 41
+MUST_USE enum err admin_resolve_whose(const struct admin_operation *op,
+                                      const struct admin_whose *given, bool takes_plans,
+                                      char out[ADMIN_SUBJECT_BYTES]);
+
+/* The reverse. */
+struct admin_whose admin_whose_of(struct span subject);
+
+/* What the rows say that a subject is limited to; and puts it there, if it is another. */
+struct admin_limits admin_limits_of(const struct admin_operation *op, struct span subject);
+MUST_USE enum err admin_limits_put(const struct admin_operation *op, struct span subject,
+                                   const struct admin_limits *limits);
+
+/* ---- answers ---- */
+
+/* Writes an object as the whole answer, with its ETag if the route has one. */
+MUST_USE enum err admin_answer_object(const struct admin_operation *op, enum admin_object object,
+                                      const void *shown);
+
+/* A page of a list while it is written. */
+struct admin_pager {
+    struct json_writer w;
+    int64_t left, last; /* rows of this page, and the number of the one that was written last */
+    bool has_more, has_ended;
+};
+void admin_pager_begin(struct admin_pager *p, const struct admin_operation *op);
+MUST_USE enum err admin_pager_end(struct admin_pager *p);
+
+/* Whether a row of this number is to be written; ERR_NOT_FOUND_ROW: the page is full. */
+MUST_USE enum err admin_pager_next(struct admin_pager *p, int64_t number);
 
 /* Notes what an operation changes. */
 void admin_note(const struct admin_operation *op, const char *action, struct span id);

@@ -78,7 +78,7 @@ static enum err run_job(struct store *store, void *context)
         e = journal_apply_now(job->jobs->apply, store);
     }
     return e == ERR_OK
-               ? admin_operate(job->jobs->keys, store, &request, job->now, &job->out, &job->answer)
+               ? admin_operate(job->jobs->keys, job->jobs->rights, store, &request, job->now, &job->out, &job->answer)
                : e;
 }
 
@@ -90,7 +90,8 @@ static void put_answer(struct job *job)
         (void)snprintf(fields + len, sizeof(fields) - len, "ETag: %s\r\n",
                        job->answer.tag); /* it fits */
     }
-    admin_put_reply(job->x, 200, span_of(fields), buf_span(&job->out));
+    bool makes = job->route->method == HTTP_POST && strchr(job->route->path, '{') == NULL;
+    admin_put_reply(job->x, makes ? 201 : 200, span_of(fields), buf_span(&job->out));
 }
 
 /* What is said to who asked: some errors are the operator's alone, who hears of them. */

@@ -17,6 +17,7 @@
 #define ADMIN_ANSWER_BYTES_MAX (256u << 20)
 #define ADMIN_JSON_FIELDS      "Content-Type: application/json\r\nCache-Control: no-store\r\n"
 
+struct access;
 struct exchange;
 struct journal_apply;
 struct net_loop;
@@ -25,6 +26,7 @@ struct store_thread;
 struct admin_jobs {
     struct net_loop *loop;
     struct keys *keys;
+    struct access *rights;
     struct store_thread *store;
     struct journal_apply *apply;
     struct list posted; /* that the store thread has or has ended, and that are not answered yet */

@@ -109,6 +109,7 @@ bool admin_field_is_nothing(const struct admin_field *field, const void *at)
     case ADMIN_CHOICE:
         return *(const int *)at == 0;
     case ADMIN_CHOICES:
+    case ADMIN_NUMBERS:
         return *(const uint32_t *)at == 0;
     case ADMIN_PARTS:
         return ((const struct admin_parts *)at)->count == 0;

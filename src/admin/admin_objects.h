@@ -29,6 +29,14 @@
 #define ADMIN_KEY_KINDS       "live|test|admin"
 #define ADMIN_KEY_STATES      "active|revoked|expired|no pepper|damaged"
 #define ADMIN_KEY_SCOPES      "chat|completions|embeddings|models|read|write"
+#define ADMIN_LIVES           "active|ended"
+#define ADMIN_CLASSES         "public|internal|restricted|secret|top-secret"
+#define ADMIN_USER_ROLES      "developer|auditor|operator|admin|owner"
+#define ADMIN_EACH            "key|user"
+#define ADMIN_UNITS           "money|tokens"
+#define ADMIN_WINDOWS         "day|week|month|total"
+#define ADMIN_WEEK_DAYS       "sunday|monday|tuesday|wednesday|thursday|friday|saturday"
+#define ADMIN_THRESHOLDS      "50|80|100"
 #define ADMIN_LEVELS          "warn|error"
 #define ADMIN_STATES          "ok|not ready|starting or stopping"
 #define ADMIN_SERVES          "calls|admin"
@@ -59,6 +67,7 @@ enum admin_kind {
     ADMIN_NAMES,   /* struct span: "a\nb", a line each, as JSON ["a","b"] */
     ADMIN_TAGS,    /* struct span: "a=1\nb=2", sorted, as JSON {"a":"1","b":"2"} */
     ADMIN_MONEY,   /* int64_t: billionths, as JSON "100.00" (base/money.h) */
+    ADMIN_NUMBERS, /* uint32_t: some of the words, which are numbers; of replies alone */
     ADMIN_PART,    /* the struct of another object, which has no parts itself */
     ADMIN_PARTS    /* struct admin_parts; of replies alone */
 };
@@ -94,6 +103,55 @@ struct admin_ended_key {
     struct span id;
     int status; /* enum admin_key_state */
     wall_us revoked_at;
+};
+
+struct admin_limits {
+    int64_t requests_per_minute, burst, tokens_per_minute, tokens_per_day, concurrent, max_tokens;
+};
+
+struct admin_organisation {
+    struct span id, name;
+    struct admin_limits limits;
+    int status; /* 1: ended */
+    wall_us created_at, ended_at;
+};
+
+struct admin_team {
+    struct span id, name, organisation, plan, plan_name, models, region;
+    int max_class;
+    struct admin_limits limits, key_limits, user_limits;
+    int status; /* 1: ended */
+    wall_us created_at, expires_at, ended_at;
+};
+
+struct admin_user {
+    struct span id, name, team;
+    int role;
+    struct admin_limits limits;
+    int status; /* 1: ended */
+    wall_us created_at, ended_at;
+};
+
+struct admin_plan {
+    struct span id, name;
+    struct admin_limits limits;
+    int status; /* 1: ended */
+    wall_us created_at, ended_at;
+};
+
+struct admin_limit {
+    struct span id, organisation, team, user, key, plan;
+    int each;
+    int64_t requests_per_minute, burst, tokens_per_minute, tokens_per_day, concurrent, max_tokens;
+};
+
+struct admin_budget {
+    struct span id, organisation, team, user, key, model, currency, time_zone;
+    int each, unit, window, week_starts;
+    int64_t amount, spent, held, beyond;
+    uint32_t thresholds_passed;
+    int status; /* 1: ended */
+    wall_us resets_at, created_at, ended_at;
 };
 
 struct admin_usage {

@@ -233,6 +233,7 @@ static void clear(const struct admin_field *f, void *at)
         [ADMIN_DAY] = sizeof(int32_t),
         [ADMIN_CHOICE] = sizeof(int),
         [ADMIN_CHOICES] = sizeof(uint32_t),
+        [ADMIN_NUMBERS] = sizeof(uint32_t),
         [ADMIN_NAMES] = sizeof(struct span),
         [ADMIN_TAGS] = sizeof(struct span),
         [ADMIN_MONEY] = sizeof(int64_t),
@@ -280,10 +281,11 @@ static enum err read_value(const struct reading *r, const struct admin_field *f,
         return read_money(r, f, row, at);
     case ADMIN_PART:
         return read_part(r, f, row, at);
+    case ADMIN_NUMBERS:
     case ADMIN_PARTS:
         break;
     }
-    NEVER("a request that holds parts");
+    NEVER("a request that holds what replies alone do");
 }
 
 /* The object whose members are read. */

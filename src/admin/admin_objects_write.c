@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An object becomes JSON, and its entity tag. */
+#include <stdlib.h>
+
 #include "admin/admin_objects.h"
 #include "base/money.h"
 #include "crypto/base62.h"
@@ -86,6 +88,18 @@ static void write_tags(struct json_writer *w, struct span lines)
     json_write_end(w);
 }
 
+static void write_numbers(struct json_writer *w, const char *words, uint32_t chosen)
+{
+    struct span word;
+    json_write_array(w);
+    for (size_t i = 0; (word = admin_word(words, i)).len > 0; i++) {
+        if ((chosen >> i & 1) != 0) {
+            json_write_int(w, strtoll((const char *)word.at, NULL, 10)); /* ends at its '|' */
+        }
+    }
+    json_write_end(w);
+}
+
 static void write_value(struct json_writer *w, const struct admin_field *f, const void *at)
 {
     if ((f->rules & ADMIN_MAYBE) != 0 && admin_field_is_nothing(f, at)) {
@@ -113,6 +127,9 @@ static void write_value(struct json_writer *w, const struct admin_field *f, cons
         break;
     case ADMIN_CHOICE:
         write_choice(w, f, *(const int *)at);
+        break;
+    case ADMIN_NUMBERS:
+        write_numbers(w, f->words, *(const uint32_t *)at);
         break;
     case ADMIN_CHOICES:
         write_choices(w, f->words, *(const uint32_t *)at);

@@ -184,6 +184,12 @@ static void write_kind(struct json_writer *w, const struct admin_field *f, enum 
         write_words(w, f->words);
         json_write_end(w);
         break;
+    case ADMIN_NUMBERS:
+        write_type(w, "array", may_be_null);
+        open_key(w, "items");
+        write_type(w, "integer", false);
+        json_write_end(w);
+        break;
     case ADMIN_PARTS:
         write_type(w, "array", may_be_null);
         json_write_key(w, "items");

@@ -91,11 +91,11 @@ static enum err run(const struct admin_operation *op)
     return e;
 }
 
-enum err admin_operate(struct keys *keys, struct store *store, const struct admin_request *request,
-                       wall_us now, struct buf *out, struct admin_answer *answer)
+enum err admin_operate(struct keys *keys, struct access *rights, struct store *store,
+                       const struct admin_request *request, wall_us now, struct buf *out, struct admin_answer *answer)
 {
     struct admin_operation op = {
-        .keys = keys, .store = store, .request = request, .now = now, .out = out, .answer = answer};
+        .keys = keys, .rights = rights, .store = store, .request = request, .now = now, .out = out, .answer = answer};
     struct span name;
     uint8_t room[NAME_BYTES];
     memset(answer, 0, sizeof(*answer));

@@ -22,6 +22,7 @@
 
 #define ADMIN_OBJECT_ID_BYTES 65
 
+struct access;
 struct keys;
 struct store;
 
@@ -55,7 +56,7 @@ struct admin_answer {
  *   ERR_NO_MEMORY         also when the answer is longer than its buffer may be
  *   and what keys and store say
  */
-MUST_USE enum err admin_operate(struct keys *keys, struct store *store,
+MUST_USE enum err admin_operate(struct keys *keys, struct access *rights, struct store *store,
                                 const struct admin_request *request, wall_us now, struct buf *out,
                                 struct admin_answer *answer);
 

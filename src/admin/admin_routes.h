@@ -14,6 +14,12 @@
 #include "http/http_request.h"
 
 #define ADMIN_KEYS_PATH    "/admin/v1/keys"
+#define ADMIN_ORGANISATIONS_PATH "/admin/v1/organisations"
+#define ADMIN_TEAMS_PATH         "/admin/v1/teams"
+#define ADMIN_USERS_PATH         "/admin/v1/users"
+#define ADMIN_PLANS_PATH         "/admin/v1/plans"
+#define ADMIN_BUDGETS_PATH       "/admin/v1/budgets"
+#define ADMIN_LIMITS_PATH        "/admin/v1/limits"
 #define ADMIN_USAGE_PATH   "/admin/v1/usage"
 #define ADMIN_STATUS_PATH  "/admin/v1/status"
 #define ADMIN_PAGE_MAX     1000 /* objects of one answer */

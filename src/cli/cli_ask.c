@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "access/access.h"
 #include "cli/cli_admin.h"
 #include "cli/cli_data.h"
 #include "cli/cli_options.h"
@@ -41,6 +42,23 @@ static enum err open_keys(const struct settings *settings, const struct admin_re
     return e == ERR_OK ? keys_prove(*out, store) : e;
 }
 
+/* Who there is, and what each may. Of budgets a key's, too, is told what was spent. */
+static enum err open_access(const struct admin_request *request, struct store *store,
+                            struct keys *keys, struct access **out)
+{
+    struct access_report report;
+    struct keys_report found;
+    bool needs_keys = keys != NULL && span_starts(request->path, SPAN(ADMIN_BUDGETS_PATH));
+    enum err e = access_open(keys, out);
+    if (e == ERR_OK) {
+        e = access_load(*out, store, &report);
+    }
+    if (e == ERR_OK && needs_keys) {
+        e = keys_load(keys, store, NULL, &found);
+    }
+    return e == ERR_OK ? access_restore(*out, store) : e;
+}
+
 /* The store may not have heard of all revocations; what it then shows is out of date. */
 static void tell_store(const char *command, const struct settings *settings, struct store *store)
 {
@@ -67,6 +85,7 @@ static int ask_store(const char *command, const struct settings *settings,
 {
     struct store *store = NULL;
     struct keys *keys = NULL;
+    struct access *rights = NULL;
     struct admin_answer said = {.tag = ""};
     struct admin_request own = *request;
     struct span fault = {NULL, 0};
@@ -79,9 +98,13 @@ static int ask_store(const char *command, const struct settings *settings,
         e = open_keys(settings, request, store, &keys);
     }
     if (e == ERR_OK) {
-        e = admin_operate(keys, store, &own, clock_wall(), answer, &said);
+        e = open_access(request, store, keys, &rights);
+    }
+    if (e == ERR_OK) {
+        e = admin_operate(keys, rights, store, &own, clock_wall(), answer, &said);
         fault = span_of(said.fault.message);
     }
+    access_close(&rights);
     keys_close(&keys);
     store_close(&store);
     if (e == ERR_FILE) {
@@ -141,7 +164,7 @@ static int ask_gateway(const char *command, const struct settings *settings,
                 settings->data, path, err_sentence(e));
         return CLI_FAILED;
     }
-    return reply.status == 200 ? CLI_GO_ON
+    return reply.status == 200 || reply.status == 201 ? CLI_GO_ON
                                : fail_as_answered(command, request, reply.status, buf_span(answer));
 }
 

@@ -30,7 +30,7 @@
 #include "limits/limits_rate.h"
 #include "limits/limits_window.h"
 
-#define LIMITS_BUDGETS_MAX 16
+#define LIMITS_BUDGETS_MAX 32
 #define LIMITS_NOBODY      SLOTS_NONE /* the slot of a level at which there is no subject */
 #define LIMITS_ID_BYTES    32
 #define LIMITS_NAME_BYTES  256

@@ -385,6 +385,7 @@ static enum err open_housekeeping(struct serve_gateway *g)
         .loop = g->loop,
         .server = &g->settings->server,
         .keys = g->keys,
+        .rights = g->rights,
         .watch = g->key_watch,
         .store = g->store_thread,
         .apply = g->apply,

@@ -6,6 +6,7 @@
  */
 #include "store/store_table.h"
 
+#include "base/arena.h"
 #include "store/store_tables.h"
 
 #define IS_SIGNED(type)      ((type)-1 < (type)1)
@@ -266,4 +267,20 @@ void store_row_move(const struct store_table *t, void *row, uint8_t *room)
             room += bytes.len;
         }
     }
+}
+
+enum err store_row_keep(enum store_table_id table, void *row, struct arena *arena)
+{
+    const struct store_table *t = &store_tables.at[table];
+    uint8_t *room = arena_alloc(arena, store_row_bytes(t, row) + 1);
+    if (room == NULL) {
+        return arena_error(arena);
+    }
+    store_row_move(t, row, room);
+    return ERR_OK;
+}
+
+size_t store_row_size(enum store_table_id table)
+{
+    return store_tables.at[table].row_size;
 }

@@ -88,6 +88,11 @@ MUST_USE enum err store_row_page(struct store *s, enum store_table_id table, uns
                                  void *context);
 MUST_USE enum err store_row_count(struct store *s, enum store_table_id table, uint64_t *out);
 
+/* Moves a row's texts into an arena, so that they outlive the next operation. ERR_NO_MEMORY. */
+struct arena;
+size_t store_row_size(enum store_table_id table);
+MUST_USE enum err store_row_keep(enum store_table_id table, void *row, struct arena *arena);
+
 /* The same, of one table each. */
 #define TABLE(name, id, ...)                                                                      \
     MUST_USE static inline enum err store_##name##_get(struct store *s, struct store_##name *row) \

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "access/access.h"
 #include "admin/admin_operations.h"
 #include "keys/key_pepper.h"
 #include "keys/keys.h"
@@ -19,6 +20,7 @@ struct fixture {
     char folder[32], pepper[48];
     struct store *store;
     struct keys *keys;
+    struct access *rights;
     struct buf reply;
 };
 
@@ -33,6 +35,7 @@ static int start(void **state)
     assert_int_equal(key_pepper_make(f.pepper), ERR_OK);
     assert_int_equal(store_open(&settings, &f.store), ERR_OK);
     assert_int_equal(keys_open(f.pepper, &f.keys), ERR_OK);
+    assert_int_equal(access_open(f.keys, &f.rights), ERR_OK);
     buf_init(&f.reply, 65536);
     *state = &f;
     return 0;
@@ -42,6 +45,7 @@ static int stop(void **state)
 {
     struct fixture *f = *state;
     buf_fini(&f->reply);
+    access_close(&f->rights);
     keys_close(&f->keys);
     store_close(&f->store);
     (void)unlink(f->pepper);
@@ -57,7 +61,7 @@ static enum err ask(struct fixture *f, enum http_method method, const char *path
     const struct admin_request request = {
         .method = method, .path = span_of(path), .query = span_of(query), .body = span_of(body)};
     buf_clear(&f->reply);
-    enum err e = admin_operate(f->keys, f->store, &request, NOW, &f->reply, &answer);
+    enum err e = admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
     buf_put_byte(&f->reply, '\0');
     return e;
 }
@@ -259,7 +263,7 @@ static enum err patch(struct fixture *f, const char *path, const char *if_match,
                                           .body = span_of(body),
                                           .if_match = span_of(if_match)};
     buf_clear(&f->reply);
-    enum err e = admin_operate(f->keys, f->store, &request, NOW, &f->reply, &answer);
+    enum err e = admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
     buf_put_byte(&f->reply, '\0');
     return e;
 }
@@ -318,7 +322,7 @@ static enum err ask_route(struct fixture *f, const struct admin_route *route, co
         .body = route->takes == ADMIN_OBJECT_none ? SPAN("") : SPAN("{\"name\":\"judged\"}"),
         .if_match = span_of(if_match)};
     buf_clear(&f->reply);
-    enum err e = admin_operate(f->keys, f->store, &request, NOW, &f->reply, &answer);
+    enum err e = admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
     buf_put_byte(&f->reply, '\0');
     return e;
 }

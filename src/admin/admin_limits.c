@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Limits by themselves: of an organisation, team, user, key or plan, or of each child of a team. */
+#include "admin/admin_internal.h"
+#include "base/arena.h"
+#include "store/store_change.h"
+
+static struct admin_limit show(const struct admin_operation *op, struct span subject)
+{
+    struct admin_whose whose = admin_whose_of(subject);
+    struct admin_limits n = admin_limits_of(op, subject);
+    return (struct admin_limit){.id = subject,
+                                .organisation = whose.organisation,
+                                .team = whose.team,
+                                .user = whose.user,
+                                .key = whose.key,
+                                .plan = whose.plan,
+                                .each = whose.each,
+                                .requests_per_minute = n.requests_per_minute,
+                                .burst = n.burst,
+                                .tokens_per_minute = n.tokens_per_minute,
+                                .tokens_per_day = n.tokens_per_day,
+                                .concurrent = n.concurrent,
+                                .max_tokens = n.max_tokens};
+}
+
+static enum err put(const struct admin_operation *op, struct span subject,
+                    const struct admin_limit *asked)
+{
+    const struct admin_limits limits = {.requests_per_minute = asked->requests_per_minute,
+                                        .burst = asked->burst,
+                                        .tokens_per_minute = asked->tokens_per_minute,
+                                        .tokens_per_day = asked->tokens_per_day,
+                                        .concurrent = asked->concurrent,
+                                        .max_tokens = asked->max_tokens};
+    enum err e = admin_limits_put(op, subject, &limits);
+    if (e != ERR_OK) {
+        return e;
+    }
+    admin_note(op, op->route->action, subject);
+    const struct admin_limit shown = show(op, subject);
+    return admin_answer_object(op, ADMIN_OBJECT_limit, &shown);
+}
+
+static enum err read_body(const struct admin_operation *op, enum admin_use use,
+                          struct arena *arena, struct admin_limit *limit)
+{
+    struct admin_reading reading = {.object = ADMIN_OBJECT_limit,
+                                    .use = use,
+                                    .body = op->request->body,
+                                    .now = op->now,
+                                    .arena = arena,
+                                    .fault = &op->answer->fault};
+    return admin_object_read(&reading, limit);
+}
+
+enum err admin_limit_set(const struct admin_operation *op)
+{
+    struct arena arena;
+    struct admin_limit asked = {.each = 0};
+    char subject[ADMIN_SUBJECT_BYTES];
+    arena_init(&arena, ADMIN_BODY_BYTES_MAX);
+    enum err e = read_body(op, ADMIN_MAKES, &arena, &asked);
+    e = e == ERR_OK ? store_change_begin(op->store) : e;
+    if (e == ERR_OK) {
+        const struct admin_whose whose = {asked.organisation, asked.team, asked.user,
+                                          asked.key,          asked.plan, asked.each};
+        e = admin_resolve_whose(op, &whose, true, subject);
+    }
+    e = e == ERR_OK ? put(op, span_of(subject), &asked) : e;
+    arena_fini(&arena);
+    return e;
+}
+
+/* The id of what the path names; a name will do. */
+static enum err find_subject(const struct admin_operation *op, char out[ADMIN_SUBJECT_BYTES])
+{
+    struct admin_whose whose = admin_whose_of(op->id);
+    enum err e = admin_resolve_whose(op, &whose, true, out);
+    return e == ERR_VALUE_INVALID
+               ? admin_fault_say(&op->answer->fault, ERR_NOT_FOUND_ROW, SPAN(""),
+                                 "there is no organisation, team, user, key or plan of this id")
+               : e;
+}
+
+enum err admin_limit_show(const struct admin_operation *op)
+{
+    char subject[ADMIN_SUBJECT_BYTES];
+    enum err e = find_subject(op, subject);
+    if (e != ERR_OK) {
+        return e;
+    }
+    const struct admin_limit shown = show(op, span_of(subject));
+    return admin_answer_object(op, ADMIN_OBJECT_limit, &shown);
+}
+
+/* What there is, if its changer saw it as it is. */
+static enum err find_to_change(const struct admin_operation *op,
+                               char subject[ADMIN_SUBJECT_BYTES], struct admin_limit *shown)
+{
+    enum err e = store_change_begin(op->store);
+    e = e == ERR_OK ? find_subject(op, subject) : e;
+    if (e != ERR_OK) {
+        return e;
+    }
+    *shown = show(op, span_of(subject));
+    return admin_judge(op, ADMIN_OBJECT_limit, shown);
+}
+
+enum err admin_limit_change(const struct admin_operation *op)
+{
+    struct arena arena;
+    struct admin_limit shown;
+    char subject[ADMIN_SUBJECT_BYTES];
+    arena_init(&arena, ADMIN_BODY_BYTES_MAX);
+    enum err e = find_to_change(op, subject, &shown);
+    e = e == ERR_OK ? read_body(op, ADMIN_CHANGES, &arena, &shown) : e;
+    e = e == ERR_OK ? put(op, span_of(subject), &shown) : e;
+    arena_fini(&arena);
+    return e;
+}
+
+enum err admin_limit_end(const struct admin_operation *op)
+{
+    struct admin_limit shown;
+    char subject[ADMIN_SUBJECT_BYTES];
+    const struct admin_limit none = {.each = 0};
+    enum err e = find_to_change(op, subject, &shown);
+    return e == ERR_OK ? put(op, span_of(subject), &none) : e;
+}
+
+struct lister {
+    struct admin_pager pager;
+    const struct admin_operation *op;
+};
+
+static bool says_any(const struct store_limit *row)
+{
+    return (row->requests_per_minute | row->burst | row->tokens_per_minute | row->tokens_per_day |
+            row->concurrent | row->max_tokens) != 0;
+}
+
+static enum err on_limit(void *context, const void *given)
+{
+    struct lister *l = context;
+    const struct store_limit *row = given;
+    if (!says_any(row)) {
+        return ERR_OK;
+    }
+    const struct admin_limit shown = show(l->op, row->id);
+    enum err e = admin_pager_next(&l->pager, row->number);
+    if (e == ERR_OK) {
+        admin_object_write(&l->pager.w, ADMIN_OBJECT_limit, &shown);
+    }
+    return e == ERR_OK && buf_failed(l->pager.w.out) ? ERR_NO_MEMORY : e;
+}
+
+enum err admin_limit_list(const struct admin_operation *op)
+{
+    const struct admin_value *after = admin_param(op, "after");
+    const struct store_limit from = {.number = after == NULL ? 0 : after->number};
+    const struct store_page page = {.from = &from, .after = true, .limit = INT64_MAX};
+    struct lister l = {.op = op};
+    admin_pager_begin(&l.pager, op);
+    enum err e = store_change_page(op->store, STORE_TABLE_LIMIT, STORE_INDEX_LIMIT_BY_NUMBER,
+                                   &page, on_limit, &l);
+    return e == ERR_OK || e == ERR_NOT_FOUND_ROW ? admin_pager_end(&l.pager) : e;
+}

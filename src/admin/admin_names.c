@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names and ids in requests, and what the nouns' answers have in common. */
+#include <stdio.h>
+
+#include "admin/admin_internal.h"
+#include "base/slots.h"
+#include "store/store_change.h"
+
+static const struct {
+    const char *word, *plural;
+} kinds[DIRECTORY_KINDS] = {
+    [DIRECTORY_ORGANISATION] = {"organisation", "organisations"},
+    [DIRECTORY_TEAM] = {"team", "teams"},
+    [DIRECTORY_USER] = {"user", "users"},
+    [DIRECTORY_PLAN] = {"plan", "plans"},
+};
+
+enum err admin_resolve(const struct admin_operation *op, enum directory_kind kind,
+                       struct span given, const char *member, uint32_t team, struct span *id)
+{
+    const struct directory *d = access_directory(op->rights);
+    *id = given;
+    if (given.len == 0) {
+        return ERR_OK;
+    }
+    uint32_t slot = directory_slot(d, kind, given);
+    slot = slot != SLOTS_NONE ? slot : directory_slot_of_name(d, kind, given, team);
+    if (slot == SLOTS_NONE) {
+        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, span_of(member),
+                               "there is no %s '%.*s'; GET /admin/v1/%s lists those there are",
+                               kinds[kind].word, SPAN_ARGS(span_cut_text(given, 64)),
+                               kinds[kind].plural);
+    }
+    *id = span_of(directory_find(d, kind, slot)->id);
+    return ERR_OK;
+}
+
+/* ---- whose ---- */
+
+static enum err resolve_key(const struct admin_operation *op, struct span given)
+{
+    struct store_key key = {.id = given};
+    enum err e = store_change_get(op->store, STORE_TABLE_KEY, &key);
+    return e == ERR_NOT_FOUND_ROW
+               ? admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("key"),
+                                 "there is no key of this id; GET /admin/v1/keys lists them")
+               : e;
+}
+
+static enum err refuse_whose(const struct admin_operation *op, bool takes_plans)
+{
+    return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("team"),
+                           "say whose it is: one of organisation, team, user%s key%s",
+                           takes_plans ? "," : " and", takes_plans ? " and plan" : "");
+}
+
+enum err admin_resolve_whose(const struct admin_operation *op, const struct admin_whose *given,
+                             bool takes_plans, char out[ADMIN_SUBJECT_BYTES])
+{
+    static const char *const ends[] = {"", "/key", "/user"};
+    const struct {
+        struct span given;
+        enum directory_kind kind;
+    } rows[] = {{given->organisation, DIRECTORY_ORGANISATION},
+                {given->team, DIRECTORY_TEAM},
+                {given->user, DIRECTORY_USER},
+                {given->plan, DIRECTORY_PLAN}};
+    struct span id = SPAN("");
+    size_t count = given->key.len > 0;
+    enum err e = count > 0 ? resolve_key(op, given->key) : ERR_OK;
+    id = count > 0 ? given->key : id;
+    for (size_t i = 0; e == ERR_OK && i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].given.len > 0) {
+            count++;
+            e = admin_resolve(op, rows[i].kind, rows[i].given, kinds[rows[i].kind].word,
+                              SLOTS_NONE, &id);
+        }
+    }
+    if (e == ERR_OK && (count != 1 || (given->plan.len > 0 && !takes_plans))) {
+        return refuse_whose(op, takes_plans);
+    }
+    if (e == ERR_OK && given->each != 0 && given->team.len == 0) {
+        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("each"),
+                               "'each' goes with a team");
+    }
+    (void)snprintf(out, ADMIN_SUBJECT_BYTES, "%.*s%s", SPAN_ARGS(id), ends[given->each]);
+    return e;
+}
+
+struct admin_whose admin_whose_of(struct span subject)
+{
+    struct admin_whose whose = {.each = 0};
+    size_t cut = span_find(subject, '/', 0);
+    struct span id = span_cut(subject, 0, cut);
+    struct span end = span_cut(subject, cut, subject.len);
+    whose.each = span_is(end, "/key") ? 1 : span_is(end, "/user") ? 2 : 0;
+    struct span *member = span_starts(id, SPAN("org_"))    ? &whose.organisation
+                          : span_starts(id, SPAN("team_")) ? &whose.team
+                          : span_starts(id, SPAN("user_")) ? &whose.user
+                          : span_starts(id, SPAN("plan_")) ? &whose.plan
+                                                           : &whose.key;
+    *member = id;
+    return whose;
+}
+
+/* ---- limits ---- */
+
+struct admin_limits admin_limits_of(const struct admin_operation *op, struct span subject)
+{
+    struct access_numbers n = access_numbers(op->rights, subject);
+    return (struct admin_limits){.requests_per_minute = n.requests_per_minute,
+                                 .burst = n.burst,
+                                 .tokens_per_minute = n.tokens_per_minute,
+                                 .tokens_per_day = n.tokens_per_day,
+                                 .concurrent = n.concurrent,
+                                 .max_tokens = n.max_tokens};
+}
+
+enum err admin_limits_put(const struct admin_operation *op, struct span subject,
+                          const struct admin_limits *limits)
+{
+    struct admin_limits there = admin_limits_of(op, subject);
+    struct store_limit row = {.id = subject};
+    if (memcmp(&there, limits, sizeof(there)) == 0) {
+        return ERR_OK;
+    }
+    enum err e = store_change_get(op->store, STORE_TABLE_LIMIT, &row);
+    if (e == ERR_NOT_FOUND_ROW) {
+        row = (struct store_limit){.created = op->now};
+        e = ERR_OK;
+    }
+    row.id = subject;
+    row.requests_per_minute = limits->requests_per_minute;
+    row.burst = limits->burst;
+    row.tokens_per_minute = limits->tokens_per_minute;
+    row.tokens_per_day = limits->tokens_per_day;
+    row.concurrent = limits->concurrent;
+    row.max_tokens = limits->max_tokens;
+    return e == ERR_OK ? access_change(op->rights, op->store, STORE_TABLE_LIMIT, &row,
+                                       "limit.set", op->request->actor)
+                       : e;
+}
+
+/* ---- answers ---- */
+
+enum err admin_answer_object(const struct admin_operation *op, enum admin_object object,
+                             const void *shown)
+{
+    struct json_writer w;
+    if ((op->route->rules & ADMIN_ETAG) != 0 &&
+        admin_object_tag(object, shown, op->answer->tag) != ERR_OK) {
+        op->answer->tag[0] = '\0'; /* what was done must not look as if it had failed */
+    }
+    json_write_init(&w, op->out);
+    admin_object_write(&w, object, shown);
+    return json_write_finish(&w);
+}
+
+void admin_pager_begin(struct admin_pager *p, const struct admin_operation *op)
+{
+    const struct admin_value *limit = admin_param(op, "limit");
+    p->left = limit == NULL ? ADMIN_PAGE_MAX : limit->number;
+    p->has_more = false;
+    p->last = 0;
+    admin_list_begin(&p->w, op->out);
+}
+
+enum err admin_pager_next(struct admin_pager *p, int64_t number)
+{
+    if (p->left == 0) {
+        p->has_more = true;
+        return ERR_NOT_FOUND_ROW;
+    }
+    p->left--;
+    p->last = number;
+    return ERR_OK;
+}
+
+enum err admin_pager_end(struct admin_pager *p)
+{
+    json_write_end(&p->w);
+    json_write_key(&p->w, "has_more");
+    json_write_bool(&p->w, p->has_more);
+    json_write_key(&p->w, "next_cursor");
+    if (p->has_more) {
+        char cursor[24];
+        (void)snprintf(cursor, sizeof(cursor), "%lld", (long long)p->last);
+        json_write_text(&p->w, cursor);
+    } else {
+        json_write_null(&p->w);
+    }
+    json_write_end(&p->w);
+    return json_write_finish(&p->w);
+}

@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Organisations, teams, users and plans: made, listed, shown, changed, ended. What they differ in is
+ * a row of `nouns`.
+ *
+ * Limits are rows of their own. They are put before the noun that they are of is made: it is never
+ * there without.
+ */
+#include <stdio.h>
+
+#include "admin/admin_internal.h"
+#include "base/arena.h"
+#include "base/slots.h"
+#include "crypto/base62.h"
+#include "store/store_change.h"
+
+#define ID_CHARS     12
+#define DEFAULT_NAME SPAN("default")
+
+union row {
+    struct store_organisation organisation;
+    struct store_team team;
+    struct store_user user;
+    struct store_plan plan;
+};
+
+union shown {
+    struct admin_organisation organisation;
+    struct admin_team team;
+    struct admin_user user;
+    struct admin_plan plan;
+};
+
+/* What all rows have. */
+struct common {
+    struct span *id, *name;
+    wall_us *created, *ended;
+    int64_t number;
+};
+
+struct noun {
+    const char *word, *prefix;
+    enum directory_kind kind;
+    enum store_table_id table;
+    unsigned by_number;
+    enum admin_object object;
+    struct common (*common)(union row *row);
+    void (*show)(const struct admin_operation *op, const union row *row, union shown *out);
+    /* Makes the row what the request says of it. */
+    enum err (*fill)(const struct admin_operation *op, const union shown *asked, union row *row);
+    enum err (*put_limits)(const struct admin_operation *op, const union shown *asked,
+                           struct span id);
+};
+
+/* ---- organisations ---- */
+
+static struct common organisation_common(union row *row)
+{
+    struct store_organisation *o = &row->organisation;
+    return (struct common){&o->id, &o->name, &o->created, &o->ended, o->number};
+}
+
+static void organisation_show(const struct admin_operation *op, const union row *row,
+                              union shown *out)
+{
+    const struct store_organisation *o = &row->organisation;
+    out->organisation = (struct admin_organisation){.id = o->id,
+                                                    .name = o->name,
+                                                    .limits = admin_limits_of(op, o->id),
+                                                    .status = o->ended.us != 0,
+                                                    .created_at = o->created,
+                                                    .ended_at = o->ended};
+}
+
+static enum err organisation_fill(const struct admin_operation *op, const union shown *asked,
+                                  union row *row)
+{
+    (void)op; /* names nothing else */
+    row->organisation.name = asked->organisation.name;
+    return ERR_OK;
+}
+
+static enum err organisation_limits(const struct admin_operation *op, const union shown *asked,
+                                    struct span id)
+{
+    return admin_limits_put(op, id, &asked->organisation.limits);
+}
+
+/* ---- teams ---- */
+
+static struct common team_common(union row *row)
+{
+    struct store_team *t = &row->team;
+    return (struct common){&t->id, &t->name, &t->created, &t->ended, t->number};
+}
+
+/* The limits that a team gives each of its keys, or users. */
+static struct span each_of(struct span team, const char *end, char out[ADMIN_SUBJECT_BYTES])
+{
+    int len = snprintf(out, ADMIN_SUBJECT_BYTES, "%.*s%s", SPAN_ARGS(team), end); /* fits */
+    return span_make(out, (size_t)len);
+}
+
+static struct span plan_name(const struct admin_operation *op, struct span id)
+{
+    const struct directory *d = access_directory(op->rights);
+    const struct directory_entry *plan =
+        id.len == 0 ? NULL
+                    : directory_find(d, DIRECTORY_PLAN, directory_slot(d, DIRECTORY_PLAN, id));
+    return plan == NULL ? SPAN("") : plan->name;
+}
+
+static bool is_over(const struct admin_operation *op, const struct store_team *t)
+{
+    return t->ended.us != 0 || (t->expires.us != 0 && t->expires.us <= op->now.us);
+}
+
+static void team_show(const struct admin_operation *op, const union row *row, union shown *out)
+{
+    const struct store_team *t = &row->team;
+    char id[ADMIN_SUBJECT_BYTES];
+    out->team = (struct admin_team){.id = t->id,
+                                    .name = t->name,
+                                    .organisation = t->organisation,
+                                    .plan = t->plan,
+                                    .plan_name = plan_name(op, t->plan),
+                                    .models = t->models,
+                                    .region = t->region,
+                                    .max_class = t->max_class,
+                                    .limits = admin_limits_of(op, t->id),
+                                    .key_limits = admin_limits_of(op, each_of(t->id, "/key", id)),
+                                    .status = is_over(op, t),
+                                    .created_at = t->created,
+                                    .expires_at = t->expires,
+                                    .ended_at = t->ended};
+    out->team.user_limits = admin_limits_of(op, each_of(t->id, "/user", id));
+}
+
+/* The only organisation that has not ended; "default" is made where there is none. */
+static enum err find_organisation(const struct admin_operation *op, struct span *out);
+
+static enum err team_fill(const struct admin_operation *op, const union shown *asked,
+                          union row *row)
+{
+    const struct admin_team *a = &asked->team;
+    struct store_team *t = &row->team;
+    enum err e = admin_resolve(op, DIRECTORY_ORGANISATION, a->organisation, "organisation",
+                               SLOTS_NONE, &t->organisation);
+    if (e == ERR_OK) {
+        e = admin_resolve(op, DIRECTORY_PLAN, a->plan, "plan", SLOTS_NONE, &t->plan);
+    }
+    if (e == ERR_OK && t->organisation.len == 0) {
+        e = find_organisation(op, &t->organisation);
+    }
+    t->name = a->name;
+    t->models = a->models;
+    t->region = a->region;
+    t->max_class = (uint8_t)a->max_class;
+    t->expires = a->expires_at;
+    return e;
+}
+
+static enum err team_limits(const struct admin_operation *op, const union shown *asked,
+                            struct span id)
+{
+    char each[ADMIN_SUBJECT_BYTES];
+    enum err e = admin_limits_put(op, id, &asked->team.limits);
+    if (e == ERR_OK) {
+        e = admin_limits_put(op, each_of(id, "/key", each), &asked->team.key_limits);
+    }
+    return e == ERR_OK ? admin_limits_put(op, each_of(id, "/user", each), &asked->team.user_limits)
+                       : e;
+}
+
+/* ---- users ---- */
+
+static struct common user_common(union row *row)
+{
+    struct store_user *u = &row->user;
+    return (struct common){&u->id, &u->name, &u->created, &u->ended, u->number};
+}
+
+static void user_show(const struct admin_operation *op, const union row *row, union shown *out)
+{
+    const struct store_user *u = &row->user;
+    out->user = (struct admin_user){.id = u->id,
+                                    .name = u->name,
+                                    .team = u->team,
+                                    .role = u->role,
+                                    .limits = admin_limits_of(op, u->id),
+                                    .status = u->ended.us != 0,
+                                    .created_at = u->created,
+                                    .ended_at = u->ended};
+}
+
+static enum err user_fill(const struct admin_operation *op, const union shown *asked,
+                          union row *row)
+{
+    const struct admin_user *a = &asked->user;
+    row->user.name = a->name;
+    row->user.role = (uint8_t)a->role;
+    return admin_resolve(op, DIRECTORY_TEAM, a->team, "team", SLOTS_NONE, &row->user.team);
+}
+
+static enum err user_limits(const struct admin_operation *op, const union shown *asked,
+                            struct span id)
+{
+    return admin_limits_put(op, id, &asked->user.limits);
+}
+
+/* ---- plans ---- */
+
+static struct common plan_common(union row *row)
+{
+    struct store_plan *p = &row->plan;
+    return (struct common){&p->id, &p->name, &p->created, &p->ended, p->number};
+}
+
+static void plan_show(const struct admin_operation *op, const union row *row, union shown *out)
+{
+    const struct store_plan *p = &row->plan;
+    out->plan = (struct admin_plan){.id = p->id,
+                                    .name = p->name,
+                                    .limits = admin_limits_of(op, p->id),
+                                    .status = p->ended.us != 0,
+                                    .created_at = p->created,
+                                    .ended_at = p->ended};
+}
+
+static enum err plan_fill(const struct admin_operation *op, const union shown *asked,
+                          union row *row)
+{
+    (void)op; /* names nothing else */
+    row->plan.name = asked->plan.name;
+    return ERR_OK;
+}
+
+static enum err plan_limits(const struct admin_operation *op, const union shown *asked,
+                            struct span id)
+{
+    return admin_limits_put(op, id, &asked->plan.limits);
+}
+
+/* ---- all of them ---- */
+
+#define NOUN(word, PREFIX, TABLE)                                              \
+    {                                                                          \
+        #word, PREFIX, DIRECTORY_##TABLE, STORE_TABLE_##TABLE,                 \
+            STORE_INDEX_##TABLE##_BY_NUMBER, ADMIN_OBJECT_##word, word##_common, word##_show, \
+            word##_fill, word##_limits                                         \
+    }
+
+static const struct noun organisations = NOUN(organisation, "org_", ORGANISATION);
+static const struct noun teams = NOUN(team, "team_", TEAM);
+static const struct noun users = NOUN(user, "user_", USER);
+static const struct noun plans = NOUN(plan, "plan_", PLAN);
+
+/* No other that has not ended is called so. */
+static enum err check_name(const struct admin_operation *op, const struct noun *noun,
+                           union row *row)
+{
+    const struct directory *d = access_directory(op->rights);
+    struct common common = noun->common(row);
+    uint32_t team = SLOTS_NONE;
+    if (noun->kind == DIRECTORY_USER) {
+        team = directory_slot(d, DIRECTORY_TEAM, row->user.team);
+    }
+    uint32_t slot = directory_slot_of_name(d, noun->kind, *common.name, team);
+    const struct directory_entry *other =
+        slot == SLOTS_NONE ? NULL : directory_find(d, noun->kind, slot);
+    bool is_free = other == NULL || span_is(*common.id, other->id);
+    return is_free ? ERR_OK
+                   : admin_fault_say(&op->answer->fault, ERR_EXISTS, SPAN("name"),
+                                     "there is a %s '%.*s' already: %s", noun->word,
+                                     SPAN_ARGS(span_cut_text(*common.name, 64)), other->id);
+}
+
+static enum err put_row(const struct admin_operation *op, const struct noun *noun,
+                        const union row *row, const char *verb)
+{
+    return access_change(op->rights, op->store, noun->table, row, verb, op->request->actor);
+}
+
+static struct span make_id(const struct noun *noun, char out[DIRECTORY_ID_BYTES])
+{
+    char random[ID_CHARS];
+    crypto_base62_random(random, ID_CHARS);
+    int len = snprintf(out, DIRECTORY_ID_BYTES, "%s%.*s", noun->prefix, ID_CHARS, random);
+    return span_make(out, (size_t)len); /* it fits */
+}
+
+static enum err find_organisation(const struct admin_operation *op, struct span *out)
+{
+    const struct directory *d = access_directory(op->rights);
+    size_t found = 0;
+    uint32_t count = directory_count(d, DIRECTORY_ORGANISATION);
+    for (uint32_t slot = 0; slot < count; slot++) {
+        const struct directory_entry *e = directory_find(d, DIRECTORY_ORGANISATION, slot);
+        if (e != NULL && e->ended.us == 0) {
+            found++;
+            *out = span_of(e->id);
+        }
+    }
+    if (found > 1) {
+        return admin_fault_say(&op->answer->fault, ERR_VALUE_MISSING, SPAN("organisation"),
+                               "'organisation' is missing, and there are several");
+    }
+    if (found == 1) {
+        return ERR_OK;
+    }
+    char id[DIRECTORY_ID_BYTES];
+    union row row = {.organisation = {.name = DEFAULT_NAME, .created = op->now}};
+    row.organisation.id = make_id(&organisations, id);
+    enum err e = put_row(op, &organisations, &row, "organisation.create");
+    uint32_t slot = directory_slot(d, DIRECTORY_ORGANISATION, row.organisation.id);
+    if (e == ERR_OK) {
+        *out = span_of(directory_find(d, DIRECTORY_ORGANISATION, slot)->id);
+    }
+    return e;
+}
+
+static enum err answer(const struct admin_operation *op, const struct noun *noun,
+                       const union row *row)
+{
+    union shown shown;
+    noun->show(op, row, &shown);
+    return admin_answer_object(op, noun->object, &shown);
+}
+
+/* Reads the body over what `shown` says. */
+static enum err read_body(const struct admin_operation *op, const struct noun *noun,
+                          enum admin_use use, struct arena *arena, union shown *shown)
+{
+    struct admin_reading reading = {.object = noun->object,
+                                    .use = use,
+                                    .body = op->request->body,
+                                    .now = op->now,
+                                    .arena = arena,
+                                    .fault = &op->answer->fault};
+    return admin_object_read(&reading, shown);
+}
+
+static enum err create(const struct admin_operation *op, const struct noun *noun)
+{
+    struct arena arena;
+    union shown asked;
+    union row row;
+    char id[DIRECTORY_ID_BYTES];
+    memset(&asked, 0, sizeof(asked));
+    memset(&row, 0, sizeof(row));
+    arena_init(&arena, ADMIN_BODY_BYTES_MAX);
+    struct common common = noun->common(&row);
+    *common.id = make_id(noun, id);
+    *common.created = op->now;
+    enum err e = read_body(op, noun, ADMIN_MAKES, &arena, &asked);
+    e = e == ERR_OK ? store_change_begin(op->store) : e;
+    e = e == ERR_OK ? noun->fill(op, &asked, &row) : e;
+    e = e == ERR_OK ? check_name(op, noun, &row) : e;
+    e = e == ERR_OK ? noun->put_limits(op, &asked, *common.id) : e;
+    e = e == ERR_OK ? put_row(op, noun, &row, op->route->action) : e;
+    if (e == ERR_OK) {
+        admin_note(op, op->route->action, *common.id);
+        e = answer(op, noun, &row);
+    }
+    arena_fini(&arena);
+    return e;
+}
+
+/* Finds the one that the path names by id or name, as it was changed last. */
+static enum err find(const struct admin_operation *op, const struct noun *noun,
+                     struct arena *arena, union row *row)
+{
+    const struct directory *d = access_directory(op->rights);
+    uint32_t slot = directory_slot(d, noun->kind, op->id);
+    slot = slot != SLOTS_NONE ? slot
+                              : directory_slot_of_name(d, noun->kind, op->id, SLOTS_NONE);
+    char why[64];
+    (void)snprintf(why, sizeof(why), "there is no %s of this id or name", noun->word);
+    if (slot == SLOTS_NONE) {
+        return admin_refuse(op, ERR_NOT_FOUND_ROW, why);
+    }
+    memset(row, 0, sizeof(*row));
+    *noun->common(row).id = span_of(directory_find(d, noun->kind, slot)->id);
+    enum err e = store_change_get(op->store, noun->table, row);
+    e = e == ERR_OK ? store_row_keep(noun->table, row, arena) : e;
+    return e == ERR_NOT_FOUND_ROW ? admin_refuse(op, e, why) : e;
+}
+
+static enum err show(const struct admin_operation *op, const struct noun *noun)
+{
+    struct arena arena;
+    union row row;
+    arena_init(&arena, ADMIN_BODY_BYTES_MAX);
+    enum err e = find(op, noun, &arena, &row);
+    e = e == ERR_OK ? answer(op, noun, &row) : e;
+    arena_fini(&arena);
+    return e;
+}
+
+/* Finds the one that is to be changed, and judges whether its changer saw it as it is. */
+static enum err find_to_change(const struct admin_operation *op, const struct noun *noun,
+                               struct arena *arena, union row *row, union shown *shown)
+{
+    enum err e = store_change_begin(op->store);
+    e = e == ERR_OK ? find(op, noun, arena, row) : e;
+    if (e != ERR_OK) {
+        return e;
+    }
+    noun->show(op, row, shown);
+    return admin_judge(op, noun->object, shown);
+}
+
+static enum err refuse_ended(const struct admin_operation *op, const struct noun *noun)
+{
+    char why[64];
+    (void)snprintf(why, sizeof(why), "this %s was ended: it cannot be changed", noun->word);
+    return admin_refuse(op, ERR_EXISTS, why);
+}
+
+static enum err change(const struct admin_operation *op, const struct noun *noun)
+{
+    struct arena arena;
+    union row row;
+    union shown shown;
+    arena_init(&arena, 2 * ADMIN_BODY_BYTES_MAX);
+    enum err e = find_to_change(op, noun, &arena, &row, &shown);
+    struct common common = noun->common(&row);
+    if (e == ERR_OK && common.ended->us != 0) {
+        e = refuse_ended(op, noun);
+    }
+    e = e == ERR_OK ? read_body(op, noun, ADMIN_CHANGES, &arena, &shown) : e;
+    e = e == ERR_OK ? noun->fill(op, &shown, &row) : e;
+    e = e == ERR_OK ? check_name(op, noun, &row) : e;
+    e = e == ERR_OK ? noun->put_limits(op, &shown, *common.id) : e;
+    e = e == ERR_OK ? put_row(op, noun, &row, op->route->action) : e;
+    if (e == ERR_OK) {
+        admin_note(op, op->route->action, *common.id);
+        e = answer(op, noun, &row);
+    }
+    arena_fini(&arena);
+    return e;
+}
+
+/* One that was ended before keeps its time. */
+static enum err end(const struct admin_operation *op, const struct noun *noun)
+{
+    struct arena arena;
+    union row row;
+    union shown shown;
+    arena_init(&arena, ADMIN_BODY_BYTES_MAX);
+    enum err e = find_to_change(op, noun, &arena, &row, &shown);
+    struct common common = noun->common(&row);
+    if (e == ERR_OK && common.ended->us == 0) {
+        *common.ended = op->now;
+        e = put_row(op, noun, &row, op->route->action);
+        admin_note(op, op->route->action, *common.id);
+    }
+    e = e == ERR_OK ? answer(op, noun, &row) : e;
+    arena_fini(&arena);
+    return e;
+}
+
+/* ---- lists ---- */
+
+struct lister {
+    struct admin_pager pager;
+    const struct admin_operation *op;
+    const struct noun *noun;
+    bool has_ended;
+};
+
+static enum err on_row(void *context, const void *given)
+{
+    struct lister *l = context;
+    union row row;
+    union shown shown;
+    memset(&row, 0, sizeof(row));
+    memcpy(&row, given, store_row_size(l->noun->table));
+    struct common common = l->noun->common(&row);
+    l->noun->show(l->op, &row, &shown);
+    if (common.ended->us != 0 && !l->has_ended) {
+        return ERR_OK;
+    }
+    enum err e = admin_pager_next(&l->pager, common.number);
+    if (e == ERR_OK) {
+        admin_object_write(&l->pager.w, l->noun->object, &shown);
+    }
+    return e == ERR_OK && buf_failed(l->pager.w.out) ? ERR_NO_MEMORY : e;
+}
+
+static int64_t first_number(const struct admin_operation *op)
+{
+    const struct admin_value *after = admin_param(op, "after");
+    return after == NULL ? 0 : after->number;
+}
+
+static enum err list(const struct admin_operation *op, const struct noun *noun,
+                     const union row *from)
+{
+    struct lister l = {.op = op, .noun = noun};
+    const struct admin_value *include = admin_param(op, "include");
+    const struct store_page page = {.from = from, .after = true, .limit = INT64_MAX};
+    l.has_ended = include != NULL && span_is(include->text, "ended");
+    if (include != NULL && !l.has_ended) {
+        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("include"),
+                               "'include' may be 'ended' alone");
+    }
+    admin_pager_begin(&l.pager, op);
+    enum err e =
+        store_change_page(op->store, noun->table, noun->by_number, &page, on_row, &l);
+    return e == ERR_OK || e == ERR_NOT_FOUND_ROW ? admin_pager_end(&l.pager) : e;
+}
+
+/* ---- the routes ---- */
+
+#define OPERATIONS(word, many)                                                          \
+    enum err admin_##word##_create(const struct admin_operation *op)                    \
+    {                                                                                   \
+        return create(op, &many);                                                       \
+    }                                                                                   \
+    enum err admin_##word##_list(const struct admin_operation *op)                      \
+    {                                                                                   \
+        return list(op, &many, &(const union row){.word = {.number = first_number(op)}}); \
+    }                                                                                   \
+    enum err admin_##word##_show(const struct admin_operation *op)                      \
+    {                                                                                   \
+        return show(op, &many);                                                         \
+    }                                                                                   \
+    enum err admin_##word##_change(const struct admin_operation *op)                    \
+    {                                                                                   \
+        return change(op, &many);                                                       \
+    }                                                                                   \
+    enum err admin_##word##_end(const struct admin_operation *op)                       \
+    {                                                                                   \
+        return end(op, &many);                                                          \
+    }
+
+OPERATIONS(organisation, organisations)
+OPERATIONS(team, teams)
+OPERATIONS(user, users)
+OPERATIONS(plan, plans)
