@@ -138,7 +138,7 @@ def kind_of(schema):
     elif schema.get("format") == "decimal":
         words = ["amount"]
     elif "enum" in schema:
-        words = [", ".join(f"`{word}`" for word in schema["enum"])]
+        words = [", ".join(f"`{word}`" for word in schema["enum"] if word is not None)]
     elif kinds[0] == "integer":
         most = "" if schema["maximum"] == 2**63 - 1 else f" to {schema['maximum']}"
         words = [f"number from {schema['minimum']}{most}"]

@@ -47,8 +47,8 @@ struct admin {
 /* ---- pages ---- */
 
 static enum err (*const pages[])(struct admin_page *) = {
-#define PAGE(name, method, path, role, scope, gives, help) [ADMIN_ROUTE_##name] = admin_page_##name,
-#define ROUTE(name, method, path, role, scope, queue, action, takes, gives, rules, help) \
+#define PAGE(name, method, path, scope, gives, help) [ADMIN_ROUTE_##name] = admin_page_##name,
+#define ROUTE(name, method, path, scope, queue, action, takes, gives, rules, help) \
     [ADMIN_ROUTE_##name] = NULL,
 #define PARAM(route, name, kind, least, most, help)
 #include "admin/admin_routes.def"
@@ -99,11 +99,12 @@ static void note_stranger(struct admin *a, struct exchange *x, enum err e)
 static enum err admit(struct door *door, struct exchange *x, const struct admin_route *route,
                       struct admin_caller *caller, struct admin_fault *fault)
 {
-    if (route->role == ADMIN_ROLE_ANYONE) {
+    if (route->scope == ADMIN_SCOPE_NONE) {
         return ERR_OK;
     }
     if (door->is_private) {
         span_copy_text(span_of(exchange_peer(x)), caller->name, sizeof(caller->name));
+        caller->right.is_local = true;
         return ERR_OK;
     }
     enum err e = admin_caller_of_key(door->admin->options.keys, exchange_head(x), route,
@@ -121,9 +122,23 @@ static bool is_revocation(const struct admin_route *route, const struct http_req
 {
     struct admin_params params;
     struct admin_fault unused;
-    return route->number == ADMIN_ROUTE_key_end && !admin_has_condition(&head->fields) &&
+    bool ends = route->number == ADMIN_ROUTE_key_end || route->number == ADMIN_ROUTE_key_revoke;
+    return ends && !admin_has_condition(&head->fields) &&
            admin_params_read(route, http_request_query(head), &params, &unused) == ERR_OK &&
            params.at[0].number == 0; /* forget */
+}
+
+/* Whether the caller may revoke the key whatever its row says: else the store is asked whose it
+ * is. */
+static bool may_revoke(const struct admin *a, const struct admin_caller *caller, struct span id)
+{
+    uint32_t number;
+    const struct admin_right *right = &caller->right;
+    const struct key_table *table = keys_table(a->options.keys);
+    return admin_right_gives(right, KEY_ROLE_OWNER)
+               ? !right->has_team
+               : !right->has_team && key_table_find(table, id, &number) &&
+                     key_table_slot(table, number)->kind != KEY_ADMIN;
 }
 
 static void on_request(void *ctx, struct exchange *x)
@@ -143,7 +158,8 @@ static void on_request(void *ctx, struct exchange *x)
         admin_put_refusal(x, e, &fault);
     } else if (pages[route->number] != NULL) {
         answer_page(a, x, route);
-    } else if (!is_revocation(route, head) || !admin_revoke(&a->revoker, x, id, &caller)) {
+    } else if (!is_revocation(route, head) || !may_revoke(a, &caller, id) ||
+               !admin_revoke(&a->revoker, x, id, &caller)) {
         admin_job_start(&a->jobs, x, route, &caller);
     }
 }

@@ -198,6 +198,7 @@ static enum err find(const struct admin_operation *op, struct arena *arena,
     *row = (struct store_budget){.id = op->id};
     enum err e = store_change_get(op->store, STORE_TABLE_BUDGET, row);
     e = e == ERR_OK ? store_row_keep(STORE_TABLE_BUDGET, row, arena) : e;
+    e = e == ERR_OK && !admin_sees(op, admin_team_of(op, row->subject)) ? ERR_NOT_FOUND_ROW : e;
     return e == ERR_NOT_FOUND_ROW ? admin_refuse(op, e, "there is no budget of this id") : e;
 }
 
@@ -268,7 +269,8 @@ static enum err on_budget(void *context, const void *given)
 {
     struct lister *l = context;
     const struct store_budget *row = given;
-    if (row->ended.us != 0 && !l->has_ended) {
+    if ((row->ended.us != 0 && !l->has_ended) ||
+        !admin_sees(l->op, admin_team_of(l->op, row->subject))) {
         return ERR_OK;
     }
     const struct admin_budget shown = show(l->op, row);

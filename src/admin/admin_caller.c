@@ -17,9 +17,26 @@ static enum err explain(enum err e, struct admin_fault *fault)
     return e;
 }
 
-static uint32_t scope_of(const struct admin_route *route)
+/* Whether the caller's role lets it do what the route does. */
+static enum err judge(const struct admin_caller *caller, const struct admin_route *route,
+                      struct admin_fault *fault)
 {
-    return route->scope == ADMIN_SCOPE_WRITE ? KEY_SCOPE_WRITE : KEY_SCOPE_READ;
+    const struct admin_right *right = &caller->right;
+    struct admin_right unbound = *right;
+    unbound.has_team = false;
+    if (admin_right_has(right, route->scope)) {
+        return ERR_OK;
+    }
+    if (admin_right_has(&unbound, route->scope)) {
+        return admin_fault_say(fault, ERR_SCOPE_DENIED, SPAN(""),
+                               "the admin key may not do this: it is bound to a team, and the "
+                               "scope '%s' is for all",
+                               admin_scope_word(route->scope));
+    }
+    return admin_fault_say(fault, ERR_SCOPE_DENIED, SPAN(""),
+                           "the admin key may not do this: its role (%.*s) lacks the scope '%s'",
+                           SPAN_ARGS(admin_word(ADMIN_ROLES, right->role)),
+                           admin_scope_word(route->scope));
 }
 
 enum err admin_caller_of_key(const struct keys *keys, const struct http_request *head,
@@ -36,20 +53,18 @@ enum err admin_caller_of_key(const struct keys *keys, const struct http_request 
     }
     out->has_key = true;
     span_copy_text(span_of(out->key.id), out->name, sizeof(out->name));
-    if ((out->key.scopes & scope_of(route)) == 0) {
-        return admin_fault_say(fault, ERR_SCOPE_DENIED, SPAN(""),
-                               "the admin key may not do this: it lacks the scope '%s'",
-                               key_scope_name(scope_of(route)));
-    }
-    return ERR_OK;
+    out->right = admin_right_of_key(out->key.scopes);
+    return judge(out, route, fault);
 }
 
 enum err admin_caller_recheck(const struct keys *keys, struct admin_caller *caller,
-                              const struct admin_route *route, wall_us now)
+                              const struct admin_route *route, wall_us now,
+                              struct admin_fault *fault)
 {
     if (!caller->has_key) {
         return ERR_OK;
     }
     enum err e = keys_recheck(keys, &caller->key, now);
-    return e == ERR_OK && (caller->key.scopes & scope_of(route)) == 0 ? ERR_SCOPE_DENIED : e;
+    caller->right = e == ERR_OK ? admin_right_of_key(caller->key.scopes) : (struct admin_right){0};
+    return e == ERR_OK ? judge(caller, route, fault) : e;
 }

@@ -3,7 +3,8 @@
  * admin_caller.h — who asks the operator's side, and whether it may.
  *
  * On admin.sock it is the socket's owner, who needs no key; on the admin listener it is whoever has
- * an admin key whose scopes hold the route's.
+ * an admin key whose role holds the route's scope (admin_right.h). A credential counts as
+ * Authorization: Bearer alone.
  *
  * Threads  the housekeeping loop's, but for admin_caller_recheck(): any.
  * Sources  docs/formats/admin-api.md.
@@ -20,6 +21,7 @@ struct admin_caller {
     char name[ADMIN_CALLER_BYTES]; /* an admin key's id; "uid:1000"; "" for anyone */
     bool has_key;
     struct key_handle key; /* if has_key */
+    struct admin_right right;
 };
 
 /*
@@ -35,8 +37,9 @@ MUST_USE enum err admin_caller_of_key(const struct keys *keys, const struct http
                                       struct admin_caller *out, struct admin_fault *fault);
 
 /* Whether the caller's key is good still, and for this, where it has one: what waited may be done.
- */
+ * Its right is then what it is now. */
 MUST_USE enum err admin_caller_recheck(const struct keys *keys, struct admin_caller *caller,
-                                       const struct admin_route *route, wall_us now);
+                                       const struct admin_route *route, wall_us now,
+                                       struct admin_fault *fault);
 
 #endif

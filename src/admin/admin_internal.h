@@ -21,6 +21,8 @@ struct admin_operation {
     const struct admin_request *request;
     const struct admin_route *route;
     struct span id; /* what stands for {id} in the path */
+    /* The team whose things alone the caller sees and changes; empty: all. */
+    struct span caller_team;
     struct admin_params params;
     wall_us now;
     struct buf *out;
@@ -81,6 +83,10 @@ MUST_USE enum err admin_resolve_whose(const struct admin_operation *op,
 /* The reverse. */
 struct admin_whose admin_whose_of(struct span subject);
 
+/* The id of the team that a subject is, or is of; empty: of none. In memory that others change only
+ * on this thread. */
+struct span admin_team_of(const struct admin_operation *op, struct span subject);
+
 /* What the rows say that a subject is limited to; and puts it there, if it is another. */
 struct admin_limits admin_limits_of(const struct admin_operation *op, struct span subject);
 MUST_USE enum err admin_limits_put(const struct admin_operation *op, struct span subject,
@@ -103,6 +109,12 @@ MUST_USE enum err admin_pager_end(struct admin_pager *p);
 
 /* Whether a row of this number is to be written; ERR_NOT_FOUND_ROW: the page is full. */
 MUST_USE enum err admin_pager_next(struct admin_pager *p, int64_t number);
+/* Whether what belongs to `team` (empty: to none) is there for the caller. What is not, he hears
+ * nothing of: it is ERR_NOT_FOUND_ROW to him, or left out. */
+static inline bool admin_sees(const struct admin_operation *op, struct span team)
+{
+    return op->caller_team.len == 0 || span_equal(op->caller_team, team);
+}
 
 /* Notes what an operation changes. */
 void admin_note(const struct admin_operation *op, const char *action, struct span id);
@@ -123,9 +135,9 @@ void admin_problems_read(struct admin_problems *out);
 /* The gateway's state, as /readyz says it. */
 enum admin_state admin_state_of(bool is_serving);
 
-#define PAGE(name, method, path, role, scope, gives, help) \
+#define PAGE(name, method, path, scope, gives, help) \
     enum err admin_page_##name(struct admin_page *page);
-#define ROUTE(name, method, path, role, scope, queue, action, takes, gives, rules, help) \
+#define ROUTE(name, method, path, scope, queue, action, takes, gives, rules, help) \
     enum err admin_##name(const struct admin_operation *op);
 #define PARAM(route, name, kind, least, most, help)
 #include "admin/admin_routes.def"

@@ -67,13 +67,15 @@ static enum err run_job(struct store *store, void *context)
 {
     struct job *job = context;
     const struct http_request *head = exchange_head(job->x); /* the exchange waits for us */
+    enum err e = admin_caller_recheck(job->jobs->keys, &job->caller, job->route, clock_wall(),
+                                      &job->answer.fault);
     const struct admin_request request = {.method = head->method,
                                           .path = http_request_path(head),
                                           .query = http_request_query(head),
                                           .body = buf_span(&job->body),
                                           .if_match = buf_span(&job->match),
-                                          .actor = span_of(job->caller.name)};
-    enum err e = admin_caller_recheck(job->jobs->keys, &job->caller, job->route, clock_wall());
+                                          .actor = span_of(job->caller.name),
+                                          .right = job->caller.right};
     if (e == ERR_OK && job->route->number == ADMIN_ROUTE_usage_list) {
         e = journal_apply_now(job->jobs->apply, store);
     }

@@ -76,6 +76,7 @@ static enum err find_subject(const struct admin_operation *op, char out[ADMIN_SU
 {
     struct admin_whose whose = admin_whose_of(op->id);
     enum err e = admin_resolve_whose(op, &whose, true, out);
+    e = e == ERR_OK && !admin_sees(op, admin_team_of(op, span_of(out))) ? ERR_VALUE_INVALID : e;
     return e == ERR_VALUE_INVALID
                ? admin_fault_say(&op->answer->fault, ERR_NOT_FOUND_ROW, SPAN(""),
                                  "there is no organisation, team, user, key or plan of this id")
@@ -143,7 +144,7 @@ static enum err on_limit(void *context, const void *given)
 {
     struct lister *l = context;
     const struct store_limit *row = given;
-    if (!says_any(row)) {
+    if (!says_any(row) || !admin_sees(l->op, admin_team_of(l->op, row->id))) {
         return ERR_OK;
     }
     const struct admin_limit shown = show(l->op, row->id);

@@ -103,6 +103,22 @@ struct admin_whose admin_whose_of(struct span subject)
     return whose;
 }
 
+struct span admin_team_of(const struct admin_operation *op, struct span subject)
+{
+    const struct directory *d = access_directory(op->rights);
+    struct admin_whose whose = admin_whose_of(subject);
+    uint32_t user = directory_slot(d, DIRECTORY_USER, whose.user), key;
+    uint32_t team = directory_slot(d, DIRECTORY_TEAM, whose.team);
+    if (user != SLOTS_NONE) {
+        team = directory_find(d, DIRECTORY_USER, user)->team;
+    } else if (op->keys != NULL && key_table_find(keys_table(op->keys), whose.key, &key)) {
+        team = atomic_load(&key_table_slot(keys_table(op->keys), key)->team);
+    }
+    const struct directory_entry *e =
+        team == SLOTS_NONE ? NULL : directory_find(d, DIRECTORY_TEAM, team);
+    return e == NULL ? SPAN("") : span_of(e->id);
+}
+
 /* ---- limits ---- */
 
 struct admin_limits admin_limits_of(const struct admin_operation *op, struct span subject)

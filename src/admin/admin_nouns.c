@@ -36,6 +36,8 @@ struct common {
     struct span *id, *name;
     wall_us *created, *ended;
     int64_t number;
+    struct span team; /* that it belongs to, or is */
+    bool is_for_all;  /* who is bound to a team sees it, too */
 };
 
 struct noun {
@@ -52,12 +54,17 @@ struct noun {
                            struct span id);
 };
 
+static bool sees(const struct admin_operation *op, const struct common *common)
+{
+    return common->is_for_all || admin_sees(op, common->team);
+}
+
 /* ---- organisations ---- */
 
 static struct common organisation_common(union row *row)
 {
     struct store_organisation *o = &row->organisation;
-    return (struct common){&o->id, &o->name, &o->created, &o->ended, o->number};
+    return (struct common){&o->id, &o->name, &o->created, &o->ended, o->number, SPAN(""), false};
 }
 
 static void organisation_show(const struct admin_operation *op, const union row *row,
@@ -91,7 +98,7 @@ static enum err organisation_limits(const struct admin_operation *op, const unio
 static struct common team_common(union row *row)
 {
     struct store_team *t = &row->team;
-    return (struct common){&t->id, &t->name, &t->created, &t->ended, t->number};
+    return (struct common){&t->id, &t->name, &t->created, &t->ended, t->number, t->id, false};
 }
 
 /* The limits that a team gives each of its keys, or users. */
@@ -177,7 +184,7 @@ static enum err team_limits(const struct admin_operation *op, const union shown 
 static struct common user_common(union row *row)
 {
     struct store_user *u = &row->user;
-    return (struct common){&u->id, &u->name, &u->created, &u->ended, u->number};
+    return (struct common){&u->id, &u->name, &u->created, &u->ended, u->number, u->team, false};
 }
 
 static void user_show(const struct admin_operation *op, const union row *row, union shown *out)
@@ -199,7 +206,11 @@ static enum err user_fill(const struct admin_operation *op, const union shown *a
     const struct admin_user *a = &asked->user;
     row->user.name = a->name;
     row->user.role = (uint8_t)a->role;
-    return admin_resolve(op, DIRECTORY_TEAM, a->team, "team", SLOTS_NONE, &row->user.team);
+    enum err e = admin_resolve(op, DIRECTORY_TEAM, a->team, "team", SLOTS_NONE, &row->user.team);
+    return e == ERR_OK && !admin_sees(op, row->user.team)
+               ? admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("team"),
+                                 "'team' must be the team that your key is bound to")
+               : e;
 }
 
 static enum err user_limits(const struct admin_operation *op, const union shown *asked,
@@ -213,7 +224,7 @@ static enum err user_limits(const struct admin_operation *op, const union shown 
 static struct common plan_common(union row *row)
 {
     struct store_plan *p = &row->plan;
-    return (struct common){&p->id, &p->name, &p->created, &p->ended, p->number};
+    return (struct common){&p->id, &p->name, &p->created, &p->ended, p->number, SPAN(""), true};
 }
 
 static void plan_show(const struct admin_operation *op, const union row *row, union shown *out)
@@ -383,6 +394,8 @@ static enum err find(const struct admin_operation *op, const struct noun *noun,
     *noun->common(row).id = span_of(directory_find(d, noun->kind, slot)->id);
     enum err e = store_change_get(op->store, noun->table, row);
     e = e == ERR_OK ? store_row_keep(noun->table, row, arena) : e;
+    struct common common = noun->common(row);
+    e = e == ERR_OK && !sees(op, &common) ? ERR_NOT_FOUND_ROW : e;
     return e == ERR_NOT_FOUND_ROW ? admin_refuse(op, e, why) : e;
 }
 
@@ -478,7 +491,7 @@ static enum err on_row(void *context, const void *given)
     memcpy(&row, given, store_row_size(l->noun->table));
     struct common common = l->noun->common(&row);
     l->noun->show(l->op, &row, &shown);
-    if (common.ended->us != 0 && !l->has_ended) {
+    if ((common.ended->us != 0 && !l->has_ended) || !sees(l->op, &common)) {
         return ERR_OK;
     }
     enum err e = admin_pager_next(&l->pager, common.number);

@@ -14,6 +14,7 @@
 #ifndef ADMIN_ADMIN_OBJECTS_H
 #define ADMIN_ADMIN_OBJECTS_H
 
+#include "admin/admin_right.h"
 #include "base/clock.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
@@ -28,7 +29,7 @@
 /* The words of choices; the number of a word is its place here, from 0. */
 #define ADMIN_KEY_KINDS       "live|test|admin"
 #define ADMIN_KEY_STATES      "active|revoked|expired|no pepper|damaged"
-#define ADMIN_KEY_SCOPES      "chat|completions|embeddings|models|read|write"
+#define ADMIN_KEY_SCOPES      "chat|completions|embeddings|models"
 #define ADMIN_LIVES           "active|ended"
 #define ADMIN_CLASSES         "public|internal|restricted|secret|top-secret"
 #define ADMIN_USER_ROLES      "developer|auditor|operator|admin|owner"
@@ -92,9 +93,10 @@ enum admin_rule {
 };
 
 struct admin_key {
-    struct span id, key, name;
+    struct span id, key, name, team;
     int kind;   /* enum key_kind less 1 */
     int status; /* enum admin_key_state */
+    int role;   /* enum key_role and 1; 0: none */
     uint32_t scopes;
     wall_us created_at, expires_at, revoked_at;
 };

@@ -25,7 +25,7 @@ static const struct {
     {400, "bad_request",
      "A parameter or the body is not valid; `param` names it, `message` says what to do"},
     {401, "unauthorized", "No admin key was given, or it is not valid"},
-    {403, "forbidden", "The admin key lacks the scope"},
+    {403, "forbidden", "The role of the admin key may not do this"},
     {404, "not_found", "There is nothing of this id"},
     {412, "revision_mismatch", "It was changed since: it is not what If-Match says"},
     {413, "too_large", "The body is larger than 64 KiB"},
@@ -72,13 +72,16 @@ static void write_type(struct json_writer *w, const char *type, bool may_be_null
     json_write_end(w);
 }
 
-static void write_words(struct json_writer *w, const char *words)
+static void write_words(struct json_writer *w, const char *words, bool may_be_null)
 {
     struct span word;
     json_write_key(w, "enum");
     json_write_array(w);
     for (size_t i = 0; (word = admin_word(words, i)).len > 0; i++) {
         json_write_string(w, word);
+    }
+    if (may_be_null) {
+        json_write_null(w);
     }
     json_write_end(w);
 }
@@ -174,14 +177,14 @@ static void write_kind(struct json_writer *w, const struct admin_field *f, enum 
         break;
     case ADMIN_CHOICE:
         write_type(w, "string", may_be_null);
-        write_words(w, f->words);
+        write_words(w, f->words, may_be_null);
         break;
     case ADMIN_CHOICES:
         write_type(w, "array", may_be_null);
         json_write_member_int(w, "minItems", shape == SHAPE_REPLY ? 0 : 1);
         open_key(w, "items");
         write_type(w, "string", false);
-        write_words(w, f->words);
+        write_words(w, f->words, false);
         json_write_end(w);
         break;
     case ADMIN_NUMBERS:
@@ -492,7 +495,7 @@ static bool may_fail(const struct admin_route *route, int status)
         return route->queue != ADMIN_QUEUE_NONE;
     case 401:
     case 403:
-        return route->role == ADMIN_ROLE_OPERATOR;
+        return route->scope != ADMIN_SCOPE_NONE;
     case 404:
         return strchr(route->path, '{') != NULL || (route->rules & ADMIN_MISSES) != 0;
     case 412:
@@ -526,23 +529,35 @@ static void write_responses(struct json_writer *w, const struct admin_route *rou
     json_write_end(w);
 }
 
-static const char *scope_name(enum admin_scope scope)
-{
-    return scope == ADMIN_SCOPE_WRITE ? "write" : "read";
-}
-
 /* In OpenAPI 3.1 any scheme may name what it asks of its bearer. */
 static void write_security(struct json_writer *w, const struct admin_route *route)
 {
     json_write_key(w, "security");
     json_write_array(w);
-    if (route->role == ADMIN_ROLE_OPERATOR) {
+    if (route->scope != ADMIN_SCOPE_NONE) {
         json_write_object(w);
         json_write_key(w, "admin_key");
         json_write_array(w);
-        json_write_text(w, scope_name(route->scope));
+        json_write_text(w, admin_scope_word(route->scope));
         json_write_end(w);
         json_write_end(w);
+    }
+    json_write_end(w);
+}
+
+/* Which roles may, the mightiest first. */
+static void write_roles(struct json_writer *w, enum admin_scope scope)
+{
+    if (scope == ADMIN_SCOPE_NONE) {
+        return;
+    }
+    json_write_key(w, "x-atlas-roles");
+    json_write_array(w);
+    for (int role = KEY_ROLES - 1; role >= 0; role--) {
+        const struct admin_right right = {.is_key = true, .role = (enum key_role)role};
+        if (admin_right_has(&right, scope)) {
+            json_write_string(w, admin_word(ADMIN_ROLES, (size_t)role));
+        }
     }
     json_write_end(w);
 }
@@ -561,6 +576,7 @@ static void write_operation(struct json_writer *w, const struct admin_route *rou
         json_write_member_text(w, "x-atlas-action", route->action);
     }
     write_security(w, route);
+    write_roles(w, route->scope);
     write_parameters(w, route);
     write_body(w, route);
     write_responses(w, route);
@@ -610,8 +626,8 @@ enum err admin_openapi_write(struct buf *out)
     json_write_member_text(&w, "version", ATLAS_VERSION);
     json_write_member_text(&w, "description",
                            "Keys, usage and health of one gateway. On the admin listener an admin "
-                           "key is asked for, on admin.sock none. Admin keys may do what their "
-                           "scopes say: read, write");
+                           "key is asked for, on admin.sock none. An admin key may do what its "
+                           "role may, and if it is bound to a team, that for its team");
     json_write_end(&w);
     write_paths(&w);
     open_key(&w, "components");

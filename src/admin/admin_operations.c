@@ -4,6 +4,8 @@
 #include "admin/admin_internal.h"
 #include "base/log.h"
 #include "http/http_target.h"
+#include "store/store_change.h"
+#include "store/store_tables.h"
 
 #define NAME_BYTES 192 /* of a name in a path; each of 64 characters may be escaped */
 
@@ -11,8 +13,8 @@ typedef enum err run_operation(const struct admin_operation *op);
 
 /* NULL: a page, which asks nothing of the store. */
 static run_operation *const operations[] = {
-#define PAGE(name, method, path, role, scope, gives, help) [ADMIN_ROUTE_##name] = NULL,
-#define ROUTE(name, method, path, role, scope, queue, action, takes, gives, rules, help) \
+#define PAGE(name, method, path, scope, gives, help) [ADMIN_ROUTE_##name] = NULL,
+#define ROUTE(name, method, path, scope, queue, action, takes, gives, rules, help) \
     [ADMIN_ROUTE_##name] = admin_##name,
 #define PARAM(route, name, kind, least, most, help)
 #include "admin/admin_routes.def"
@@ -91,13 +93,38 @@ static enum err run(const struct admin_operation *op)
     return e;
 }
 
+/* Finds the team that the caller is bound to. One whose row does not say it may nothing. */
+static enum err read_team(struct admin_operation *op, uint8_t room[STORE_TEXT_MAX])
+{
+    struct store_key caller = {.id = op->request->actor};
+    if (!op->request->right.has_team) {
+        return ERR_OK;
+    }
+    enum err e = store_change_get(op->store, STORE_TABLE_KEY, &caller);
+    if (e == ERR_NOT_FOUND_ROW || (e == ERR_OK && caller.team.len == 0)) {
+        return ERR_SCOPE_DENIED;
+    }
+    if (e == ERR_OK) {
+        memcpy(room, caller.team.at, caller.team.len);
+        op->caller_team = span_make(room, caller.team.len);
+    }
+    return e;
+}
+
 enum err admin_operate(struct keys *keys, struct access *rights, struct store *store,
-                       const struct admin_request *request, wall_us now, struct buf *out, struct admin_answer *answer)
+                       const struct admin_request *request, wall_us now, struct buf *out,
+                       struct admin_answer *answer)
 {
     struct admin_operation op = {
-        .keys = keys, .rights = rights, .store = store, .request = request, .now = now, .out = out, .answer = answer};
+        .keys = keys,
+        .rights = rights,
+        .store = store,
+        .request = request,
+        .now = now,
+        .out = out,
+        .answer = answer};
     struct span name;
-    uint8_t room[NAME_BYTES];
+    uint8_t room[NAME_BYTES], team[STORE_TEXT_MAX];
     memset(answer, 0, sizeof(*answer));
     if (request->body.len > ADMIN_BODY_BYTES_MAX) {
         return ERR_BODY_TOO_LARGE;
@@ -105,6 +132,12 @@ enum err admin_operate(struct keys *keys, struct access *rights, struct store *s
     enum err e = admin_route_find(request->method, request->path, &op.route, &name);
     if (e == ERR_OK && operations[op.route->number] == NULL) {
         e = ERR_ROUTE_UNKNOWN;
+    }
+    if (e == ERR_OK && !admin_right_has(&request->right, op.route->scope)) {
+        e = ERR_SCOPE_DENIED;
+    }
+    if (e == ERR_OK) {
+        e = read_team(&op, team);
     }
     if (e == ERR_OK) {
         e = admin_params_read(op.route, request->query, &op.params, &answer->fault);

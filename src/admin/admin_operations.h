@@ -30,8 +30,9 @@ struct admin_request {
     enum http_method method;
     struct span path, query; /* as sent, not decoded; the query without its "?" */
     struct span body;
-    struct span if_match; /* the header's values, joined by commas; .at NULL: it has none */
-    struct span actor;    /* who asks, for the record: an admin key's id, or "uid:1000" */
+    struct span if_match;     /* the header's values, joined by commas; .at NULL: it has none */
+    struct span actor;        /* who asks, for the record: an admin key's id, or "uid:1000" */
+    struct admin_right right; /* what he may do; nothing unless it is said */
 };
 
 /* What goes with an answer. */
@@ -49,6 +50,7 @@ struct admin_answer {
  *
  *   ERR_ROUTE_UNKNOWN     also for what is not asked of the store
  *   ERR_METHOD_NOT_ALLOWED
+ *   ERR_SCOPE_DENIED      who asks may not
  *   ERR_BODY_NOT_JSON, ERR_BODY_NOT_OBJECT, ERR_JSON_…, ERR_VALUE_…   nothing was done
  *   ERR_NOT_FOUND_ROW     there is no such thing
  *   ERR_REVISION          it is not any more what If-Match says, or nothing that has an ETag

@@ -6,31 +6,29 @@
 #include "http/http_target.h"
 
 static const struct admin_route routes[] = {
-#define PAGE(name, method, path, role, scope, gives, help) \
-    {ADMIN_ROUTE_##name,                                   \
-     #name,                                                \
-     HTTP_##method,                                        \
-     path,                                                 \
-     ADMIN_ROLE_##role,                                    \
-     ADMIN_SCOPE_##scope,                                  \
-     ADMIN_QUEUE_NONE,                                     \
-     NULL,                                                 \
-     ADMIN_OBJECT_none,                                    \
-     ADMIN_OBJECT_##gives,                                 \
-     0,                                                    \
+#define PAGE(name, method, path, scope, gives, help) \
+    {ADMIN_ROUTE_##name,                             \
+     #name,                                          \
+     HTTP_##method,                                  \
+     path,                                           \
+     ADMIN_SCOPE_##scope,                            \
+     ADMIN_QUEUE_NONE,                               \
+     NULL,                                           \
+     ADMIN_OBJECT_none,                              \
+     ADMIN_OBJECT_##gives,                           \
+     0,                                              \
      help},
-#define ROUTE(name, method, path, role, scope, queue, action, takes, gives, rules, help) \
-    {ADMIN_ROUTE_##name,                                                                 \
-     #name,                                                                              \
-     HTTP_##method,                                                                      \
-     path,                                                                               \
-     ADMIN_ROLE_##role,                                                                  \
-     ADMIN_SCOPE_##scope,                                                                \
-     ADMIN_QUEUE_##queue,                                                                \
-     action,                                                                             \
-     ADMIN_OBJECT_##takes,                                                               \
-     ADMIN_OBJECT_##gives,                                                               \
-     rules,                                                                              \
+#define ROUTE(name, method, path, scope, queue, action, takes, gives, rules, help) \
+    {ADMIN_ROUTE_##name,                                                           \
+     #name,                                                                        \
+     HTTP_##method,                                                                \
+     path,                                                                         \
+     ADMIN_SCOPE_##scope,                                                          \
+     ADMIN_QUEUE_##queue,                                                          \
+     action,                                                                       \
+     ADMIN_OBJECT_##takes,                                                         \
+     ADMIN_OBJECT_##gives,                                                         \
+     rules,                                                                        \
      help},
 #define PARAM(route, name, kind, least, most, help)
 #include "admin/admin_routes.def"
@@ -40,8 +38,8 @@ static const struct admin_route routes[] = {
 };
 
 static const struct admin_param params[] = {
-#define PAGE(name, method, path, role, scope, gives, help)
-#define ROUTE(name, method, path, role, scope, queue, action, takes, gives, rules, help)
+#define PAGE(name, method, path, scope, gives, help)
+#define ROUTE(name, method, path, scope, queue, action, takes, gives, rules, help)
 #define PARAM(route, name, kind, least, most, help) \
     {ADMIN_ROUTE_##route, #name, ADMIN_##kind, least, most, help},
 #include "admin/admin_routes.def"

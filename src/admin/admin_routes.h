@@ -11,6 +11,7 @@
 #define ADMIN_ADMIN_ROUTES_H
 
 #include "admin/admin_objects.h"
+#include "admin/admin_right.h"
 #include "http/http_request.h"
 
 #define ADMIN_KEYS_PATH    "/admin/v1/keys"
@@ -27,8 +28,6 @@
 #define ADMIN_PARAM_BYTES  255  /* of a parameter's value */
 #define ADMIN_METHODS_TEXT 64   /* for admin_methods() */
 
-enum admin_role { ADMIN_ROLE_ANYONE, ADMIN_ROLE_OPERATOR };
-enum admin_scope { ADMIN_SCOPE_NONE, ADMIN_SCOPE_READ, ADMIN_SCOPE_WRITE };
 enum admin_queue { ADMIN_QUEUE_NONE, ADMIN_QUEUE_READ, ADMIN_QUEUE_PLAIN, ADMIN_QUEUE_URGENT };
 
 enum admin_route_rule {
@@ -43,8 +42,8 @@ enum admin_route_rule {
 /* The numbers of the routes. */
 // NOLINTBEGIN(readability-identifier-naming): a name of the table as it is
 enum admin_route_number {
-#define PAGE(name, method, path, role, scope, gives, help) ADMIN_ROUTE_##name,
-#define ROUTE(name, method, path, role, scope, queue, action, takes, gives, rules, help) \
+#define PAGE(name, method, path, scope, gives, help) ADMIN_ROUTE_##name,
+#define ROUTE(name, method, path, scope, queue, action, takes, gives, rules, help) \
     ADMIN_ROUTE_##name,
 #define PARAM(route, name, kind, least, most, help)
 #include "admin/admin_routes.def"
@@ -60,7 +59,6 @@ struct admin_route {
     const char *name; /* "key_list" */
     enum http_method method;
     const char *path; /* "/admin/v1/keys/{id}" */
-    enum admin_role role;
     enum admin_scope scope;
     enum admin_queue queue; /* ADMIN_QUEUE_NONE: a page, answered from memory */
     const char *action;     /* "key.create"; NULL: it changes nothing */

@@ -77,6 +77,23 @@ static enum err check_key(const struct admin_operation *op, struct span id)
                : e;
 }
 
+/* Who sees one team's things alone asks for one of its keys: the sums do not say whose they are. */
+static enum err check_team(const struct admin_operation *op, struct span id)
+{
+    struct store_key key = {.id = id};
+    if (op->caller_team.len == 0) {
+        return ERR_OK;
+    }
+    if (id.len == 0) {
+        return admin_fault_say(&op->answer->fault, ERR_SCOPE_DENIED, SPAN("key"),
+                               "'key' must name one of your team's keys");
+    }
+    enum err e = store_change_get(op->store, STORE_TABLE_KEY, &key);
+    return e == ERR_NOT_FOUND_ROW || (e == ERR_OK && !admin_sees(op, key.team))
+               ? admin_refuse(op, ERR_NOT_FOUND_ROW, "there is no key of this id")
+               : e;
+}
+
 static int32_t day_of(const struct admin_operation *op, const char *name, int32_t fallback)
 {
     const struct admin_value *day = admin_param(op, name);
@@ -98,9 +115,13 @@ enum err admin_usage_list(const struct admin_operation *op)
         return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("to"),
                                "'to' is before 'from'");
     }
+    enum err e = check_team(op, filter.key_id);
+    if (e != ERR_OK) {
+        return e;
+    }
     struct usage_writer u = {.is_filled = false};
     admin_list_begin(&u.w, op->out);
-    enum err e = store_usage_list(op->store, &filter, on_usage, &u);
+    e = store_usage_list(op->store, &filter, on_usage, &u);
     if (e == ERR_OK && filter.key_id.len > 0 && !u.is_filled) {
         e = check_key(op, filter.key_id);
     }

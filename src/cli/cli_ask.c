@@ -92,6 +92,7 @@ static int ask_store(const char *command, const struct settings *settings,
     char actor[32];
     (void)snprintf(actor, sizeof(actor), "uid:%u", geteuid()); /* it fits */
     own.actor = span_of(actor);
+    own.right.is_local = true;
     enum err e = cli_data_open_store(settings->data, &store);
     if (e == ERR_OK) {
         tell_store(command, settings, store);

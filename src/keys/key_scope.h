@@ -8,6 +8,7 @@
 #ifndef KEYS_KEY_SCOPE_H
 #define KEYS_KEY_SCOPE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a key may be used for; the numbers are kept in the store and never change. */
@@ -16,16 +17,32 @@ enum key_scope {
     KEY_SCOPE_COMPLETIONS = 1U << 1,
     KEY_SCOPE_EMBEDDINGS = 1U << 2,
     KEY_SCOPE_MODELS = 1U << 3,
-    KEY_SCOPE_READ = 1U << 28, /* of an admin key: what changes nothing */
-    KEY_SCOPE_WRITE = 1U << 29,
+    KEY_SCOPE_ROLE = 1U << 24, /* in memory alone, of an admin key: bit 24 + n for role n, */
+    KEY_SCOPE_TEAM = 1U << 29, /* and that it is bound to a team */
+};
+
+/* What an admin key may do; the numbers are kept in the store and never change. */
+enum key_role {
+    KEY_ROLE_DEVELOPER,
+    KEY_ROLE_AUDITOR,
+    KEY_ROLE_OPERATOR,
+    KEY_ROLE_ADMIN,
+    KEY_ROLE_OWNER,
+    KEY_ROLES
 };
 
 #define KEY_SCOPES_INFERENCE \
     ((uint32_t)(KEY_SCOPE_CHAT | KEY_SCOPE_COMPLETIONS | KEY_SCOPE_EMBEDDINGS | KEY_SCOPE_MODELS))
 
-#define KEY_SCOPES_ADMIN ((uint32_t)(KEY_SCOPE_READ | KEY_SCOPE_WRITE))
+#define KEY_SCOPES_ADMIN ((uint32_t)(KEY_SCOPE_ROLE * ((1U << KEY_ROLES) - 1) | KEY_SCOPE_TEAM))
 
-/* The word of one scope: "chat". */
+/* The word of one scope of an inference key: "chat". */
 const char *key_scope_name(uint32_t scope);
+
+/* The bits in memory of an admin key of this role; 0: there is no such role. */
+uint32_t key_scope_of_role(unsigned role, bool has_team);
+
+/* The role that such bits say; false: they say none. */
+bool key_scope_role(uint32_t scopes, enum key_role *role);
 
 #endif

@@ -76,12 +76,18 @@ void keys_set_turned(struct keys *k, mono_us turned)
     atomic_store_explicit(&k->turned_us, turned.us, memory_order_relaxed);
 }
 
+/* What memory says that a key may do. */
+static uint32_t scopes_of(const struct store_key *row)
+{
+    return row->kind == KEY_ADMIN ? key_scope_of_role(row->role, row->team.len > 0) : row->scopes;
+}
+
 /* What a row's key is from now on, in this slot; its grant is counted. */
 static enum err terms_of(struct keys *k, uint32_t slot, const struct store_key *row,
                          struct key_terms *out)
 {
     const struct key_grant_texts texts = {row->models, row->networks, row->tags};
-    *out = (struct key_terms){.scopes = row->scopes,
+    *out = (struct key_terms){.scopes = scopes_of(row),
                               .expires = row->expires,
                               .bonds = {SLOTS_NONE, SLOTS_NONE, SLOTS_NONE}};
     mono_us turned = {atomic_load_explicit(&k->turned_us, memory_order_relaxed)};
@@ -205,9 +211,11 @@ static bool is_name(struct span name)
 
 uint32_t keys_scopes(const struct key_wish *wish)
 {
-    uint32_t all = wish->kind == KEY_ADMIN ? KEY_SCOPES_ADMIN : KEY_SCOPES_INFERENCE;
-    uint32_t wished = wish->scopes == 0 ? all : wish->scopes;
-    return (wished & ~all) == 0 ? wished : 0;
+    uint32_t wished = wish->scopes == 0 ? KEY_SCOPES_INFERENCE : wish->scopes;
+    if (wish->kind == KEY_ADMIN) {
+        return wish->scopes == 0 ? key_scope_of_role(wish->role, wish->team.len > 0) : 0;
+    }
+    return (wished & ~KEY_SCOPES_INFERENCE) == 0 && wish->role == 0 ? wished : 0;
 }
 
 /* Has the rows follow what was recorded. When they cannot now, they do as soon as they can. */
@@ -234,7 +242,8 @@ enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wis
                             .name = wish->name,
                             .kind = (uint8_t)wish->kind,
                             .pepper = k->peppers.row[newest].version,
-                            .scopes = scopes,
+                            .scopes = wish->kind == KEY_ADMIN ? 0 : scopes,
+                            .role = wish->role,
                             .team = wish->team,
                             .user = wish->user,
                             .plan = wish->plan,
@@ -272,6 +281,7 @@ static bool is_change(const struct store_key *row, const struct key_change *chan
     const struct key_wish wish = {.kind = (enum key_kind)row->kind, .scopes = change->scopes};
     return !row->is_damaged && (!change->has_name || is_name(change->name)) &&
            (!change->has_scopes || (change->scopes != 0 && keys_scopes(&wish) != 0)) &&
+           (!change->has_role || (row->kind == KEY_ADMIN && change->role < KEY_ROLES)) &&
            (!change->has_expires || change->expires.us == 0 || change->expires.us > now.us);
 }
 
@@ -289,6 +299,7 @@ static enum err change_row(struct store *s, const struct key_change *change, wal
     row->name = change->has_name ? change->name : row->name;
     row->expires = change->has_expires ? change->expires : row->expires;
     row->scopes = change->has_scopes ? change->scopes : row->scopes;
+    row->role = change->has_role ? change->role : row->role;
     row->plan = change->has_plan ? change->plan : row->plan;
     row->models = change->has_models ? change->grant.models : row->models;
     row->networks = change->has_networks ? change->grant.networks : row->networks;

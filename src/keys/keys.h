@@ -42,7 +42,7 @@ struct store_key;
 struct key_handle {
     uint32_t slot;
     uint32_t generation;
-    uint32_t scopes; /* a set of enum key_scope */
+    uint32_t scopes; /* a set of enum key_scope; of an admin key its role */
     uint8_t kind;    /* enum key_kind */
     wall_us expires; /* KEY_NEVER_US: never */
     uint32_t team, user; /* struct key_bonds */
@@ -62,10 +62,11 @@ struct key_wish {
     enum key_kind kind;
     struct span name;  /* 1 to KEYS_NAME_MAX bytes of UTF-8 without control characters */
     wall_us expires;   /* 0: never */
-    uint32_t scopes;   /* 0: all of its kind */
+    uint32_t scopes;   /* of an inference key; 0: all */
     struct span team, user, plan; /* ids; empty: none */
     struct key_grant_texts grant;
     struct span actor; /* who makes it, for the journal; empty: not known */
+    uint8_t role;      /* enum key_role, of an admin key */
 };
 
 /*
@@ -114,7 +115,8 @@ MUST_USE enum err keys_prove(const struct keys *k, struct store *s);
 MUST_USE enum err keys_load(struct keys *k, struct store *s, struct key_deny *deny,
                             struct keys_report *report);
 
-/* The scopes that a key of this wish has; 0 if it asks for some that its kind has not. */
+/* The scopes that a key of this wish has, of an admin key what its role says in memory; 0 if it
+ * asks for some that its kind has not. */
 uint32_t keys_scopes(const struct key_wish *wish);
 
 /*
@@ -122,8 +124,8 @@ uint32_t keys_scopes(const struct key_wish *wish);
  * `out` is the only copy of its text; `id` is where its id is written. Works without keys_load(),
  * too.
  *
- *   ERR_VALUE_INVALID  the name, expiry or a network is not valid, or the scopes are not those of
- *                      the kind
+ *   ERR_VALUE_INVALID  the name, expiry or a network is not valid, or scopes or role are not those
+ *                      of the kind
  *   what the bind says
  *   any error of the store or the journal: the key does not work. After ERR_STORE_UNSURE it may be
  *   listed.
@@ -133,10 +135,12 @@ MUST_USE enum err keys_create(struct keys *k, struct store *s, const struct key_
 
 /* What shall be another about a key. */
 struct key_change {
-    bool has_name, has_expires, has_scopes, has_plan, has_models, has_networks, has_tags;
+    bool has_name, has_expires, has_scopes, has_role;
+    bool has_plan, has_models, has_networks, has_tags;
     struct span name;  /* as a wish's */
     wall_us expires;   /* 0: never */
-    uint32_t scopes;   /* some of its kind's, not none */
+    uint32_t scopes;   /* some of an inference key's, not none */
+    uint8_t role;      /* enum key_role, of an admin key */
     struct span plan;
     struct key_grant_texts grant;
     struct span actor; /* as in struct key_wish */

@@ -11,7 +11,7 @@
 
 /* What `create` was told. */
 struct wish {
-    const char *config, *name, *expires, *scopes;
+    const char *config, *name, *expires, *scopes, *role, *team;
     bool is_test, is_admin, json;
 };
 
@@ -44,11 +44,13 @@ const struct cli_option main_key_create_options[] = {
     CLI_TEXT(struct wish, name, "name", "NAME", "What the key is for", .is_needed = true),
     CLI_TEXT(struct wish, expires, "expires", "TIME",
              "When it ends, from now: 12h, 30d; never if not given"),
-    CLI_TEXT(
-        struct wish, scopes, "scopes", "S,S",
-        "chat, completions, embeddings, models; an admin key's: read, write; all if not given"),
+    CLI_TEXT(struct wish, scopes, "scopes", "S,S",
+             "chat, completions, embeddings, models; all if not given"),
     CLI_FLAG(struct wish, is_test, "test", "A key for evaluation"),
     CLI_FLAG(struct wish, is_admin, "admin", "A key for the admin API"),
+    CLI_TEXT(struct wish, role, "role", "ROLE",
+             "Of an admin key: owner, admin, operator, auditor, developer; owner if not given"),
+    CLI_TEXT(struct wish, team, "team", "TEAM", "The id of the team that it belongs to"),
     CLI_FLAG(struct wish, json, "json", "Print an object with id and key"),
     CLI_CONFIG(struct wish, config),
     CLI_END(NULL),
@@ -61,11 +63,17 @@ int main_key_create(const void *given)
                                        .name = wish->name,
                                        .expires = wish->expires,
                                        .scopes = wish->scopes,
+                                       .role = wish->role,
+                                       .team = wish->team,
                                        .kind = wish->is_admin  ? "admin"
                                                : wish->is_test ? "test"
                                                                : "live"};
     if (wish->is_test && wish->is_admin) {
         fprintf(stderr, "atlas key create: --test and --admin do not go together\n");
+        return CLI_MISUSED;
+    }
+    if (wish->role != NULL && !wish->is_admin) {
+        fprintf(stderr, "atlas key create: --role goes with --admin\n");
         return CLI_MISUSED;
     }
     struct buf body, answer;

@@ -9,7 +9,7 @@
 #include "main/key_id.h"
 
 struct change_given {
-    const char *config, *id, *name, *expires, *scopes;
+    const char *config, *id, *name, *expires, *scopes, *role;
     bool json;
 };
 
@@ -20,6 +20,8 @@ const struct cli_option main_key_change_options[] = {
              "When it ends, from now: 12h, 30d; or never"),
     CLI_TEXT(struct change_given, scopes, "scopes", "S,S",
              "All that it may be used for from now on"),
+    CLI_TEXT(struct change_given, role, "role", "ROLE",
+             "Of an admin key: owner, admin, operator, auditor, developer"),
     CLI_FLAG(struct change_given, json, "json", "Print the key as JSON"),
     CLI_CONFIG(struct change_given, config),
     CLI_END(NULL),
@@ -28,17 +30,20 @@ const struct cli_option main_key_change_options[] = {
 int main_key_change(const void *given)
 {
     const struct change_given *g = given;
-    const struct main_key_body said = {
-        .action = "change", .name = g->name, .expires = g->expires, .scopes = g->scopes};
+    const struct main_key_body said = {.action = "change",
+                                       .name = g->name,
+                                       .expires = g->expires,
+                                       .scopes = g->scopes,
+                                       .role = g->role};
     char path[MAIN_KEY_PATH_BYTES];
     struct span id;
     int status = main_key_id("change", g->id, &id);
     if (status != CLI_GO_ON) {
         return status;
     }
-    if (g->name == NULL && g->expires == NULL && g->scopes == NULL) {
-        fprintf(stderr, "atlas key change: nothing is to change; give --name, --expires or "
-                        "--scopes\n");
+    if (g->name == NULL && g->expires == NULL && g->scopes == NULL && g->role == NULL) {
+        fprintf(stderr, "atlas key change: nothing is to change; give --name, --expires, --scopes "
+                        "or --role\n");
         return CLI_MISUSED;
     }
     struct buf body, answer;

@@ -77,6 +77,13 @@ static const char *none_of(const struct admin_field *field)
     return field->kind == ADMIN_MOMENT ? "never" : "";
 }
 
+static unsigned look_of(const struct admin_field *field)
+{
+    return field->kind == ADMIN_MOMENT         ? CLI_MOMENT
+           : (field->rules & ADMIN_MAYBE) != 0 ? CLI_OPTIONAL
+                                               : 0;
+}
+
 static bool is_name(const struct admin_field *field)
 {
     return strcmp(field->name, "name") == 0;
@@ -106,8 +113,8 @@ static void add_columns(struct columns *c, bool names)
     for (size_t i = 0; i < count; i++) {
         if ((f[i].rules & ADMIN_COLUMN) != 0 && is_name(&f[i]) == names) {
             write_title(&f[i], c->titles[c->count]);
-            c->at[c->count] = (struct cli_column){c->titles[c->count], f[i].name, none_of(&f[i]),
-                                                  f[i].kind == ADMIN_MOMENT ? CLI_MOMENT : 0};
+            c->at[c->count] =
+                (struct cli_column){c->titles[c->count], f[i].name, none_of(&f[i]), look_of(&f[i])};
             c->count++;
         }
     }

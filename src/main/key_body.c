@@ -45,6 +45,12 @@ static enum err write_members(const struct main_key_body *body, int64_t expires_
     if (body->kind != NULL) {
         json_write_member_text(&w, "kind", body->kind);
     }
+    if (body->role != NULL) {
+        json_write_member_text(&w, "role", body->role);
+    }
+    if (body->team != NULL) {
+        json_write_member_text(&w, "team", body->team);
+    }
     if (body->expires != NULL) {
         write_expires(&w, expires_ms);
     }
@@ -66,12 +72,21 @@ static size_t length(const char *text)
     return text == NULL ? 0 : strlen(text);
 }
 
+static bool is_utf8(const char *text)
+{
+    struct span all = span_of(text);
+    return json_scan_utf8(all) == all.len;
+}
+
 int main_key_body_write(const struct main_key_body *body, struct buf *out)
 {
     struct span name = span_of(body->name), expires = span_of(body->expires);
     int64_t ms = 0;
     if (json_scan_utf8(name) < name.len) {
         return misused(body, "--name is not UTF-8");
+    }
+    if (!is_utf8(body->role) || !is_utf8(body->team)) {
+        return misused(body, "--role or --team is not UTF-8");
     }
     if (body->expires != NULL && !span_is(expires, "never") &&
         (!settings_number_read(SETTINGS_DURATION, expires, &ms) || ms < 1000 ||

@@ -19,6 +19,8 @@ struct main_key_body {
     const char *expires; /* "12h", "30d" from now, or "never" */
     const char *scopes;  /* "chat,models" */
     const char *kind;    /* "live" */
+    const char *role;    /* "auditor" */
+    const char *team;    /* a team's id */
 };
 
 /* Writes the body. CLI_GO_ON, or the exit status after it has said what is wrong. */

@@ -25,7 +25,8 @@ static void check_key(const struct admin_key *key, uint64_t given, enum admin_us
         CHECK(json_scan_utf8(key->name) == key->name.len);
     }
     CHECK(key->kind >= 0 && key->kind <= 2);
-    CHECK(key->scopes < 1U << 6);
+    CHECK(key->scopes < 1U << 4);
+    CHECK(key->role >= 0 && key->role <= KEY_ROLES);
     CHECK((given & ADMIN_GAVE(key, scopes)) == 0 || key->scopes != 0);
     CHECK(key->expires_at.us == 0 || key->expires_at.us > NOW.us);
 }

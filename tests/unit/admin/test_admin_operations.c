@@ -58,8 +58,11 @@ static struct admin_answer answer;
 static enum err ask(struct fixture *f, enum http_method method, const char *path, const char *query,
                     const char *body)
 {
-    const struct admin_request request = {
-        .method = method, .path = span_of(path), .query = span_of(query), .body = span_of(body)};
+    const struct admin_request request = {.method = method,
+                                          .path = span_of(path),
+                                          .query = span_of(query),
+                                          .body = span_of(body),
+                                          .right = {.is_local = true}};
     buf_clear(&f->reply);
     enum err e = admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
     buf_put_byte(&f->reply, '\0');
@@ -109,14 +112,15 @@ static void other_routes_and_methods_are_refused(void **state)
 static void a_new_key_is_said_once_and_works(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(
-        ask(f, HTTP_POST, "/admin/v1/keys", "",
-            "{\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"expires_at\":\"2026-11-24T04:00:00Z\","
-            "\"scopes\":[\"chat\",\"models\"]}"),
-        ERR_OK);
-    assert_true(says(f, ",\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"status\":\"active\","
-                        "\"scopes\":[\"chat\",\"models\"],\"created_at\":1795489200,"
-                        "\"expires_at\":1795492800,\"revoked_at\":null}"));
+    assert_int_equal(ask(f, HTTP_POST, "/admin/v1/keys", "",
+                         "{\"name\":\"team "
+                         "\\\"a\\\"\",\"kind\":\"test\",\"expires_at\":\"2026-11-24T04:00:00Z\","
+                         "\"scopes\":[\"chat\",\"models\"]}"),
+                     ERR_OK);
+    assert_true(says(
+        f, ",\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"status\":\"active\","
+           "\"scopes\":[\"chat\",\"models\"],\"role\":null,\"team\":null,\"created_at\":1795489200,"
+           "\"expires_at\":1795492800,\"revoked_at\":null}"));
     const char *text = strstr(said(f), "mx4_sk_test_");
     assert_non_null(text);
     struct key_handle handle;
@@ -174,7 +178,13 @@ static void requests_for_keys_are_read_strictly(void **state)
         {"{\"name\":\"n\",\"scopes\":\"chat\"}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"scopes\":[\"root\"]}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"scopes\":[\"write\"]}", ERR_VALUE_INVALID},
-        {"{\"name\":\"n\",\"kind\":\"admin\",\"scopes\":[\"read\"]}", ERR_OK},
+        {"{\"name\":\"n\",\"kind\":\"admin\",\"role\":\"auditor\"}", ERR_OK},
+        {"{\"name\":\"n\",\"kind\":\"admin\",\"role\":null}", ERR_OK},
+        {"{\"name\":\"n\",\"kind\":\"admin\",\"role\":\"root\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"kind\":\"admin\",\"role\":\"developer\"}", ERR_VALUE_MISSING},
+        {"{\"name\":\"n\",\"role\":\"auditor\"}", ERR_VALUE_INVALID},
+        {"{\"name\":\"n\",\"role\":null,\"team\":null}", ERR_OK},
+        {"{\"name\":\"n\",\"team\":\"team_AAAAAAAAAAAA\"}", ERR_VALUE_INVALID},
         {"{\"name\":\"n\",\"kind\":\"admin\",\"scopes\":[\"chat\"]}", ERR_VALUE_INVALID},
         {"{\"name\":[[[]]]}", ERR_JSON_TOO_DEEP},
     };
@@ -207,11 +217,13 @@ static void a_refusal_names_what_is_at_fault_and_says_what_to_do(void **state)
          "'expires_at' must be a time to come, in seconds since 1970 or such as "
          "\"2030-01-31T12:00:00Z\", or null for never"},
         {HTTP_POST, "", "{\"name\":\"n\",\"scopes\":[\"x\"]}", "scopes",
-         "'scopes' must be a list of some of chat, completions, embeddings, models, read, write"},
+         "'scopes' must be a list of some of chat, completions, embeddings, models"},
         {HTTP_POST, "", "{\"name\":\"n\",\"budget\":1}", "budget",
-         "'budget' is no member of this request, which may hold name, kind, scopes, expires_at"},
+         "'budget' is no member of this request, which may hold name, kind, scopes, role, team, "
+         "expires_at"},
         {HTTP_POST, "", "{\"name\":\"n\",\"id\":1}", "id",
-         "'id' cannot be given: leave it out; this request may hold name, kind, scopes, expires_at"},
+         "'id' cannot be given: leave it out; this request may hold name, kind, scopes, role, "
+         "team, expires_at"},
         {HTTP_POST, "", "{\"name\":\"n\",\"name\":\"m\"}", "name", "'name' is given twice"},
         {HTTP_POST, "", "{}", "name", "'name' is missing"},
         {HTTP_POST, "x=1", "{\"name\":\"n\"}", "x",
@@ -240,7 +252,7 @@ static void a_revoked_key_is_listed_as_such(void **state)
     assert_int_equal(ask(f, HTTP_DELETE, path, "", ""), ERR_OK);
     assert_true(says(f, "\",\"status\":\"revoked\",\"revoked_at\":1795489200}"));
     assert_int_equal(ask(f, HTTP_GET, path, "", ""), ERR_OK);
-    assert_true(says(f, "\"status\":\"revoked\",\"scopes\":[\"read\",\"write\"]"));
+    assert_true(says(f, "\"status\":\"revoked\",\"scopes\":[],\"role\":\"developer\""));
     assert_true(says(f, "\"revoked_at\":1795489200}"));
     struct key_handle handle;
     assert_int_equal(keys_check(f->keys, span_of(text.text), KEY_USE_ADMIN, NOW, &handle),
@@ -261,7 +273,8 @@ static enum err patch(struct fixture *f, const char *path, const char *if_match,
     const struct admin_request request = {.method = HTTP_PATCH,
                                           .path = span_of(path),
                                           .body = span_of(body),
-                                          .if_match = span_of(if_match)};
+                                          .if_match = span_of(if_match),
+                                          .right = {.is_local = true}};
     buf_clear(&f->reply);
     enum err e = admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
     buf_put_byte(&f->reply, '\0');
@@ -315,12 +328,14 @@ static enum err ask_route(struct fixture *f, const struct admin_route *route, co
     char path[96];
     const char *brace = strchr(route->path, '{');
     size_t len = brace == NULL ? strlen(route->path) : (size_t)(brace - route->path);
-    (void)snprintf(path, sizeof(path), "%.*s%s", (int)len, route->path, brace == NULL ? "" : id);
+    (void)snprintf(path, sizeof(path), "%.*s%s%s", (int)len, route->path, brace == NULL ? "" : id,
+                   brace == NULL ? "" : strchr(brace, '}') + 1);
     const struct admin_request request = {
         .method = route->method,
         .path = span_of(path),
         .body = route->takes == ADMIN_OBJECT_none ? SPAN("") : SPAN("{\"name\":\"judged\"}"),
-        .if_match = span_of(if_match)};
+        .if_match = span_of(if_match),
+        .right = {.is_local = true}};
     buf_clear(&f->reply);
     enum err e = admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
     buf_put_byte(&f->reply, '\0');

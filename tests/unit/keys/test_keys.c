@@ -267,9 +267,12 @@ static void wishes_that_make_no_sense_are_refused(void **state)
         {WISH(KEY_LIVE, SPAN("n"), NOW.us, 0), ERR_VALUE_INVALID},
         {WISH(KEY_LIVE, SPAN("n"), -1, 0), ERR_VALUE_INVALID},
         {WISH(KEY_LIVE, SPAN("n"), 0, KEY_SCOPE_CHAT), ERR_OK},
-        {WISH(KEY_LIVE, SPAN("n"), 0, KEY_SCOPE_WRITE), ERR_VALUE_INVALID},
+        {WISH(KEY_LIVE, SPAN("n"), 0, KEY_SCOPE_ROLE), ERR_VALUE_INVALID},
         {WISH(KEY_ADMIN, SPAN("n"), 0, KEY_SCOPE_CHAT), ERR_VALUE_INVALID},
         {WISH(KEY_LIVE, SPAN("n"), 0, 1U << 29), ERR_VALUE_INVALID},
+        {{.kind = KEY_LIVE, .name = SPAN("n"), .role = KEY_ROLE_OWNER}, ERR_VALUE_INVALID},
+        {{.kind = KEY_ADMIN, .name = SPAN("n"), .role = KEY_ROLE_OWNER}, ERR_OK},
+        {{.kind = KEY_ADMIN, .name = SPAN("n"), .role = KEY_ROLES}, ERR_VALUE_INVALID},
     };
     for (size_t r = 0; r < ROWS(rows); r++) {
         struct made made;
