@@ -160,9 +160,9 @@ void admin_schema_kind(struct json_writer *w, const struct admin_field *f, enum 
         json_write_end(w);
         break;
     case ADMIN_NUMBERS:
-        write_type(w, "array", may_be_null);
-        open_key(w, "items");
-        write_type(w, "integer", false);
+        admin_schema_type(w, "array", may_be_null);
+        admin_schema_open(w, "items");
+        admin_schema_type(w, "integer", false);
         json_write_end(w);
         break;
     case ADMIN_PARTS:
