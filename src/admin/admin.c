@@ -9,6 +9,7 @@
  */
 #include "admin/admin.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "admin/admin_internal.h"
@@ -18,7 +19,7 @@
 #include "http/http_target.h"
 #include "net/net_loop.h"
 #include "net/net_timer.h"
-#include "server/exchange.h"
+#include "server/exchange_client.h"
 #include "server/server.h"
 #include "telemetry/prometheus.h"
 #include "telemetry/strangers.h"
@@ -89,7 +90,8 @@ static void on_tell(struct net_timer *timer)
 /* Notes who has tried without a good key; a timer runs while there is something left to tell. */
 static void note_stranger(struct admin *a, struct exchange *x, enum err e)
 {
-    strangers_note(&a->strangers, exchange_peer(x), e, clock_mono());
+    char room[NET_IP_TEXT];
+    strangers_note(&a->strangers, exchange_client(x, room), e, clock_mono());
     if (!a->is_telling && net_timer_set_ms(&a->tell, TELL_MS) == ERR_OK) {
         a->is_telling = true;
     }
@@ -171,6 +173,7 @@ static struct server_settings door_settings(const struct server_settings *server
 {
     struct server_settings settings = *server;
     settings.connections_max = ADMIN_CONNECTIONS_MAX;
+    memset(settings.trust.proxy_protocol, 0, sizeof(settings.trust.proxy_protocol));
     settings.idle_timeout_ms =
         settings.idle_timeout_ms < IDLE_TIMEOUT_MS ? settings.idle_timeout_ms : IDLE_TIMEOUT_MS;
     return settings;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call's line in the access log. The worker hands over its record and the client's address as
- * they are; the log thread makes the line.
+ * A call's line in the access log. The worker hands over its record as it is and, behind it, the
+ * client's address and that of the proxy; the log thread makes the line.
  */
+#include <stdio.h>
+
 #include "call/call_internal.h"
 #include "crypto/call_id.h"
 #include "json/json_line.h"
@@ -11,7 +13,8 @@
 _Static_assert(JSON_LINE_TEXT_MOST(JOURNAL_ROOM_BYTES) + 1024 <= LOG_LINE_MAX,
                "a line of the access log");
 
-#define CLIENT_BYTES 48 /* of an address and its port */
+#define CLIENT_BYTES 48 /* of an address */
+#define WHO_BYTES    (2 * CLIENT_BYTES)
 #define HEAD_BYTES   offsetof(struct journal_record, room)
 
 #define MEMBER_TEXT(to, key, text) json_line_text(JSON_LINE(to, ",\"" key "\":"), text)
@@ -53,13 +56,16 @@ size_t call_access_format(struct span record, char out[LOG_LINE_MAX])
     struct journal_record r;
     char time[CLOCK_TEXT_BYTES];
     uint8_t *to = (uint8_t *)out;
-    CHECK(record.len >= HEAD_BYTES && record.len <= sizeof(r) + CLIENT_BYTES);
+    CHECK(record.len >= HEAD_BYTES && record.len <= sizeof(r) + WHO_BYTES);
     memcpy(&r, record.at, HEAD_BYTES);
     CHECK(record.len >= HEAD_BYTES + r.used && r.used <= JOURNAL_ROOM_BYTES);
     memcpy(r.room, record.at + HEAD_BYTES, r.used);
     clock_text((wall_us){r.started_ms * 1000}, time);
     to = json_line_text(JSON_LINE(to, "{\"time\":"), span_make(time, CLOCK_TEXT_BYTES - 1));
-    to = MEMBER_TEXT(to, "client", span_cut(record, HEAD_BYTES + r.used, record.len));
+    struct span who = span_cut(record, HEAD_BYTES + r.used, record.len);
+    size_t space = span_find(who, ' ', 0);
+    to = MEMBER_TEXT(to, "client", span_cut(who, 0, space));
+    to = MEMBER_TEXT(to, "proxy", span_cut(who, space + 1, who.len));
     to = MEMBER_INT(to, "duration_ms", r.ended_ms - r.started_ms);
     to = MEMBER_INT(to, "first_byte_after_ms",
                     r.first_byte_ms == 0 ? 0 : r.first_byte_ms - r.started_ms);
@@ -71,8 +77,12 @@ size_t call_access_format(struct span record, char out[LOG_LINE_MAX])
 void call_access_put(const struct call *call, const struct journal_record *r)
 {
     const struct call_shared *shared = call->shared;
-    if (shared->access != NULL && call->client != NULL) {
-        log_sink_put(shared->access, span_make(r, HEAD_BYTES + r->used),
-                     span_of(call->by->peer(call->client)));
+    if (shared->access == NULL || call->client == NULL) {
+        return;
     }
+    char room[NET_IP_TEXT], who[WHO_BYTES];
+    const char *peer = call->by->peer(call->client);
+    const char *client = call_client_text(call->by, call->client, room);
+    int len = snprintf(who, sizeof(who), "%s %s", client, client == peer ? "" : peer); /* it fits */
+    log_sink_put(shared->access, span_make(r, HEAD_BYTES + r->used), span_make(who, (size_t)len));
 }

@@ -37,7 +37,9 @@ static enum err find_key(struct call *call)
                                       &call->key);
     }
     if (e != ERR_OK) {
-        strangers_note(&shared->strangers, call->by->peer(call->client), e, shared->ports->mono());
+        char room[NET_IP_TEXT];
+        strangers_note(&shared->strangers, call_client_text(call->by, call->client, room), e,
+                       shared->ports->mono());
     }
     call->known = e == ERR_OK;
     return e;

@@ -2,6 +2,16 @@
 /* An exchange as a call's client. */
 #include "call/call_client.h"
 
+const char *call_client_text(const struct call_client *by, void *client, char room[NET_IP_TEXT])
+{
+    struct net_ip named;
+    if (!by->address(client, &named)) {
+        return by->peer(client);
+    }
+    net_ip_text(&named, room);
+    return room;
+}
+
 static void attach(void *client, exchange_on_event *on_event, void *ctx)
 {
     exchange_attach(client, on_event, ctx);
@@ -20,6 +30,11 @@ static uint64_t body_length(const void *client)
 static const char *peer(void *client)
 {
     return exchange_peer(client);
+}
+
+static bool address(void *client, struct net_ip *out)
+{
+    return exchange_address(client, out);
 }
 
 static void proceed(void *client)
@@ -83,6 +98,7 @@ const struct call_client call_client_exchange = {
     .head = head,
     .body_length = body_length,
     .peer = peer,
+    .address = address,
     .proceed = proceed,
     .pull = pull,
     .error = error,

@@ -12,14 +12,15 @@
 #ifndef CALL_CALL_CLIENT_H
 #define CALL_CALL_CLIENT_H
 
-#include "server/exchange.h"
+#include "server/exchange_client.h"
 
 struct call_client {
     void (*attach)(void *client, exchange_on_event *on_event, void *ctx);
     const struct http_request *(*head)(const void *client);
     uint64_t (*body_length)(const void *client);
     const char *(*peer)(void *client);
-    void (*proceed)(void *client); /* exchange_continue() */
+    bool (*address)(void *client, struct net_ip *out); /* exchange_address() */
+    void (*proceed)(void *client);                     /* exchange_continue() */
     enum exchange_pulled (*pull)(void *client, void *to, size_t size, size_t *got);
     enum err (*error)(const void *client);
     void (*put_head)(void *client, int status, struct span fields, uint64_t length);
@@ -32,6 +33,9 @@ struct call_client {
     void (*refuse)(void *client, enum err e, struct span message, struct span param,
                    struct span more_fields);
 };
+
+/* Who asks, in text, in `room` or as peer(): as exchange_client() has it. */
+const char *call_client_text(const struct call_client *by, void *client, char room[NET_IP_TEXT]);
 
 /* That of exchanges. */
 extern const struct call_client call_client_exchange;

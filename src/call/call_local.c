@@ -32,6 +32,14 @@ static const char *local_peer(void *client)
     return "gateway";
 }
 
+/* It has none. */
+static bool local_address(void *client, struct net_ip *out)
+{
+    (void)client;
+    *out = (struct net_ip){{0}};
+    return false;
+}
+
 static void local_proceed(void *client)
 {
     (void)client;
@@ -124,6 +132,7 @@ static const struct call_client client_local = {
     .head = local_head,
     .body_length = local_body_length,
     .peer = local_peer,
+    .address = local_address,
     .proceed = local_proceed,
     .pull = local_pull,
     .error = local_error,

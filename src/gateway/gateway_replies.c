@@ -87,8 +87,9 @@ static enum err check_key(const struct answer *a, uint32_t scope)
                                       &key);
     }
     if (e != ERR_OK) {
-        strangers_note(&a->shared->strangers, shared->ports->client->peer(a->x), e,
-                       shared->ports->mono());
+        char room[NET_IP_TEXT];
+        strangers_note(&a->shared->strangers, call_client_text(shared->ports->client, a->x, room),
+                       e, shared->ports->mono());
     }
     return e != ERR_OK ? e : (key.scopes & scope) == 0 ? ERR_SCOPE_DENIED : ERR_OK;
 }

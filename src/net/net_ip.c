@@ -11,10 +11,12 @@
 
 static const uint8_t v4_prefix[V4_BITS / 8] = {[10] = 0xff, [11] = 0xff};
 
-static void of_v4(const void *four, struct net_ip *out)
+struct net_ip net_ip_of_v4(const void *four)
 {
-    memcpy(out->bytes, v4_prefix, sizeof(v4_prefix));
-    memcpy(out->bytes + sizeof(v4_prefix), four, 4);
+    struct net_ip ip;
+    memcpy(ip.bytes, v4_prefix, sizeof(v4_prefix));
+    memcpy(ip.bytes + sizeof(v4_prefix), four, 4);
+    return ip;
 }
 
 bool net_ip_parse(struct span text, struct net_ip *out)
@@ -27,7 +29,7 @@ bool net_ip_parse(struct span text, struct net_ip *out)
     copy[text.len] = '\0';
     struct in_addr four;
     if (inet_pton(AF_INET, copy, &four) == 1) {
-        of_v4(&four, out);
+        *out = net_ip_of_v4(&four);
         return true;
     }
     return inet_pton(AF_INET6, copy, out->bytes) == 1;
@@ -60,7 +62,7 @@ bool net_ip_parse_any(struct span text, struct net_ip *out)
 bool net_ip_of_sockaddr(const struct sockaddr *address, struct net_ip *out)
 {
     if (address->sa_family == AF_INET) {
-        of_v4(&((const struct sockaddr_in *)(const void *)address)->sin_addr, out);
+        *out = net_ip_of_v4(&((const struct sockaddr_in *)(const void *)address)->sin_addr);
         return true;
     }
     if (address->sa_family == AF_INET6) {

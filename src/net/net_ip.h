@@ -51,6 +51,9 @@ MUST_USE bool net_ip_parse(struct span text, struct net_ip *out);
  * port is looked at, and dropped. */
 MUST_USE bool net_ip_parse_any(struct span text, struct net_ip *out);
 
+/* Of the four bytes of an IPv4 address, as they travel. */
+struct net_ip net_ip_of_v4(const void *four);
+
 /* Of a socket's address; false of one that is not IP's. */
 MUST_USE bool net_ip_of_sockaddr(const struct sockaddr *address, struct net_ip *out);
 

@@ -17,6 +17,7 @@
 
 #include "base/memory.h"
 #include "net/net_internal.h"
+#include "net/net_ip.h"
 #include "net/net_listen.h"
 #include "net/net_transport.h"
 
@@ -470,6 +471,13 @@ void net_peer_text(const struct net_socket *s, char *out, size_t size)
         from++;
     }
     span_copy_text(span_of(from), out, size);
+}
+
+bool net_peer_ip(const struct net_socket *s, struct net_ip *out)
+{
+    struct net_address peer = {.len = sizeof(peer.storage)};
+    return getpeername(s->fd, (struct sockaddr *)&peer.storage, &peer.len) == 0 &&
+           net_ip_of_sockaddr((const struct sockaddr *)&peer.storage, out);
 }
 
 void net_socket_keep_alive(int fd)

@@ -29,6 +29,7 @@
 
 #include "base/err.h"
 
+struct net_ip;
 struct net_loop;
 struct net_socket;
 struct net_tls;
@@ -110,6 +111,9 @@ void net_socket_reset(struct net_socket **s);
 /* The peer as text: its address ("192.0.2.1", "2001:db8::1"), or who it is on this machine
  * ("uid:1000") for a Unix socket. */
 void net_peer_text(const struct net_socket *s, char *out, size_t size);
+
+/* The peer's IP address; false of one that has none, or is gone. */
+MUST_USE bool net_peer_ip(const struct net_socket *s, struct net_ip *out);
 
 /*
  * Starts connecting to `address`. The socket becomes writable when that is decided.

@@ -5,6 +5,7 @@
  */
 #include "server/exchange.h"
 
+#include "server/exchange_client.h"
 #include "server/server_internal.h"
 
 #define PIECES_AT_ONCE 64
@@ -65,6 +66,31 @@ const char *exchange_peer(struct exchange *x)
         c->has_peer = true;
     }
     return c->peer;
+}
+
+bool exchange_address(struct exchange *x, struct net_ip *out)
+{
+    if (!x->has_client) {
+        x->client = server_client_of(of(x));
+        x->has_client = true;
+    }
+    *out = x->client.address;
+    return x->client.is_derived;
+}
+
+const char *exchange_client(struct exchange *x, char room[NET_IP_TEXT])
+{
+    struct net_ip address;
+    if (!exchange_address(x, &address)) {
+        return exchange_peer(x);
+    }
+    net_ip_text(&address, room);
+    return room;
+}
+
+unsigned exchange_listener(const struct exchange *x)
+{
+    return of(x)->listener;
 }
 
 void exchange_continue(struct exchange *x)

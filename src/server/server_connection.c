@@ -2,11 +2,10 @@
 /*
  * What a connection does next.
  *
- *   HANDSHAKE → IDLE → HEAD → ANSWER → SEND → IDLE …
- *                        │       │       ├──→ SKIP ──→ IDLE     the rest of a body nobody read
- *                        │       │       │      ↓
- *                        └───────┼───────┴──→ LINGER            said all; hears the client out
- *                                └──────────→ CLOSED            from every state
+ *   PROXY → HANDSHAKE → IDLE → HEAD → ANSWER → SEND → IDLE …
+ *                                │       │       ├──→ SKIP ──→ IDLE   the rest of a body nobody
+ * read │       │       │      ↓ └───────┼───────┴──→ LINGER          said all; hears the client out
+ *                                        └──────────→ CLOSED          from every state
  *
  * Events note what happened and run the machine; a step looks at the facts only. One exchange at a
  * time: what a client pipelines behind it is read, for else nobody would see that it leaves, and
@@ -21,17 +20,14 @@
 #include "server/server_internal.h"
 
 #define SKIP_BYTES (64 * 1024)
-#define SKIP_MS    1000
 #define LINGER_BYTES \
     (64 * 1024 * 1024) /* a client that sends first and reads later must get there */
-#define LINGER_MS 5000
-#define HURRY_MS  1000 /* what a client has for each step when the server drains */
 
 #define REQUESTS_A_RUN 16 /* pipelined ones that are answered before others get their turn */
 
 typedef enum connection_state connection_step(struct server_connection *c);
-static connection_step step_handshake, step_idle, step_head, step_answer, step_send, step_skip,
-    step_linger, step_closed;
+static connection_step step_proxy, step_handshake, step_idle, step_head, step_answer, step_send,
+    step_skip, step_linger, step_closed;
 
 enum reads { READS_ALWAYS, READS_WANTED, READS_NEVER };
 
@@ -45,6 +41,8 @@ static const struct {
     enum reads reads;      /* whether it polls for the client's bytes */
     bool exchange;         /* there is an exchange in this state and in no other */
 } rows[CONNECTION_STATE_COUNT] = {
+    [CONNECTION_PROXY]     = {"proxy", step_proxy, TO(HANDSHAKE) | TO(IDLE) | TO(CLOSED),
+                              READS_ALWAYS, false},
     [CONNECTION_HANDSHAKE] = {"handshake", step_handshake, TO(IDLE) | TO(CLOSED),
                               READS_ALWAYS, false},
     [CONNECTION_IDLE]      = {"idle", step_idle, TO(HEAD) | TO(CLOSED),
@@ -71,6 +69,21 @@ static void connection_check(const struct server_connection *c)
     CHECK((c->socket != NULL) || c->state == CONNECTION_CLOSED);
     CHECK(c->fresh.len == 0 || buf_span(&c->in).len == 0);
     CHECK(c->fresh.len == 0 || c->may_call);
+}
+
+static enum connection_state step_proxy(struct server_connection *c)
+{
+    enum net_result r = c->due || c->broken ? NET_FAILED : server_client_read(c);
+    if (r == NET_AGAIN) {
+        return CONNECTION_PROXY;
+    }
+    struct net_tls *tls = c->tls;
+    bool ok = r == NET_OK && (tls == NULL || net_socket_start_tls(c->socket, tls, NULL) == ERR_OK);
+    enum connection_state next = tls == NULL ? CONNECTION_IDLE : CONNECTION_HANDSHAKE;
+    server_client_forget(c);
+    counter_add(COUNT_PROXY_FAILED,
+                r == NET_FAILED ? 1 : 0); /* a look at our health says nothing */
+    return ok ? next : CONNECTION_CLOSED;
 }
 
 static enum connection_state step_handshake(struct server_connection *c)
@@ -180,18 +193,6 @@ static enum connection_state step_head(struct server_connection *c)
     }
 }
 
-static bool body_is_late(const struct server_connection *c, mono_us now)
-{
-    return c->exchange.wants_body &&
-           clock_since(c->body.waits_since, now) >= c->server->settings.body_timeout_ms * 1000;
-}
-
-static bool output_is_stuck(const struct server_connection *c, mono_us now)
-{
-    return server_output_waiting(c) > 0 &&
-           clock_since(c->write_since, now) >= c->server->settings.write_timeout_ms * 1000;
-}
-
 /* Looks at what came of the request's body, and of what is behind it. */
 static void note_input(struct server_connection *c)
 {
@@ -217,12 +218,12 @@ static void note_facts(struct server_connection *c)
     struct exchange *x = &c->exchange;
     if (c->due) {
         mono_us now = net_loop_now(c->server->loop);
-        if (body_is_late(c, now)) {
+        if (server_time_body_is_late(c, now)) {
             x->error = ERR_HTTP_BODY_TIMEOUT;
             x->wants_body = false;
             x->event_due = true;
         }
-        c->broken = c->broken || output_is_stuck(c, now);
+        c->broken = c->broken || server_time_output_is_stuck(c, now);
         c->due = false;
     }
     if (!c->blocked && server_output_waiting(c) > 0) {
@@ -306,7 +307,7 @@ static enum connection_state linger(struct server_connection *c)
 
 static enum connection_state step_send(struct server_connection *c)
 {
-    if (c->due && output_is_stuck(c, net_loop_now(c->server->loop))) {
+    if (c->due && server_time_output_is_stuck(c, net_loop_now(c->server->loop))) {
         c->broken = true;
     }
     if (!c->blocked && server_output_waiting(c) > 0 && !c->broken) {
@@ -360,73 +361,6 @@ static enum connection_state step_closed(struct server_connection *c)
     return c->state;
 }
 
-/* How long a state may last, from its beginning; 0 where that depends on more. */
-static int64_t usual_timeout_ms(const struct server_connection *c)
-{
-    const struct server_settings *set = &c->server->settings;
-    switch (c->state) {
-    case CONNECTION_HANDSHAKE:
-        return set->handshake_timeout_ms;
-    case CONNECTION_IDLE:
-        return c->served ? set->idle_timeout_ms : set->head_timeout_ms;
-    case CONNECTION_HEAD:
-        return set->head_timeout_ms;
-    case CONNECTION_SKIP:
-        return SKIP_MS;
-    case CONNECTION_LINGER:
-        return LINGER_MS;
-    case CONNECTION_ANSWER:
-    case CONNECTION_SEND:
-    case CONNECTION_CLOSED:
-    case CONNECTION_STATE_COUNT:
-    default:
-        return 0;
-    }
-}
-
-static int64_t timeout_ms(const struct server_connection *c)
-{
-    int64_t usual = usual_timeout_ms(c);
-    return c->hurried && usual > HURRY_MS ? HURRY_MS : usual;
-}
-
-/* When the client has to have done something, in a state where that depends on what is waited for.
- */
-static mono_us deadline(const struct server_connection *c)
-{
-    const struct server_settings *set = &c->server->settings;
-    mono_us due = NET_NEVER;
-    if (c->exchange.wants_body) {
-        due = clock_after_ms(c->body.waits_since, set->body_timeout_ms);
-    }
-    if (server_output_waiting(c) > 0) {
-        mono_us stuck = clock_after_ms(c->write_since, set->write_timeout_ms);
-        due = stuck.us < due.us ? stuck : due;
-    }
-    return due;
-}
-
-static void set_timer(struct server_connection *c)
-{
-    int64_t ms = timeout_ms(c);
-    enum err e = ERR_OK;
-    if (ms == 0) {
-        mono_us due = deadline(c);
-        if (due.us == NET_NEVER.us) {
-            net_timer_stop(&c->timer);
-        } else if (due.us != c->timer.due.us) {
-            e = net_timer_set(&c->timer, due);
-        }
-    } else if (c->entered) {
-        e = net_timer_set_ms(&c->timer, ms);
-    }
-    c->entered = false;
-    if (e != ERR_OK) { /* a wait without an end is worse than a connection less */
-        c->broken = true;
-        net_loop_defer(c->server->loop, &c->task);
-    }
-}
-
 static void poll_for(struct server_connection *c)
 {
     bool read = rows[c->state].reads == READS_ALWAYS || c->exchange.wants_body || !c->unwanted;
@@ -437,6 +371,7 @@ static void shut(struct server_connection *c)
 {
     net_socket_close(&c->socket);
     net_timer_fini(&c->timer);
+    server_client_forget(c);
     server_input_forget(c);
     server_output_fini(c);
     list_remove(&c->link);
@@ -478,7 +413,7 @@ void server_connection_run(struct server_connection *c, bool may_call)
     }
     server_input_stash(c);
     c->may_call = false;
-    set_timer(c);
+    server_time_set(c);
     poll_for(c);
 }
 
@@ -531,7 +466,8 @@ void server_connection_abort(struct server_connection *c)
 
 void server_connection_drain(struct server_connection *c)
 {
-    if (c->state != CONNECTION_IDLE && c->state != CONNECTION_HANDSHAKE) {
+    if (c->state != CONNECTION_IDLE && c->state != CONNECTION_HANDSHAKE &&
+        c->state != CONNECTION_PROXY) {
         return;
     }
     c->entered = !c->hurried; /* its time begins anew, and is shorter */
@@ -552,22 +488,29 @@ bool server_connection_evict(struct server *s)
     return false;
 }
 
-static enum connection_state first_state(struct server_connection *c, struct net_tls *tls)
+/* Where it begins, and with TLS, unless that begins behind a PROXY header. */
+static enum err begin(struct server_connection *c, struct net_tls *tls)
 {
-    if (c->refused) {
-        server_refusal_send(c, ERR_OVERLOADED);
-        return CONNECTION_SEND;
+    if (!c->refused && c->server->settings.trust.proxy_protocol[c->listener]) {
+        c->state = CONNECTION_PROXY;
+        c->tls = tls == NULL ? NULL : net_tls_ref(tls);
+        return ERR_OK;
     }
-    return tls == NULL ? CONNECTION_IDLE : CONNECTION_HANDSHAKE;
+    c->state = tls == NULL ? CONNECTION_IDLE : CONNECTION_HANDSHAKE;
+    return tls == NULL ? ERR_OK : net_socket_start_tls(c->socket, tls, NULL);
 }
 
-void server_connection_open(struct server *s, int fd, struct net_tls *tls, bool refuse)
+void server_connection_open(struct server *s, int fd, unsigned listener, bool refuse)
 {
     struct server_connection *c = memory_new(sizeof(*c));
     struct net_socket *socket = NULL;
     enum err e = net_socket_open(s->loop, fd, on_ready, c, &socket);
-    if (e == ERR_OK && c != NULL && tls != NULL) {
-        e = net_socket_start_tls(socket, tls, NULL);
+    if (e == ERR_OK && c != NULL) {
+        c->server = s;
+        c->socket = socket;
+        c->listener = listener;
+        c->refused = refuse;
+        e = begin(c, s->listeners[listener].tls);
     }
     if (e != ERR_OK || c == NULL) {
         net_socket_close(&socket);
@@ -577,9 +520,6 @@ void server_connection_open(struct server *s, int fd, struct net_tls *tls, bool 
         return;
     }
     c->magic = SERVER_CONNECTION_MAGIC;
-    c->server = s;
-    c->socket = socket;
-    c->refused = refuse;
     c->late = c->hurried = s->draining;
     c->entered = true;
     list_push_back(&s->all, &c->link);
@@ -587,8 +527,11 @@ void server_connection_open(struct server *s, int fd, struct net_tls *tls, bool 
     net_task_init(&c->task, on_task);
     buf_init(&c->in, (size_t)s->settings.head_bytes_max + SERVER_AHEAD_BYTES + SERVER_INBOX_BYTES);
     buf_init_counted(&c->out, SIZE_MAX / 2, BUF_UNCOUNTED);
-    c->state = first_state(c, tls);
     counter_add(COUNT_CONNECTIONS, 1);
     counter_add(COUNT_CONNECTIONS_OPEN, 1);
+    if (refuse) {
+        server_refusal_send(c, ERR_OVERLOADED);
+        c->state = CONNECTION_SEND;
+    }
     server_connection_run(c, false);
 }

@@ -31,7 +31,7 @@ static void serve(struct server *s, unsigned listener, int fd, bool refuse)
         }
         s->refused++;
     }
-    server_connection_open(s, fd, l->tls, refuse);
+    server_connection_open(s, fd, listener, refuse);
 }
 
 static struct list *pop(struct server_incoming *in)

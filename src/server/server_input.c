@@ -86,8 +86,7 @@ void server_input_stash(struct server_connection *c)
 
 /* ---- reading ---- */
 
-/* One read; notes whether another may find more. */
-static enum net_result read_raw(struct server_connection *c, void *to, size_t size, size_t *got)
+enum net_result server_input_read(struct server_connection *c, void *to, size_t size, size_t *got)
 {
     enum net_result r = net_read(c->socket, to, size, got);
     c->readable = r == NET_OK && (*got == size || *got == NET_BUDGET_BYTES);
@@ -107,7 +106,7 @@ enum net_result server_input_fill(struct server_connection *c)
     size_t got;
     bool follows = buf_span(&c->in).len > 0;
     size_t most = follows ? HEAD_READ_BYTES : SERVER_INBOX_BYTES;
-    enum net_result r = read_raw(c, c->server->inbox, most, &got);
+    enum net_result r = server_input_read(c, c->server->inbox, most, &got);
     if (r == NET_OK && follows) {
         keep(c, span_make(c->server->inbox, got));
     } else if (r == NET_OK) {
@@ -121,7 +120,7 @@ void server_input_ahead(struct server_connection *c)
     CHECK(c->may_call);
     server_input_stash(c);
     size_t got;
-    if (read_raw(c, c->server->inbox, SERVER_INBOX_BYTES, &got) != NET_OK) {
+    if (server_input_read(c, c->server->inbox, SERVER_INBOX_BYTES, &got) != NET_OK) {
         return;
     }
     if (c->starved || buf_span(&c->in).len + got > SERVER_AHEAD_BYTES) {
@@ -266,7 +265,7 @@ static enum err body_by_length(struct server_connection *c, uint8_t *to, size_t 
     }
     size_t more = 0;
     if (held.len < want && c->readable) {
-        enum err e = err_of_read(read_raw(c, to + held.len, want - held.len, &more));
+        enum err e = err_of_read(server_input_read(c, to + held.len, want - held.len, &more));
         if (e != ERR_OK) {
             return e;
         }
@@ -322,7 +321,7 @@ static enum err body_by_chunks(struct server_connection *c, uint8_t *to, size_t 
     while (*got == 0 && !c->body.ended && c->readable && server_input_held(c).len == 0) {
         size_t raw = 0; /* what is behind the body has to fit into `in` */
         enum net_result r =
-            read_raw(c, to, size < SERVER_INBOX_BYTES ? size : SERVER_INBOX_BYTES, &raw);
+            server_input_read(c, to, size < SERVER_INBOX_BYTES ? size : SERVER_INBOX_BYTES, &raw);
         if (r != NET_OK) {
             return err_of_read(r);
         }
@@ -373,7 +372,7 @@ enum net_result server_input_drop(struct server_connection *c, uint64_t most)
     size_t got = 0;
     enum net_result r = NET_AGAIN;
     if (c->readable) {
-        r = read_raw(c, net_loop_scratch(c->server->loop), NET_SCRATCH_BYTES, &got);
+        r = server_input_read(c, net_loop_scratch(c->server->loop), NET_SCRATCH_BYTES, &got);
     }
     c->dropped += got;
     return r == NET_OK && c->dropped < most ? NET_AGAIN : r;

@@ -22,15 +22,17 @@
 #include "net/net_timer.h"
 #include "server/exchange.h"
 #include "server/server.h"
+#include "server/server_client.h"
+#include "server/server_proxy.h"
 
-#define SERVER_INBOX_BYTES   (16 * 1024) /* what one read takes at most: a head, a usual body */
-#define SERVER_FIELDS_MOST   1024        /* whatever the settings say */
-#define SERVER_LISTENERS_MAX 64
-#define SERVER_REFUSED_MAX   64           /* connections open only to be told 503 */
-#define SERVER_AHEAD_BYTES   (128 * 1024) /* pipelined behind a call that runs; then it is cut */
-#define SERVER_DATE_BYTES    38           /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" and a NUL */
+#define SERVER_INBOX_BYTES (16 * 1024)  /* what one read takes at most: a head, a usual body */
+#define SERVER_FIELDS_MOST 1024         /* whatever the settings say */
+#define SERVER_REFUSED_MAX 64           /* connections open only to be told 503 */
+#define SERVER_AHEAD_BYTES (128 * 1024) /* pipelined behind a call that runs; then it is cut */
+#define SERVER_DATE_BYTES  38           /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" and a NUL */
 
 enum connection_state {
+    CONNECTION_PROXY,
     CONNECTION_HANDSHAKE,
     CONNECTION_IDLE,
     CONNECTION_HEAD,
@@ -68,6 +70,8 @@ struct exchange {
     bool chunked;  /* the reply is */
     bool bodiless; /* the reply has no body, whatever is put */
     bool gone;     /* the client is */
+    bool has_client;
+    struct server_client client; /* once somebody asked */
 };
 
 /* What is still to come of the request's body. */
@@ -123,8 +127,12 @@ struct server_connection {
     bool late;         /* came when the server drained: a request of it is told 503 */
     bool hurried;      /* had brought no request when it drained: it may, within HURRY_MS */
     bool to_head;      /* the method of the head that was read last is HEAD */
-    bool has_peer;
+    unsigned listener; /* its number */
+    bool has_peer, has_client;
     char peer[48];
+    struct server_client client;       /* without what a request's head says; once it was asked */
+    struct server_proxy_header *proxy; /* while it is read */
+    struct net_tls *tls;               /* that begins behind it */
     struct exchange exchange;
 };
 
@@ -160,14 +168,16 @@ struct server {
     struct server *const *siblings;
     size_t siblings_count;
     struct server_incoming incoming;
+    int64_t proxy_told; /* the minute of the last line about a PROXY header */
     int64_t date_second;
     char date[SERVER_DATE_BYTES];
 };
 
 /* server_connection.c: the state machine. */
 
-/* Serves `fd`, which is taken. `refuse`: only to say 503. Without memory it is just closed. */
-void server_connection_open(struct server *s, int fd, struct net_tls *tls, bool refuse);
+/* Serves `fd`, which is taken, of that listener. `refuse`: only to say 503. Without memory it is
+ * just closed. */
+void server_connection_open(struct server *s, int fd, unsigned listener, bool refuse);
 
 /* Runs the connection until it must wait. With `may_call` the handler may be called from within;
  * else what is to be told is put off to the end of the loop's turn. */
@@ -193,6 +203,10 @@ static inline struct span server_input_held(const struct server_connection *c)
 {
     return c->fresh.len > 0 ? c->fresh : buf_span(&c->in);
 }
+
+/* One read; notes whether another may find more. */
+MUST_USE enum net_result server_input_read(struct server_connection *c, void *to, size_t size,
+                                           size_t *got);
 
 /* Reads more. Only in a run that may call: the inbox is shared. */
 MUST_USE enum net_result server_input_fill(struct server_connection *c);
@@ -260,6 +274,28 @@ void server_refusal_fini(struct server_refusal *r);
 
 /* Answers a request that never became an exchange. */
 void server_refusal_send(struct server_connection *c, enum err e);
+
+/* server_time.c: how long a client may take. */
+
+/* Sets the connection's timer to what its state, and what it waits for, allow. */
+void server_time_set(struct server_connection *c);
+
+/* Whether the body that somebody waits for is overdue; whether the client takes nothing for too
+ * long of what waits for it. */
+bool server_time_body_is_late(const struct server_connection *c, mono_us now);
+bool server_time_output_is_stuck(const struct server_connection *c, mono_us now);
+
+/* server_client.c: who the client is. */
+
+/* Goes on with the PROXY header that a connection begins with. NET_OK: it is whole, and the client
+ * is whom it names. NET_FAILED: it is not one, or not from a proxy that is believed. */
+MUST_USE enum net_result server_client_read(struct server_connection *c);
+
+/* Ends what was kept of the header. */
+void server_client_forget(struct server_connection *c);
+
+/* Who sends the exchange's request. */
+struct server_client server_client_of(struct server_connection *c);
 
 /* server.c */
 

@@ -11,10 +11,16 @@
 #ifndef SERVER_SERVER_SETTINGS_H
 #define SERVER_SERVER_SETTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define SERVER_SNI_MAX 32 /* further certificates of one listener */
+#include "base/value.h"
+#include "net/net_ip.h"
+
+#define SERVER_SNI_MAX       32 /* further certificates of one listener */
+#define SERVER_LISTENERS_MAX 64
+#define SERVER_PROXIES_MAX   64 /* addresses and networks of proxies that are believed */
 
 /* PEM files of a certificate with its chain and of its private key. */
 struct server_pair {
@@ -28,6 +34,15 @@ struct server_listen {
     const char *tls_key;         /* PEM file; NULL exactly when tls_certificate is */
     const struct server_pair *tls_sni; /* more of them, for other names */
     size_t tls_sni_count;
+    bool proxy_protocol;                /* each connection begins with a PROXY header */
+    int64_t requests_per_minute, burst; /* of all its clients together; 0: any, a whole minute's */
+};
+
+/* What says who a client is besides its connection. A copy: it outlives the texts it came from. */
+struct server_trust {
+    struct net_network proxies[SERVER_PROXIES_MAX]; /* that are believed */
+    size_t proxies_count;
+    bool proxy_protocol[SERVER_LISTENERS_MAX]; /* of each listener */
 };
 
 struct server_settings {
@@ -45,6 +60,9 @@ struct server_settings {
     int64_t body_rate_min_bytes;  /* a second, averaged after body_timeout_ms; 0: no minimum */
     int64_t idle_timeout_ms;      /* between two requests of a connection */
     int64_t write_timeout_ms;     /* a client that takes nothing of what waits for it */
+
+    struct texts proxies; /* as they were written; what they mean is in `trust` */
+    struct server_trust trust;
 
     int64_t connections_max;  /* client connections open at once in the process */
     int64_t output_bytes_max; /* waiting for one client before its upstream is read no further */

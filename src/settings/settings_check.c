@@ -119,6 +119,48 @@ static void check_listens(struct settings_loader *l)
     }
 }
 
+/* A proxy in the list, as bytes. */
+static void check_proxy(struct settings_loader *l, const char *text, struct ytree_place place)
+{
+    struct server_trust *trust = &l->settings->server.trust;
+    struct net_network network;
+    enum net_network_text parsed = net_network_parse(span_of(text), &network);
+    if (parsed == NET_NETWORK_HOST_BITS) {
+        char meant[NET_NETWORK_TEXT];
+        net_network_write(&network, meant);
+        settings_problem(l, place, "'%.64s' %s; did you mean %s?", text,
+                         net_network_problem(parsed), meant);
+    } else if (parsed != NET_NETWORK_GOOD) {
+        settings_problem(l, place, "'%.64s' %s", text, net_network_problem(parsed));
+    } else if (trust->proxies_count == SERVER_PROXIES_MAX) {
+        settings_problem(l, place, "client.proxies has %d members at most", SERVER_PROXIES_MAX);
+    } else {
+        trust->proxies[trust->proxies_count++] = network;
+    }
+}
+
+/* Who is believed about who the clients are. */
+static void check_trust(struct settings_loader *l)
+{
+    struct server_settings *s = &l->settings->server;
+    const struct ytree_node *list = ytree_find(ytree_find(l->file->root, "client"), "proxies");
+    const struct ytree_node *item = list == NULL ? NULL : list->first;
+    const struct ytree_node *listens = ytree_find(l->file->root, "listen");
+    const struct ytree_node *node = listens == NULL ? NULL : listens->first;
+    for (size_t i = 0; i < s->proxies.count && item != NULL; i++, item = item->next) {
+        check_proxy(l, s->proxies.at[i], item->place);
+    }
+    for (size_t i = 0; i < s->listens_count && node != NULL; i++, node = node->next) {
+        s->trust.proxy_protocol[i] = s->listens[i].proxy_protocol;
+        if (s->listens[i].proxy_protocol && s->proxies.count == 0) {
+            settings_problem(l, place_of(node, "proxy_protocol"),
+                             "listen[%zu].proxy_protocol needs client.proxies: who may say whose "
+                             "connection it is",
+                             i);
+        }
+    }
+}
+
 static void check_admin(struct settings_loader *l)
 {
     const struct server_settings *s = &l->settings->server;
@@ -451,6 +493,7 @@ void settings_check(struct settings_loader *l)
 {
     use_default_listen(l);
     check_listens(l);
+    check_trust(l);
     check_admin(l);
     check_upstreams(l);
     check_models(l);

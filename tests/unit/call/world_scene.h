@@ -46,10 +46,18 @@ static inline const struct attempt_peer *attempt_peer_now(const struct attempt *
     return a == a->world->attempts ? &plain : &secure;
 }
 
+static inline bool client_address(void *client, struct net_ip *out)
+{
+    (void)client;
+    assert_true(net_ip_parse(SPAN("192.0.2.7"), out));
+    return false;
+}
+
 static const struct call_client world_exchange = {.attach = client_attach,
                                                   .head = client_head,
                                                   .body_length = client_body_length,
                                                   .peer = client_peer,
+                                                  .address = client_address,
                                                   .proceed = client_continue,
                                                   .pull = client_pull,
                                                   .error = client_error,
