@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/gateway_replies.h"
 
-#include "base/health.h"
 #include <stdio.h>
 
+#include "base/counter.h"
+#include "base/health.h"
 #include "http/http_bearer.h"
 #include "http/http_request.h"
 #include "http/http_target.h"
@@ -215,17 +216,77 @@ static void answer_no_route(struct call_shared *shared, struct exchange *x, enum
     arena_fini(&a.arena);
 }
 
-void gateway_reply(struct call_shared *shared, bool ready, struct exchange *x)
+/* ---- more than may be asked ---- */
+
+static void refuse_limited(struct call_shared *shared, struct exchange *x,
+                           const struct limits_tightest *requests)
+{
+    static const struct limits_tightest none = {.limit = 0};
+    struct answer a = {.shared = shared, .x = x, .head = shared->ports->client->head(x)};
+    char lines[CALL_LIMITS_BYTES + 40];
+    wall_us now = shared->ports->wall();
+    size_t len = call_limits_write(requests, &none, now, lines);
+    int64_t wait_s = (requests->standing.one_more_us + 999999) / 1000000;
+    len += (size_t)snprintf(lines + len, 40, "Retry-After: %lld\r\n",
+                            (long long)(wait_s > 0 ? wait_s : 1)); /* it fits */
+    arena_init(&a.arena, FIELDS_MAX * 4);
+    shared->ports->call_id(now, &a.id);
+    refuse(&a, ERR_REQUESTS_LIMITED, SPAN(""), span_make(lines, len));
+    arena_fini(&a.arena);
+}
+
+/* Tells the log once a minute of an address that asks too often. */
+static void tell_limited(struct call_shared *shared, struct exchange *x, mono_us now)
+{
+    char room[NET_IP_TEXT];
+    const char *who = call_client_text(shared->ports->client, x, room);
+    counter_add(COUNT_REQUESTS_LIMITED, 1);
+    if (limits_gate_is_news(shared->gate, LIMITS_NEWS_LIMITED, span_of(who), now)) {
+        log_info("requests_limited",
+                 "%s: more requests a minute than client.requests_per_minute, or the listener's, "
+                 "allows; those beyond are answered 429",
+                 who);
+    }
+}
+
+/* Whether the request may come in; if not it was refused. */
+static bool let_in(struct call_shared *shared, unsigned listener, struct exchange *x)
+{
+    const struct limits_gate_terms *terms = &shared->gate_terms;
+    struct limits_tightest standing;
+    struct net_ip address;
+    if (shared->gate == NULL ||
+        (terms->address.per_minute == 0 && terms->listener[listener].per_minute == 0)) {
+        return true;
+    }
+    mono_us now = shared->ports->mono();
+    (void)shared->ports->client->address(x, &address); /* whoever says so */
+    if (limits_gate_enter(shared->gate, terms, listener, limits_source_of(address.bytes), now,
+                          &standing)) {
+        return true;
+    }
+    tell_limited(shared, x, now);
+    refuse_limited(shared, x, &standing);
+    return false;
+}
+
+static bool is_about_health(const struct route *route)
+{
+    return route != NULL && (route->handler == ROUTE_HEALTH || route->handler == ROUTE_READY);
+}
+
+void gateway_reply(struct call_shared *shared, bool ready, unsigned listener, struct exchange *x)
 {
     const struct http_request *head = shared->ports->client->head(x);
     const struct route *route = NULL;
     struct span rest = SPAN(""), allow = SPAN("");
-    if (cors_is_preflight(shared->policy, head)) {
-        answer_at_once(shared, x, NULL, rest, ready);
+    enum err e = route_find(head->method, http_request_path(head), &route, &rest, &allow);
+    if (!is_about_health(route) && !let_in(shared, listener, x)) {
         return;
     }
-    enum err e = route_find(head->method, http_request_path(head), &route, &rest, &allow);
-    if (e != ERR_OK) {
+    if (cors_is_preflight(shared->policy, head)) {
+        answer_at_once(shared, x, NULL, rest, ready);
+    } else if (e != ERR_OK) {
         answer_no_route(shared, x, e, allow);
     } else if (route->body == ROUTE_BODY_JSON) {
         call_start(shared, x, route);

@@ -9,7 +9,10 @@
 
 #include "call/call.h"
 
-/* Answers the request, or begins its call. `ready` is what /readyz says. */
-void gateway_reply(struct call_shared *shared, bool ready, struct exchange *x);
+/* Answers the request that came by this listener, or begins its call. `ready` is what /readyz says.
+ * One more than its address or the listener may send is 429, whatever it is but a look at our
+ * health.
+ */
+void gateway_reply(struct call_shared *shared, bool ready, unsigned listener, struct exchange *x);
 
 #endif

@@ -16,12 +16,15 @@
 #include "net/net_loop.h"
 #include "net/net_timer.h"
 #include "net/net_tls.h"
+#include "server/exchange_client.h"
 #include "server/server.h"
 #include "telemetry/call_series.h"
 #include "upstream/upstream_pool.h"
 
-#define SWEEP_MS  250 /* a revocation is seen within one second: four looks */
-#define ACCEPT_MS 1   /* to the next look while more wait to be accepted, at the end */
+#define SWEEP_MS 250 /* a revocation is seen within one second: four looks */
+_Static_assert(SERVER_LISTENERS_MAX == LIMITS_GATE_LISTENERS, "each listener has a rate");
+
+#define ACCEPT_MS 1 /* to the next look while more wait to be accepted, at the end */
 
 struct gateway_worker {
     struct net_loop *loop;
@@ -39,7 +42,8 @@ struct gateway_worker {
 static void on_request(void *ctx, struct exchange *x)
 {
     struct gateway_worker *w = ctx;
-    gateway_reply(&w->shared, atomic_load_explicit(w->ready, memory_order_relaxed), x);
+    gateway_reply(&w->shared, atomic_load_explicit(w->ready, memory_order_relaxed),
+                  exchange_listener(x), x);
 }
 
 static void end_drain_when_idle(struct gateway_worker *w)
@@ -99,6 +103,17 @@ static void on_drain(struct net_task *task)
     end_drain_when_idle(w);
 }
 
+static struct limits_gate_terms terms_of(const struct server_settings *server)
+{
+    struct limits_gate_terms terms = {
+        .address = limits_gate_rate_of(server->requests_per_minute, server->burst)};
+    for (size_t i = 0; i < server->listens_count; i++) {
+        const struct server_listen *listen = &server->listens[i];
+        terms.listener[i] = limits_gate_rate_of(listen->requests_per_minute, listen->burst);
+    }
+    return terms;
+}
+
 static enum err open_parts(struct gateway_worker *w, const struct gateway_worker_options *options)
 {
     enum err e = net_loop_open(&w->loop);
@@ -134,6 +149,8 @@ enum err gateway_worker_open(const struct gateway_worker_options *options,
     w->shared.ports = call_ports_real();
     w->shared.keys = options->keys;
     w->shared.rights = options->rights;
+    w->shared.gate = options->gate;
+    w->shared.gate_terms = terms_of(options->server);
     w->shared.lane = options->lane;
     w->shared.access = options->access;
     w->shared.policy = policy_ref(options->policy);
@@ -176,6 +193,7 @@ struct gateway_reload {
     struct gateway_worker *worker; /* once it is posted */
     struct policy *policy;
     struct server_settings server;
+    struct limits_gate_terms gate_terms;
     size_t tls_count;
     struct net_tls *tls[];
 };
@@ -188,6 +206,7 @@ static void on_reload(struct net_task *task)
     struct policy *old = w->shared.policy;
     w->shared.policy = r->policy;
     r->policy = old;
+    w->shared.gate_terms = r->gate_terms;
     w->shared.body_bytes_max = r->server.body_bytes_max;
     w->shared.output_bytes_max = r->server.output_bytes_max;
     server_set_settings(w->server, &r->server);
@@ -210,6 +229,7 @@ enum err gateway_reload_new(struct policy *policy, const struct server_settings 
     net_task_init(&r->task, on_reload);
     r->policy = policy_ref(policy);
     r->server = *server;
+    r->gate_terms = terms_of(server);
     r->tls_count = tls_count;
     for (size_t i = 0; i < tls_count; i++) {
         r->tls[i] = tls[i] == NULL ? NULL : net_tls_ref(tls[i]);

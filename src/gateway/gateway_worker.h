@@ -19,6 +19,7 @@ struct gateway_worker;
 struct journal;
 struct journal_lane;
 struct keys;
+struct limits_gate;
 struct log_sink;
 struct net_resolver;
 struct net_tls;
@@ -29,6 +30,7 @@ struct gateway_worker_options {
     struct policy *policy;                /* referenced */
     const struct keys *keys;
     const struct access *rights;
+    struct limits_gate *gate; /* one for the process; NULL: addresses may ask anything */
     struct net_resolver *resolver;
     struct journal_lane *lane;
     struct log_sink *access;      /* made with call_access_format(); NULL: none is wanted */

@@ -24,6 +24,7 @@
 #include "journal/journal_recorder.h"
 #include "keys/key_watch.h"
 #include "keys/keys.h"
+#include "limits/limits_gate.h"
 #include "net/net_resolve.h"
 #include "net/net_signal.h"
 #include "serve/serve_internal.h"
@@ -214,6 +215,11 @@ static enum err open_resolver(struct serve_gateway *g)
     return net_resolver_open(&g->settings->dns, &g->resolver);
 }
 
+static enum err open_gate(struct serve_gateway *g)
+{
+    return limits_gate_open(&g->gate);
+}
+
 /* ---- workers ---- */
 
 static void on_worker_ended(struct net_task *task)
@@ -250,6 +256,7 @@ static enum err open_worker(struct serve_gateway *g, int index)
         .policy = g->policy,
         .keys = g->keys,
         .rights = g->rights,
+        .gate = g->gate,
         .resolver = g->resolver,
         .lane = journal_lane(g->journal, (size_t)index),
         .access = g->access,
@@ -468,9 +475,10 @@ static enum err open_data_when_there_is_room(struct serve_gateway *g)
 static enum err open_all(struct serve_gateway *g)
 {
     static enum err (*const steps[])(struct serve_gateway *) = {
-        open_loop,         open_tls,      open_data_when_there_is_room,
-        open_policy,       open_resolver, open_workers,
-        open_housekeeping, start_journal, start_workers,
+        open_loop,     open_tls,          open_data_when_there_is_room,
+        open_policy,   open_resolver,     open_gate,
+        open_workers,  open_housekeeping, start_journal,
+        start_workers,
     };
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -537,6 +545,7 @@ void serve_gateway_close(struct serve_gateway **gateway)
         CHECK(pthread_join(g->workers[i].thread, NULL) == 0);
     }
     close_data(g);
+    limits_gate_close(&g->gate);
     net_resolver_close(&g->resolver);
     policy_unref(&g->policy);
     serve_tls_close(g->tls);

@@ -23,6 +23,7 @@ struct access;
 struct gateway_worker;
 struct key_deny;
 struct key_watch;
+struct limits_gate;
 struct log_sink;
 struct net_resolver;
 struct net_signal;
@@ -50,7 +51,8 @@ struct serve_gateway {
     bool store_is_young;       /* this start made its file, and no journal has filled it yet */
     struct store_thread *store_thread;
     struct keys *keys;
-    struct access *rights; /* who may what */
+    struct access *rights;    /* who may what */
+    struct limits_gate *gate; /* what addresses may ask */
     struct key_deny *deny;
     struct key_watch *key_watch;
     struct journal *journal;

@@ -61,6 +61,8 @@ struct server_settings {
     int64_t idle_timeout_ms;      /* between two requests of a connection */
     int64_t write_timeout_ms;     /* a client that takes nothing of what waits for it */
 
+    int64_t requests_per_minute, burst; /* of each client address; as of a listener */
+
     struct texts proxies; /* as they were written; what they mean is in `trust` */
     struct server_trust trust;
 

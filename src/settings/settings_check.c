@@ -16,6 +16,7 @@
 #define MODEL_NAME_BYTES_MAX 255 /* what the store takes */
 #define SLOTS_LEAST          64
 #define SLOTS_BESIDE_MOST    16384 /* a second's, at 16,000 calls/s */
+#define BURST_MINUTES        1440  /* LIMITS_BURST_MINUTES */
 #define NEAR_MAX             256   /* upstreams that "did you mean" looks at */
 
 /* The place of the setting `key` of the item `node`, or of the item where it is not given. */
@@ -158,6 +159,36 @@ static void check_trust(struct settings_loader *l)
                              "connection it is",
                              i);
         }
+    }
+}
+
+/* A burst is part of a rate, and comes back within a day. `node` holds it; `shown` is its path. */
+static void check_burst(struct settings_loader *l, int64_t per_minute, int64_t burst,
+                        const struct ytree_node *node, const char *shown)
+{
+    if (burst > 0 && per_minute == 0) {
+        settings_problem(l, place_of(node, "burst"), "%s.burst needs %s.requests_per_minute", shown,
+                         shown);
+    } else if (burst > per_minute * BURST_MINUTES) {
+        settings_problem(l, place_of(node, "burst"),
+                         "%s.burst is more than comes back in a day: %lld at most", shown,
+                         (long long)per_minute * BURST_MINUTES);
+    }
+}
+
+static void check_rates(struct settings_loader *l)
+{
+    const struct server_settings *s = &l->settings->server;
+    const struct ytree_node *client = ytree_find(l->file->root, "client");
+    const struct ytree_node *list = ytree_find(l->file->root, "listen");
+    const struct ytree_node *node = list == NULL ? NULL : list->first;
+    if (client != NULL) {
+        check_burst(l, s->requests_per_minute, s->burst, client, "client");
+    }
+    for (size_t i = 0; i < s->listens_count && node != NULL; i++, node = node->next) {
+        char shown[32];
+        snprintf(shown, sizeof(shown), "listen[%zu]", i);
+        check_burst(l, s->listens[i].requests_per_minute, s->listens[i].burst, node, shown);
     }
 }
 
@@ -494,6 +525,7 @@ void settings_check(struct settings_loader *l)
     use_default_listen(l);
     check_listens(l);
     check_trust(l);
+    check_rates(l);
     check_admin(l);
     check_upstreams(l);
     check_models(l);

@@ -55,7 +55,7 @@ static void what_needs_no_model_server_is_answered_at_once(void **state)
     (void)state;
     for (size_t i = 0; i < ROWS(rows); i++) {
         world_open(&w);
-        gateway_reply(&w.shared, true, world_client(&w, rows[i].target, rows[i].lines, NULL));
+        gateway_reply(&w.shared, true, 0, world_client(&w, rows[i].target, rows[i].lines, NULL));
         const struct exchange *x = &w.client;
         if (x->status != rows[i].status || x->error != rows[i].error ||
             x->end != (rows[i].error == ERR_OK ? FINISHED : REFUSED) ||
@@ -72,7 +72,7 @@ static void the_models_are_listed(void **state)
 {
     (void)state;
     world_open(&w);
-    gateway_reply(&w.shared, true, world_client(&w, "GET /v1/models", KEY, NULL));
+    gateway_reply(&w.shared, true, 0, world_client(&w, "GET /v1/models", KEY, NULL));
     assert_int_equal(w.client.end, FINISHED);
     assert_true(span_equal(world_reply(&w), w.policy->models_json));
     world_close(&w);
@@ -83,7 +83,7 @@ static void a_key_without_the_scope_sees_no_models(void **state)
     (void)state;
     world_open(&w);
     w.scopes = KEY_SCOPE_CHAT;
-    gateway_reply(&w.shared, true, world_client(&w, "GET /v1/models", KEY, NULL));
+    gateway_reply(&w.shared, true, 0, world_client(&w, "GET /v1/models", KEY, NULL));
     assert_int_equal(w.client.error, ERR_SCOPE_DENIED);
     world_close(&w);
 }
@@ -94,14 +94,49 @@ static void a_gateway_that_starts_or_stops_is_not_ready(void **state)
     for (int is_draining = 0; is_draining < 2; is_draining++) {
         world_open(&w);
         w.shared.draining = is_draining == 1;
-        gateway_reply(&w.shared, is_draining == 1, world_client(&w, "GET /readyz", "", NULL));
+        gateway_reply(&w.shared, is_draining == 1, 0, world_client(&w, "GET /readyz", "", NULL));
         assert_int_equal(w.client.status, 503);
         world_close(&w);
         world_open(&w);
         w.shared.draining = is_draining == 1;
-        gateway_reply(&w.shared, false, world_client(&w, "GET /healthz", "", NULL));
+        gateway_reply(&w.shared, false, 0, world_client(&w, "GET /healthz", "", NULL));
         assert_int_equal(w.client.status, 200);
         world_close(&w);
+    }
+}
+
+/* Every route but health takes of what the address may ask; one beyond it is 429, with headers. */
+static void an_address_that_asks_too_often_is_told_when_it_may_again(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {"GET /v1/models", "GET /nothing", "OPTIONS /v1/models",
+                                          "POST /v1/chat/completions"};
+    for (size_t i = 0; i < ROWS(targets); i++) {
+        struct limits_gate *gate;
+        assert_int_equal(limits_gate_open(&gate), ERR_OK);
+        for (int request = 0; request < 2; request++) {
+            world_open(&w);
+            w.shared.gate = gate;
+            w.shared.gate_terms.address = limits_gate_rate_of(6, 1);
+            for (int look = 0; look < 10; look++) {
+                gateway_reply(&w.shared, true, 0, world_client(&w, "GET /healthz", "", NULL));
+                assert_int_equal(w.client.status, 200);
+                world_close(&w);
+                world_open(&w);
+                w.shared.gate = gate;
+                w.shared.gate_terms.address = limits_gate_rate_of(6, 1);
+            }
+            const char *target = request == 0 ? "GET /nothing" : targets[i];
+            gateway_reply(&w.shared, true, 0, world_client(&w, target, KEY, NULL));
+            assert_int_equal(w.client.error,
+                             request == 0 ? ERR_ROUTE_UNKNOWN : ERR_REQUESTS_LIMITED);
+            struct span fields = buf_span(&w.client.fields);
+            assert_int_equal(world_holds(fields, "Retry-After: 10\r\n"), request == 1);
+            assert_int_equal(world_holds(fields, "X-RateLimit-Limit: 6\r\n"), request == 1);
+            assert_int_equal(world_holds(fields, "X-RateLimit-Remaining: 0\r\n"), request == 1);
+            world_close(&w);
+        }
+        limits_gate_close(&gate);
     }
 }
 
@@ -114,7 +149,7 @@ static void a_call_begins_where_a_body_is_needed(void **state)
     x->arrived = x->body.len;
     w.is_call = true;
     w.scripts[0].body = CHAT_REPLY;
-    gateway_reply(&w.shared, true, x);
+    gateway_reply(&w.shared, true, 0, x);
     server_answers(&w, ALL_OF_IT);
     expect_end("a call", &w, FINISHED, ERR_OK, JOURNAL_OUTCOME_OK);
     world_close(&w);
@@ -138,7 +173,7 @@ static void a_path_that_is_not_there_is_named_and_its_usual_cause_said(void **st
     };
     for (size_t i = 0; i < ROWS(paths); i++) {
         world_open(&w);
-        gateway_reply(&w.shared, true, world_client(&w, paths[i].target, KEY, NULL));
+        gateway_reply(&w.shared, true, 0, world_client(&w, paths[i].target, KEY, NULL));
         assert_int_equal(w.client.error, ERR_ROUTE_UNKNOWN);
         if (!span_is(buf_span(&w.client.message), paths[i].message)) {
             fail_msg("%s: %.*s", paths[i].target, SPAN_ARGS(buf_span(&w.client.message)));
@@ -148,7 +183,7 @@ static void a_path_that_is_not_there_is_named_and_its_usual_cause_said(void **st
     char target[1200] = "GET /";
     memset(target + 5, 'x', 1000);
     world_open(&w);
-    gateway_reply(&w.shared, true, world_client(&w, target, KEY, NULL));
+    gateway_reply(&w.shared, true, 0, world_client(&w, target, KEY, NULL));
     assert_true(buf_span(&w.client.message).len < 200);
     assert_true(world_holds(buf_span(&w.client.message), "xxx... on this gateway"));
     world_close(&w);
@@ -161,6 +196,7 @@ int main(void)
         cmocka_unit_test(the_models_are_listed),
         cmocka_unit_test(a_key_without_the_scope_sees_no_models),
         cmocka_unit_test(a_gateway_that_starts_or_stops_is_not_ready),
+        cmocka_unit_test(an_address_that_asks_too_often_is_told_when_it_may_again),
         cmocka_unit_test(a_call_begins_where_a_body_is_needed),
         cmocka_unit_test(a_path_that_is_not_there_is_named_and_its_usual_cause_said),
     };
