@@ -99,7 +99,7 @@ def journal():
             return " ".join(str(i + 1) for i, name in enumerate(order) if name != expression.removeprefix("ALL & ~"))
         return " ".join(str(order.index(name.strip()) + 1) for name in expression.split("|"))
 
-    what = {"I64": "number", "U16": "number", "U8": "number, 255 at most", "BOOL": "`true`, `false`", "MARK": "`true`; may lack", "ID": "text", "HASH": "64 hex digits",
+    what = {"I64": "number", "U16": "number", "U8": "number, 255 at most", "BOOL": "`true`, `false`", "SOME": "number; may lack", "MARK": "`true`; may lack", "ID": "text", "HASH": "64 hex digits",
             "KIND": "text", "OUTCOME": "text", "SCHEMA": "number", "WORDS": "text", "MAYBE": "text; may lack", "DIGEST": "64 hex digits; may lack"}
     lines = []
     for macro, cells in rows("src/journal/journal_record.def", "FIXED", "TEXT", "STATE"):

@@ -41,12 +41,11 @@ struct call_most call_most_of(const struct call *call, const struct call_candida
     int64_t input =
         call->input_held > call->input_estimate ? call->input_held : call->input_estimate;
     output = output < 0 ? 0 : output;
-    return (struct call_most){input + output, policy_price_cost(&model->price, input, output)};
-}
-
-static bool has_price(const struct policy_model *model)
-{
-    return model->price.input_nano != 0 || model->price.output_nano != 0;
+    return (struct call_most){input + output,
+                              candidate->price == NULL
+                                  ? 0
+                                  : policy_price_most(candidate->price, input, output,
+                                                      model->deployment->definition.total_timeout_ms)};
 }
 
 /* ---- what a refusal says ---- */
@@ -243,9 +242,9 @@ static void find_dearest(struct call *call, struct limits_ask *ask)
         struct call_most most = call_most_of(call, c, call_answer_bound(call, model));
         ask->tokens = most.tokens > ask->tokens ? most.tokens : ask->tokens;
         ask->nano = most.nano > ask->nano ? most.nano : ask->nano;
-        is_priced = is_priced && has_price(model) &&
-                    (currency == NULL || strcmp(currency, model->price.currency) == 0);
-        currency = model->price.currency;
+        is_priced = is_priced && c->price != NULL &&
+                    (currency == NULL || strcmp(currency, c->price->currency) == 0);
+        currency = c->price == NULL ? currency : c->price->currency;
     }
     if (is_priced && currency != NULL) {
         span_copy_text(span_of(currency), ask->currency, sizeof(ask->currency));

@@ -9,6 +9,7 @@ static size_t route(const struct policy *policy, struct span name,
         return 0;
     }
     out[0].score = out[0].hedge_after_ms = 0;
+    out[0].price = NULL;
     out[0].why = "direct";
     return 1;
 }
@@ -37,6 +38,7 @@ static const struct call_ports real = {
             .pull = attempt_pull,
             .has_sent = attempt_has_sent,
             .first_byte = attempt_first_byte,
+            .served_us = attempt_served_us,
             .peer = attempt_peer,
             .problem = attempt_problem,
             .close = attempt_close,

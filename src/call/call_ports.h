@@ -27,11 +27,12 @@
 
 #define CALL_CANDIDATES 4
 
-/* Where a call may go: a deployment and a price are its model's. */
+/* Where a call may go: a deployment is its model's. */
 struct call_candidate {
     struct policy_match match;
-    int64_t score;          /* of those with more, the better */
-    const char *why;        /* it is one, and has this place */
+    const struct policy_price *price; /* in force when the call began; NULL: not known */
+    int64_t score;                    /* of those with more, the better */
+    const char *why;                  /* it is one, and has this place */
     int64_t hedge_after_ms; /* while the one before has not answered; 0: only when that has lost */
 };
 
@@ -65,6 +66,7 @@ struct call_ports {
         enum attempt_pulled (*pull)(struct attempt *a, void *to, size_t size, size_t *got);
         bool (*has_sent)(const struct attempt *a);
         mono_us (*first_byte)(const struct attempt *a);
+        int64_t (*served_us)(const struct attempt *a);
         const struct attempt_peer *(*peer)(const struct attempt *a);
         const char *(*problem)(const struct attempt *a);
         void (*close)(struct attempt **a);

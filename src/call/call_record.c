@@ -50,10 +50,18 @@ static void fill_destination(const struct call *call, const struct call_candidat
     }
     const struct policy_model *model = candidate->match.model;
     journal_record_copy(r, &model->record);
+    if (candidate->price != NULL) {
+        policy_price_record(candidate->price, r);
+    }
     if (model->is_pattern) {
         journal_record_set_invented(r, JOURNAL_TEXT_MODEL, candidate->match.shown);
         journal_record_set_invented(r, JOURNAL_TEXT_UPSTREAM_MODEL, candidate->match.upstream_name);
     }
+}
+
+static int64_t total_ms(const struct call_candidate *candidate)
+{
+    return candidate->match.model->deployment->definition.total_timeout_ms;
 }
 
 /* What is held for it. */
@@ -106,13 +114,31 @@ void call_fill_record(const struct call *call, const struct call_try *t, struct 
     fill_reserved(call, t, candidate, r);
 }
 
-/* What its tokens cost at `candidate`. */
-static void fill_cost(const struct call_candidate *candidate, struct journal_record *r)
+/* What the record's amounts and so many requests cost where the try went. */
+static void fill_cost(const struct call_try *t, int requests, struct journal_record *r)
 {
-    if (candidate != NULL) {
-        r->cost_nano =
-            policy_price_cost(&candidate->match.model->price, r->tokens_in, r->tokens_out);
+    const struct policy_amounts used = {
+        .input = r->tokens_in,
+        .cached = r->tokens_cached,
+        .output = r->tokens_out,
+        .requests = requests,
+        .server_us = r->server_us,
+    };
+    if (t->candidate->price != NULL) {
+        r->cost_nano = policy_price_cost(t->candidate->price, &used);
     }
+}
+
+/* How long the model server worked at it, where that costs something: not longer than was held.
+ * Nobody pays for a server that failed. */
+static int64_t server_us_of(const struct call_try *t, bool is_answered)
+{
+    const struct policy_price *price = t->candidate->price;
+    int64_t most = total_ms(t->candidate) * 1000;
+    if (price == NULL || price->gpu_second_nano == 0 || (!is_answered && t->error != ERR_OK)) {
+        return 0;
+    }
+    return t->server_us < most ? t->server_us : most;
 }
 
 /* What a try used: as the model server said, if that can be, or estimated, or nothing when it never
@@ -126,7 +152,8 @@ void call_fill_used(const struct call_try *t, struct journal_record *r)
     }
     const struct call *call = t->call;
     const struct openai_usage *usage = usage_of(t);
-    if ((t->status >= 200 && t->status <= 299) || openai_usage_is_known(usage)) {
+    bool is_answered = (t->status >= 200 && t->status <= 299) || openai_usage_is_known(usage);
+    if (is_answered) {
         const struct openai_seen seen = {
             .body_bytes = call->body_bytes,
             .input_estimate = call->input_estimate,
@@ -143,7 +170,8 @@ void call_fill_used(const struct call_try *t, struct journal_record *r)
         r->tokens_in_estimated = used.input_estimated;
         r->tokens_out_estimated = used.output_estimated;
     }
-    fill_cost(t->candidate, r);
+    r->server_us = server_us_of(t, is_answered);
+    fill_cost(t, is_answered, r);
 }
 
 uint32_t call_series_of(const struct call_candidate *candidate)
@@ -177,7 +205,7 @@ void call_fill_held(const struct call_try *t, enum journal_kind kind, struct jou
     r->attempts_sent = call_count_sent_at_most(call);
     r->sent = t->is_started;
     r->tokens_out_estimated = call->request.endpoint != OPENAI_EMBEDDINGS;
-    fill_cost(t->candidate, r);
+    fill_cost(t, 1, r);
 }
 
 void call_fill_peer(const struct attempt_peer *peer, struct journal_record *r)
@@ -207,7 +235,7 @@ void call_note_progress(struct call *call)
     r->bytes_out = (int64_t)call->answer.bytes;
     if (t != NULL) {
         r->tokens_out = (int64_t)text_tokens_of(written_of(t));
-        fill_cost(t->candidate, r);
+        fill_cost(t, 1, r);
     }
     if ((r->status == 0 || r->first_byte_ms == 0) && call->answer.head_put) {
         if (t != NULL) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where a call may go, and what it may cost. */
 #include "call/call_internal.h"
+#include "policy/policy_price.h"
 #include "upstream/upstream_kind.h"
 
 static uint32_t endpoint_bit(enum openai_endpoint endpoint)
@@ -103,6 +104,16 @@ static bool filter(struct call *call,
     return kept > 0;
 }
 
+/* What each would cost: by the prices that held when the call began. */
+static void find_prices(struct call *call)
+{
+    for (size_t i = 0; i < call->candidate_count; i++) {
+        const struct policy_model *model = call->candidates[i].match.model;
+        call->candidates[i].price =
+            policy_price_at(model->prices, model->price_count, call->started_wall);
+    }
+}
+
 enum call_state call_step_route(struct call *call)
 {
     /* A pattern's match shows the caller's name, and the completion is written without the body. */
@@ -114,6 +125,7 @@ enum call_state call_step_route(struct call *call)
     if (call->candidate_count == 0) {
         return fail_unknown_model(call);
     }
+    find_prices(call);
     for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
         if (!filter(call, filters[i].permits)) {
             return filters[i].fail(call);

@@ -97,6 +97,9 @@ void call_try_note_sent(struct call_try *t)
         t->is_sent = true;
         t->peer = *ports->attempt.peer(t->attempt);
     }
+    if (t->attempt != NULL) {
+        t->server_us = ports->attempt.served_us(t->attempt);
+    }
 }
 
 void call_try_close(struct call_try *t, bool is_read)

@@ -105,6 +105,7 @@ struct call_try {
     unsigned number;          /* of its intent in the call, from 1 */
     wall_us began;            /* when the intent was written */
     bool is_waiting, is_started, is_sent;
+    int64_t server_us;        /* the model server had it, as last noted */
     struct attempt_peer peer; /* to whom it was sent */
 
     /* The answer, as it is read. */
@@ -148,7 +149,7 @@ int64_t call_try_bound(const struct call_try *t);
 /* Runs it until it must wait, or has won or lost. */
 void call_try_run(struct call_try *t);
 
-/* Notes whether it was sent, and to whom. */
+/* Notes whether it was sent, to whom, and how long it was there. */
 void call_try_note_sent(struct call_try *t);
 
 /* Ends the attempt, if it is not ended yet; `is_read`: its answer was read as far as it is wanted,

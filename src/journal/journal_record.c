@@ -208,6 +208,7 @@ void journal_record_update(struct journal_record *armed, const struct journal_re
 /* ---- numbers ---- */
 
 #define BOUND_I64(field)     bound(&(field))
+#define BOUND_SOME(field)    bound(&(field))
 #define BOUND_U16(field)     false
 #define BOUND_U8(field)      false
 #define BOUND_BOOL(field)    false
@@ -241,6 +242,7 @@ void journal_record_bound(struct journal_record *r)
 /* ---- checks ---- */
 
 #define IS_I64(field)     ((field) >= 0 && (field) <= JOURNAL_NUMBER_MAX)
+#define IS_SOME(field)    IS_I64(field)
 #define IS_U16(field)     true
 #define IS_U8(field)      true
 #define IS_BOOL(field)    ((field) <= 1)

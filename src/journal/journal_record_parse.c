@@ -73,6 +73,12 @@ static bool read_number(struct span *rest, struct reading *to, const struct row 
     return take_number(rest, field_of(to, row), row->size);
 }
 
+static bool read_some(struct span *rest, struct reading *to, const struct row *row)
+{
+    bool is_zero = rest->len > 0 && rest->at[0] == '0';
+    return !is_zero && take_number(rest, field_of(to, row), row->size);
+}
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are kept in this order");
 
 static bool read_bool(struct span *rest, struct reading *to, const struct row *row)
@@ -206,6 +212,7 @@ static bool read_schema(struct span *rest, struct reading *to, const struct row 
 /* ---- the table ---- */
 
 #define READ_I64     read_number
+#define READ_SOME    read_some
 #define READ_U16     read_number
 #define READ_U8      read_number
 #define READ_BOOL    read_bool
@@ -219,6 +226,7 @@ static bool read_schema(struct span *rest, struct reading *to, const struct row 
 #define READ_MAYBE   read_maybe
 #define READ_DIGEST  read_digest
 #define LACK_I64     false
+#define LACK_SOME    true
 #define LACK_U16     false
 #define LACK_U8      false
 #define LACK_BOOL    false

@@ -73,6 +73,7 @@ static uint8_t *put_state(uint8_t *to, struct span state)
 
 /* Types of fields: whether one is left out, and how it is written. */
 #define LACKS_I64(field)     false
+#define LACKS_SOME(field)    ((field) == 0)
 #define LACKS_U16(field)     false
 #define LACKS_U8(field)      false
 #define LACKS_BOOL(field)    false
@@ -84,6 +85,7 @@ static uint8_t *put_state(uint8_t *to, struct span state)
 #define LACKS_OUTCOME(field) false
 
 #define PUT_I64(field)     put_i64(to, field)
+#define PUT_SOME(field)    put_i64(to, field)
 #define PUT_U16(field)     json_line_int(to, field)
 #define PUT_U8(field)      json_line_int(to, field)
 #define PUT_BOOL(field)    json_line_bool(to, (field) != 0)

@@ -109,12 +109,22 @@ static void fill_record(const struct policy *p, struct policy_model *model)
     journal_record_set(r, JOURNAL_TEXT_REGION, span_of(to->region));
     journal_record_set(r, JOURNAL_TEXT_ZONE, span_of(to->zone));
     journal_record_set(r, JOURNAL_TEXT_POLICY, SPAN("direct"));
-    policy_price_record(&model->price, r);
     if (!model->is_pattern) {
         journal_record_set(r, JOURNAL_TEXT_MODEL, model->name);
         journal_record_set(r, JOURNAL_TEXT_UPSTREAM_MODEL,
                            model->upstream_name.len > 0 ? model->upstream_name : model->name);
     }
+}
+
+static const struct policy_price *keep_prices(struct policy *p,
+                                              const struct model_settings *settings)
+{
+    struct policy_price *kept = arena_new(&p->arena, settings->prices_count * sizeof(*kept));
+    for (size_t i = 0; kept != NULL && i < settings->prices_count; i++) {
+        kept[i] = settings->prices[i];
+        policy_price_name(&kept[i]);
+    }
+    return kept; /* NULL: the arena says so */
 }
 
 static enum err add_names(struct policy *p, const struct model_settings *settings,
@@ -143,8 +153,8 @@ static enum err add_model(struct policy *p, const struct model_settings *setting
     model->endpoints = settings->endpoints;
     model->context_tokens = settings->context_tokens;
     model->max_output = settings->max_output;
-    model->price = settings->price;
-    model->price.currency = (const char *)keep_text(p, settings->price.currency).at;
+    model->prices = keep_prices(p, settings);
+    model->price_count = settings->prices_count;
     model->is_pattern = settings->is_pattern;
     model->reasoning = settings->reasoning;
     model->token_arrays = settings->token_arrays;

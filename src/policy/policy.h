@@ -31,13 +31,14 @@ struct policy_model {
     struct deployment *deployment;
     uint32_t endpoints; /* enum policy_endpoint bits */
     int64_t context_tokens, max_output;
-    struct policy_price price;
+    const struct policy_price *prices; /* the earliest first; see policy_price_at() */
+    size_t price_count;                /* 0: what it costs is not known */
     enum policy_reasoning reasoning;
     bool is_pattern, token_arrays;
     uint32_t series; /* of its calls in the metrics */
     bool is_abroad;  /* there is a home region, and the deployment is not known to be in it */
     /* What all records of its calls say alike. The two model names only where they do not depend
-     * on what was asked for: not for a pattern. */
+     * on what was asked for: not for a pattern. Nor the price, which is that of a moment. */
     struct journal_record record;
 };
 

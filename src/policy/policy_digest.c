@@ -18,6 +18,20 @@ static void put_number(struct json_writer *w, const char *name, int64_t number)
     json_write_int(w, number);
 }
 
+static void put_price(struct json_writer *w, const struct policy_price *p)
+{
+    json_write_object(w);
+    put_number(w, "cached_input", p->cached_nano);
+    put_text(w, "currency", p->currency);
+    put_number(w, "from", p->from.us);
+    put_number(w, "gpu_second", p->gpu_second_nano);
+    put_number(w, "input", p->input_nano);
+    put_number(w, "output", p->output_nano);
+    put_number(w, "per", p->per_tokens);
+    put_number(w, "request", p->request_nano);
+    json_write_end(w);
+}
+
 static void put_model(struct json_writer *w, const struct model_settings *m)
 {
     json_write_object(w);
@@ -28,13 +42,15 @@ static void put_model(struct json_writer *w, const struct model_settings *m)
     }
     json_write_end(w);
     put_number(w, "context", m->context_tokens);
-    put_text(w, "currency", m->price.currency);
     put_number(w, "endpoints", m->endpoints);
     put_number(w, "max_output", m->max_output);
     put_text(w, "name", m->name);
-    put_number(w, "price_input", m->price.input_nano);
-    put_number(w, "price_output", m->price.output_nano);
-    put_number(w, "price_per", m->price.per_tokens);
+    json_write_key(w, "prices");
+    json_write_array(w);
+    for (size_t i = 0; i < m->prices_count; i++) {
+        put_price(w, &m->prices[i]);
+    }
+    json_write_end(w);
     put_text(w, "upstream", m->upstream);
     put_text(w, "upstream_name", m->upstream_name);
     json_write_end(w);

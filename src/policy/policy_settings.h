@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/value.h"
 
 /* Bits of model_settings.endpoints. */
@@ -39,12 +40,18 @@ enum policy_reasoning {
 /* What the configuration calls them, in that order. */
 #define POLICY_REASONINGS "as-is|reasoning|reasoning_content"
 
-/* What a model costs: so many billionths of the currency for `per_tokens` tokens. */
+#define POLICY_PRICES_MAX     64  /* of a model */
+#define POLICY_PRICE_ID_BYTES 112 /* with its NUL: six numbers, and what stands between them */
+
+/* What a model costs from a moment on, in billionths of the currency. All of it is added up. */
 struct policy_price {
-    int64_t input_nano;
-    int64_t output_nano;
-    int64_t per_tokens;   /* at least 1 */
-    const char *currency; /* three letters, "USD" */
+    int64_t input_nano, cached_nano, output_nano; /* `per_tokens` tokens */
+    int64_t per_tokens;                           /* at least 1 */
+    int64_t request_nano;                         /* a request that was answered */
+    int64_t gpu_second_nano;                      /* a second at the model server */
+    char currency[4];                             /* three letters, "USD" */
+    wall_us from;                                 /* 0: it always was */
+    char id[POLICY_PRICE_ID_BYTES];               /* by policy_price_name(); "": not yet */
 };
 
 struct model_settings {
@@ -55,10 +62,12 @@ struct model_settings {
     const char *upstream_name; /* what the upstream calls the model; NULL: as the caller did, or
                                   `name` where the caller used an alias */
     struct texts aliases;
-    uint32_t endpoints;     /* enum policy_endpoint bits, at least one */
-    int64_t context_tokens; /* 0: unknown, not checked */
-    int64_t max_output;     /* tokens of an answer whose caller says no bound; 0: none is set */
-    struct policy_price price;
+    uint32_t endpoints;        /* enum policy_endpoint bits, at least one */
+    int64_t context_tokens;    /* 0: unknown, not checked */
+    int64_t max_output;        /* tokens of an answer whose caller says no bound; 0: none is set */
+    struct policy_price price; /* what `price:` says: one of `prices`, if it is given */
+    const struct policy_price *prices; /* the earliest first */
+    size_t prices_count;               /* 0: what it costs is not known */
     enum policy_reasoning reasoning;
     bool token_arrays; /* whether input and prompt may be token numbers */
 };

@@ -335,20 +335,6 @@ static void check_aliases(struct settings_loader *l, const struct model_settings
     }
 }
 
-static void check_currency(struct settings_loader *l, const struct model_settings *model,
-                           const struct ytree_node *node)
-{
-    const char *c = model->price.currency;
-    bool ok = strlen(c) == 3;
-    for (size_t i = 0; ok && i < 3; i++) {
-        ok = c[i] >= 'A' && c[i] <= 'Z';
-    }
-    if (!ok) {
-        settings_problem(l, place_of(ytree_find(node, "price"), "currency"),
-                         "price.currency is three capital letters, such as USD");
-    }
-}
-
 static size_t length_of(const char *text)
 {
     return text == NULL ? 0 : strlen(text);
@@ -398,7 +384,7 @@ static void check_model(struct settings_loader *l, struct model_settings *model,
         settings_problem(l, place_of(node, "endpoints"), "%s.endpoints needs at least one of %s",
                          shown, "chat, completions, embeddings");
     }
-    check_currency(l, model, node);
+    settings_check_prices(l, model, node, shown);
     if (model->upstream != NULL && l->settings->upstream.definitions_count > 0) {
         check_names_fit(l, model, node);
     }

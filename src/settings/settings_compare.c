@@ -38,7 +38,10 @@ static bool fields_differ(const struct settings_row *row, const void *a, const v
     case SETTINGS_DURATION:
     case SETTINGS_SECONDS:
     case SETTINGS_PRICE:
+    case SETTINGS_MOMENT:
         return memcmp(a, b, sizeof(int64_t)) != 0;
+    case SETTINGS_CURRENCY:
+        return strcmp(a, b) != 0;
     case SETTINGS_TEXTS:
         break;
     }

@@ -75,6 +75,11 @@ const char *settings_join(struct arena *arena, const char *folder, const char *p
 /* Looks at the certificates and keys that the file names. */
 void settings_check_files(struct settings_loader *l);
 
+/* Puts what `price:` and `prices:` of the model at `node` say in the order of time; `shown` is the
+ * model's path. */
+void settings_check_prices(struct settings_loader *l, struct model_settings *model,
+                           const struct ytree_node *node, const char *shown);
+
 /* What only the file as a whole can show; fills in what follows from several settings. */
 void settings_check(struct settings_loader *l);
 

@@ -36,6 +36,8 @@ enum settings_kind {
     SETTINGS_DURATION,  /* int64_t, milliseconds: "250ms", "10s", "5m", "1h", "1d" */
     SETTINGS_SECONDS,   /* int64_t, seconds; written as a duration */
     SETTINGS_PRICE,     /* int64_t, billionths: "0.20" */
+    SETTINGS_MOMENT,    /* wall_us: a day or a time of RFC 3339; `least` is an example */
+    SETTINGS_CURRENCY,  /* char[4]: "USD" */
     SETTINGS_CHOICE,    /* an enum: one of the names in `least`, which stand in its order */
     SETTINGS_CHOICES    /* uint32_t: a bit each of the names in `least` */
 };

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "settings/settings_value.h"
 
+#include "admin/admin_objects.h"
 #include "base/value.h"
 #include "http/http_url.h"
 #include "net/net_listen.h"
 
-#define TEXTS_MAX      1024
-#define PRICE_DECIMALS 9
-#define PRICE_ONE      1000000000
+#define TEXTS_MAX        1024
+#define PRICE_DECIMALS   9
+#define PRICE_ONE        1000000000
+#define CURRENCY_LETTERS 3
+#define DAY_US           INT64_C(86400000000)
 
 struct unit {
     const char *name;
@@ -109,6 +112,33 @@ static enum err read_number(const struct settings_row *row, struct span text, vo
         return ERR_CONFIG;
     }
     memcpy(field, &number, sizeof(number));
+    return ERR_OK;
+}
+
+static enum err read_moment(struct span text, void *field)
+{
+    int32_t day;
+    wall_us at;
+    if (admin_day_read(text, &day)) {
+        at.us = day * DAY_US;
+    } else if (!admin_time_read(text, &at)) {
+        return ERR_CONFIG;
+    }
+    memcpy(field, &at, sizeof(at));
+    return ERR_OK;
+}
+
+static enum err read_currency(struct span text, void *field)
+{
+    char *letters = field;
+    bool is_one = text.len == CURRENCY_LETTERS;
+    for (size_t i = 0; is_one && i < text.len; i++) {
+        is_one = text.at[i] >= 'A' && text.at[i] <= 'Z';
+    }
+    if (!is_one) {
+        return ERR_CONFIG;
+    }
+    span_copy_text(text, letters, CURRENCY_LETTERS + 1);
     return ERR_OK;
 }
 
@@ -298,6 +328,10 @@ enum err settings_value_read(const struct settings_row *row, struct span text, s
     case SETTINGS_SECONDS:
     case SETTINGS_PRICE:
         return read_number(row, text, field);
+    case SETTINGS_MOMENT:
+        return read_moment(text, field);
+    case SETTINGS_CURRENCY:
+        return read_currency(text, field);
     }
     NEVER("a kind of setting without a reader");
 }

@@ -48,7 +48,11 @@ static size_t split(const char *path, struct span parts[PARTS_MAX])
 static const char *sample_value(const struct settings_row *row)
 {
     bool is_given = row->fallback != NULL && row->fallback[0] != '\0';
-    bool has_example = row->kind <= SETTINGS_TEXTS && row->least[0] != '\0';
+    bool has_example =
+        (row->kind <= SETTINGS_TEXTS || row->kind == SETTINGS_MOMENT) && row->least[0] != '\0';
+    if (row->kind == SETTINGS_PRICE && !is_given) {
+        return "0.20"; /* whoever takes each # away has no model that is free by accident */
+    }
     if (is_given && !(has_example && row->kind == SETTINGS_TEXTS)) {
         return row->fallback;
     }
@@ -61,7 +65,9 @@ static void put_help(const struct settings_row *row, int indent, struct buf *out
     buf_init(&text, 2048);
     buf_printf(&text, "%s. ", row->help);
     if (row->most[0] != '\0') {
-        buf_printf(&text, "%s to %s.", row->least, row->most);
+        bool has_none = row->fallback != NULL && row->fallback[0] == '\0';
+        buf_printf(&text, "%s to %s%s.", row->least, row->most,
+                   has_none ? "; none by default" : "");
     } else if (row->kind >= SETTINGS_CHOICE) {
         settings_put_choices(row, &text);
         buf_put_byte(&text, '.');

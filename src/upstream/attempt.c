@@ -293,3 +293,9 @@ bool attempt_has_sent(const struct attempt *a)
 {
     return a->sent > 0;
 }
+
+int64_t attempt_served_us(const struct attempt *a)
+{
+    mono_us until = a->ended_at.us != 0 ? a->ended_at : net_loop_now(a->site->pool->loop);
+    return a->sent == 0 ? 0 : clock_since(a->sending_at, until);
+}

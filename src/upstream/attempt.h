@@ -121,6 +121,10 @@ const struct attempt_peer *attempt_peer(const struct attempt *a);
 bool attempt_was_reused(const struct attempt *a);
 bool attempt_has_sent(const struct attempt *a);
 
+/* How long the model server had it: from when the request was being sent until its answer was
+ * pulled whole, or it failed, or now. 0: nothing was sent. */
+int64_t attempt_served_us(const struct attempt *a);
+
 /* Ends `*a` and sets it to NULL; nothing if it is NULL. */
 void attempt_close(struct attempt **a);
 

@@ -79,8 +79,12 @@ void attempt_enter(struct attempt *a, enum attempt_step next)
     if (next == STEP_HEAD || next == STEP_FAILED) {
         a->must_tell = true;
     }
+    if (next == STEP_SEND) { /* from a pooled connection that was dead, once more */
+        a->sending_at = net_loop_now(a->site->pool->loop);
+    }
     if (next == STEP_END || next == STEP_FAILED) {
         net_timer_stop(&a->timer);
+        a->ended_at = net_loop_now(a->site->pool->loop);
     }
     if (next == STEP_HEAD && a->response.status >= 500) {
         deployment_failed(a->site->deployment, ERR_UPSTREAM_STATUS);

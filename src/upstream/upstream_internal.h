@@ -125,6 +125,7 @@ struct attempt {
     mono_us limit_at;   /* when this step must have; NET_NEVER while nobody waits for the server */
     mono_us connect_at; /* when it must be connected */
     mono_us first_byte;
+    mono_us sending_at, ended_at; /* from when to when the server has it; 0: not yet */
 
     char owner[ATTEMPT_OWNER_BYTES];
     const uint8_t *head; /* of the request, in `store` or `block` */

@@ -99,6 +99,7 @@ struct world {
     struct policy *policy;
     _Atomic int64_t calls_open;
     int64_t now_us, tick_us; /* the clock; what each look at it takes */
+    int64_t served_us;       /* what each attempt says */
     unsigned calls;          /* that the test makes; 0: one */
 
     const char *others[WORLD_OTHERS]; /* names of models that are candidates too, */
@@ -573,6 +574,11 @@ static inline enum attempt_pulled attempt_pull_now(struct attempt *a, void *to, 
 static inline mono_us attempt_first_byte_now(const struct attempt *a)
 {
     return (mono_us){a->world->now_us};
+}
+
+static inline int64_t attempt_served_us_now(const struct attempt *a)
+{
+    return a->world->served_us;
 }
 
 static inline const char *attempt_problem_now(const struct attempt *a)

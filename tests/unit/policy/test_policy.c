@@ -17,37 +17,47 @@ static const struct upstream_definition servers[] = {
 
 static const char *const nicks[] = {"nick", "a/nick"};
 
-#define PRICE             \
-    {                     \
-        1, 2, 1000, "USD" \
-    }
+static const struct policy_price price = {
+    .input_nano = 1, .cached_nano = 1, .output_nano = 2, .per_tokens = 1000, .currency = "USD"};
 
 static const struct model_settings models[] = {
-    {.name = "plain", .upstream_index = 0, .endpoints = POLICY_CHAT, .price = PRICE},
+    {.name = "plain",
+     .upstream_index = 0,
+     .endpoints = POLICY_CHAT,
+     .prices = &price,
+     .prices_count = 1},
     {.name = "named",
      .upstream_index = 1,
      .upstream_name = "org/real-name",
      .aliases = {nicks, 1},
      .endpoints = POLICY_CHAT,
      .context_tokens = 4096,
-     .price = PRICE},
+     .prices = &price,
+     .prices_count = 1},
     {.name = "alias-of-own",
      .upstream_index = 2,
      .aliases = {nicks + 1, 1},
      .endpoints = POLICY_EMBEDDINGS,
-     .price = PRICE},
+     .prices = &price,
+     .prices_count = 1},
     {.name = "org/*",
      .is_pattern = true,
      .upstream_index = 0,
      .endpoints = POLICY_CHAT,
-     .price = PRICE},
+     .prices = &price,
+     .prices_count = 1},
     {.name = "org/team/*",
      .is_pattern = true,
      .upstream_index = 1,
      .upstream_name = "one",
      .endpoints = POLICY_CHAT,
-     .price = PRICE},
-    {.name = "org/exact", .upstream_index = 2, .endpoints = POLICY_CHAT, .price = PRICE},
+     .prices = &price,
+     .prices_count = 1},
+    {.name = "org/exact",
+     .upstream_index = 2,
+     .endpoints = POLICY_CHAT,
+     .prices = &price,
+     .prices_count = 1},
 };
 
 static const struct policy_settings settings = {
@@ -220,8 +230,11 @@ static void a_bad_upstream_makes_no_policy(void **state)
 static void the_names_that_ask_for_routing_match_no_pattern(void **state)
 {
     (void)state;
-    static const struct model_settings all = {
-        .name = "*", .is_pattern = true, .endpoints = POLICY_CHAT, .price = PRICE};
+    static const struct model_settings all = {.name = "*",
+                                              .is_pattern = true,
+                                              .endpoints = POLICY_CHAT,
+                                              .prices = &price,
+                                              .prices_count = 1};
     static const struct {
         const char *name;
         bool found;

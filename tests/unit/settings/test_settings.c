@@ -138,10 +138,14 @@ static void upstreams_and_models_are_read(void **state)
     assert_int_equal(m[0].endpoints, POLICY_CHAT | POLICY_COMPLETIONS);
     assert_int_equal(m[0].context_tokens, 131072);
     assert_int_equal(m[0].max_output, 4096);
-    assert_int_equal(m[0].price.input_nano, 200000000);
-    assert_int_equal(m[0].price.output_nano, 600000000);
-    assert_int_equal(m[0].price.per_tokens, 1000);
-    assert_string_equal(m[0].price.currency, "SAR");
+    assert_int_equal(m[0].prices_count, 1);
+    assert_int_equal(m[0].prices->input_nano, 200000000);
+    assert_int_equal(m[0].prices->cached_nano, 200000000); /* nobody says otherwise */
+    assert_int_equal(m[0].prices->output_nano, 600000000);
+    assert_int_equal(m[0].prices->per_tokens, 1000);
+    assert_string_equal(m[0].prices->currency, "SAR");
+    assert_int_equal(m[0].prices->from.us, 0);
+    assert_int_equal(m[1].prices_count, 0); /* which is not the same as one of 0 */
     assert_false(m[0].token_arrays);
     assert_false(m[0].is_pattern);
     assert_true(m[1].is_pattern);
@@ -219,6 +223,48 @@ static void a_file_that_is_not_there_or_no_file_is_named(void **state)
     assert_true(span_is(buf_span(&problems), "/tmp: cannot be read: it is a folder, not a file\n"));
     assert_null(s);
     buf_fini(&problems);
+}
+
+static void prices_stand_in_the_order_of_their_times(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t from_us, input, cached, output, request, gpu_second, per;
+        const char *currency;
+    } rows[] = {
+        {0, 3000000000, 3000000000, 4000000000, 0, 0, 1000000, "USD"},
+        {INT64_C(1798750800000000), 0, 0, 0, 5000000, 0, 1000000, "SAR"},
+        {INT64_C(1798761600000000), 1, 0, 0, 0, 0, 1, "USD"},
+        {INT64_C(1830297600000000), 0, 0, 0, 0, 2000000, 1000000, "USD"},
+    };
+    struct settings_file f;
+    settings_file_begin(&f);
+    struct settings *s = open_valid(
+        &f, "upstreams: {u: {url: 'http://h'}}\n"
+            "models:\n"
+            "  m:\n"
+            "    upstream: u\n"
+            "    prices:\n"
+            "      - { gpu_second: 0.002, from: 2028-01-01 }\n"
+            "      - { input: 0.000000001, cached_input: 0, per: 1, from: 2027-01-01T00:00:00Z }\n"
+            "      - { request: 0.005, currency: SAR, from: '2027-01-01T00:00:00+03:00' }\n"
+            "    price: { input: 3, output: 4 }\n"
+            "  free: {upstream: u, price: {input: 0}}\n"
+            "  none: {upstream: u, price: , prices: []}\n");
+    const struct model_settings *m = s->gateway.models;
+    assert_int_equal(m[0].prices_count, ROWS(rows));
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        const struct policy_price *p = &m[0].prices[i];
+        assert_int_equal(p->from.us, rows[i].from_us);
+        assert_true(p->input_nano == rows[i].input && p->cached_nano == rows[i].cached &&
+                    p->output_nano == rows[i].output && p->request_nano == rows[i].request &&
+                    p->gpu_second_nano == rows[i].gpu_second && p->per_tokens == rows[i].per);
+        assert_string_equal(p->currency, rows[i].currency);
+    }
+    assert_true(m[1].prices_count == 1 && m[1].prices->output_nano == 0);
+    assert_int_equal(m[2].prices_count, 0);
+    settings_close(&s);
+    settings_file_end(&f);
 }
 
 static void a_thousand_models_are_read(void **state)
@@ -316,6 +362,7 @@ int main(void)
         cmocka_unit_test(sections_without_settings_are_as_if_not_there),
         cmocka_unit_test(texts_come_from_the_environment_and_from_files),
         cmocka_unit_test(a_file_that_is_not_there_or_no_file_is_named),
+        cmocka_unit_test(prices_stand_in_the_order_of_their_times),
         cmocka_unit_test(a_thousand_models_are_read),
         cmocka_unit_test(slots_are_as_many_as_the_calls_at_once_need),
         cmocka_unit_test(what_needs_a_restart_is_named),

@@ -198,8 +198,37 @@ static void upstreams_and_models_are_checked_together(void **state)
         {UP "models: {m: {upstream: u, endpoints: [embedding]}}\n",
          "2:39: models.m.endpoints takes a list of some of chat, completions, embeddings, not "
          "'embedding' \xe2\x80\x94 did you mean 'embeddings'?\n"},
-        {UP "models: {m: {upstream: u, price: {currency: usd}}}\n",
-         "2:45: price.currency is three capital letters, such as USD\n"},
+        {UP "models: {m: {upstream: u, price: {input: 1, currency: usd}}}\n",
+         "2:55: models.m.price.currency takes three capital letters of ISO 4217, such as USD, not "
+         "'usd'\n"},
+        {UP "models: {m: {upstream: u, price: {input: 1, currency: EURO}}}\n",
+         "2:55: models.m.price.currency takes three capital letters of ISO 4217, such as USD, not "
+         "'EURO'\n"},
+        {UP "models: {m: {upstream: u, price: {per: 1000}}}\n",
+         "2:27: models.m.price says no amount: give it `input` and `output`, `request` or "
+         "`gpu_second`, were it 0\n"},
+        {UP "models: {m: {upstream: u, price: {input: 1, from: 2027-02-29}}}\n",
+         "2:51: models.m.price.from takes a day (in UTC) or a time, such as 2027-01-01 or "
+         "2027-01-01T00:00:00+03:00, not '2027-02-29'\n"},
+        {UP "models: {m: {upstream: u, price: {request: 1000001}}}\n",
+         "2:44: models.m.price.request takes a decimal number from 0 to 1000000, not '1000001'\n"},
+        {UP "models: {m: {upstream: u, prices: {input: 1}}}\n",
+         "2:35: models.m.prices takes a list, each item after a dash\n"},
+        {UP "models: {m: {upstream: u, prices: [{input: 1}, {currency: SAR}]}}\n",
+         "2:48: models.m.prices[1] says no amount: give it `input` and `output`, `request` or "
+         "`gpu_second`, were it 0\n"},
+        {UP "models:\n"
+            "  m:\n"
+            "    upstream: u\n"
+            "    price: {input: 1}\n"
+            "    prices:\n"
+            "      - {input: 2, from: 2027-01-01}\n"
+            "      - {input: 3, from: 2027-01-01T03:00:00+03:00}\n",
+         "8:9: models.m has two prices from the same moment; line 7 has the other one: give each "
+         "its `from`\n"},
+        {UP "models: {m: {upstream: u, price: {input: 1}, prices: [{input: 2}]}}\n",
+         "2:55: models.m has two prices from the same moment; line 2 has the other one: give each "
+         "its `from`\n"},
         {UP "models: {'': {upstream: u}}\n", "2:10: the name of a model has 1 to 255 bytes\n"},
     };
     each_is_named(rows, ROWS(rows));

@@ -176,6 +176,11 @@ static void every_setting_of_the_sample_can_be_set(void **state)
     assert_int_equal(s->admin.listen.tls_sni_count, 1);
     assert_string_equal(s->upstream.definitions[0].name, "falcon-gpu");
     assert_string_equal(s->gateway.models[0].name, "arabic-large");
+    assert_int_equal(s->gateway.models[0].prices_count, 2);
+    for (size_t i = 0; i < 2; i++) { /* who takes each # away has no model that is free */
+        const struct policy_price *price = &s->gateway.models[0].prices[i];
+        assert_true(price->input_nano > 0 && price->output_nano > 0 && price->cached_nano > 0);
+    }
     settings_close(&s);
     buf_fini(&sample);
     buf_fini(&page);
