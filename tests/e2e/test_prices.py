@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a call costs, to the billionth: cached input, requests, time at the model server, and when a price holds."""
+import concurrent.futures
+import datetime
+import json
+import time
+
+import pytest
+
+from harness.processes import SLOWER
+from harness.raw import Raw
+from harness.upstream import CHAT, chunk, reply, stream
+from harness.waiting import until
+
+HI = [{"role": "user", "content": "hi"}]
+BILLION = 10**9
+CACHED = {"prompt_tokens": 1201, "completion_tokens": 333, "total_tokens": 1534, "prompt_tokens_details": {"cached_tokens": 1024}}
+NEW_FROM_S = 3  # after the start: until then the announced price does not hold
+
+
+@pytest.fixture(scope="module")
+def announced():
+    """When the announced price begins, in whole milliseconds."""
+    return int(time.time() * 1000) + NEW_FROM_S * 1000 * SLOWER
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway, sim, upstream, announced):
+    def at(ms):
+        return datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone(datetime.timedelta(hours=3))).isoformat(timespec="milliseconds")
+
+    return make_gateway({
+        "upstreams": {"u": {"url": upstream.url}, "sim": {"url": sim.base, "timeouts": {"total": "1m"}},
+                      "one": {"url": sim.base, "timeouts": {"total": "1m"}, "connections_max": 1}},
+        "models": {
+            "cached": {"upstream": "u", "price": {"input": "2.50", "cached_input": "0.3125", "output": "10", "currency": "SAR"}},
+            "asked": {"upstream": "u", "price": {"request": "0.002"}},
+            "timed": {"upstream": "sim", "price": {"gpu_second": "0.000700001"}},
+            "queued": {"upstream": "one", "price": {"gpu_second": "0.0007"}},
+            "free": {"upstream": "u", "price": {"input": 0, "output": 0}},
+            "none": {"upstream": "u"},
+            "dated": {"upstream": "u", "price": {"request": 1, "from": "2001-01-01"}, "prices": [
+                {"request": 7, "from": "2999-12-31"}, {"request": 3, "currency": "SAR", "from": at(announced)}, {"request": 9}]},
+        }})
+
+
+def ask(gateway, model, status=200, **members):
+    with Raw(gateway.port, gateway.key) as raw:
+        raw.request("POST", "/v1/chat/completions", {"model": model, "messages": HI, "max_tokens": 500, **members})
+        got = raw.read_reply()
+    assert got.status == status, got.body
+    return got
+
+
+def records(gateway, model, kind="completion"):
+    gateway.command("usage")  # it answers when all records before it are on the disk
+    said = gateway.command("journal", "print")
+    assert said.returncode == 0, said.stderr
+    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    return [r for r in lines if r["kind"] == kind and r["model"] == model]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_cached_tokens_cost_what_cached_tokens_cost(gateway, upstream, streamed):
+    before = len(records(gateway, "cached"))
+    if streamed:
+        upstream.script(stream(chunk({"role": "assistant", "content": "a"}), chunk({}, "stop"), {**chunk({}), "choices": [], "usage": CACHED}))
+    else:
+        upstream.script(reply(200, {**CHAT, "usage": CACHED}))
+    ask(gateway, "cached", stream=streamed)
+    made = until(lambda: records(gateway, "cached")[before:], 5 * SLOWER, "the completion")[0]
+    assert (made["tokens_in"], made["tokens_cached"], made["tokens_out"]) == (1201, 1024, 333)
+    assert made["cost_nano"] == 177 * 2500 + 1024 * 312.5 + 333 * 10000
+    assert (made["currency"], made["price"]) == ("SAR", "2500000000/10000000000/1000000c312500000")
+    assert "server_us" not in made
+    [held] = [r for r in records(gateway, "cached", "intent") if r["call"] == made["call"]]
+    assert held["reserved_nano"] == held["tokens_in"] * 2500 + 500 * 10000  # nothing of it cached
+
+
+def test_a_request_costs_once_and_one_that_failed_nothing(gateway, upstream):
+    gateway.announce("call_failed")
+    upstream.script(reply(200, CHAT), reply(400, {"error": {"message": "no"}}))
+    ask(gateway, "asked")
+    ask(gateway, "asked", status=400)
+    good, bad = until(lambda: (got := records(gateway, "asked")) and len(got) == 2 and got, 5 * SLOWER, "both completions")
+    assert (good["cost_nano"], good["price"]) == (BILLION // 500, "0/0/1000000r2000000")
+    assert bad["cost_nano"] == 0 and bad["reserved_nano"] == BILLION // 500
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_time_at_the_server_is_counted_to_the_microsecond(gateway, streamed):
+    before = len(records(gateway, "timed"))
+    ask(gateway, "timed", stream=streamed, sim={"first_token_ms": 300})
+    made = until(lambda: records(gateway, "timed")[before:], 5 * SLOWER, "the completion")[0]
+    assert 300_000 <= made["server_us"] <= (made["ended_ms"] - made["attempt_ms"] + 2) * 1000
+    assert made["cost_nano"] == -(-made["server_us"] * 700_001 // 1_000_000)
+    assert made["price"] == "0/0/1000000g700001"
+    assert made["reserved_nano"] == 60 * 700_001
+
+
+def test_who_waits_for_a_connection_does_not_pay_for_it(gateway):
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: ask(gateway, "queued", sim={"first_token_ms": 400}), range(3)))
+    made = until(lambda: (got := records(gateway, "queued")) and len(got) == 3 and got, 5 * SLOWER, "three completions")
+    waited = sorted((r["ended_ms"] - r["attempt_ms"]) * 1000 - r["server_us"] for r in made)
+    assert min(r["server_us"] for r in made) >= 400_000
+    assert waited[-1] >= 600_000, made  # two others were served meanwhile
+    assert all(r["cost_nano"] == -(-r["server_us"] * 700 // 1000) for r in made)
+
+
+def test_a_price_of_0_is_one_and_no_price_is_none(gateway, upstream):
+    ask(gateway, "free")
+    ask(gateway, "none")
+    [free] = until(lambda: records(gateway, "free"), 5 * SLOWER, "a completion")
+    [none] = until(lambda: records(gateway, "none"), 5 * SLOWER, "a completion")
+    assert (free["cost_nano"], free["currency"], free["price"]) == (0, "USD", "0/0/1000000")
+    assert none["cost_nano"] == 0 and "price" not in none and "currency" not in none
+
+
+def test_an_announced_price_holds_from_its_moment_on_without_a_reload(gateway, upstream, announced):
+    def is_new():
+        ask(gateway, "dated")
+        return any(r["currency"] == "SAR" for r in records(gateway, "dated"))
+
+    until(is_new, (NEW_FROM_S + 10) * SLOWER, "a call at the new price")
+    for r in records(gateway, "dated"):
+        expected = ("SAR", 3 * BILLION) if r["started_ms"] >= announced else ("USD", BILLION)
+        assert (r["currency"], r["cost_nano"]) == expected
+    usage = json.loads(gateway.command("usage", "--json", "--model", "dated").stdout)["data"]
+    sums = {row["currency"]: (row["calls"], row["cost_nano"]) for row in usage}
+    calls = sums["SAR"][0]
+    assert calls > 0 and sums["SAR"] == (calls, 3 * BILLION * calls)
