@@ -46,8 +46,9 @@ struct call_shared {
     const struct access *rights; /* who may what; NULL: nobody is limited */
     struct journal_lane *lane;
     struct upstream_pool *pool;
-    struct policy *policy;       /* the one that new calls begin with */
-    _Atomic int64_t *calls_open; /* of the whole process */
+    struct policy *policy;          /* the one that new calls begin with */
+    const struct policy_book *book; /* prices before the policy's; NULL: there are none */
+    _Atomic int64_t *calls_open;    /* of the whole process */
     int64_t body_bytes_max;
     int64_t
         output_bytes_max;  /* waiting for one client before its model server is read no further */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where a call may go, and what it may cost. */
 #include "call/call_internal.h"
-#include "policy/policy_price.h"
+#include "policy/policy_book.h"
 #include "upstream/upstream_kind.h"
 
 static uint32_t endpoint_bit(enum openai_endpoint endpoint)
@@ -104,14 +104,26 @@ static bool filter(struct call *call,
     return kept > 0;
 }
 
-/* What each would cost: by the prices that held when the call began. */
-static void find_prices(struct call *call)
+/* What each would cost: by the prices that held when the call began. Those of the book stay as they
+ * were while it runs. False: there is no memory for that. */
+static bool find_prices(struct call *call)
 {
+    const struct policy_book *book = call->shared->book;
     for (size_t i = 0; i < call->candidate_count; i++) {
-        const struct policy_model *model = call->candidates[i].match.model;
-        call->candidates[i].price =
-            policy_price_at(model->prices, model->price_count, call->started_wall);
+        struct call_candidate *c = &call->candidates[i];
+        const struct policy_model *model = c->match.model;
+        struct policy_price found;
+        c->price = policy_price_at(model->prices, model->price_count, call->started_wall);
+        if (book != NULL && policy_book_find(book, model->name, call->started_wall, &found)) {
+            struct policy_price *kept = arena_alloc(&call->arena, sizeof(*kept));
+            if (kept == NULL) {
+                return false;
+            }
+            *kept = found;
+            c->price = kept;
+        }
     }
+    return true;
 }
 
 enum call_state call_step_route(struct call *call)
@@ -125,7 +137,9 @@ enum call_state call_step_route(struct call *call)
     if (call->candidate_count == 0) {
         return fail_unknown_model(call);
     }
-    find_prices(call);
+    if (!find_prices(call)) {
+        return call_fail(call, ERR_NO_MEMORY);
+    }
     for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
         if (!filter(call, filters[i].permits)) {
             return filters[i].fail(call);

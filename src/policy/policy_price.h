@@ -28,6 +28,9 @@ struct policy_amounts {
     int64_t server_us; /* from when a request was being sent until its answer's end */
 };
 
+/* Whether each number is in its range and the currency three capital letters. */
+MUST_USE bool policy_price_is_valid(const struct policy_price *price);
+
 /* What it costs, JOURNAL_NUMBER_MAX at most. */
 int64_t policy_price_cost(const struct policy_price *price, const struct policy_amounts *used);
 

@@ -2,7 +2,8 @@
 /* test_call_price.c — what a call holds and costs: by the price that held when it began. */
 #include "world_scene.h"
 
-#include "policy/policy_price.h"
+#include "policy/policy_book.h"
+#include "store/store_tables.h"
 
 #define ASKED     "{'model':'m','max_tokens':4,'messages':[{'role':'user','content':'hi'}]}"
 #define BEGINS_US INT64_C(1790000001000000) /* what the world's clock says at first */
@@ -191,6 +192,42 @@ static void before_its_first_price_a_model_has_none_and_0_is_one(void **state)
     }
 }
 
+/* A price of the book goes before the configuration's, and a call keeps the one it began with. */
+static void a_price_that_was_set_goes_before_and_stays_as_it_was_for_calls_that_run(void **state)
+{
+    (void)state;
+    struct policy_book *book;
+    struct store_price row = {
+        .id = SPAN("price_a"), .model = SPAN("m"), .request = 5, .per = 1, .currency = SPAN("SAR")};
+    const wall_us now = {BEGINS_US};
+    assert_int_equal(policy_book_open(&book), ERR_OK);
+    assert_int_equal(policy_book_apply(book, &row, now), ERR_OK);
+    for (int round = 0; round < 2; round++) {
+        open_priced(&by_request, 1);
+        w.shared.book = book;
+        w.scripts[0].body = CHAT_REPLY;
+        world_chat(&w, ASKED);
+        row.request = 6;
+        assert_int_equal(policy_book_apply(book, &row, now), ERR_OK);
+        policy_book_tidy(book, (mono_us){INT64_MAX}); /* the loop has turned since */
+        server_answers(&w, ALL_OF_IT);
+        expect_end("a call", &w, FINISHED, ERR_OK, JOURNAL_OUTCOME_OK);
+        assert_int_equal(w.completion.cost_nano, 5 + round);
+        assert_true(says(&w.completion, JOURNAL_TEXT_PRICE, round == 0 ? "0/0/1r5" : "0/0/1r6"));
+        world_close(&w);
+    }
+    row.ended = now;
+    assert_int_equal(policy_book_apply(book, &row, now), ERR_OK);
+    open_priced(&by_request, 1);
+    w.shared.book = book;
+    w.scripts[0].body = CHAT_REPLY;
+    world_chat(&w, ASKED);
+    server_answers(&w, ALL_OF_IT);
+    assert_int_equal(w.completion.cost_nano, 70); /* the configuration's */
+    world_close(&w);
+    policy_book_close(&book);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +235,7 @@ int main(void)
         cmocka_unit_test(what_was_not_answered_costs_no_request),
         cmocka_unit_test(a_stream_that_is_cut_by_its_client_costs_its_time),
         cmocka_unit_test(a_new_price_holds_for_calls_that_begin_then_or_later),
+        cmocka_unit_test(a_price_that_was_set_goes_before_and_stays_as_it_was_for_calls_that_run),
         cmocka_unit_test(before_its_first_price_a_model_has_none_and_0_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
