@@ -46,6 +46,7 @@ static void check_all(struct doctor *d)
     }
     doctor_check_config_file(d);
     doctor_check_data(d);
+    doctor_check_prices(d);
     doctor_check_machine(d);
     doctor_check_certificates(d);
     doctor_check_ports(d);

@@ -41,6 +41,9 @@ void doctor_check_config_file(struct doctor *d);
  * secret. The text lives as long as `url`. */
 const char *doctor_shown_url(const struct doctor *d, const char *url);
 
+/* Prices: models without one, prices of 0, budgets in a currency that no price has. */
+void doctor_check_prices(struct doctor *d);
+
 /* The clock, and the limit on open files. */
 void doctor_check_machine(struct doctor *d);
 

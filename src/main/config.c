@@ -15,6 +15,21 @@ const struct cli_option main_config_check_options[] = {
     CLI_END(NULL),
 };
 
+/* What is valid and may be an accident all the same: no reason to fail. */
+static void warn(const char *path, const struct settings *settings)
+{
+    const struct settings_money known = {.is_limited = false}; /* budgets are the store's */
+    struct buf warnings;
+    buf_init(&warnings, PROBLEMS_BYTES_MAX);
+    settings_warn_prices(settings, &known, clock_wall(), &warnings);
+    for (struct span rest = buf_span(&warnings); rest.len > 0;) {
+        size_t line = span_find(rest, '\n', 0);
+        fprintf(stderr, "%s: warning: %.*s\n", path, SPAN_ARGS(span_cut(rest, 0, line)));
+        rest = span_cut(rest, line + 1, rest.len);
+    }
+    buf_fini(&warnings);
+}
+
 int main_config_check(const void *given)
 {
     const char *path = ((const struct cli_given_config *)given)->config;
@@ -24,6 +39,7 @@ int main_config_check(const void *given)
     enum err e = settings_open_whole(path, &problems, &settings);
     if (e == ERR_OK) {
         printf("%s is valid\n", path);
+        warn(path, settings);
     } else if (e == ERR_CONFIG) {
         fprintf(stderr, "%.*s", SPAN_ARGS(buf_span(&problems)));
     } else {

@@ -93,6 +93,19 @@ MUST_USE enum err settings_open_whole(const char *path, struct buf *problems,
  */
 MUST_USE enum err settings_open_data(const char *path, struct buf *problems, struct settings **out);
 
+/* What is known of money beside the settings. */
+struct settings_money {
+    bool is_limited;                                           /* some budget is of money */
+    bool (*is_priced)(const void *context, struct span model); /* in another place; NULL: nowhere */
+    const void *context;
+};
+
+/* Puts a sentence a line about prices that may be an accident at `now`: models without one beside
+ * others, or under budgets of money, and those that are 0 in all they say. Nothing if all is well.
+ */
+void settings_warn_prices(const struct settings *s, const struct settings_money *known, wall_us now,
+                          struct buf *out);
+
 /* Frees `*s`, wiping its secrets, and sets it to NULL. Does nothing if it is NULL already. */
 void settings_close(struct settings **s);
 

@@ -8,6 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "policy/policy_price.h"
+
+#define NAMES_SHOWN 5
+#define NAME_SHOWN  64 /* bytes of each */
+
 static const char *const amounts[] = {"input", "output", "cached_input", "request", "gpu_second"};
 
 #define AMOUNTS_COUNT (sizeof(amounts) / sizeof(amounts[0]))
@@ -102,4 +107,72 @@ void settings_check_prices(struct settings_loader *l, struct model_settings *mod
     }
     model->prices = prices;
     model->prices_count = prices == NULL ? 0 : count;
+}
+
+/* ---- what may be an accident ---- */
+
+/* Names of models, the first ones in words. */
+struct named {
+    struct buf words;
+    size_t count;
+};
+
+static void name_it(struct named *list, const struct model_settings *model)
+{
+    if (list->count < NAMES_SHOWN) {
+        buf_printf(&list->words, "%s%.*s", list->count == 0 ? "" : ", ",
+                   SPAN_ARGS(span_cut_text(span_of(model->name), NAME_SHOWN)));
+    }
+    list->count++;
+}
+
+static void put_names(struct named *list, struct buf *out)
+{
+    buf_put(out, buf_span(&list->words));
+    if (list->count > NAMES_SHOWN) {
+        buf_printf(out, " and %zu more", list->count - NAMES_SHOWN);
+    }
+}
+
+static bool is_zero(const struct policy_price *p)
+{
+    return p->input_nano == 0 && p->cached_nano == 0 && p->output_nano == 0 &&
+           p->request_nano == 0 && p->gpu_second_nano == 0;
+}
+
+void settings_warn_prices(const struct settings *s, const struct settings_money *known, wall_us now,
+                          struct buf *out)
+{
+    struct named unpriced = {.count = 0};
+    struct named zeros = {.count = 0};
+    size_t count = s->gateway.models_count;
+    buf_init(&unpriced.words, 8192);
+    buf_init(&zeros.words, 8192);
+    for (size_t i = 0; i < count; i++) {
+        const struct model_settings *m = &s->gateway.models[i];
+        const struct policy_price *price = policy_price_at(m->prices, m->prices_count, now);
+        if (known->is_priced != NULL && known->is_priced(known->context, span_of(m->name))) {
+            continue;
+        }
+        if (price == NULL) {
+            name_it(&unpriced, m);
+        } else if (is_zero(price)) {
+            name_it(&zeros, m);
+        }
+    }
+    if (unpriced.count > 0 && (known->is_limited || unpriced.count < count)) {
+        put_names(&unpriced, out);
+        buf_printf(out,
+                   " %s no price now: budgets of money refuse such calls, and usage counts them "
+                   "at no cost; give each a `price:`, were it 0\n",
+                   unpriced.count == 1 ? "has" : "have");
+    }
+    if (zeros.count > 0) {
+        buf_put_text(out, "the price of ");
+        put_names(&zeros, out);
+        buf_put_text(out, " is 0 in all it says: no budget of money stops such calls; leave it so "
+                          "if that is meant\n");
+    }
+    buf_fini(&unpriced.words);
+    buf_fini(&zeros.words);
 }

@@ -3,11 +3,12 @@
 import concurrent.futures
 import datetime
 import json
+import sqlite3
 import time
 
 import pytest
 
-from harness.processes import SLOWER
+from harness.processes import SLOWER, run
 from harness.raw import Raw
 from harness.upstream import CHAT, chunk, reply, stream
 from harness.waiting import until
@@ -130,3 +131,82 @@ def test_an_announced_price_holds_from_its_moment_on_without_a_reload(gateway, u
     sums = {row["currency"]: (row["calls"], row["cost_nano"]) for row in usage}
     calls = sums["SAR"][0]
     assert calls > 0 and sums["SAR"] == (calls, 3 * BILLION * calls)
+
+
+# ---- what config check and doctor say before a caller does ----
+
+UP = "upstreams: {u: {url: 'http://127.0.0.1:1/v1'}}\n"
+MIXED = UP + """models:
+  good: {upstream: u, price: {input: 1, output: 2}}
+  zero: {upstream: u, price: {input: 0, output: 0}}
+  none: {upstream: u}
+  later: {upstream: u, prices: [{input: 3, from: 2999-01-01}]}
+  'any/*': {upstream: u}
+"""
+NO_PRICE = "have no price now"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write(tmp_path)
+    assert run("init", "--config", tmp_path / "atlas.yaml").returncode == 0
+    return tmp_path
+
+
+def write(folder, text=UP):
+    (folder / "atlas.yaml").write_text(f"data: {folder}/data\n{text}")
+
+
+def checked(folder, text):
+    write(folder, text)
+    said = run("config", "check", "--config", folder / "atlas.yaml")
+    assert said.returncode == 0 and "is valid" in said.stdout
+    return said.stderr.splitlines()
+
+
+def prices_in_doctor(folder):
+    said = run("doctor", "--config", folder / "atlas.yaml").stdout
+    return [line for line in said.splitlines() if line[6:].startswith("prices:")]
+
+
+def insert(folder, table, **columns):
+    with sqlite3.connect(folder / "data" / "atlas.db") as db:
+        names = {name: 0 if kind == "INTEGER" else "" for _, name, kind, *_ in db.execute(f"pragma table_info({table})")}
+        row = {**names, "revision": 1, **columns}
+        db.execute(f"insert into {table} ({','.join(chr(34) + name + chr(34) for name in row)}) values ({','.join('?' * len(row))})", list(row.values()))
+    db.close()
+
+
+def test_a_model_without_a_price_beside_others_is_warned_of(folder):
+    lines = checked(folder, MIXED)
+    assert len(lines) == 2 and all(": warning: " in line for line in lines)
+    assert f"none, later, any/* {NO_PRICE}" in lines[0]
+    assert "the price of zero is 0 in all it says" in lines[1]
+    assert [line[:6] for line in prices_in_doctor(folder)] == ["warn  "] * 2
+
+
+def test_where_nothing_has_a_price_and_no_budget_asks_for_one_nothing_is_said(folder):
+    assert checked(folder, UP + "models: {a: {upstream: u}, b: {upstream: u}}\n") == []
+    assert prices_in_doctor(folder) == []
+    many = "".join(f"  m{i}: {{upstream: u}}\n" for i in range(9))
+    [line] = checked(folder, UP + "models:\n  a: {upstream: u, price: {request: 1}}\n" + many)
+    assert f"m0, m1, m2, m3, m4 and 4 more {NO_PRICE}" in line
+    assert checked(folder, UP + "models: {a: {upstream: u, price: {request: 1}}}\n") == []
+    assert prices_in_doctor(folder) == ["ok    prices: every model has one"]
+
+
+def test_doctor_knows_budgets_and_the_prices_that_were_set(folder):
+    write(folder, UP + "models: {a: {upstream: u}, b: {upstream: u}}\n")
+    insert(folder, "budget", number=1, id="budget_t", subject="team_x", currency="", amount=5, zone="UTC")
+    insert(folder, "budget", number=2, id="budget_o", subject="team_x", currency="SAR", amount=5, zone="UTC", ended_us=1)
+    assert prices_in_doctor(folder) == []  # one of tokens, and one that is over
+    insert(folder, "budget", number=3, id="budget_m", subject="team_x", currency="SAR", amount=5, zone="UTC")
+    unpriced, currency = prices_in_doctor(folder)
+    assert f"a, b {NO_PRICE}" in unpriced and "a budget is in SAR, and no model has a price in it" in currency
+    insert(folder, "price", number=1, id="price_a", model="a", request=1, per=1, currency="SAR")
+    [unpriced] = prices_in_doctor(folder)
+    assert "prices: b has no price now" in unpriced
+    insert(folder, "price", number=2, id="price_b", model="b", request=1, per=1, currency="USD")
+    assert prices_in_doctor(folder) == ["ok    prices: every model has one"]
+    insert(folder, "price", number=3, id="price_c", model="b", request=1, per=0, currency="USD")
+    assert "1 price with a damaged row" in prices_in_doctor(folder)[0]
