@@ -92,6 +92,23 @@ struct admin_limits admin_limits_of(const struct admin_operation *op, struct spa
 MUST_USE enum err admin_limits_put(const struct admin_operation *op, struct span subject,
                                    const struct admin_limits *limits);
 
+/* ---- what a key may be: admin_key_wish.c ---- */
+
+/* Fills in what a request says of a new key: whose it is, its role, plan and grant. */
+MUST_USE enum err admin_key_wish(const struct admin_operation *op, const struct admin_key *asked,
+                                 struct key_wish *wish);
+
+/* The same of a change. */
+MUST_USE enum err admin_key_change_wish(const struct admin_operation *op,
+                                        const struct admin_key *asked, struct key_change *change);
+
+/* Whether the caller may make, change or end a key of this kind and role; and give a key that he
+ * may change another. */
+MUST_USE enum err admin_key_judge_role(const struct admin_operation *op, uint8_t kind,
+                                       uint8_t role);
+MUST_USE enum err admin_key_judge_new_role(const struct admin_operation *op,
+                                           const struct store_key *key, int asked);
+
 /* ---- answers ---- */
 
 /* Writes an object as the whole answer, with its ETag if the route has one. */

@@ -10,7 +10,7 @@
 #include "store/store_change.h"
 #include "store/store_tables.h"
 
-#define KEY_ANSWER_MAX 2048 /* a key as JSON; its name is the only part that is long */
+#define KEY_ANSWER_MAX 16384 /* a key as JSON: a row's texts, escaped */
 
 /* The scopes in the order of ADMIN_KEY_SCOPES. */
 static const uint32_t scopes[] = {KEY_SCOPE_CHAT, KEY_SCOPE_COMPLETIONS, KEY_SCOPE_EMBEDDINGS,
@@ -66,6 +66,12 @@ static struct admin_key show(const struct admin_operation *op, const struct stor
         .scopes = words_of_scopes(key->scopes),
         .role = key->kind == KEY_ADMIN && key->role < KEY_ROLES ? key->role + 1 : 0,
         .team = key->team,
+        .user = key->user,
+        .plan = key->plan,
+        .models = key->models,
+        .ip_allowlist = key->networks,
+        .tags = key->tags,
+        .limits = admin_limits_of(op, key->id),
         .created_at = key->created,
         .expires_at = key->expires,
         .revoked_at = key->revoked};
@@ -106,63 +112,9 @@ static enum err refuse_scopes(const struct admin_operation *op)
                            "models; an admin key has a role instead");
 }
 
-static enum err refuse_role(const struct admin_operation *op)
-{
-    return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("role"),
-                           "'role' is an admin key's alone: leave it out");
-}
-
-/* ---- whose key it may be, and who may touch it ---- */
-
-/* Whether the caller may make, change or end a key of this kind and role. */
-static enum err judge_role(const struct admin_operation *op, uint8_t kind, uint8_t role)
-{
-    enum key_role judged = role < KEY_ROLES ? (enum key_role)role : KEY_ROLE_OWNER; /* damaged */
-    return kind != KEY_ADMIN || admin_right_gives(&op->request->right, judged)
-               ? ERR_OK
-               : admin_fault_say(&op->answer->fault, ERR_SCOPE_DENIED, SPAN("role"),
-                                 "only an owner may make, change or end the keys of owners and "
-                                 "admins");
-}
-
-/* The role of a new admin key, less what is left out: who is on the machine makes an owner. */
-static enum err choose_role(const struct admin_operation *op, const struct admin_key *asked,
-                            uint8_t *role)
-{
-    if (asked->role == 0 && !op->request->right.is_local) {
-        return admin_fault_say(&op->answer->fault, ERR_VALUE_MISSING, SPAN("role"),
-                               "'role' is missing: an admin key needs one");
-    }
-    *role = (uint8_t)(asked->role == 0 ? KEY_ROLE_OWNER : asked->role - 1);
-    if (*role == KEY_ROLE_DEVELOPER && asked->team.len == 0) {
-        return admin_fault_say(&op->answer->fault, ERR_VALUE_MISSING, SPAN("team"),
-                               "'team' is missing: a developer reads the own team's things alone");
-    }
-    return judge_role(op, KEY_ADMIN, *role);
-}
-
-/* The team of a new key: who is bound to one makes keys of that one. */
-static enum err choose_team(const struct admin_operation *op, struct admin_key *asked)
-{
-    struct store_team team = {.id = asked->team};
-    if (op->caller_team.len > 0) {
-        bool is_own = asked->team.len == 0 || admin_sees(op, asked->team);
-        asked->team = op->caller_team;
-        return is_own ? ERR_OK
-                      : admin_fault_say(&op->answer->fault, ERR_SCOPE_DENIED, SPAN("team"),
-                                        "'team' must be your own team's id, or be left out");
-    }
-    if (asked->team.len == 0) {
-        return ERR_OK;
-    }
-    enum err e = store_change_get(op->store, STORE_TABLE_TEAM, &team);
-    return e == ERR_NOT_FOUND_ROW || (e == ERR_OK && team.ended.us != 0)
-               ? admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("team"),
-                                 "'team' must be the id of a team that there is")
-               : e;
-}
-
-static enum err create(const struct admin_operation *op, const struct key_wish *wish)
+/* Its limits are put before anybody can know its text. */
+static enum err create(const struct admin_operation *op, const struct key_wish *wish,
+                       const struct admin_limits *limits)
 {
     struct key_text text = {{0}};
     char id[KEY_ID_CHARS + 1];
@@ -172,6 +124,9 @@ static enum err create(const struct admin_operation *op, const struct key_wish *
     }
     if (e == ERR_OK) {
         admin_note(op, op->route->action, span_of(id));
+        e = admin_limits_put(op, span_of(id), limits);
+    }
+    if (e == ERR_OK) {
         const struct store_key made = {.id = span_of(id),
                                        .name = wish->name,
                                        .kind = (uint8_t)wish->kind,
@@ -179,6 +134,11 @@ static enum err create(const struct admin_operation *op, const struct key_wish *
                                        .scopes = wish->kind == KEY_ADMIN ? 0 : keys_scopes(wish),
                                        .role = wish->role,
                                        .team = wish->team,
+                                       .user = wish->user,
+                                       .plan = wish->plan,
+                                       .models = wish->grant.models,
+                                       .networks = wish->grant.networks,
+                                       .tags = wish->grant.tags,
                                        .created = op->now,
                                        .expires = wish->expires};
         e = answer_key(op, &made, span_of(text.text));
@@ -205,18 +165,12 @@ static enum err make(const struct admin_operation *op, const struct admin_key *a
                             .name = asked->name,
                             .expires = asked->expires_at,
                             .scopes = scopes_of_words(asked->scopes),
-                            .actor = op->request->actor,
-                            .team = asked->team};
-    enum err e = ERR_OK;
-    if (wish.kind == KEY_ADMIN) {
-        e = choose_role(op, asked, &wish.role);
-    } else if (asked->role != 0) {
-        e = refuse_role(op);
-    }
+                            .actor = op->request->actor};
+    enum err e = admin_key_wish(op, asked, &wish);
     if (e != ERR_OK) {
         return e;
     }
-    return keys_scopes(&wish) == 0 ? refuse_scopes(op) : create(op, &wish);
+    return keys_scopes(&wish) == 0 ? refuse_scopes(op) : create(op, &wish, &asked->limits);
 }
 
 enum err admin_key_create(const struct admin_operation *op)
@@ -226,9 +180,6 @@ enum err admin_key_create(const struct admin_operation *op)
     struct admin_reading reading = reading_of(op, ADMIN_MAKES, &arena);
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
     enum err e = admin_object_read(&reading, &asked);
-    if (e == ERR_OK) {
-        e = choose_team(op, &asked);
-    }
     if (e == ERR_OK) {
         e = make(op, &asked);
     }
@@ -293,21 +244,8 @@ enum err admin_key_list(const struct admin_operation *op)
     return json_write_finish(&list.w);
 }
 
-/* Where the texts of a row are kept while the store is asked for more. */
-struct key_texts {
-    uint8_t name[STORE_TEXT_MAX], team[STORE_TEXT_MAX];
-};
-
-static struct span keep(uint8_t room[STORE_TEXT_MAX], struct span text)
-{
-    if (text.len > 0) {
-        memcpy(room, text.at, text.len);
-    }
-    return span_make(room, text.len);
-}
-
 /* Finds the key that the path names, as it was changed last. */
-static enum err find_named(const struct admin_operation *op, struct key_texts *texts,
+static enum err find_named(const struct admin_operation *op, struct arena *arena,
                            struct store_key *out)
 {
     enum err e = take_room(op);
@@ -318,22 +256,17 @@ static enum err find_named(const struct admin_operation *op, struct key_texts *t
     if (e == ERR_NOT_FOUND_ROW || (e == ERR_OK && !admin_sees(op, out->team))) {
         return admin_refuse(op, ERR_NOT_FOUND_ROW, "there is no key of this id");
     }
-    if (e == ERR_OK) {
-        out->name = keep(texts->name, out->name);
-        out->team = keep(texts->team, out->team);
-        out->id = op->id;
-    }
-    return e;
+    return e == ERR_OK ? store_row_keep(STORE_TABLE_KEY, out, arena) : e;
 }
 
 /* Finds the key that is to be changed, and judges whether its changer may, and saw it as it is.
  * Nobody else changes it before he does: this is the thread that does. */
-static enum err find_to_change(const struct admin_operation *op, struct key_texts *texts,
+static enum err find_to_change(const struct admin_operation *op, struct arena *arena,
                                struct store_key *out)
 {
-    enum err e = find_named(op, texts, out);
+    enum err e = find_named(op, arena, out);
     if (e == ERR_OK) {
-        e = judge_role(op, out->kind, out->role);
+        e = admin_key_judge_role(op, out->kind, out->role);
     }
     if (e != ERR_OK) {
         return e;
@@ -344,52 +277,63 @@ static enum err find_to_change(const struct admin_operation *op, struct key_text
 
 enum err admin_key_show(const struct admin_operation *op)
 {
-    struct key_texts texts;
+    struct arena arena;
     struct store_key key;
-    enum err e = find_named(op, &texts, &key);
-    return e == ERR_OK ? answer_key(op, &key, SPAN("")) : e;
+    arena_init(&arena, ADMIN_BODY_BYTES_MAX);
+    enum err e = find_named(op, &arena, &key);
+    e = e == ERR_OK ? answer_key(op, &key, SPAN("")) : e;
+    arena_fini(&arena);
+    return e;
 }
 
-/* The role that a key shall have from now on; null takes none away. */
-static enum err judge_new_role(const struct admin_operation *op, const struct store_key *key,
-                               int asked)
+static bool gave(uint64_t given, uint64_t field)
 {
-    if (key->kind != KEY_ADMIN) {
-        return asked == 0 ? ERR_OK : refuse_role(op);
-    }
-    if (asked == 0) {
-        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("role"),
-                               "'role' cannot be null: an admin key has one");
-    }
-    if (asked - 1 == KEY_ROLE_DEVELOPER && key->team.len == 0) {
-        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("role"),
-                               "'role' can be developer where the key has a team alone");
-    }
-    return judge_role(op, KEY_ADMIN, (uint8_t)(asked - 1));
+    return (given & field) != 0;
 }
 
-static enum err change(const struct admin_operation *op, const struct admin_key *asked,
-                       uint64_t given)
+static struct key_change change_of(const struct admin_operation *op, const struct admin_key *asked,
+                                   uint64_t given)
 {
-    struct key_texts texts;
-    struct store_key key;
-    struct key_change wanted = {.has_name = (given & ADMIN_GAVE(key, name)) != 0,
-                                .has_expires = (given & ADMIN_GAVE(key, expires_at)) != 0,
-                                .has_scopes = (given & ADMIN_GAVE(key, scopes)) != 0,
-                                .has_role = (given & ADMIN_GAVE(key, role)) != 0,
-                                .name = asked->name,
-                                .expires = asked->expires_at,
-                                .scopes = scopes_of_words(asked->scopes),
-                                .role = (uint8_t)(asked->role - 1),
-                                .actor = op->request->actor};
-    enum err e = find_to_change(op, &texts, &key);
+    return (struct key_change){.has_name = gave(given, ADMIN_GAVE(key, name)),
+                               .has_expires = gave(given, ADMIN_GAVE(key, expires_at)),
+                               .has_scopes = gave(given, ADMIN_GAVE(key, scopes)),
+                               .has_role = gave(given, ADMIN_GAVE(key, role)),
+                               .has_plan = gave(given, ADMIN_GAVE(key, plan)),
+                               .has_models = gave(given, ADMIN_GAVE(key, models)),
+                               .has_networks = gave(given, ADMIN_GAVE(key, ip_allowlist)),
+                               .has_tags = gave(given, ADMIN_GAVE(key, tags)),
+                               .name = asked->name,
+                               .expires = asked->expires_at,
+                               .scopes = scopes_of_words(asked->scopes),
+                               .role = (uint8_t)(asked->role - 1),
+                               .grant = {asked->models, asked->ip_allowlist, asked->tags},
+                               .actor = op->request->actor};
+}
+
+/* Makes the key what the request says of it. */
+static enum err change_key(const struct admin_operation *op, const struct admin_key *asked,
+                           uint64_t given, struct arena *arena, struct store_key *key)
+{
+    struct key_change wanted = change_of(op, asked, given);
+    enum err e = find_to_change(op, arena, key);
     if (e == ERR_OK && wanted.has_role) {
-        e = judge_new_role(op, &key, asked->role);
+        e = admin_key_judge_new_role(op, key, asked->role);
         wanted.has_role = asked->role != 0; /* null is what another kind of key has already */
     }
     if (e == ERR_OK) {
-        e = keys_change(op->keys, op->store, op->id, &wanted, op->now, &key);
+        e = admin_key_change_wish(op, asked, &wanted);
     }
+    if (e == ERR_OK && gave(given, ADMIN_GAVE(key, limits))) {
+        e = admin_limits_put(op, op->id, &asked->limits);
+    }
+    return e == ERR_OK ? keys_change(op->keys, op->store, op->id, &wanted, op->now, key) : e;
+}
+
+static enum err change(const struct admin_operation *op, const struct admin_key *asked,
+                       uint64_t given, struct arena *arena)
+{
+    struct store_key key;
+    enum err e = change_key(op, asked, given, arena, &key);
     if (e != ERR_OK) {
         return e == ERR_VALUE_INVALID && op->answer->fault.message[0] == '\0' ? refuse_scopes(op)
                                                                               : e;
@@ -401,12 +345,12 @@ static enum err change(const struct admin_operation *op, const struct admin_key 
 enum err admin_key_change(const struct admin_operation *op)
 {
     struct arena arena;
-    struct admin_key asked = {0};
+    struct admin_key asked = {.limits = admin_limits_of(op, op->id)};
     struct admin_reading reading = reading_of(op, ADMIN_CHANGES, &arena);
-    arena_init(&arena, ADMIN_BODY_BYTES_MAX);
+    arena_init(&arena, 2 * ADMIN_BODY_BYTES_MAX);
     enum err e = admin_object_read(&reading, &asked);
     if (e == ERR_OK) {
-        e = change(op, &asked, reading.given);
+        e = change(op, &asked, reading.given, &arena);
     }
     arena_fini(&arena);
     return e;
@@ -433,11 +377,10 @@ static enum err forget(const struct admin_operation *op, const struct store_key 
                : e;
 }
 
-static enum err end_key(const struct admin_operation *op, bool forgets)
+static enum err end_key(const struct admin_operation *op, bool forgets, struct arena *arena)
 {
-    struct key_texts texts;
     struct store_key key;
-    enum err e = find_to_change(op, &texts, &key);
+    enum err e = find_to_change(op, arena, &key);
     if (e == ERR_OK) {
         e = forgets ? forget(op, &key) : revoke(op, &key);
     }
@@ -453,13 +396,22 @@ static enum err end_key(const struct admin_operation *op, bool forgets)
     return json_write_finish(&w);
 }
 
+static enum err end(const struct admin_operation *op, bool forgets)
+{
+    struct arena arena;
+    arena_init(&arena, ADMIN_BODY_BYTES_MAX);
+    enum err e = end_key(op, forgets, &arena);
+    arena_fini(&arena);
+    return e;
+}
+
 enum err admin_key_end(const struct admin_operation *op)
 {
     const struct admin_value *forgets = admin_param(op, "forget");
-    return end_key(op, forgets != NULL && forgets->number != 0);
+    return end(op, forgets != NULL && forgets->number != 0);
 }
 
 enum err admin_key_revoke(const struct admin_operation *op)
 {
-    return end_key(op, false);
+    return end(op, false);
 }

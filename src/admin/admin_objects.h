@@ -92,7 +92,13 @@ enum admin_rule {
     ADMIN_EXACT = 1U << 9      /* money with all its nine places; else it is rounded to six */
 };
 
+struct admin_limits {
+    int64_t requests_per_minute, burst, tokens_per_minute, tokens_per_day, concurrent, max_tokens;
+};
+
 struct admin_key {
+    struct span user, plan, models, ip_allowlist, tags;
+    struct admin_limits limits;
     struct span id, key, name, team;
     int kind;   /* enum key_kind less 1 */
     int status; /* enum admin_key_state */
@@ -105,10 +111,6 @@ struct admin_ended_key {
     struct span id;
     int status; /* enum admin_key_state */
     wall_us revoked_at;
-};
-
-struct admin_limits {
-    int64_t requests_per_minute, burst, tokens_per_minute, tokens_per_day, concurrent, max_tokens;
 };
 
 struct admin_organisation {

@@ -32,6 +32,11 @@
 #define KEYS_PEPPER_FILE "pepper" /* its name in the data folder */
 #define KEYS_NAME_MAX    STORE_TEXT_MAX
 
+/* Bytes of a key's grant, as the store has room for them. */
+#define KEY_MODELS_MAX         1536
+#define KEY_NETWORKS_BYTES_MAX 1024
+#define KEY_TAGS_MAX           1024
+
 /* Which routes a key is shown to. */
 enum key_use { KEY_USE_INFERENCE, KEY_USE_ADMIN };
 

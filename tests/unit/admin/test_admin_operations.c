@@ -352,6 +352,9 @@ static void every_route_that_changes_something_honours_if_match(void **state)
     for (int i = 0; i < ADMIN_ROUTES; i++) {
         const struct admin_route *route = admin_route((enum admin_route_number)i);
         bool is_list = strchr(route->path, '{') == NULL;
+        if (strncmp(route->path, "/admin/v1/keys", 14) != 0) {
+            continue; /* the_nouns_honour_if_match() */
+        }
         for (size_t r = 0; route->action != NULL && r < ROWS(others) + ROWS(right); r++) {
             const struct key_wish wish = {.kind = KEY_LIVE, .name = SPAN("before")};
             char id[KEY_ID_CHARS + 1], path[64], match[ADMIN_TAG_BYTES * 2];
@@ -384,6 +387,77 @@ static void every_route_that_changes_something_honours_if_match(void **state)
         }
     }
     assert_true(changing > 0);
+}
+
+/* Makes one of each, whose ids are written there; returns the id that a route's path takes. */
+static const char *make_noun(struct fixture *f, const char *path)
+{
+    static char id[64];
+    static unsigned made;
+    char body[256];
+    static const struct {
+        const char *path, *body; /* around a number */
+        const char *end;
+    } rows[] = {
+        {"/admin/v1/organisations", "{\"name\":\"org ", "\"}"},
+        {"/admin/v1/teams", "{\"name\":\"team ", "\"}"},
+        {"/admin/v1/users", "{\"name\":\"user ", "\",\"team\":\"for users\"}"},
+        {"/admin/v1/plans", "{\"name\":\"plan ", "\"}"},
+        {"/admin/v1/budgets", "{\"team\":\"for users\",\"amount\":\"1", "\"}"},
+        {"/admin/v1/limits", "{\"team\":\"for users\",\"concurrent\":1", "}"},
+    };
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        if (strncmp(path, rows[r].path, strlen(rows[r].path)) == 0) {
+            (void)snprintf(body, sizeof(body), "%s%u%s", rows[r].body, made++, rows[r].end);
+            assert_int_equal(ask(f, HTTP_POST, rows[r].path, "", body), ERR_OK);
+            assert_int_equal(sscanf(said(f), "{\"id\":\"%63[^\"]", id), 1);
+            return id;
+        }
+    }
+    return NULL;
+}
+
+static void the_nouns_honour_if_match(void **state)
+{
+    struct fixture *f = *state;
+    size_t changing = 0;
+    assert_int_equal(ask(f, HTTP_POST, "/admin/v1/organisations", "", "{\"name\":\"o\"}"), ERR_OK);
+    assert_int_equal(ask(f, HTTP_POST, "/admin/v1/teams", "",
+                         "{\"name\":\"for users\",\"organisation\":\"o\"}"),
+                     ERR_OK);
+    for (int i = 0; i < ADMIN_ROUTES; i++) {
+        const struct admin_route *route = admin_route((enum admin_route_number)i);
+        const char *brace = strchr(route->path, '{');
+        if (route->action == NULL || brace == NULL || brace[4] != '\0' ||
+            strncmp(route->path, "/admin/v1/keys", 14) == 0) {
+            continue;
+        }
+        const char *body = route->takes == ADMIN_OBJECT_none ? "" : "{}";
+        const char *id = make_noun(f, route->path);
+        char path[128], tag[ADMIN_TAG_BYTES];
+        if (id == NULL) {
+            continue;
+        }
+        (void)snprintf(path, sizeof(path), "%.*s%s", (int)(brace - route->path), route->path, id);
+        assert_int_equal(ask(f, HTTP_GET, path, "", ""), ERR_OK);
+        (void)snprintf(tag, sizeof(tag), "%s", answer.tag);
+        assert_int_not_equal(tag[0], '\0');
+        struct admin_request request = {.method = route->method,
+                                        .path = span_of(path),
+                                        .body = span_of(body),
+                                        .if_match = SPAN("\"stale\""),
+                                        .right = {.is_local = true}};
+        buf_clear(&f->reply);
+        assert_int_equal(admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply,
+                                       &answer),
+                         ERR_REVISION);
+        request.if_match = span_of(tag);
+        enum err e =
+            admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
+        assert_int_equal(e, body[0] == '\0' ? ERR_OK : ERR_VALUE_MISSING); /* "{}" changes nothing */
+        changing++;
+    }
+    assert_true(changing >= 10);
 }
 
 static void a_change_of_a_key_is_read_strictly(void **state)
@@ -579,6 +653,7 @@ int main(void)
         TEST(a_revoked_key_is_listed_as_such),
         TEST(a_key_is_changed_only_as_it_was_read),
         TEST(every_route_that_changes_something_honours_if_match),
+        TEST(the_nouns_honour_if_match),
         TEST(a_change_of_a_key_is_read_strictly),
         TEST(usage_is_summed_over_upstreams_and_filtered),
         TEST(usage_of_a_key_that_is_not_there_is_refused),
