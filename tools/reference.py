@@ -156,7 +156,7 @@ def admin_operation(method, path, row):
     """One operation's part of the page."""
     scope = "no key" if not row["security"] else f"scope `{row['security'][0]['admin_key'][0]}`"
     action = f"; recorded as `{row['x-atlas-action']}`" if "x-atlas-action" in row else ""
-    content = row["responses"]["200"]["content"]
+    content = row["responses"]["201" if "201" in row["responses"] else "200"]["content"]
     given = content.get("application/json", {}).get("schema", {})
     if "$ref" in given:
         gives = kind_of(given)
@@ -169,7 +169,7 @@ def admin_operation(method, path, row):
     lines = [(f"`{p['name']}`", p["in"], kind_of(p["schema"]) if p["in"] == "query" else "text",
               "yes" if p["required"] else "", p["description"]) for p in row["parameters"]]
     params = "\n" + table(["parameter", "in", "value", "needed", "meaning"], lines) + "\n" if lines else ""
-    fails = ", ".join(status for status in row["responses"] if status != "200")
+    fails = ", ".join(status for status in row["responses"] if status not in ("200", "201"))
     return f"""## {method.upper()} {path}
 
 {row["summary"]}. Asks for {scope}{action}.{takes} Gives {gives}; or {fails}.

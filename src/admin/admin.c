@@ -216,9 +216,11 @@ enum err admin_open(const struct admin_options *options, struct admin **out)
     a->revoker = (struct admin_revoker){
         options->loop, options->keys, options->watch, options->store, {NULL, NULL}};
     a->jobs = (struct admin_jobs){
-        options->loop, options->keys, options->rights, options->store, options->apply, {NULL, NULL}};
+        options->loop, options->keys, options->rights, options->store, options->apply,
+        {NULL, NULL},  {NULL, NULL}};
     list_init(&a->revoker.open);
     list_init(&a->jobs.posted);
+    list_init(&a->jobs.once);
     net_timer_init(&a->tell, options->loop, on_tell);
     a->private_door.is_private = true;
     enum err e = open_door(a, &a->open_door, options->listen_fd, options->tls);

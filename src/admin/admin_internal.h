@@ -24,6 +24,10 @@ struct admin_operation {
     /* The team whose things alone the caller sees and changes; empty: all. */
     struct span caller_team;
     struct admin_params params;
+    /* 32 bytes that what is made takes its ids and secrets from: a request that is sent again after
+     * it was killed in the middle makes the same, or finds it (admin_once.h). NULL: they are new.
+     */
+    const uint8_t *seed;
     wall_us now;
     struct buf *out;
     struct admin_answer *answer;

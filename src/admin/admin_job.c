@@ -15,10 +15,14 @@
 #define PULL_BYTES      4096
 #define MATCH_BYTES_MAX (64u << 10)
 #define IF_MATCH        "if-match"
+#define ONCE            "idempotency-key"
 
 /* One operation under way. */
 struct job {
     struct list link; /* jobs->posted, once it is */
+    struct list once; /* jobs->once, if it has an Idempotency-Key */
+    struct span once_key;
+    char once_id[ADMIN_ONCE_ID_BYTES];
     struct admin_jobs *jobs;
     struct exchange *x;
     const struct admin_route *route;
@@ -54,6 +58,7 @@ void admin_put_refusal(struct exchange *x, enum err e, const struct admin_fault 
 static void free_job(struct job *job)
 {
     list_remove(&job->link);
+    list_remove(&job->once);
     if (job->out.at != NULL) {
         crypto_wipe(job->out.at, job->out.len); /* it may hold a new key */
     }
@@ -74,6 +79,7 @@ static enum err run_job(struct store *store, void *context)
                                           .query = http_request_query(head),
                                           .body = buf_span(&job->body),
                                           .if_match = buf_span(&job->match),
+                                          .idempotency_key = job->once_key,
                                           .actor = span_of(job->caller.name),
                                           .right = job->caller.right};
     if (e == ERR_OK && job->route->number == ADMIN_ROUTE_usage_list) {
@@ -92,8 +98,8 @@ static void put_answer(struct job *job)
         (void)snprintf(fields + len, sizeof(fields) - len, "ETag: %s\r\n",
                        job->answer.tag); /* it fits */
     }
-    bool makes = job->route->method == HTTP_POST && strchr(job->route->path, '{') == NULL;
-    admin_put_reply(job->x, makes ? 201 : 200, span_of(fields), buf_span(&job->out));
+    admin_put_reply(job->x, (job->route->rules & ADMIN_CREATES) != 0 ? 201 : 200, span_of(fields),
+                    buf_span(&job->out));
 }
 
 /* What is said to who asked: some errors are the operator's alone, who hears of them. */
@@ -209,6 +215,54 @@ static enum err read_match(struct job *job)
     return buf_failed(&job->match) ? ERR_HTTP_HEAD_LARGE : ERR_OK;
 }
 
+static enum err refuse_once(struct job *job)
+{
+    return admin_fault_say(&job->answer.fault, ERR_VALUE_INVALID, SPAN("Idempotency-Key"),
+                           "'Idempotency-Key' must be given once, and be 1 to %d printable ASCII "
+                           "characters, such as a UUID",
+                           ADMIN_ONCE_KEY_MAX);
+}
+
+static bool is_once_key(struct span key)
+{
+    for (size_t i = 0; i < key.len; i++) {
+        if (key.at[i] < ' ' || key.at[i] > '~') {
+            return false;
+        }
+    }
+    return key.len > 0 && key.len <= ADMIN_ONCE_KEY_MAX;
+}
+
+/* Reads the Idempotency-Key, of which only one request is done at a time. */
+static enum err read_once(struct job *job)
+{
+    const struct http_fields *fields = &exchange_head(job->x)->fields;
+    for (uint32_t i = 0; i < fields->count; i++) {
+        if (!span_equal_nocase(http_field_name(fields, i), SPAN(ONCE))) {
+            continue;
+        }
+        struct span key = span_trim(http_field_value(fields, i));
+        if (job->once_key.at != NULL || !is_once_key(key)) {
+            return refuse_once(job);
+        }
+        job->once_key = key;
+    }
+    if (job->once_key.at == NULL) {
+        return ERR_OK;
+    }
+    admin_once_id(span_of(job->caller.name), job->once_key, job->once_id);
+    const struct list *all = &job->jobs->once;
+    for (const struct list *link = all->next; link != all; link = link->next) {
+        const struct job *other =
+            (const struct job *)(const void *)((const char *)link - offsetof(struct job, once));
+        if (strcmp(other->once_id, job->once_id) == 0) {
+            return ERR_IDEMPOTENCY_RUNNING;
+        }
+    }
+    list_push_back(&job->jobs->once, &job->once);
+    return ERR_OK;
+}
+
 void admin_job_start(struct admin_jobs *jobs, struct exchange *x, const struct admin_route *route,
                      const struct admin_caller *caller)
 {
@@ -218,6 +272,7 @@ void admin_job_start(struct admin_jobs *jobs, struct exchange *x, const struct a
         return;
     }
     list_init(&job->link);
+    list_init(&job->once);
     job->jobs = jobs;
     job->x = x;
     job->route = route;
@@ -228,6 +283,9 @@ void admin_job_start(struct admin_jobs *jobs, struct exchange *x, const struct a
     buf_init(&job->match, MATCH_BYTES_MAX);
     net_task_init(&job->done, on_answered);
     enum err e = read_match(job);
+    if (e == ERR_OK && route->method == HTTP_POST) {
+        e = read_once(job);
+    }
     if (e != ERR_OK) {
         end_job(job, e);
         return;

@@ -29,6 +29,7 @@ struct admin_jobs {
     struct access *rights;
     struct store_thread *store;
     struct journal_apply *apply;
+    struct list once;   /* those with an Idempotency-Key, from their start to their answer */
     struct list posted; /* that the store thread has or has ended, and that are not answered yet */
 };
 

@@ -112,6 +112,15 @@ static enum err refuse_scopes(const struct admin_operation *op)
                            "models; an admin key has a role instead");
 }
 
+/* Answers with a key that was made by the same request before. */
+static enum err answer_made(const struct admin_operation *op, struct span id, struct span text)
+{
+    struct store_key made = {.id = id};
+    enum err e = store_change_get(op->store, STORE_TABLE_KEY, &made);
+    made.id = id;
+    return e == ERR_OK ? answer_key(op, &made, text) : e;
+}
+
 /* Its limits are put before anybody can know its text. */
 static enum err create(const struct admin_operation *op, const struct key_wish *wish,
                        const struct admin_limits *limits)
@@ -121,6 +130,11 @@ static enum err create(const struct admin_operation *op, const struct key_wish *
     enum err e = take_room(op);
     if (e == ERR_OK) {
         e = keys_create(op->keys, op->store, wish, op->now, &text, id);
+    }
+    if (e == ERR_EXISTS) { /* made of this seed before the gateway was killed */
+        e = answer_made(op, span_of(id), span_of(text.text));
+        crypto_wipe(&text, sizeof(text));
+        return e;
     }
     if (e == ERR_OK) {
         admin_note(op, op->route->action, span_of(id));
@@ -165,7 +179,8 @@ static enum err make(const struct admin_operation *op, const struct admin_key *a
                             .name = asked->name,
                             .expires = asked->expires_at,
                             .scopes = scopes_of_words(asked->scopes),
-                            .actor = op->request->actor};
+                            .actor = op->request->actor,
+                            .seed = op->seed};
     enum err e = admin_key_wish(op, asked, &wish);
     if (e != ERR_OK) {
         return e;

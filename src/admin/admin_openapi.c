@@ -14,6 +14,9 @@ static const struct {
     {401, "unauthorized", "No admin key was given, or it is not valid"},
     {403, "forbidden", "The role of the admin key may not do this"},
     {404, "not_found", "There is nothing of this id"},
+    {409, "conflict",
+     "There is one already, or the Idempotency-Key is another request's, or that of one which is "
+     "being done"},
     {412, "revision_mismatch", "It was changed since: it is not what If-Match says"},
     {413, "too_large", "The body is larger than 64 KiB"},
     {428, "revision_missing", "The request needs If-Match, with the ETag of what it changes"},
@@ -80,6 +83,14 @@ static void write_parameters(struct json_writer *w, const struct admin_route *ro
         write_parameter(w, "If-Match", "header", "The ETag of what is to change, or *",
                         (route->rules & ADMIN_MATCHES) != 0);
         admin_schema_type(w, "string", false);
+        end_parameter(w);
+    }
+    if (route->method == HTTP_POST) {
+        write_parameter(w, "Idempotency-Key", "header",
+                        "Sent again with the same body, the request is done once", false);
+        admin_schema_type(w, "string", false);
+        json_write_member_int(w, "minLength", 1);
+        json_write_member_int(w, "maxLength", ADMIN_ONCE_KEY_MAX);
         end_parameter(w);
     }
     for (size_t i = 0; i < count; i++) {
@@ -156,7 +167,7 @@ static void write_given(struct json_writer *w, const struct admin_route *route)
 
 static void write_success(struct json_writer *w, const struct admin_route *route)
 {
-    admin_schema_open(w, "200");
+    admin_schema_open(w, (route->rules & ADMIN_CREATES) != 0 ? "201" : "200");
     json_write_member_text(w, "description", route->help);
     if ((route->rules & (ADMIN_ETAG | ADMIN_MATCHES)) != 0) {
         json_write_key(w, "headers");
@@ -178,6 +189,8 @@ static bool may_fail(const struct admin_route *route, int status)
         return route->scope != ADMIN_SCOPE_NONE;
     case 404:
         return strchr(route->path, '{') != NULL || (route->rules & ADMIN_MISSES) != 0;
+    case 409:
+        return route->method == HTTP_POST;
     case 412:
         return route->action != NULL;
     case 428:

@@ -2,7 +2,9 @@
 #include "admin/admin_operations.h"
 
 #include "admin/admin_internal.h"
+#include "admin/admin_once.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "http/http_target.h"
 #include "store/store_change.h"
 #include "store/store_tables.h"
@@ -111,6 +113,34 @@ static enum err read_team(struct admin_operation *op, uint8_t room[STORE_TEXT_MA
     return e;
 }
 
+/* Does it, or says what was said when it was done before. */
+static enum err run_once(struct admin_operation *op)
+{
+    if (op->route->method != HTTP_POST || op->request->idempotency_key.at == NULL ||
+        op->keys == NULL) {
+        return run(op);
+    }
+    struct admin_once *once = memory_new(sizeof(*once));
+    if (once == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    bool is_done = false;
+    size_t before = buf_span(op->out).len;
+    once->keys = op->keys;
+    once->store = op->store;
+    once->request = op->request;
+    once->now = op->now;
+    enum err e = admin_once_begin(once, op->out, op->answer, &is_done);
+    if (e == ERR_OK && !is_done) {
+        op->seed = once->seed;
+        e = run(op);
+        struct span all = buf_span(op->out);
+        admin_once_end(once, e, span_cut(all, before, all.len), op->answer->tag);
+    }
+    memory_free(once);
+    return e;
+}
+
 enum err admin_operate(struct keys *keys, struct access *rights, struct store *store,
                        const struct admin_request *request, wall_us now, struct buf *out,
                        struct admin_answer *answer)
@@ -149,7 +179,7 @@ enum err admin_operate(struct keys *keys, struct access *rights, struct store *s
         e = ERR_REVISION_MISSING;
     }
     if (e == ERR_OK) {
-        e = run(&op);
+        e = run_once(&op);
     }
     if (e != ERR_OK) {
         answer->action = NULL;

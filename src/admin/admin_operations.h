@@ -21,6 +21,8 @@
 #define ADMIN_BODY_BYTES_MAX (64u << 10)
 
 #define ADMIN_OBJECT_ID_BYTES 65
+#define ADMIN_ONCE_KEY_MAX    255
+#define ADMIN_ONCE_ID_BYTES   65 /* what names a request with an Idempotency-Key; with its NUL */
 
 struct access;
 struct keys;
@@ -30,9 +32,10 @@ struct admin_request {
     enum http_method method;
     struct span path, query; /* as sent, not decoded; the query without its "?" */
     struct span body;
-    struct span if_match;     /* the header's values, joined by commas; .at NULL: it has none */
-    struct span actor;        /* who asks, for the record: an admin key's id, or "uid:1000" */
-    struct admin_right right; /* what he may do; nothing unless it is said */
+    struct span if_match;        /* the header's values, joined by commas; .at NULL: it has none */
+    struct span idempotency_key; /* of a POST, 1 to ADMIN_ONCE_KEY_MAX bytes; .at NULL: none */
+    struct span actor;           /* who asks, for the record: an admin key's id, or "uid:1000" */
+    struct admin_right right;    /* what he may do; nothing unless it is said */
 };
 
 /* What goes with an answer. */
@@ -55,12 +58,16 @@ struct admin_answer {
  *   ERR_NOT_FOUND_ROW     there is no such thing
  *   ERR_REVISION          it is not any more what If-Match says, or nothing that has an ETag
  *   ERR_REVISION_MISSING  the request needs If-Match
+ *   ERR_IDEMPOTENCY_OTHER its Idempotency-Key was another request's
  *   ERR_NO_MEMORY         also when the answer is longer than its buffer may be
  *   and what keys and store say
  */
 MUST_USE enum err admin_operate(struct keys *keys, struct access *rights, struct store *store,
                                 const struct admin_request *request, wall_us now, struct buf *out,
                                 struct admin_answer *answer);
+
+/* Names a caller's Idempotency-Key, without saying it. */
+void admin_once_id(struct span caller, struct span key, char out[ADMIN_ONCE_ID_BYTES]);
 
 /* Tells the log what was changed, and who did it; nothing if nothing was. */
 void admin_tell(const struct admin_answer *answer, struct span actor);

@@ -36,7 +36,8 @@ enum admin_route_rule {
     ADMIN_ETAG = 1U << 2,    /* the reply has an ETag */
     ADMIN_MATCHES = 1U << 3, /* the request must have an If-Match */
     ADMIN_MISSES = 1U << 4,  /* 404: a parameter may name what is not there */
-    ADMIN_CHANGE = 1U << 5   /* the body says what changes, and leaves out the rest */
+    ADMIN_CHANGE = 1U << 5,  /* the body says what changes, and leaves out the rest */
+    ADMIN_CREATES = 1U << 6  /* it makes what it gives: 201 */
 };
 
 /* The numbers of the routes. */

@@ -165,8 +165,9 @@ static int ask_gateway(const char *command, const struct settings *settings,
                 settings->data, path, err_sentence(e));
         return CLI_FAILED;
     }
-    return reply.status == 200 || reply.status == 201 ? CLI_GO_ON
-                               : fail_as_answered(command, request, reply.status, buf_span(answer));
+    return reply.status == 200 || reply.status == 201
+               ? CLI_GO_ON
+               : fail_as_answered(command, request, reply.status, buf_span(answer));
 }
 
 static int fail_to_lock(const char *command, const char *folder)

@@ -3,7 +3,11 @@
 
 #include "crypto/base62.h"
 #include "crypto/crc.h"
+#include "crypto/hmac.h"
+#include "crypto/random.h"
 
+#define BASE         62
+#define FAIR         248 /* the largest multiple of it below 256 */
 #define SECRET_CHARS 32
 #define CRC_CHARS    CRYPTO_BASE62_U32_CHARS
 #define RANDOM_CHARS (KEY_ID_CHARS + SECRET_CHARS)
@@ -20,18 +24,51 @@ static const struct {
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-void key_string_make(enum key_kind kind, struct key_text *out)
+static void make(enum key_kind kind, const char middle[RANDOM_CHARS], struct key_text *out)
 {
     CHECK(kind >= KEY_LIVE && kind <= KEY_ADMIN);
     struct span prefix = kinds[kind - KEY_LIVE].prefix;
     char *at = out->text;
     memcpy(at, prefix.at, prefix.len);
     at += prefix.len;
-    crypto_base62_random(at, RANDOM_CHARS);
+    memcpy(at, middle, RANDOM_CHARS);
     at += RANDOM_CHARS;
     uint32_t crc = crypto_crc32(0, span_make(out->text, (size_t)(at - out->text)));
     crypto_base62_write(crc, at, CRC_CHARS);
     at[CRC_CHARS] = '\0';
+}
+
+void key_string_make(enum key_kind kind, struct key_text *out)
+{
+    char middle[RANDOM_CHARS];
+    crypto_base62_random(middle, sizeof(middle));
+    make(kind, middle, out);
+    crypto_wipe(middle, sizeof(middle));
+}
+
+/* Bytes come in blocks, each a MAC of its number; those that would favour some characters are left
+ * out. */
+void key_string_make_of(enum key_kind kind, const uint8_t seed[KEY_SEED_BYTES],
+                        struct key_text *out)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    char middle[RANDOM_CHARS];
+    uint8_t block[CRYPTO_SHA256_BYTES];
+    struct crypto_hmac_key hmac;
+    size_t len = 0;
+    crypto_hmac_key_init(&hmac, span_make(seed, KEY_SEED_BYTES));
+    for (uint8_t number = 0; len < RANDOM_CHARS; number++) {
+        crypto_hmac(&hmac, span_make(&number, 1), block);
+        for (size_t i = 0; i < sizeof(block) && len < RANDOM_CHARS; i++) {
+            if (block[i] < FAIR) {
+                middle[len++] = digits[block[i] % BASE];
+            }
+        }
+    }
+    make(kind, middle, out);
+    crypto_wipe(middle, sizeof(middle));
+    crypto_wipe(block, sizeof(block));
+    crypto_wipe(&hmac, sizeof(hmac));
 }
 
 enum err key_string_parse(struct span text, struct key_parts *out)

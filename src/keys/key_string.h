@@ -38,6 +38,12 @@ struct key_parts {
 /* Makes a new key of this kind. */
 void key_string_make(enum key_kind kind, struct key_text *out);
 
+#define KEY_SEED_BYTES 32
+
+/* The same, but of a seed that nobody can guess: the same key of the same seed. */
+void key_string_make_of(enum key_kind kind, const uint8_t seed[KEY_SEED_BYTES],
+                        struct key_text *out);
+
 /*
  * Reads a whole key.
  *

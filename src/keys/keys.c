@@ -236,7 +236,11 @@ enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wis
     size_t newest = k->peppers.count - 1;
     struct key_text key = {{0}};
     struct key_parts parts;
-    key_string_make(wish->kind, &key);
+    if (wish->seed == NULL) {
+        key_string_make(wish->kind, &key);
+    } else {
+        key_string_make_of(wish->kind, wish->seed, &key);
+    }
     CHECK(key_string_parse(span_of(key.text), &parts) == ERR_OK);
     struct store_key row = {.id = parts.id,
                             .name = wish->name,
@@ -268,7 +272,7 @@ enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wis
         e = insert(k, &row, &terms);
         follow(s);
     }
-    if (e == ERR_OK) {
+    if (e == ERR_OK || (e == ERR_EXISTS && wish->seed != NULL)) {
         span_copy_text(parts.id, id, KEY_ID_CHARS + 1);
         *out = key;
     }
@@ -500,6 +504,22 @@ wall_us keys_revoked(const struct keys *k, struct span id)
     int64_t at =
         atomic_load_explicit(&key_table_slot(k->table, number)->revoked_us, memory_order_acquire);
     return (wall_us){at == KEY_NEVER_US ? 0 : at};
+}
+
+bool keys_derive(const struct keys *k, uint8_t version, struct span message,
+                 uint8_t out[CRYPTO_SHA256_BYTES])
+{
+    static const char label[] = "derive"; /* no key's text begins so */
+    uint8_t digest[CRYPTO_SHA256_BYTES], labelled[sizeof(label) + CRYPTO_SHA256_BYTES];
+    const struct crypto_hmac_key *hmac = key_pepper_find(&k->peppers, version);
+    if (hmac == NULL) {
+        return false;
+    }
+    crypto_sha256(message, digest);
+    memcpy(labelled, label, sizeof(label));
+    memcpy(labelled + sizeof(label), digest, sizeof(digest));
+    crypto_hmac(hmac, span_make(labelled, sizeof(labelled)), out);
+    return true;
 }
 
 bool keys_has_pepper(const struct keys *k, uint8_t version)

@@ -22,6 +22,7 @@
 #ifndef KEYS_KEYS_H
 #define KEYS_KEYS_H
 
+#include "crypto/hmac.h"
 #include "keys/key_deny.h"
 #include "keys/key_grant.h"
 #include "keys/key_scope.h"
@@ -72,6 +73,7 @@ struct key_wish {
     struct key_grant_texts grant;
     struct span actor; /* who makes it, for the journal; empty: not known */
     uint8_t role;      /* enum key_role, of an admin key */
+    const uint8_t *seed; /* KEY_SEED_BYTES that its text is made of; NULL: it is new */
 };
 
 /*
@@ -131,6 +133,7 @@ uint32_t keys_scopes(const struct key_wish *wish);
  *
  *   ERR_VALUE_INVALID  the name, expiry or a network is not valid, or scopes or role are not those
  *                      of the kind
+ *   ERR_EXISTS  the key of the wish's seed was made before; its text and id are told
  *   what the bind says
  *   any error of the store or the journal: the key does not work. After ERR_STORE_UNSURE it may be
  *   listed.
@@ -214,6 +217,11 @@ const struct key_grant *keys_grant(const struct keys *k, uint32_t slot);
 
 /* When the key of this id was revoked, as far as memory knows; 0: it was not. */
 wall_us keys_revoked(const struct keys *k, struct span id);
+
+/* Makes a secret of `message`, for another use than checking keys, with the pepper of a version.
+ * False: the file lacks it. */
+MUST_USE bool keys_derive(const struct keys *k, uint8_t version, struct span message,
+                          uint8_t out[CRYPTO_SHA256_BYTES]);
 
 /* Whether the pepper file holds this version, and which one new keys take. */
 bool keys_has_pepper(const struct keys *k, uint8_t version);

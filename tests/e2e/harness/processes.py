@@ -190,7 +190,7 @@ class Gateway:
 
     def new_key(self, name="k", **more):
         made = self.admin("POST", "/admin/v1/keys", json={"name": name, **more})
-        assert made.status_code == 200, made.text
+        assert made.status_code == 201, made.text
         return made.json()
 
     def revoke(self, key_id):

@@ -108,9 +108,38 @@ static void the_published_sample_is_a_key(void **state)
     assert_true(span_is(parts.id, "SampleSample"));
 }
 
+static void a_seed_makes_one_key_and_another_seed_another(void **state)
+{
+    (void)state;
+    uint8_t seed[KEY_SEED_BYTES] = {0};
+    struct key_text first, again, before = {{0}};
+    struct key_parts parts;
+    bool used[256] = {false};
+    size_t characters = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        seed[i % KEY_SEED_BYTES]++;
+        key_string_make_of(KEY_LIVE, seed, &first);
+        key_string_make_of(KEY_LIVE, seed, &again);
+        assert_string_equal(first.text, again.text);
+        assert_string_not_equal(first.text, before.text);
+        assert_int_equal(key_string_parse(span_of(first.text), &parts), ERR_OK);
+        for (size_t c = strlen("mx4_sk_live_"); c < strlen(first.text); c++) {
+            used[(uint8_t)first.text[c]] = true;
+        }
+        before = first;
+    }
+    for (size_t c = 0; c < sizeof(used); c++) {
+        characters += used[c];
+    }
+    assert_int_equal(characters, 62);
+    key_string_make_of(KEY_ADMIN, seed, &first);
+    assert_memory_equal(first.text, "mx4_ak_", 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_seed_makes_one_key_and_another_seed_another),
         cmocka_unit_test(keys_are_what_the_design_says),
         cmocka_unit_test(every_changed_character_is_noticed),
         cmocka_unit_test(every_other_length_is_refused),
