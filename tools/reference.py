@@ -192,12 +192,19 @@ def admin_api(program):
     said = json.loads(subprocess.run([program, "config", "openapi"], check=True, capture_output=True, text=True).stdout)
     operations = [admin_operation(method, path, row) for path, methods in said["paths"].items() for method, row in methods.items()]
     objects = [admin_object(name, schema) for name, schema in said["components"]["schemas"].items() if name != "error"]
+    roles = ["owner", "admin", "operator", "auditor", "developer"]
+    scopes = [(f"`{row['scope']}`", row["description"], *("yes" if role in row["x-atlas-roles"] else "" for role in roles), "yes" if row["of_a_team"] else "")
+              for row in said["x-atlas-scopes"]]
     return f"""# The admin API: every request and object
 {NOTE}
 How requests are sent, who may, pages, revisions and errors: [../formats/admin-api.md](../formats/admin-api.md). A running gateway
 answers this page's source, OpenAPI 3.1, at `GET /admin/v1/openapi.json`; `atlas config openapi` prints it.
 
 {chr(10).join(operations)}
+# Scopes
+
+{table(["scope", "lets", *roles, "bound to a team"], scopes)}
+
 # Objects
 
 {chr(10).join(objects).rstrip()}

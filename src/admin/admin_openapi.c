@@ -255,6 +255,25 @@ static void write_roles(struct json_writer *w, enum admin_scope scope)
     json_write_end(w);
 }
 
+/* All scopes, with who has them. */
+static void write_scopes(struct json_writer *w)
+{
+    json_write_key(w, "x-atlas-scopes");
+    json_write_array(w);
+    for (int i = ADMIN_SCOPE_NONE + 1; i < ADMIN_SCOPES; i++) {
+        enum admin_scope scope = (enum admin_scope)i;
+        const struct admin_right bound = {.is_key = true, .has_team = true, .role = KEY_ROLE_OWNER};
+        json_write_object(w);
+        json_write_member_text(w, "scope", admin_scope_word(scope));
+        json_write_member_text(w, "description", admin_scope_help(scope));
+        write_roles(w, scope);
+        json_write_key(w, "of_a_team");
+        json_write_bool(w, admin_right_has(&bound, scope));
+        json_write_end(w);
+    }
+    json_write_end(w);
+}
+
 static void write_operation(struct json_writer *w, const struct admin_route *route)
 {
     static const char *const methods[HTTP_METHOD_COUNT] = {[HTTP_GET] = "get",
@@ -322,6 +341,7 @@ enum err admin_openapi_write(struct buf *out)
                            "key is asked for, on admin.sock none. An admin key may do what its "
                            "role may, and if it is bound to a team, that for its team");
     json_write_end(&w);
+    write_scopes(&w);
     write_paths(&w);
     admin_schema_open(&w, "components");
     json_write_key(&w, "securitySchemes");

@@ -93,6 +93,8 @@ def test_every_scope_is_in_the_table_and_every_route_asks_for_one(document):
             asked.add(scope)
             assert operation["x-atlas-roles"] == SCOPES[scope]
     assert asked <= SCOPES.keys()
+    assert {row["scope"]: row["x-atlas-roles"] for row in document["x-atlas-scopes"]} == SCOPES
+    assert {row["scope"] for row in document["x-atlas-scopes"] if not row["of_a_team"]} == NOT_FOR_TEAMS
     assert {"keys.read", "keys.write", "keys.revoke", "usage.read", "status", "openapi"} <= asked
 
 
