@@ -259,14 +259,10 @@ static bool make_room(struct policy_book *b)
         return true;
     }
     size_t room = b->room == 0 ? 16 : 2 * b->room;
-    struct entry **larger = memory_new(room * sizeof(struct entry *));
+    struct entry **larger = memory_resize(b->entries, room * sizeof(struct entry *));
     if (larger == NULL) {
         return false;
     }
-    for (size_t i = 0; i < b->count; i++) {
-        larger[i] = b->entries[i];
-    }
-    memory_free(b->entries);
     b->entries = larger;
     b->room = room;
     return true;

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "policy/policy.h"
+#include "policy/policy_digest.h"
 
 #define SERVER(n, r)                                                                  \
     {                                                                                 \
@@ -253,6 +254,45 @@ static void the_names_that_ask_for_routing_match_no_pattern(void **state)
     policy_unref(&p);
 }
 
+/* The prices outlive the settings, each has its id, and whatever differs in one tells two policies
+ * apart. */
+static void a_model_has_its_prices_and_another_price_is_another_policy(void **state)
+{
+    (void)state;
+    static const struct upstream_settings upstreams = {servers, ROWS(servers)};
+    struct policy_price other[] = {price, price};
+    const struct model_settings one = {.name = "m", .prices = other, .prices_count = 2};
+    struct policy_settings priced = settings;
+    uint8_t digests[10][CRYPTO_SHA256_BYTES];
+    int64_t *const fields[] = {&other[1].input_nano,   &other[1].cached_nano,
+                               &other[1].output_nano,  &other[1].per_tokens,
+                               &other[1].request_nano, &other[1].gpu_second_nano,
+                               &other[1].from.us};
+    priced.models = &one;
+    priced.models_count = 1;
+    struct policy *p = open_policy(&priced, NULL);
+    memset(other, 0, sizeof(other)); /* the policy has its own */
+    assert_int_equal(p->models[0].price_count, 2);
+    assert_string_equal(p->models[0].prices[1].id, "1/2/1000");
+    assert_string_equal(p->models[0].prices[1].currency, "USD");
+    policy_unref(&p);
+
+    size_t count = 0;
+    for (size_t i = 0; i <= ROWS(fields) + 1; i++) {
+        other[0] = other[1] = price;
+        if (i < ROWS(fields)) {
+            *fields[i] += 1;
+        } else if (i == ROWS(fields)) {
+            memcpy(other[1].currency, "SAR", sizeof("SAR"));
+        }
+        assert_int_equal(policy_digest(&priced, &upstreams, digests[count]), ERR_OK);
+        for (size_t before = 0; before < count; before++) {
+            assert_memory_not_equal(digests[before], digests[count], CRYPTO_SHA256_BYTES);
+        }
+        count++;
+    }
+}
+
 static void no_models_are_an_empty_list(void **state)
 {
     (void)state;
@@ -277,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_policy_takes_over_the_deployments_that_did_not_change),
         cmocka_unit_test(a_bad_upstream_makes_no_policy),
         cmocka_unit_test(the_names_that_ask_for_routing_match_no_pattern),
+        cmocka_unit_test(a_model_has_its_prices_and_another_price_is_another_policy),
         cmocka_unit_test(no_models_are_an_empty_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
