@@ -57,19 +57,22 @@ void journal_batch_init(struct journal_batch *b, size_t bytes)
     list_init(&b->usage_rows);
     list_init(&b->call_rows);
     list_init(&b->changes);
+    journal_balances_init(&b->balances);
 }
 
 void journal_batch_fini(struct journal_batch *b)
 {
     map_fini(&b->usage);
     map_fini(&b->calls);
+    journal_balances_fini(&b->balances);
     arena_fini(&b->memory);
     journal_batch_init(b, b->memory.max);
 }
 
 /* The rows, the texts that name them twice over, and what aligning each of eight pieces costs. */
 _Static_assert(sizeof(struct usage_row) + sizeof(struct call_row) + sizeof(struct try_row) +
-                       (size_t)2 * JOURNAL_ROOM_BYTES + (size_t)8 * 16 <=
+                       (size_t)2 * JOURNAL_ROOM_BYTES + (size_t)8 * 16 +
+                       (size_t)JOURNAL_BUDGETS_MAX * JOURNAL_BALANCE_BYTES <=
                    JOURNAL_BATCH_RECORD_MAX,
                "whatever a record brings");
 
@@ -162,6 +165,9 @@ static enum err add_usage(struct journal_batch *b, const struct journal_record *
     sums->tokens_cached = sum_of(sums->tokens_cached, r->tokens_cached);
     sums->tokens_reasoning = sum_of(sums->tokens_reasoning, r->tokens_reasoning);
     sums->cost_nano = sum_of(sums->cost_nano, r->cost_nano);
+    if (journal_balances_add(&b->balances, &b->memory, r) != ERR_OK) {
+        return ERR_NO_MEMORY;
+    }
     if (r->kind == JOURNAL_TRY_END) { /* its call is counted by the completion */
         return ERR_OK;
     }
@@ -401,6 +407,7 @@ enum err journal_batch_apply(struct journal_batch *b, struct store *s)
         return e;
     }
     e = apply_usage(b, s);
+    e = e == ERR_OK ? journal_balances_apply(&b->balances, s) : e;
     for (struct list *at = b->call_rows.next; e == ERR_OK && at != &b->call_rows; at = at->next) {
         e = apply_call(LIST_OF(at, struct call_row, node), s);
     }

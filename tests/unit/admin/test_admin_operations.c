@@ -119,7 +119,9 @@ static void a_new_key_is_said_once_and_works(void **state)
                      ERR_OK);
     assert_true(says(
         f, ",\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"status\":\"active\","
-           "\"scopes\":[\"chat\",\"models\"],\"role\":null,\"team\":null,\"created_at\":1795489200,"
+           "\"scopes\":[\"chat\",\"models\"],\"role\":null,\"team\":null,\"user\":null,"
+                      "\"plan\":null,\"models\":[],\"ip_allowlist\":[],\"tags\":{},"
+                      "\"limits\":null,\"created_at\":1795489200,"
            "\"expires_at\":1795492800,\"revoked_at\":null}"));
     const char *text = strstr(said(f), "mx4_sk_test_");
     assert_non_null(text);
@@ -220,10 +222,10 @@ static void a_refusal_names_what_is_at_fault_and_says_what_to_do(void **state)
          "'scopes' must be a list of some of chat, completions, embeddings, models"},
         {HTTP_POST, "", "{\"name\":\"n\",\"budget\":1}", "budget",
          "'budget' is no member of this request, which may hold name, kind, scopes, role, team, "
-         "expires_at"},
+         "user, plan, models, ip_allowlist, tags, limits, expires_at"},
         {HTTP_POST, "", "{\"name\":\"n\",\"id\":1}", "id",
          "'id' cannot be given: leave it out; this request may hold name, kind, scopes, role, "
-         "team, expires_at"},
+         "team, user, plan, models, ip_allowlist, tags, limits, expires_at"},
         {HTTP_POST, "", "{\"name\":\"n\",\"name\":\"m\"}", "name", "'name' is given twice"},
         {HTTP_POST, "", "{}", "name", "'name' is missing"},
         {HTTP_POST, "x=1", "{\"name\":\"n\"}", "x",
@@ -400,7 +402,7 @@ static const char *make_noun(struct fixture *f, const char *path)
         const char *end;
     } rows[] = {
         {"/admin/v1/organisations", "{\"name\":\"org ", "\"}"},
-        {"/admin/v1/teams", "{\"name\":\"team ", "\"}"},
+        {"/admin/v1/teams", "{\"name\":\"team ", "\",\"organisation\":\"o\"}"},
         {"/admin/v1/users", "{\"name\":\"user ", "\",\"team\":\"for users\"}"},
         {"/admin/v1/plans", "{\"name\":\"plan ", "\"}"},
         {"/admin/v1/budgets", "{\"team\":\"for users\",\"amount\":\"1", "\"}"},
