@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "access/access_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
+#include "base/money.h"
 #include "store/store_change.h"
 
 #define BUDGET_PREFIX SPAN("budget_")
@@ -232,6 +235,48 @@ enum err access_change(struct access *a, struct store *s, enum store_table_id ta
     enum err follows = store_catch_up(s);
     (void)follows; /* the journal's health tells of it (journal_apply.h) */
     return e;
+}
+
+/* ---- telling ---- */
+
+static void write_amount(const struct limits_wish *budget, int64_t amount, char *out, size_t size)
+{
+    char money[MONEY_TEXT_BYTES];
+    if (budget->kind == LIMITS_MONEY_BUDGET) {
+        money_write(amount, 6, money);
+        (void)snprintf(out, size, "%s %s", money, budget->currency); /* fits */
+    } else {
+        (void)snprintf(out, size, "%lld tokens", (long long)amount); /* fits */
+    }
+}
+
+static void on_step(void *context, const struct limits_event *event)
+{
+    static const char *const levels[LIMITS_LEVELS] = {"key", "user", "team", "organisation"};
+    static const char *const windows[] = {"daily", "weekly", "monthly", "total"};
+    const struct access *a = context;
+    char spent[64], limit[64];
+    struct limits_subjects who = {{SLOTS_NONE, SLOTS_NONE, SLOTS_NONE, SLOTS_NONE}};
+    who.slot[event->level] = event->slot;
+    struct span name = access_name(a, &who, event->level);
+    write_amount(event->budget, event->balance.spent, spent, sizeof(spent));
+    write_amount(event->budget, event->limit, limit, sizeof(limit));
+    for (int i = 0; i < LIMITS_STEPS; i++) {
+        if ((event->steps >> i & 1) != 0) {
+            log_warn("budget_threshold", "%d %% of the %s budget %s of %s %.*s is spent: %s of %s",
+                     limits_step_percent(i), windows[event->budget->span], event->budget->id,
+                     levels[event->level], SPAN_ARGS(span_cut_text(name, 64)), spent, limit);
+        }
+    }
+}
+
+void access_tell_budgets(struct access *a, wall_us now)
+{
+    uint64_t news = limits_news(a->limits);
+    if (news != a->news_told) {
+        a->news_told = news;
+        limits_tell(a->limits, now, on_step, a);
+    }
 }
 
 /* ---- looking ---- */

@@ -67,6 +67,10 @@ void access_set_turned(struct access *a, mono_us turned);
 /* Counts up with each change that may end a call; 0 of NULL. */
 uint64_t access_revision(const struct access *a);
 
+/* Tells the log of budgets of which 50, 80 or 100 percent were spent, once each and window; nothing
+ * is done where there is nothing new since the last time. */
+void access_tell_budgets(struct access *a, wall_us now);
+
 /* ---- a call's looks ---- */
 
 /*

@@ -41,6 +41,7 @@ struct access {
     struct access_book book;
     _Atomic uint64_t revision;
     _Atomic int64_t turned_us;
+    uint64_t news_told; /* limits_news() when it was told last */
 };
 
 MUST_USE enum err access_book_init(struct access_book *b);

@@ -20,24 +20,12 @@
 #define MONDAY        1
 #define NO_WINDOW     (-1)
 #define TOKENS_MAX    (INT64_MAX / MONEY_UNIT)
-#define PERCENT_STEPS 3
 
-static const int64_t percents[PERCENT_STEPS] = {50, 80, 100}; /* ADMIN_THRESHOLDS */
+_Static_assert(LIMITS_STEPS == 3, "ADMIN_THRESHOLDS says them");
 
 static int64_t shown_amount(bool is_money, int64_t amount)
 {
     return is_money ? amount : (amount < TOKENS_MAX ? amount : TOKENS_MAX) * MONEY_UNIT;
-}
-
-/* Which of the thresholds are passed by what is spent. */
-static uint32_t thresholds(int64_t spent, int64_t amount)
-{
-    uint32_t passed = 0;
-    for (size_t i = 0; i < PERCENT_STEPS; i++) {
-        __extension__ __int128 all = (__int128)amount * percents[i];
-        passed |= (__extension__(__int128)spent) * 100 >= all ? 1U << i : 0;
-    }
-    return passed;
 }
 
 static struct admin_budget show(const struct admin_operation *op, const struct store_budget *row)
@@ -66,7 +54,7 @@ static struct admin_budget show(const struct admin_operation *op, const struct s
         shown.spent = shown_amount(is_money, balance.spent);
         shown.held = shown_amount(is_money, balance.held);
         shown.beyond = shown_amount(is_money, balance.beyond);
-        shown.thresholds_passed = thresholds(balance.spent, row->amount);
+        shown.thresholds_passed = limits_steps_of(balance.spent, row->amount);
         shown.resets_at.us = balance.range.to.us == LIMITS_NEVER_US ? 0 : balance.range.to.us;
     }
     return shown;

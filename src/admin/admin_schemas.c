@@ -163,6 +163,8 @@ void admin_schema_kind(struct json_writer *w, const struct admin_field *f, enum 
         admin_schema_type(w, "array", may_be_null);
         admin_schema_open(w, "items");
         admin_schema_type(w, "integer", false);
+        json_write_member_int(w, "minimum", 0);
+        json_write_member_int(w, "maximum", 100);
         json_write_end(w);
         break;
     case ADMIN_PARTS:

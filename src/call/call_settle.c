@@ -304,7 +304,7 @@ enum call_state call_step_settle(struct call *call)
         if (t->omitted != 0 && call->error == ERR_OK) {
             learn(t);
         }
-        call_try_close(t, call->answer.is_done && call->error == ERR_OK);
+        call_try_close(t, call->answer.is_done && call->error == ERR_OK && !t->is_cut);
     }
     call_settle_limits(call);
     call_release_body(call);

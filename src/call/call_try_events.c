@@ -9,6 +9,9 @@
 #include "call/call_internal.h"
 #include "call/call_try_large.h"
 #include "sse/sse_write.h"
+#include "text/text_tokens.h"
+
+#define CUT_SLACK 64 /* tokens by which our count may be too high, of a short answer */
 
 void call_try_begin_stream(struct call_try *t)
 {
@@ -130,15 +133,43 @@ static bool has_something(const struct call_try *t)
            (t->state == CALL_TRY_HEAD && t->stream.has_content);
 }
 
+/*
+ * Whether more was said than the call holds, whatever the server was told. Our count may be more
+ * than the server's by a quarter; where an event is a token, it is not. Of who is not limited
+ * nothing is held.
+ */
+static bool is_beyond_held(const struct call_try *t)
+{
+    int64_t most = t->plan.asked;
+    if (t->call->input_held == 0 || most < 0) {
+        return false;
+    }
+    int64_t written = (int64_t)text_tokens_of(t->stream.answer.written);
+    return written > most + most / 4 + CUT_SLACK || (t->said > (uint64_t)most && written >= most);
+}
+
+/* Ends the answer here, as one that has reached its length. */
+static enum err cut(struct call_try *t)
+{
+    t->stream.is_cut = true;
+    t->is_cut = true;
+    return gather_end(t);
+}
+
 /* The events that are whole in `rest`. What follows [DONE] is of no interest. */
 static enum err read_rest(struct call_try *t)
 {
     enum err e = ERR_OK;
     while (e == ERR_OK && t->rest.len > 0 && !t->is_done && !has_something(t)) {
         struct sse_event event = {0};
+        uint64_t written = t->stream.answer.written;
         e = sse_parser_next(&t->events, &t->rest, &event);
         if (e == ERR_OK && event.raw.len > 0) {
             e = one_event(t, &event);
+        }
+        t->said += t->stream.answer.written > written;
+        if (e == ERR_OK && !t->is_done && is_beyond_held(t)) {
+            return cut(t);
         }
     }
     return e;

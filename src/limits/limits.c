@@ -14,6 +14,8 @@
 struct limits {
     struct slots sets[LIMITS_LEVELS]; /* struct limits_set */
     struct retired_list retired_sets, retired_budgets;
+    uint32_t count[LIMITS_LEVELS]; /* slots that were ever put, and those before */
+    _Atomic uint64_t news;
 };
 
 const struct limits_set *limits_find(const struct limits *l, enum limits_level level, uint32_t slot)
@@ -128,11 +130,13 @@ static struct limits_budget *find_same(const struct limits_set *set, const struc
     return NULL;
 }
 
-static struct limits_budget *budget_new(const struct limits_wish *wish, wall_us today)
+static struct limits_budget *budget_new(struct limits *l, const struct limits_wish *wish,
+                                        wall_us today)
 {
     struct limits_budget *b = memory_new(sizeof(*b));
     if (b != NULL) {
         b->is = *wish;
+        b->news = &l->news;
         limits_windows_init(&b->windows, wish->zone, wish->span, wish->week_start, today);
     }
     return b;
@@ -158,8 +162,8 @@ static struct limits_pace pace_of(int64_t per_minute, int64_t burst)
     return per_minute == 0 ? none : limits_pace_of(per_minute, burst == 0 ? per_minute : burst);
 }
 
-static struct limits_set *set_new(const struct limits_terms *t, const struct limits_set *before,
-                                  wall_us today)
+static struct limits_set *set_new(struct limits *l, const struct limits_terms *t,
+                                  const struct limits_set *before, wall_us today)
 {
     struct limits_set *set = memory_new(sizeof(*set) + t->budget_count * sizeof(set->budgets[0]));
     if (set == NULL) {
@@ -175,7 +179,7 @@ static struct limits_set *set_new(const struct limits_terms *t, const struct lim
     bool is_whole = set->account != NULL;
     for (size_t i = 0; is_whole && i < t->budget_count; i++) {
         struct limits_budget *same = find_same(before, &t->budgets[i]);
-        struct limits_budget *b = same != NULL ? same : budget_new(&t->budgets[i], today);
+        struct limits_budget *b = same != NULL ? same : budget_new(l, &t->budgets[i], today);
         is_whole = b != NULL;
         if (is_whole) {
             set->budgets[set->budget_count++] = b;
@@ -211,7 +215,7 @@ enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,
         return ERR_NO_MEMORY;
     }
     struct limits_set *before = atomic_load(place);
-    struct limits_set *set = set_new(terms, before, today);
+    struct limits_set *set = set_new(l, terms, before, today);
     if (set == NULL) {
         return ERR_NO_MEMORY;
     }
@@ -219,6 +223,7 @@ enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,
         atomic_store(&set->budgets[i]->limit, terms->budgets[i].limit);
     }
     (void)atomic_exchange(place, set); /* `before`: nobody else puts terms */
+    l->count[level] = slot < l->count[level] ? l->count[level] : slot + 1;
     if (before != NULL) {
         retire(l, before, set);
     }
@@ -257,4 +262,35 @@ bool limits_budget_restore(const struct limits *l, enum limits_level level, uint
         limits_windows_restore(&b->windows, at, atomic_load(&b->limit), spent);
     }
     return b != NULL;
+}
+
+uint64_t limits_news(const struct limits *l)
+{
+    return atomic_load_explicit(&l->news, memory_order_acquire);
+}
+
+static void tell_set(const struct limits *l, const struct limits_event *at, wall_us now,
+                     limits_on_step *on_step, void *context)
+{
+    const struct limits_set *set = limits_find(l, at->level, at->slot);
+    for (size_t i = 0; set != NULL && i < set->budget_count; i++) {
+        struct limits_budget *b = set->budgets[i];
+        struct limits_event event = *at;
+        event.steps = limits_windows_news(&b->windows, now, &event.balance);
+        event.budget = &b->is;
+        event.limit = atomic_load(&b->limit);
+        if (event.steps != 0) {
+            on_step(context, &event);
+        }
+    }
+}
+
+void limits_tell(const struct limits *l, wall_us now, limits_on_step *on_step, void *context)
+{
+    for (int level = 0; level < LIMITS_LEVELS; level++) {
+        for (uint32_t slot = 0; slot < l->count[level]; slot++) {
+            const struct limits_event at = {.level = (enum limits_level)level, .slot = slot};
+            tell_set(l, &at, now, on_step, context);
+        }
+    }
 }

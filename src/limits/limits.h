@@ -156,6 +156,22 @@ MUST_USE bool limits_budget_look(const struct limits *l, enum limits_level level
 MUST_USE bool limits_budget_restore(const struct limits *l, enum limits_level level, uint32_t slot,
                                     struct span id, wall_us at, int64_t spent);
 
+/* A budget of which steps (limits_window.h) of its window were passed since it was told last. */
+struct limits_event {
+    enum limits_level level;
+    uint32_t slot;
+    const struct limits_wish *budget;
+    int64_t limit;
+    uint32_t steps;
+    struct limits_balance balance;
+};
+typedef void limits_on_step(void *context, const struct limits_event *event);
+
+/* Counts up when there is something to tell; and tells it, each step of a window once. The thread
+ * that puts. */
+uint64_t limits_news(const struct limits *l);
+void limits_tell(const struct limits *l, wall_us now, limits_on_step *on_step, void *context);
+
 /* How many parts a call of these subjects may hold, and how large one is; 0: nothing limits it. */
 size_t limits_parts_most(const struct limits *l, const struct limits_subjects *who);
 size_t limits_part_bytes(void);

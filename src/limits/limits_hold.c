@@ -82,6 +82,14 @@ static void settle_tokens(struct limits_part *part, int64_t tokens, mono_us now)
     }
 }
 
+static void settle_budget(struct limits_part *part, int64_t used)
+{
+    struct limits_budget *b = part->budget;
+    if (limits_share_settle(&part->share, atomic_load(&b->limit), used)) {
+        (void)atomic_fetch_add(b->news, 1);
+    }
+}
+
 static void settle_part(struct limits_part *part, int64_t tokens, int64_t nano, mono_us now)
 {
     switch (part->kind) {
@@ -94,10 +102,10 @@ static void settle_part(struct limits_part *part, int64_t tokens, int64_t nano, 
         (void)atomic_fetch_sub(&part->account->running, 1);
         break;
     case LIMITS_TOKEN_BUDGET:
-        limits_share_settle(&part->share, atomic_load(&part->budget->limit), tokens);
+        settle_budget(part, tokens);
         break;
     case LIMITS_MONEY_BUDGET:
-        limits_share_settle(&part->share, atomic_load(&part->budget->limit), nano);
+        settle_budget(part, nano);
         break;
     }
 }

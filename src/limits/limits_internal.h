@@ -19,6 +19,7 @@ struct limits_budget {
     struct retired retired;
     struct limits_wish is;
     _Atomic int64_t limit;
+    _Atomic uint64_t *news; /* counted up when a step of what is spent is passed */
     struct limits_windows windows;
 };
 

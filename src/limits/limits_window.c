@@ -12,6 +12,8 @@
 
 #define MAKING (INT64_MIN / 2)
 
+__extension__ typedef __int128 wide; /* a hundred times an amount may pass 64 bits */
+
 static bool enter(struct limits_room *room)
 {
     if (atomic_fetch_add(&room->users, 1) >= 0) {
@@ -36,6 +38,8 @@ static void furnish(struct limits_room *room, struct limits_range range)
     atomic_store(&room->taken, 0);
     atomic_store(&room->spent, 0);
     atomic_store(&room->beyond, 0);
+    atomic_store(&room->passed, 0);
+    atomic_store(&room->told, 0);
     atomic_store(&room->from_us, range.from.us);
     atomic_store(&room->to_us, range.to.us);
 }
@@ -118,6 +122,30 @@ static struct limits_room *enter_current(struct limits_windows *w, wall_us now)
     }
 }
 
+static const int percents[LIMITS_STEPS] = {50, 80, 100};
+
+uint32_t limits_steps_of(int64_t spent, int64_t limit)
+{
+    uint32_t passed = 0;
+    for (int i = 0; i < LIMITS_STEPS; i++) {
+        passed |= (uint32_t)((wide)spent * 100 >= (wide)limit * percents[i]) << i;
+    }
+    return passed;
+}
+
+int limits_step_percent(int step)
+{
+    return percents[step];
+}
+
+/* Notes which steps the window has passed. True: there is a new one. */
+static bool note_steps(struct limits_room *room, int64_t limit)
+{
+    uint32_t steps = limits_steps_of(atomic_load(&room->spent), limit);
+    uint32_t seen = atomic_load_explicit(&room->passed, memory_order_relaxed);
+    return (steps & ~seen) != 0 && (steps & ~atomic_fetch_or(&room->passed, steps)) != 0;
+}
+
 void limits_windows_restore(struct limits_windows *w, wall_us at, int64_t limit, int64_t spent)
 {
     struct limits_room *room = &w->rooms[atomic_load(&w->current)];
@@ -126,6 +154,8 @@ void limits_windows_restore(struct limits_windows *w, wall_us at, int64_t limit,
         atomic_store(&room->spent, within);
         atomic_store(&room->taken, within);
         atomic_store(&room->beyond, spent - within);
+        atomic_store(&room->passed, limits_steps_of(spent, limit)); /* and it was told */
+        atomic_store(&room->told, limits_steps_of(spent, limit));
     }
 }
 
@@ -171,11 +201,11 @@ void limits_share_shrink(struct limits_share *share, int64_t less)
 }
 
 /* `taken` never falls below what is spent, and never rises without room for it. */
-void limits_share_settle(struct limits_share *share, int64_t limit, int64_t used)
+bool limits_share_settle(struct limits_share *share, int64_t limit, int64_t used)
 {
     struct limits_room *room = share->room;
     if (room == NULL) {
-        return;
+        return false;
     }
     int64_t more = used > share->amount ? used - share->amount : 0;
     int64_t had_room = more > 0 ? add_within(&room->taken, limit, more, true) : 0;
@@ -184,8 +214,10 @@ void limits_share_settle(struct limits_share *share, int64_t limit, int64_t used
     if (used < share->amount) {
         (void)atomic_fetch_sub(&room->taken, share->amount - used);
     }
+    bool is_news = used > 0 && note_steps(room, limit);
     leave(room);
     *share = (struct limits_share){0};
+    return is_news;
 }
 
 void limits_windows_look(struct limits_windows *w, wall_us now, struct limits_balance *out)
@@ -199,4 +231,16 @@ void limits_windows_look(struct limits_windows *w, wall_us now, struct limits_ba
         .beyond = atomic_load(&room->beyond),
         .range = {{atomic_load(&room->from_us)}, {atomic_load(&room->to_us)}}};
     leave(room);
+}
+
+uint32_t limits_windows_news(struct limits_windows *w, wall_us now, struct limits_balance *out)
+{
+    struct limits_room *room = enter_current(w, now);
+    uint32_t passed = atomic_load(&room->passed);
+    uint32_t news = passed & ~atomic_fetch_or(&room->told, passed);
+    leave(room);
+    if (news != 0) {
+        limits_windows_look(w, now, out);
+    }
+    return news;
 }

@@ -34,6 +34,8 @@ struct limits_room {
     _Atomic int64_t spent;
     _Atomic int64_t beyond;         /* was used and had no room within the limit */
     _Atomic int64_t from_us, to_us; /* both INT64_MIN: it was never used */
+    _Atomic uint32_t passed; /* bit n: so much of the limit is spent as the n-th step says, */
+    _Atomic uint32_t told;   /* and somebody was told */
 };
 
 struct limits_windows {
@@ -60,6 +62,14 @@ struct limits_balance {
 void limits_windows_init(struct limits_windows *w, const struct limits_zone *zone,
                          enum limits_span span, int week_start, wall_us now);
 
+#define LIMITS_STEPS 3 /* of what is spent of a limit: 50, 80 and 100 percent */
+
+/* The steps that are passed by what is spent of a limit, bit n for the n-th. */
+uint32_t limits_steps_of(int64_t spent, int64_t limit);
+
+/* Percent of the n-th. */
+int limits_step_percent(int step);
+
 /* What was spent already of the window that `at` is in, as the store says: at the start. What of it
  * had no room within the limit shows as that again. */
 void limits_windows_restore(struct limits_windows *w, wall_us at, int64_t limit, int64_t spent);
@@ -76,10 +86,15 @@ void limits_share_shrink(struct limits_share *share, int64_t less);
 
 /*
  * Settles a share: `used` is spent, the rest given back. What was used beyond the share is spent as
- * far as the limit allows. `*share` is empty afterwards; of an empty one nothing is done.
+ * far as the limit allows. `*share` is empty afterwards; of an empty one nothing is done. True: a
+ * step of what is spent was passed.
  */
-void limits_share_settle(struct limits_share *share, int64_t limit, int64_t used);
+bool limits_share_settle(struct limits_share *share, int64_t limit, int64_t used);
 
 void limits_windows_look(struct limits_windows *w, wall_us now, struct limits_balance *out);
+
+/* The steps of the current window that were passed and not told yet; they are told then, and
+ * `*out` is how it stands. */
+uint32_t limits_windows_news(struct limits_windows *w, wall_us now, struct limits_balance *out);
 
 #endif

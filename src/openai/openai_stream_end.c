@@ -66,7 +66,9 @@ static void write_choice(const struct openai_stream *s, struct openai_choice *c,
     json_write_key(w, "logprobs");
     json_write_null(w);
     json_write_key(w, "finish_reason");
-    if (c->tool_count > 0 && (c->reason == OPENAI_NO_REASON || c->reason == OPENAI_STOP)) {
+    if (s->is_cut && c->reason == OPENAI_NO_REASON) {
+        c->reason = OPENAI_LENGTH;
+    } else if (c->tool_count > 0 && (c->reason == OPENAI_NO_REASON || c->reason == OPENAI_STOP)) {
         c->reason = OPENAI_TOOL_CALLS;
     } else if (c->reason == OPENAI_NO_REASON) {
         c->reason = OPENAI_STOP;

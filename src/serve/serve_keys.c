@@ -12,6 +12,7 @@
 #include "keys/keys.h"
 #include "serve/serve_internal.h"
 #include "store/store.h"
+#include "store/store_thread.h"
 
 #define PATH_BYTES 4300
 
@@ -130,10 +131,27 @@ static mono_us turned_by_all(const struct serve_gateway *g)
     return turned;
 }
 
+static enum err run_tell(struct store *s, void *context)
+{
+    (void)s; /* its thread is the one that may look at all of them */
+    access_tell_budgets(context, clock_wall());
+    return ERR_OK;
+}
+
+static void tell_budgets(struct serve_gateway *g)
+{
+    uint64_t news = limits_news(access_limits(g->rights));
+    const struct store_job job = {run_tell, NULL, g->rights};
+    if (news != g->budgets_told && store_thread_post(g->store_thread, &job) == ERR_OK) {
+        g->budgets_told = news; /* else the next time */
+    }
+}
+
 void serve_keys_step(struct serve_gateway *g)
 {
     key_watch_step(g->key_watch, g->store_thread);
     access_set_turned(g->rights, turned_by_all(g));
+    tell_budgets(g);
     enum err trouble = key_watch_trouble(g->key_watch);
     if (trouble != ERR_OK) {
         health_set(HEALTH_KEYS_UNTOLD, NULL,

@@ -46,13 +46,13 @@ static void what_is_taken_is_held_and_what_is_used_is_spent(void **state)
     assert_false(limits_windows_take(&w, 100, 41, day(10), &c));
     assert_true(limits_windows_take(&w, 100, 40, day(10), &b));
     assert_int_equal(look(&w, 10).held, 100);
-    limits_share_settle(&a, 100, 15);
+    (void)limits_share_settle(&a, 100, 15);
     assert_int_equal(look(&w, 10).spent, 15);
     assert_int_equal(look(&w, 10).held, 40);
     assert_true(limits_windows_take(&w, 100, 45, day(10), &a));
-    limits_share_settle(&a, 100, 0);
-    limits_share_settle(&a, 100, 7); /* once is enough */
-    limits_share_settle(&b, 100, 40);
+    (void)limits_share_settle(&a, 100, 0);
+    (void)limits_share_settle(&a, 100, 7); /* once is enough */
+    (void)limits_share_settle(&b, 100, 40);
     assert_int_equal(look(&w, 10).spent, 55);
     assert_int_equal(look(&w, 10).held, 0);
     assert_int_equal(look(&w, 10).range.from.us, 10 * DAY);
@@ -66,10 +66,10 @@ static void what_is_used_beyond_a_share_is_spent_as_far_as_the_limit_goes(void *
     struct limits_share a;
     limits_windows_init(&w, utc, LIMITS_DAY, 1, day(10));
     assert_true(limits_windows_take(&w, 100, 60, day(10), &a));
-    limits_share_settle(&a, 100, 80);
+    (void)limits_share_settle(&a, 100, 80);
     assert_int_equal(look(&w, 10).spent, 80);
     assert_true(limits_windows_take(&w, 100, 10, day(10), &a));
-    limits_share_settle(&a, 100, 50);
+    (void)limits_share_settle(&a, 100, 50);
     assert_int_equal(look(&w, 10).spent, 100);
     assert_int_equal(look(&w, 10).beyond, 30);
     assert_int_equal(look(&w, 10).held, 0);
@@ -84,9 +84,9 @@ static void a_limit_that_was_lowered_lets_nothing_more_through(void **state)
     assert_true(limits_windows_take(&w, 100, 60, day(10), &a));
     assert_false(limits_windows_take(&w, 50, 1, day(10), &b));
     assert_true(limits_windows_take(&w, 60, 0, day(10), &b));
-    limits_share_settle(&b, 50, 5);
+    (void)limits_share_settle(&b, 50, 5);
     assert_int_equal(look(&w, 10).beyond, 5);
-    limits_share_settle(&a, 50, 60);
+    (void)limits_share_settle(&a, 50, 60);
     assert_int_equal(look(&w, 10).spent, 60);
 }
 
@@ -98,11 +98,11 @@ static void a_settlement_goes_to_the_window_that_was_taken_from(void **state)
     limits_windows_init(&w, utc, LIMITS_DAY, 1, day(10));
     assert_true(limits_windows_take(&w, 100, 60, day(10), &a));
     assert_true(limits_windows_take(&w, 100, 100, day(11), &b));
-    limits_share_settle(&a, 100, 60);
+    (void)limits_share_settle(&a, 100, 60);
     assert_int_equal(look(&w, 11).held, 100);
     assert_int_equal(look(&w, 11).spent, 0);
     assert_int_equal(look(&w, 10).spent, 60); /* the clock was set back: as it was left */
-    limits_share_settle(&b, 100, 1);
+    (void)limits_share_settle(&b, 100, 1);
     assert_int_equal(look(&w, 11).spent, 1);
 }
 
@@ -113,10 +113,10 @@ static void a_clock_that_is_set_back_opens_no_window_again(void **state)
     struct limits_share a;
     limits_windows_init(&w, utc, LIMITS_DAY, 1, day(10));
     assert_true(limits_windows_take(&w, 100, 100, day(10), &a));
-    limits_share_settle(&a, 100, 100);
+    (void)limits_share_settle(&a, 100, 100);
     for (int64_t d = 11; d < 20; d++) {
         assert_true(limits_windows_take(&w, 100, d, day(d), &a));
-        limits_share_settle(&a, 100, d);
+        (void)limits_share_settle(&a, 100, d);
     }
     assert_int_equal(look(&w, 10).spent, 19); /* day 10 is forgotten: the newest goes on */
     assert_int_equal(look(&w, 17).spent, 17);
@@ -134,12 +134,12 @@ static void a_window_that_is_held_is_not_made_anew(void **state)
     }
     assert_false(limits_windows_take(&w, 100, 60, day(20), &more)); /* the last one goes on */
     assert_true(limits_windows_take(&w, 100, 40, day(20), &more));
-    limits_share_settle(&held[0], 100, 60);
+    (void)limits_share_settle(&held[0], 100, 60);
     assert_int_equal(look(&w, 20).spent, 0); /* now there is room */
     assert_int_equal(look(&w, 20).held, 0);
-    limits_share_settle(&more, 100, 40);
+    (void)limits_share_settle(&more, 100, 40);
     for (int i = 1; i < LIMITS_WINDOWS; i++) {
-        limits_share_settle(&held[i], 100, 60);
+        (void)limits_share_settle(&held[i], 100, 60);
     }
     assert_int_equal(look(&w, 20).spent, 0);
 }
@@ -154,7 +154,7 @@ static void what_the_store_knows_is_spent_already(void **state)
     limits_windows_restore(&w, day(40), INT64_MAX, 5); /* of another month */
     assert_false(limits_windows_take(&w, 100, 11, day(15), &a));
     assert_true(limits_windows_take(&w, 100, 10, day(15), &a));
-    limits_share_settle(&a, 100, 10);
+    (void)limits_share_settle(&a, 100, 10);
     assert_int_equal(look(&w, 15).spent, 100);
 }
 
@@ -185,7 +185,7 @@ static void *spend(void *arg)
         int64_t amount = (int64_t)(draw(s) % 200);
         if (limits_windows_take(s->w, LIMIT, amount, at, &share)) {
             int64_t used = (int64_t)(draw(s) % (uint64_t)(amount + 1));
-            limits_share_settle(&share, LIMIT, used);
+            (void)limits_share_settle(&share, LIMIT, used);
             s->used += used;
         }
         limits_windows_look(s->w, at, &now);
