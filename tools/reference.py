@@ -140,8 +140,8 @@ def kind_of(schema):
     elif "enum" in schema:
         words = [", ".join(f"`{word}`" for word in schema["enum"] if word is not None)]
     elif kinds[0] == "integer":
-        most = "" if schema["maximum"] == 2**63 - 1 else f" to {schema['maximum']}"
-        words = [f"number from {schema['minimum']}{most}"]
+        most = "" if schema.get("maximum", 2**63 - 1) == 2**63 - 1 else f" to {schema['maximum']}"
+        words = [f"number from {schema['minimum']}{most}" if "minimum" in schema else "number"]
     elif "format" in schema:
         words = [{"date-time": "time", "date": "day"}[schema["format"]]]
     elif kinds[0] == "string" and "maxLength" in schema:

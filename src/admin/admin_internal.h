@@ -140,9 +140,8 @@ static inline bool admin_sees(const struct admin_operation *op, struct span team
 /* Notes what an operation changes. */
 void admin_note(const struct admin_operation *op, const char *action, struct span id);
 
-/* Starts an answer that is a list, and ends it unless listing failed with `e`. */
+/* Starts an answer that is a list. */
 void admin_list_begin(struct json_writer *w, struct buf *out);
-MUST_USE enum err admin_list_end(struct json_writer *w, enum err e);
 
 /* What is wrong, for a reply. */
 struct admin_problems {

@@ -16,6 +16,7 @@
 #define MATCH_BYTES_MAX (64u << 10)
 #define IF_MATCH        "if-match"
 #define ONCE            "idempotency-key"
+#define ACCEPT          "accept"
 
 /* One operation under way. */
 struct job {
@@ -68,6 +69,17 @@ static void free_job(struct job *job)
     memory_free(job);
 }
 
+/* The first value of a header field; empty: it is not there. */
+static struct span first_value(const struct http_fields *fields, struct span name)
+{
+    for (uint32_t i = 0; i < fields->count; i++) {
+        if (span_equal_nocase(http_field_name(fields, i), name)) {
+            return http_field_value(fields, i);
+        }
+    }
+    return (struct span){NULL, 0};
+}
+
 static enum err run_job(struct store *store, void *context)
 {
     struct job *job = context;
@@ -80,11 +92,9 @@ static enum err run_job(struct store *store, void *context)
                                           .body = buf_span(&job->body),
                                           .if_match = buf_span(&job->match),
                                           .idempotency_key = job->once_key,
+                                          .accept = first_value(&head->fields, SPAN(ACCEPT)),
                                           .actor = span_of(job->caller.name),
                                           .right = job->caller.right};
-    if (e == ERR_OK && job->route->number == ADMIN_ROUTE_usage_list) {
-        e = journal_apply_now(job->jobs->apply, store);
-    }
     return e == ERR_OK
                ? admin_operate(job->jobs->keys, job->jobs->rights, store, &request, job->now, &job->out, &job->answer)
                : e;
@@ -93,6 +103,10 @@ static enum err run_job(struct store *store, void *context)
 static void put_answer(struct job *job)
 {
     char fields[sizeof(ADMIN_JSON_FIELDS) + ADMIN_TAG_BYTES + 16] = ADMIN_JSON_FIELDS;
+    if (job->answer.is_csv) {
+        admin_put_reply(job->x, 200, SPAN(ADMIN_CSV_FIELDS), buf_span(&job->out));
+        return;
+    }
     size_t len = strlen(fields);
     if (job->answer.tag[0] != '\0') {
         (void)snprintf(fields + len, sizeof(fields) - len, "ETag: %s\r\n",
@@ -139,16 +153,38 @@ static void end_job(struct job *job, enum err e)
     free_job(job);
 }
 
-/* Usage brings the store up to the journal first, so it is the writer's though it reads. */
+/* The first half of a question for usage, on the writer: the store is brought up to the journal. */
+static enum err run_apply(struct store *store, void *context)
+{
+    struct job *job = context;
+    return journal_apply_now(job->jobs->apply, store);
+}
+
+/* The second half is the reader's: however long it sums, the writer goes on. */
+static void on_applied(void *context, enum err result)
+{
+    struct job *job = context;
+    const struct store_job work = {run_job, on_job_done, job};
+    if (result == ERR_OK) {
+        result = store_thread_post_read(job->jobs->store, &work);
+    }
+    if (result != ERR_OK) {
+        on_job_done(job, result);
+    }
+}
+
 static enum err post(struct job *job)
 {
     struct store_job work = {run_job, on_job_done, job};
     struct store_thread *store = job->jobs->store;
+    if (job->route->number == ADMIN_ROUTE_usage_list) {
+        work = (struct store_job){run_apply, on_applied, job};
+        return store_thread_post(store, &work);
+    }
     if (job->route->queue == ADMIN_QUEUE_URGENT) {
         return store_thread_post_urgent(store, &work);
     }
-    bool only_reads =
-        job->route->queue == ADMIN_QUEUE_READ && job->route->number != ADMIN_ROUTE_usage_list;
+    bool only_reads = job->route->queue == ADMIN_QUEUE_READ;
     return only_reads ? store_thread_post_read(store, &work) : store_thread_post(store, &work);
 }
 

@@ -15,7 +15,10 @@
 #include "base/list.h"
 
 #define ADMIN_ANSWER_BYTES_MAX (256u << 20)
-#define ADMIN_JSON_FIELDS      "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+#define ADMIN_CSV_FIELDS                                        \
+    "Content-Type: text/csv; charset=utf-8; header=present\r\n" \
+    "Content-Disposition: attachment; filename=\"usage.csv\"\r\nCache-Control: no-store\r\n"
+#define ADMIN_JSON_FIELDS "Content-Type: application/json\r\nCache-Control: no-store\r\n"
 
 struct access;
 struct exchange;

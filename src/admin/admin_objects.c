@@ -105,6 +105,7 @@ bool admin_field_is_nothing(const struct admin_field *field, const void *at)
     case ADMIN_MOMENT:
         return ((const wall_us *)at)->us == 0;
     case ADMIN_DAY:
+    case ADMIN_HOUR:
         return *(const int32_t *)at == 0;
     case ADMIN_CHOICE:
         return *(const int *)at == 0;
@@ -117,6 +118,12 @@ bool admin_field_is_nothing(const struct admin_field *field, const void *at)
         break;
     }
     return is_part_nothing(admin_part_of(field), at);
+}
+
+bool admin_field_is_asked(const struct admin_field *field, uint64_t asked)
+{
+    int place = (int)(field - fields) - objects[field->object].first;
+    return (field->rules & ADMIN_ASKED) == 0 || (asked >> place & 1) != 0;
 }
 
 bool admin_field_is_taken(const struct admin_field *field, enum admin_use use)

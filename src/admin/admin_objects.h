@@ -63,6 +63,7 @@ enum admin_kind {
     ADMIN_TIME,    /* wall_us; 0: null. RFC 3339 */
     ADMIN_MOMENT,  /* the same, as whole seconds since 1970; a request may say RFC 3339, too */
     ADMIN_DAY,     /* int32_t: days since 1970-01-01; "2026-11-24" */
+    ADMIN_HOUR,    /* int32_t: hours since then; "2026-11-24T14:00Z". A parameter may be a day */
     ADMIN_CHOICE,  /* int: one of the words, by its number */
     ADMIN_CHOICES, /* uint32_t: some of the words, bit n for the word of number n */
     ADMIN_NAMES,   /* struct span: "a\nb", a line each, as JSON ["a","b"] */
@@ -89,7 +90,8 @@ enum admin_rule {
     ADMIN_PRINTABLE = 1U << 6, /* no control characters */
     ADMIN_COLUMN = 1U << 7,    /* of the command line's list */
     ADMIN_FOLLOWS = 1U << 8,   /* from the others, the clock or a file: no part of the ETag */
-    ADMIN_EXACT = 1U << 9      /* money with all its nine places; else it is rounded to six */
+    ADMIN_EXACT = 1U << 9,     /* money with all its nine places; else it is rounded to six */
+    ADMIN_ASKED = 1U << 10     /* only where it was asked for: admin_object_write_asked() */
 };
 
 struct admin_limits {
@@ -159,11 +161,12 @@ struct admin_budget {
 };
 
 struct admin_usage {
-    int32_t day;
-    struct span key_id, key_name, model, currency;
-    int64_t calls, interrupted, failed, refused, estimated;
-    int64_t tokens_in, tokens_out, tokens_cached, tokens_reasoning, bytes_in, bytes_out;
-    int64_t cost_nano;
+    struct span organisation, organisation_name, team, team_name, user, user_name, key, key_name;
+    struct span model, upstream, route, currency;
+    int32_t day, hour;
+    int64_t calls, failed, interrupted, refused, requests, estimated;
+    int64_t tokens_in, tokens_cached, tokens_out, tokens_reasoning, bytes_in, bytes_out;
+    int64_t cost; /* billionths */
 };
 
 struct admin_problem {
@@ -314,8 +317,20 @@ struct admin_reading {
  */
 MUST_USE enum err admin_object_read(struct admin_reading *reading, void *out);
 
-/* Writes an object. */
+/* Writes an object, without the fields that are ADMIN_ASKED. */
 void admin_object_write(struct json_writer *w, enum admin_object object, const void *in);
+
+/* The same with those of them that are in `asked`, a set of ADMIN_GAVE(). */
+void admin_object_write_asked(struct json_writer *w, enum admin_object object, const void *in,
+                              uint64_t asked);
+
+/* Whether an object that is written so has the field, which is one of its own. */
+bool admin_field_is_asked(const struct admin_field *field, uint64_t asked);
+
+/* Writes an hour as admin_hour_read() takes it. */
+#define ADMIN_HOUR_BYTES 24
+void admin_hour_write(int32_t hour, char out[ADMIN_HOUR_BYTES]);
+
 
 /*
  * Writes the object's ETag: it is of what the object says, so it is the same wherever that is known
@@ -333,5 +348,9 @@ struct span admin_word(const char *words, size_t n);
  * none, or before 1970. */
 MUST_USE bool admin_day_read(struct span text, int32_t *out);
 MUST_USE bool admin_time_read(struct span text, wall_us *out);
+
+/* Reads an hour such as "2026-11-24T14:00Z", or the first one of a day such as "2026-11-24", in
+ * hours since 1970. */
+MUST_USE bool admin_hour_read(struct span text, int32_t *out);
 
 #endif

@@ -231,6 +231,7 @@ static void clear(const struct admin_field *f, void *at)
         [ADMIN_TIME] = sizeof(wall_us),
         [ADMIN_MOMENT] = sizeof(wall_us),
         [ADMIN_DAY] = sizeof(int32_t),
+        [ADMIN_HOUR] = sizeof(int32_t),
         [ADMIN_CHOICE] = sizeof(int),
         [ADMIN_CHOICES] = sizeof(uint32_t),
         [ADMIN_NUMBERS] = sizeof(uint32_t),
@@ -281,6 +282,7 @@ static enum err read_value(const struct reading *r, const struct admin_field *f,
         return read_money(r, f, row, at);
     case ADMIN_PART:
         return read_part(r, f, row, at);
+    case ADMIN_HOUR:
     case ADMIN_NUMBERS:
     case ADMIN_PARTS:
         break;

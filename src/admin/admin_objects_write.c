@@ -33,6 +33,13 @@ static void write_day(struct json_writer *w, int32_t day)
     json_write_text(w, text);
 }
 
+static void write_hour(struct json_writer *w, int32_t hour)
+{
+    char text[ADMIN_HOUR_BYTES];
+    admin_hour_write(hour, text);
+    json_write_text(w, text);
+}
+
 static void write_money(struct json_writer *w, const struct admin_field *f, int64_t nano)
 {
     char text[MONEY_TEXT_BYTES];
@@ -125,6 +132,9 @@ static void write_value(struct json_writer *w, const struct admin_field *f, cons
     case ADMIN_DAY:
         write_day(w, *(const int32_t *)at);
         break;
+    case ADMIN_HOUR:
+        write_hour(w, *(const int32_t *)at);
+        break;
     case ADMIN_CHOICE:
         write_choice(w, f, *(const int *)at);
         break;
@@ -149,9 +159,10 @@ static void write_value(struct json_writer *w, const struct admin_field *f, cons
     }
 }
 
-static bool is_left_out(const struct admin_field *f, const void *at)
+static bool is_left_out(const struct admin_field *f, const void *at, uint64_t asked)
 {
-    return (f->rules & ADMIN_ONCE) != 0 && ((const struct span *)at)->len == 0;
+    return !admin_field_is_asked(f, asked) ||
+           ((f->rules & ADMIN_ONCE) != 0 && ((const struct span *)at)->len == 0);
 }
 
 /* Writes a part: an object that has none itself. */
@@ -191,12 +202,18 @@ static void write_member(struct json_writer *w, const struct admin_field *f, con
 
 void admin_object_write(struct json_writer *w, enum admin_object object, const void *in)
 {
+    admin_object_write_asked(w, object, in, 0);
+}
+
+void admin_object_write_asked(struct json_writer *w, enum admin_object object, const void *in,
+                              uint64_t asked)
+{
     size_t count;
     const struct admin_field *f = admin_fields(object, &count);
     json_write_object(w);
     for (size_t i = 0; i < count; i++) {
         const void *at = (const char *)in + f[i].offset;
-        if (!is_left_out(&f[i], at)) {
+        if (!is_left_out(&f[i], at, asked)) {
             write_member(w, &f[i], at);
         }
     }

@@ -146,6 +146,17 @@ static void write_list_schema(struct json_writer *w, const struct admin_route *r
     json_write_end(w);
 }
 
+/* Beside the list in JSON. */
+static void write_sheet(struct json_writer *w, const struct admin_route *route)
+{
+    if ((route->rules & ADMIN_SHEET) != 0) {
+        json_write_end(w);
+        admin_schema_open(w, "text/csv");
+        json_write_key(w, "schema");
+        json_write_raw(w, SPAN("{\"type\":\"string\"}"));
+    }
+}
+
 static void write_given(struct json_writer *w, const struct admin_route *route)
 {
     if (route->gives == ADMIN_OBJECT_text) {
@@ -157,6 +168,7 @@ static void write_given(struct json_writer *w, const struct admin_route *route)
     } else if ((route->rules & ADMIN_LISTS) != 0) {
         write_content(w, "application/json");
         write_list_schema(w, route);
+        write_sheet(w, route);
     } else {
         write_content(w, "application/json");
         admin_schema_of(w, route->gives, ADMIN_SHAPE_REPLY);

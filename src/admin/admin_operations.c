@@ -221,13 +221,3 @@ void admin_list_begin(struct json_writer *w, struct buf *out)
     json_write_key(w, "data");
     json_write_array(w);
 }
-
-enum err admin_list_end(struct json_writer *w, enum err e)
-{
-    if (e != ERR_OK) {
-        return e;
-    }
-    json_write_end(w);
-    json_write_end(w);
-    return json_write_finish(w);
-}

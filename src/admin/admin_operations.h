@@ -33,6 +33,7 @@ struct admin_request {
     struct span path, query; /* as sent, not decoded; the query without its "?" */
     struct span body;
     struct span if_match;        /* the header's values, joined by commas; .at NULL: it has none */
+    struct span accept;          /* the header's value; empty: it has none */
     struct span idempotency_key; /* of a POST, 1 to ADMIN_ONCE_KEY_MAX bytes; .at NULL: none */
     struct span actor;           /* who asks, for the record: an admin key's id, or "uid:1000" */
     struct admin_right right;    /* what he may do; nothing unless it is said */
@@ -43,6 +44,7 @@ struct admin_answer {
     struct admin_fault fault;  /* of a refusal */
     char tag[ADMIN_TAG_BYTES]; /* the ETag of what was given; "": none */
     bool is_judged;            /* If-Match was looked at */
+    bool is_csv;               /* it is CSV, not JSON */
     const char *action;        /* what was changed, once it was: "key.create"; NULL: nothing */
     char object[ADMIN_OBJECT_ID_BYTES]; /* the id of what was changed */
 };

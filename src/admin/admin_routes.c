@@ -129,6 +129,9 @@ static enum err refuse(struct admin_fault *fault, const struct admin_param *p)
     char what[96];
     if (p->kind == ADMIN_DAY) {
         (void)snprintf(what, sizeof(what), "a day, such as 2026-11-24");
+    } else if (p->kind == ADMIN_HOUR) {
+        (void)snprintf(what, sizeof(what),
+                       "a day or an hour of UTC, such as 2026-11-24 or 2026-11-24T14:00Z");
     } else if (p->kind == ADMIN_BOOL) {
         (void)snprintf(what, sizeof(what), "true or false");
     } else if (p->kind == ADMIN_INT) {
@@ -142,7 +145,7 @@ static enum err refuse(struct admin_fault *fault, const struct admin_param *p)
                            what);
 }
 
-/* Reads a number, a truth or a day into `*out`; false if it is none. */
+/* Reads a number, a truth, a day or an hour into `*out`; false if it is none. */
 static bool read_number(const struct admin_param *p, struct span text, int64_t *out)
 {
     uint64_t number;
@@ -150,6 +153,11 @@ static bool read_number(const struct admin_param *p, struct span text, int64_t *
     if (p->kind == ADMIN_BOOL) {
         *out = span_is(text, "true");
         return *out != 0 || span_is(text, "false");
+    }
+    if (p->kind == ADMIN_HOUR) {
+        bool is_hour = admin_hour_read(text, &day);
+        *out = is_hour ? day : 0;
+        return is_hour;
     }
     if (p->kind == ADMIN_DAY) {
         bool is_day = admin_day_read(text, &day);
@@ -194,7 +202,7 @@ static enum err read_param(const struct admin_param *p, struct span raw, struct 
 static enum err refuse_unknown(const struct admin_param *rows, size_t count, struct span name,
                                struct admin_fault *fault)
 {
-    char names[128] = "no parameter";
+    char names[192] = "no parameter";
     size_t len = 0;
     for (size_t i = 0; i < count && len < sizeof(names); i++) {
         len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i == 0 ? "" : ", ",

@@ -24,7 +24,8 @@
 #define ADMIN_USAGE_PATH   "/admin/v1/usage"
 #define ADMIN_STATUS_PATH  "/admin/v1/status"
 #define ADMIN_PAGE_MAX     1000 /* objects of one answer */
-#define ADMIN_PARAMS_MAX   4    /* of a route */
+#define ADMIN_USAGE_ROWS_MAX 250000 /* sums of one question */
+#define ADMIN_PARAMS_MAX   16   /* of a route */
 #define ADMIN_PARAM_BYTES  255  /* of a parameter's value */
 #define ADMIN_METHODS_TEXT 64   /* for admin_methods() */
 
@@ -37,7 +38,8 @@ enum admin_route_rule {
     ADMIN_MATCHES = 1U << 3, /* the request must have an If-Match */
     ADMIN_MISSES = 1U << 4,  /* 404: a parameter may name what is not there */
     ADMIN_CHANGE = 1U << 5,  /* the body says what changes, and leaves out the rest */
-    ADMIN_CREATES = 1U << 6  /* it makes what it gives: 201 */
+    ADMIN_CREATES = 1U << 6, /* it makes what it gives: 201 */
+    ADMIN_SHEET = 1U << 7    /* the list may be asked for as CSV, too */
 };
 
 /* The numbers of the routes. */

@@ -147,6 +147,11 @@ void admin_schema_kind(struct json_writer *w, const struct admin_field *f, enum 
         admin_schema_type(w, "string", may_be_null);
         json_write_member_text(w, "format", "date");
         break;
+    case ADMIN_HOUR:
+        admin_schema_type(w, "string", may_be_null);
+        json_write_member_text(w, "pattern",
+                               "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:00(:00)?Z)?$");
+        break;
     case ADMIN_CHOICE:
         admin_schema_type(w, "string", may_be_null);
         write_words(w, f->words, may_be_null);
@@ -220,7 +225,7 @@ static bool is_in(const struct admin_field *f, enum admin_shape shape)
 
 static bool is_required(const struct admin_field *f, enum admin_shape shape)
 {
-    return shape == ADMIN_SHAPE_REPLY    ? (f->rules & ADMIN_ONCE) == 0
+    return shape == ADMIN_SHAPE_REPLY    ? (f->rules & (ADMIN_ONCE | ADMIN_ASKED)) == 0
            : shape == ADMIN_SHAPE_CREATE ? (f->rules & ADMIN_NEEDED) != 0
                                          : false;
 }

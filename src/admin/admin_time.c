@@ -2,8 +2,12 @@
 /* Days and times as RFC 3339 writes them. */
 #include "admin/admin_objects.h"
 
+#include <stdio.h>
+
 #define DAY_US    INT64_C(86400000000)
+#define HOUR_US   INT64_C(3600000000)
 #define MINUTE_US INT64_C(60000000)
+#define DAY_HOURS 24
 
 /* Reads the number of exactly `len` digits at `from`. */
 static bool read_digits(struct span text, size_t from, size_t len, uint64_t most, int64_t *out)
@@ -89,4 +93,27 @@ bool admin_time_read(struct span text, wall_us *out)
     }
     out->us = day * DAY_US + (hour * 60 + minute) * MINUTE_US + second * 1000000 + fraction - zone;
     return out->us >= 0;
+}
+
+bool admin_hour_read(struct span text, int32_t *out)
+{
+    int32_t day;
+    int64_t hour = 0;
+    bool is_day = text.len == 10;
+    struct span rest = span_cut(text, 13, text.len);
+    if (!admin_day_read(span_cut(text, 0, 10), &day) ||
+        (!is_day && (text.len < 14 || text.at[10] != 'T' || !read_digits(text, 11, 2, 23, &hour) ||
+                     (!span_is(rest, ":00Z") && !span_is(rest, ":00:00Z"))))) {
+        return false;
+    }
+    *out = day * DAY_HOURS + (int32_t)hour;
+    return true;
+}
+
+void admin_hour_write(int32_t hour, char out[ADMIN_HOUR_BYTES])
+{
+    char day[11];
+    clock_day((wall_us){hour * HOUR_US}, day);
+    (void)snprintf(out, ADMIN_HOUR_BYTES, "%sT%02u:00Z", day,
+                   (unsigned)hour % DAY_HOURS); /* it is not before 1970 */
 }

@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define CLI_COLUMNS_MAX 16
+#define CLI_COLUMNS_MAX 32
 
 #define CLI_RIGHT    1u /* a number: stands at the right */
 #define CLI_OPTIONAL 2u /* left out where every row has `none` */

@@ -19,18 +19,30 @@
 #include "store/store_change.h"
 #include "store/store_usage.h"
 
-#define DAY_MS INT64_C(86400000)
+#define HOUR_MS INT64_C(3600000)
 
-/* What names a row of usage, in this order. */
-static const enum journal_text names[] = {JOURNAL_TEXT_KEY, JOURNAL_TEXT_MODEL,
-                                          JOURNAL_TEXT_CURRENCY, JOURNAL_TEXT_UPSTREAM};
+/* What names a row of usage beside its hour: texts of a record, and where they stand in the row. In
+ * the order of the table, which has the hour behind the team. */
+static const struct {
+    enum journal_text text;
+    size_t offset;
+} names[] = {
+    {JOURNAL_TEXT_TEAM, offsetof(struct store_usage, team)},
+    {JOURNAL_TEXT_KEY, offsetof(struct store_usage, key_id)},
+    {JOURNAL_TEXT_MODEL, offsetof(struct store_usage, model)},
+    {JOURNAL_TEXT_CURRENCY, offsetof(struct store_usage, currency)},
+    {JOURNAL_TEXT_UPSTREAM, offsetof(struct store_usage, upstream)},
+    {JOURNAL_TEXT_POLICY, offsetof(struct store_usage, route)},
+    {JOURNAL_TEXT_USER, offsetof(struct store_usage, user)},
+    {JOURNAL_TEXT_ORGANISATION, offsetof(struct store_usage, organisation)},
+};
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
 struct usage_row {
     struct list node;
     struct store_usage sums; /* its spans are those of `name` */
     struct span name[NAMES]; /* in the arena */
-    int64_t day_from_ms;
+    int64_t hour_from_ms;
 };
 
 struct try_row {
@@ -83,9 +95,9 @@ bool journal_batch_has_room(const struct journal_batch *b)
 
 /* ---- usage ---- */
 
-/* All names as one text, for the map: the day, and each with its length. */
+/* All names as one text, for the map: the hour, and each with its length. */
 struct usage_key {
-    int32_t day;
+    int32_t hour;
     uint16_t len[NAMES];
     char text[JOURNAL_ROOM_BYTES];
 };
@@ -96,9 +108,9 @@ _Static_assert(offsetof(struct usage_key, text) == sizeof(int32_t) + NAMES * siz
 static struct span key_of(const struct journal_record *r, struct usage_key *out)
 {
     size_t len = 0;
-    out->day = store_day((wall_us){r->started_ms * 1000});
+    out->hour = store_hour((wall_us){r->started_ms * 1000});
     for (size_t i = 0; i < NAMES; i++) {
-        struct span name = journal_record_text(r, names[i]);
+        struct span name = journal_record_text(r, names[i].text);
         out->len[i] = (uint16_t)name.len;
         memcpy(out->text + len, name.at, name.len);
         len += name.len;
@@ -108,9 +120,9 @@ static struct span key_of(const struct journal_record *r, struct usage_key *out)
 
 static bool is_of(const struct usage_row *row, const struct journal_record *r)
 {
-    bool is_same = (uint64_t)(r->started_ms - row->day_from_ms) < (uint64_t)DAY_MS;
+    bool is_same = (uint64_t)(r->started_ms - row->hour_from_ms) < (uint64_t)HOUR_MS;
     for (size_t i = 0; is_same && i < NAMES; i++) {
-        is_same = span_equal(row->name[i], journal_record_text(r, names[i]));
+        is_same = span_equal(row->name[i], journal_record_text(r, names[i].text));
     }
     return is_same;
 }
@@ -126,14 +138,11 @@ static struct usage_row *new_usage_row(struct journal_batch *b, const struct usa
     struct span text = span_cut(bytes, offsetof(struct usage_key, text), bytes.len);
     for (size_t i = 0; i < NAMES; i++) {
         row->name[i] = span_cut(text, 0, key->len[i]);
+        memcpy((char *)&row->sums + names[i].offset, &row->name[i], sizeof(row->name[i]));
         text = span_cut(text, key->len[i], text.len);
     }
-    row->day_from_ms = key->day * DAY_MS;
-    row->sums.day = key->day;
-    row->sums.key_id = row->name[0];
-    row->sums.model = row->name[1];
-    row->sums.currency = row->name[2];
-    row->sums.upstream = row->name[3];
+    row->hour_from_ms = key->hour * HOUR_MS;
+    row->sums.hour = key->hour;
     list_push_back(&b->usage_rows, &row->node);
     return row;
 }
@@ -153,6 +162,28 @@ static struct usage_row *usage_row(struct journal_batch *b, const struct journal
     return row;
 }
 
+/* Whether something of the completion's own try was sent, the last of its call. */
+static bool is_last_sent(const struct journal_record *r)
+{
+    return r->attempts_sent > 0 &&
+           (r->attempts_sent >= r->attempt || journal_record_text(r, JOURNAL_TEXT_PEER).len > 0);
+}
+
+/* A call reached a model server, and then it counts with how it ended; or it was refused. */
+static void count_call(struct store_usage *sums, const struct journal_record *r)
+{
+    if (r->attempts_sent == 0) {
+        sums->refused++;
+        return;
+    }
+    sums->calls++;
+    sums->interrupted +=
+        r->outcome == JOURNAL_OUTCOME_INTERRUPTED || r->outcome == JOURNAL_OUTCOME_CLIENT_GONE;
+    sums->failed += r->outcome == JOURNAL_OUTCOME_FAILED;
+    sums->estimated += r->tokens_in_estimated != 0 || r->tokens_out_estimated != 0;
+    sums->requests += is_last_sent(r);
+}
+
 static enum err add_usage(struct journal_batch *b, const struct journal_record *r)
 {
     struct usage_row *row = usage_row(b, r);
@@ -169,14 +200,10 @@ static enum err add_usage(struct journal_batch *b, const struct journal_record *
         return ERR_NO_MEMORY;
     }
     if (r->kind == JOURNAL_TRY_END) { /* its call is counted by the completion */
+        sums->requests += r->sent != 0;
         return ERR_OK;
     }
-    sums->calls++;
-    sums->interrupted +=
-        r->outcome == JOURNAL_OUTCOME_INTERRUPTED || r->outcome == JOURNAL_OUTCOME_CLIENT_GONE;
-    sums->failed += r->outcome == JOURNAL_OUTCOME_FAILED;
-    sums->refused += r->outcome == JOURNAL_OUTCOME_REFUSED;
-    sums->estimated += r->tokens_in_estimated != 0 || r->tokens_out_estimated != 0;
+    count_call(sums, r);
     sums->bytes_in = sum_of(sums->bytes_in, r->bytes_in);
     sums->bytes_out = sum_of(sums->bytes_out, r->bytes_out);
     return ERR_OK;
@@ -332,8 +359,11 @@ static int compare(const void *a, const void *b)
 {
     const struct usage_row *x = *(const struct usage_row *const *)a;
     const struct usage_row *y = *(const struct usage_row *const *)b;
-    int order = (x->sums.day > y->sums.day) - (x->sums.day < y->sums.day);
-    for (size_t i = 0; order == 0 && i < NAMES; i++) {
+    int order = compare_texts(x->sums.team, y->sums.team);
+    if (order == 0) {
+        order = (x->sums.hour > y->sums.hour) - (x->sums.hour < y->sums.hour);
+    }
+    for (size_t i = 1; order == 0 && i < NAMES; i++) { /* 0 is the team */
         order = compare_texts(x->name[i], y->name[i]);
     }
     return order;

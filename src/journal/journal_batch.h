@@ -2,9 +2,9 @@
 /*
  * journal_batch.h — what some records change in the store, put together. For this part only.
  *
- * A batch of records that follow one another becomes one row a key, model, upstream, currency and
- * day, and one row a try that is still open; tries that began and ended in it leave no row. What
- * admin records say is kept whole, in their order.
+ * A batch of records that follow one another becomes one row an hour and whatever else names a
+ * row of usage, and one row a try that is still open; tries that began and ended in it leave no
+ * row. What admin records say is kept whole, in their order.
  *
  * Ownership  journal_batch_fini() frees what it holds; it may be used again after it.
  * Limits     of memory, as given to journal_batch_init(); the maps' comes on top, less than half.

@@ -24,26 +24,36 @@ static void put_param(struct buf *query, const char *name, const char *value)
     }
 }
 
-static int print_table(struct span answer, bool with_ids)
+static int print_table(struct span answer)
 {
     static const struct cli_column columns[] = {
-        {"DAY", "day", "-", 0},
-        {"KEY", "key_name", "-", 0},
-        {"MODEL", "model", "-", 0},
+        {"DAY", "day", "-", CLI_OPTIONAL},
+        {"HOUR", "hour", "-", CLI_OPTIONAL},
+        {"ORGANISATION", "organisation_name", "-", CLI_OPTIONAL},
+        {"ITS ID", "organisation", "-", CLI_OPTIONAL},
+        {"TEAM", "team_name", "-", CLI_OPTIONAL},
+        {"ITS ID", "team", "-", CLI_OPTIONAL},
+        {"USER", "user_name", "-", CLI_OPTIONAL},
+        {"THEIR ID", "user", "-", CLI_OPTIONAL},
+        {"KEY", "key_name", "-", CLI_OPTIONAL},
+        {"ITS ID", "key", "-", CLI_OPTIONAL},
+        {"MODEL", "model", "-", CLI_OPTIONAL},
+        {"UPSTREAM", "upstream", "-", CLI_OPTIONAL},
+        {"ROUTE", "route", "-", CLI_OPTIONAL},
         {"CALLS", "calls", "0", CLI_RIGHT},
         {"LEFT", "interrupted", "0", CLI_RIGHT | CLI_OPTIONAL},
         {"FAILED", "failed", "0", CLI_RIGHT | CLI_OPTIONAL},
         {"REFUSED", "refused", "0", CLI_RIGHT | CLI_OPTIONAL},
         {"GUESSED", "estimated", "0", CLI_RIGHT | CLI_OPTIONAL},
         {"IN", "tokens_in", "0", CLI_RIGHT},
+        {"CACHED", "tokens_cached", "0", CLI_RIGHT | CLI_OPTIONAL},
         {"OUT", "tokens_out", "0", CLI_RIGHT},
-        {"COST", "cost_nano", "0", CLI_RIGHT | CLI_OPTIONAL | CLI_NANO},
+        {"REASONING", "tokens_reasoning", "0", CLI_RIGHT | CLI_OPTIONAL},
+        {"COST", "cost", "0.00", CLI_RIGHT | CLI_OPTIONAL},
         {"CURRENCY", "currency", "", CLI_OPTIONAL},
-        {"ID", "key_id", "-", 0},
     };
     size_t lines = 0;
-    size_t count = ROWS(columns) - (with_ids ? 0 : 1); /* the last one is the id's */
-    if (cli_table_print(stdout, answer, columns, count, &lines) != ERR_OK) {
+    if (cli_table_print(stdout, answer, columns, ROWS(columns), &lines) != ERR_OK) {
         fprintf(stderr, "atlas usage: the answer is not a list of sums\n");
         return CLI_FAILED;
     }
@@ -54,40 +64,85 @@ static int print_table(struct span answer, bool with_ids)
 }
 
 struct usage_given {
-    const char *config, *from, *to, *key, *model;
-    bool json, ids;
+    const char *config, *by, *from, *to;
+    const char *organisation, *team, *user, *key, *model, *upstream, *route;
+    bool json, csv;
 };
 
 static void teach(FILE *out)
 {
-    fprintf(out, "LEFT of the CALLS ended because the caller left or the gateway stopped, FAILED\n"
-                 "by an error, REFUSED before anything was sent; of GUESSED ones the tokens are\n"
-                 "our estimate. IN and OUT are tokens, COST is exact, in CURRENCY.\n"
-                 "A column of which nothing is to be said is left out.\n");
+    fprintf(out,
+            "--by takes some of organisation,team,user,key,model,upstream,route,day,hour, and\n"
+            "without it one line is of all. CALLS reached a model server: LEFT of them ended\n"
+            "because the caller left or the gateway stopped, FAILED by an error; of GUESSED\n"
+            "ones the tokens are our estimate. REFUSED ones stand beside them: of those\n"
+            "nothing was sent. IN and OUT are tokens, COST is in CURRENCY, to six places.\n"
+            "A column of which nothing is to be said is left out.\n");
 }
 
 const struct cli_option main_usage_options[] = {
-    CLI_TEXT(struct usage_given, from, "from", "DAY", "The first day, such as 2026-11-24 (UTC)"),
-    CLI_TEXT(struct usage_given, to, "to", "DAY", "The last day"),
+    CLI_TEXT(struct usage_given, by, "by", "WORDS", "What lines are of, such as team,model"),
+    CLI_TEXT(struct usage_given, from, "from", "DAY",
+             "The first day or hour, such as 2026-11-24 or 2026-11-24T14:00Z (UTC)"),
+    CLI_TEXT(struct usage_given, to, "to", "DAY", "The day or hour behind the last"),
+    CLI_TEXT(struct usage_given, organisation, "organisation", "NAME",
+             "One organisation only, by name or id"),
+    CLI_TEXT(struct usage_given, team, "team", "NAME", "One team only, by name or id"),
+    CLI_TEXT(struct usage_given, user, "user", "NAME", "One user only, by name or id"),
     CLI_TEXT(struct usage_given, key, "key", "ID", "One key only"),
     CLI_TEXT(struct usage_given, model, "model", "MODEL", "One model only"),
-    CLI_FLAG(struct usage_given, ids, "ids", "Show the keys' ids, too"),
+    CLI_TEXT(struct usage_given, upstream, "upstream", "NAME", "One model server only"),
+    CLI_TEXT(struct usage_given, route, "route", "ROUTE", "One route only"),
+    CLI_FLAG(struct usage_given, csv, "csv", "Print CSV"),
     CLI_FLAG(struct usage_given, json, "json", "Print JSON"),
     CLI_CONFIG(struct usage_given, config),
     CLI_END(teach),
 };
+
+static void put_query(struct buf *query, const struct usage_given *g)
+{
+    const struct {
+        const char *name, *value;
+    } params[] = {
+        {"by", g->by},
+        {"from", g->from},
+        {"to", g->to},
+        {"organisation", g->organisation},
+        {"team", g->team},
+        {"user", g->user},
+        {"key", g->key},
+        {"model", g->model},
+        {"upstream", g->upstream},
+        {"route", g->route},
+        {"format", g->csv ? "csv" : NULL},
+        {"names", g->json ? NULL : "true"},
+    };
+    for (size_t i = 0; i < ROWS(params); i++) {
+        put_param(query, params[i].name, params[i].value);
+    }
+    buf_printf(query, "&limit=%d", ADMIN_USAGE_ROWS_MAX); /* all there can be */
+}
+
+/* Prints an answer as it came; CSV has its last line's end. */
+static int print_answer(struct span answer, const char *end)
+{
+    (void)fwrite(answer.at, 1, answer.len, stdout); /* who cannot read it is not helped */
+    (void)fputs(end, stdout);                       /* the same */
+    return CLI_DONE;
+}
 
 int main_usage(const void *given)
 {
     const struct usage_given *g = given;
     int status;
     struct buf query, answer;
+    if (g->json && g->csv) {
+        fprintf(stderr, "atlas usage: give --json or --csv, not both\n");
+        return CLI_MISUSED;
+    }
     buf_init(&query, QUERY_BYTES_MAX);
     buf_init(&answer, CLI_ANSWER_MAX);
-    put_param(&query, "from", g->from);
-    put_param(&query, "to", g->to);
-    put_param(&query, "key", g->key);
-    put_param(&query, "model", g->model);
+    put_query(&query, g);
     if (buf_failed(&query)) {
         fprintf(stderr, "atlas usage: an option is too long\n");
         status = CLI_MISUSED;
@@ -96,11 +151,10 @@ int main_usage(const void *given)
             .method = HTTP_GET, .path = SPAN(ADMIN_USAGE_PATH), .query = buf_span(&query)};
         status = cli_ask("usage", g->config, &request, &answer);
     }
-    if (status == CLI_GO_ON && g->json) {
-        printf("%.*s\n", SPAN_ARGS(buf_span(&answer)));
-        status = CLI_DONE;
-    } else if (status == CLI_GO_ON) {
-        status = print_table(buf_span(&answer), g->ids);
+    if (status == CLI_GO_ON) {
+        status = g->json  ? print_answer(buf_span(&answer), "\n")
+                 : g->csv ? print_answer(buf_span(&answer), "")
+                          : print_table(buf_span(&answer));
     }
     buf_fini(&answer);
     buf_fini(&query);

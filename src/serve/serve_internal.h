@@ -31,6 +31,7 @@ struct net_tls;
 struct policy;
 struct serve_gateway;
 struct serve_reload;
+struct serve_usage;
 struct server;
 
 struct serve_worker {
@@ -59,7 +60,8 @@ struct serve_gateway {
     struct journal *journal;
     struct journal_apply *apply;
     struct journal_recorder *recorder;
-    struct log_sink *access; /* NULL: none is wanted */
+    struct serve_usage *usage; /* what sums up old usage; NULL: not yet */
+    struct log_sink *access;   /* NULL: none is wanted */
     struct net_resolver *resolver;
     struct policy *policy;
     struct net_tls *tls[SERVE_TLS_MAX]; /* of the listeners, and behind them admin's */
@@ -139,6 +141,12 @@ void serve_health_forget_certificates(struct serve_gateway *g);
  * failure the log was told what is wrong; serve_keys_close() closes the keys and the file. */
 MUST_USE enum err serve_keys_open(struct serve_gateway *g);
 void serve_keys_close(struct serve_gateway *g);
+
+/* Has old usage summed up, if there is some and no step of it waits. Never waits. */
+void serve_usage_step(struct serve_gateway *g);
+
+/* Frees what that needs; the store thread has ended. */
+void serve_usage_close(struct serve_gateway *g);
 
 /* Tells the store of revocations, and the health object of what keeps it from hearing. */
 void serve_keys_step(struct serve_gateway *g);

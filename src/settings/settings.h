@@ -38,6 +38,11 @@ struct settings_log {
     const char *access; /* one JSON line a call: a path, or "-" for standard output; NULL: none */
 };
 
+struct settings_usage {
+    int64_t hours_s;     /* how long sums are kept by the hour; 0: for ever */
+    int64_t retention_s; /* how long at all; 0: for ever */
+};
+
 struct settings {
     const char *path;        /* of the file it was read from, absolute */
     const char *data;        /* the data folder, absolute */
@@ -48,6 +53,7 @@ struct settings {
     struct upstream_settings upstream;
     struct policy_settings gateway;
     struct journal_settings journal;
+    struct settings_usage usage;
     struct admin_settings admin;
     struct net_dns_settings dns;
 };

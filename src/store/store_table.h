@@ -23,7 +23,7 @@
 /* Of the tables in store_tables.def: a store of another version is refused. */
 #define STORE_TABLES_VERSION 8
 
-#define STORE_INDEX_FIELDS_MAX 5
+#define STORE_INDEX_FIELDS_MAX 9
 
 enum store_type { STORE_INT, STORE_TEXT, STORE_BLOB, STORE_BYTES };
 

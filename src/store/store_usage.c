@@ -1,42 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What usage needs beyond its table: a bound on invented names, days, and the keys' names. */
+/* What usage needs beyond its table: hours, a bound on invented names, how far the journal came. */
 #include "store/store_usage.h"
 
 #include "base/memory.h"
 
 #define JOURNAL_SEQUENCE "journal_sequence"
 #define JOURNAL_ORIGIN   "journal_origin"
+#define HOUR_US          INT64_C(3600000000)
 
-int32_t store_day(wall_us at)
+int32_t store_hour(wall_us at)
 {
-    const int64_t day_us = 86400 * (int64_t)1000000;
-    int64_t day = at.us / day_us;
-    return (int32_t)(at.us % day_us < 0 ? day - 1 : day);
+    int64_t hour = at.us / HOUR_US;
+    return (int32_t)(at.us < 0 ? 0 : hour < STORE_HOUR_MAX ? hour : STORE_HOUR_MAX);
+}
+
+int32_t store_day_hour(int32_t hour)
+{
+    int32_t over = hour % STORE_DAY_HOURS;
+    return hour - (over < 0 ? over + STORE_DAY_HOURS : over);
 }
 
 /* ---- sums ---- */
 
 struct names {
     const struct store_usage *sums;
-    size_t count; /* models of the day, key and upstream of `sums` that have rows */
+    size_t count; /* models of the team, hour and key of `sums` that have rows */
+    uint8_t last[STORE_TEXT_MAX];
+    size_t last_len; /* of the row before: rows of a model follow one another */
 };
 
 static enum err on_name(void *context, const void *given)
 {
     struct names *n = context;
     const struct store_usage *row = given;
-    if (row->day != n->sums->day || !span_equal(row->key_id, n->sums->key_id)) {
+    if (row->hour != n->sums->hour || !span_equal(row->team, n->sums->team) ||
+        !span_equal(row->key_id, n->sums->key_id)) {
         return ERR_NOT_FOUND_ROW; /* no more of them */
     }
-    n->count += span_equal(row->upstream, n->sums->upstream) &&
-                !span_is(row->model, STORE_USAGE_OTHER_NAMES);
+    bool is_again = n->count > 0 && span_equal(row->model, span_make(n->last, n->last_len));
+    if (!is_again && !span_is(row->model, STORE_USAGE_OTHER_NAMES)) {
+        n->count++;
+        n->last_len = row->model.len;
+        memmove(n->last, row->model.len == 0 ? n->last : row->model.at, row->model.len);
+    }
     return n->count < STORE_USAGE_NAMES_MAX ? ERR_OK : ERR_NOT_FOUND_ROW;
 }
 
 /* Puts the sums under the model that they go to: their own if it has a row or may get one. */
 static enum err choose_model(struct store *s, struct store_usage *sums)
 {
-    const struct store_usage first = {.day = sums->day, .key_id = sums->key_id};
+    const struct store_usage first = {
+        .hour = sums->hour, .team = sums->team, .key_id = sums->key_id};
     const struct store_page page = {.from = &first, .limit = INT64_MAX};
     struct store_usage there = *sums;
     struct names names = {.sums = sums};
@@ -44,7 +58,7 @@ static enum err choose_model(struct store *s, struct store_usage *sums)
     if (e != ERR_NOT_FOUND_ROW) {
         return e;
     }
-    e = store_usage_page(s, STORE_INDEX_USAGE_BY_DAY, &page, on_name, &names);
+    e = store_usage_page(s, STORE_INDEX_USAGE_BY_TEAM, &page, on_name, &names);
     if (names.count >= STORE_USAGE_NAMES_MAX) {
         sums->model = SPAN(STORE_USAGE_OTHER_NAMES);
     }
@@ -56,68 +70,6 @@ enum err store_usage_add(struct store *s, const struct store_usage *more)
     struct store_usage sums = *more;
     enum err e = choose_model(s, &sums);
     return e == ERR_OK ? store_row_add(s, STORE_TABLE_USAGE, &sums) : e;
-}
-
-struct lister {
-    struct store *store;
-    const struct store_usage_filter *filter;
-    store_on_usage *on_usage;
-    void *context;
-    bool has_key; /* `key` is of the row before */
-    struct store_key key;
-    char id[STORE_TEXT_MAX];
-};
-
-/* The name of the key of this id; empty if there is none. Rows of one key follow one another. */
-static enum err find_name(struct lister *l, struct span id, struct span *out)
-{
-    if (!l->has_key || !span_equal(l->key.id, id)) {
-        CHECK(id.len <= sizeof(l->id));
-        memcpy(l->id, id.len == 0 ? "" : (const char *)id.at, id.len);
-        l->key = (struct store_key){.id = span_make(l->id, id.len)};
-        enum err e = store_key_get(l->store, &l->key);
-        l->key.id = span_make(l->id, id.len);
-        if (e != ERR_OK && e != ERR_NOT_FOUND_ROW) {
-            return e;
-        }
-        l->has_key = true;
-    }
-    *out = l->key.name;
-    return ERR_OK;
-}
-
-static bool is_wanted(const struct store_usage *sums, const struct store_usage_filter *f)
-{
-    return (f->key_id.len == 0 || span_equal(f->key_id, sums->key_id)) &&
-           (f->model.len == 0 || span_equal(f->model, sums->model));
-}
-
-/* What ends a page without having failed. */
-#define ENOUGH ERR_NOT_FOUND_ROW
-
-static enum err on_sums(void *context, const void *row)
-{
-    struct lister *l = context;
-    const struct store_usage *sums = row;
-    struct span name;
-    if (sums->day > l->filter->last_day) {
-        return ENOUGH;
-    }
-    if (!is_wanted(sums, l->filter)) {
-        return ERR_OK;
-    }
-    enum err e = find_name(l, sums->key_id, &name);
-    return e == ERR_OK ? l->on_usage(l->context, sums, name) : e;
-}
-
-enum err store_usage_list(struct store *s, const struct store_usage_filter *filter,
-                          store_on_usage *on_usage, void *context)
-{
-    const struct store_usage first = {.day = filter->first_day};
-    const struct store_page page = {.from = &first, .limit = INT64_MAX};
-    struct lister lister = {.store = s, .filter = filter, .on_usage = on_usage, .context = context};
-    enum err e = store_usage_page(s, STORE_INDEX_USAGE_BY_DAY, &page, on_sums, &lister);
-    return e == ENOUGH ? ERR_OK : e;
 }
 
 /* ---- how far the journal has come ---- */

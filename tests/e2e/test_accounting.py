@@ -4,7 +4,7 @@ import collections
 
 import pytest
 
-from harness.books import KILLS, Books
+from harness.books import KILLS, Books, nano
 from harness.processes import Gateway
 
 TOKENS = 8  # of every chat reply
@@ -94,11 +94,23 @@ def test_records_have_no_gap(books):
 def test_usage_is_the_sum_of_the_completions(books):
     usage = books.usage
     ends = books.of_kind("completion")
-    for name, of in {"calls": lambda r: 1, "tokens_in": lambda r: r["tokens_in"], "tokens_out": lambda r: r["tokens_out"],
+    for name, of in {"calls": lambda r: r["attempts_sent"] > 0, "refused": lambda r: r["attempts_sent"] == 0,
+                     "tokens_in": lambda r: r["tokens_in"], "tokens_out": lambda r: r["tokens_out"],
                      "bytes_in": lambda r: r["bytes_in"], "bytes_out": lambda r: r["bytes_out"],
-                     "cost_nano": lambda r: r["cost_nano"],
-                     "interrupted": lambda r: r["outcome"] in ("interrupted", "client_gone")}.items():
+                     "requests": lambda r: r["attempts_sent"], "failed": lambda r: r["attempts_sent"] > 0 and r["outcome"] == "failed",
+                     "interrupted": lambda r: r["attempts_sent"] > 0 and r["outcome"] in ("interrupted", "client_gone")}.items():
         assert sum(row[name] for row in usage) == sum(of(r) for r in ends), name
+    assert sum(map(nano, usage)) == sum(r["cost_nano"] for r in ends)
+
+
+def test_usage_is_what_the_model_server_saw(books):
+    """All but what was under way when a process died: of that nobody knows whether it was sent."""
+    cut = sum(r["attempts_sent"] for r in books.of_kind("completion") if r["outcome"] == "interrupted")
+    saw = sum(row[0] for row in books.upstream.values())
+    requests = sum(row["requests"] for row in books.usage)
+    assert saw <= requests <= saw + cut
+    sure = {r["call"] for r in books.of_kind("completion") if r["outcome"] != "interrupted"}
+    assert sum(row[0] for call, row in books.upstream.items() if call in sure) == requests - cut
 
 
 def test_usage_is_what_the_journal_alone_tells(books):

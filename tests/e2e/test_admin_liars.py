@@ -200,7 +200,7 @@ def test_queries_and_cursors_that_were_forged_are_refused_and_show_nothing_else(
         assert (last.status_code, last.json()["data"], last.json()["next_cursor"]) == (200, [], None)
         assert asker.get(f"{KEYS}?after=4611686018427387904").json()["data"] == []
         for query in ("from=x", "from=2026-02-30", "from=1969-12-31", "to=99999-01-01", "from=2026-11-25&to=2026-11-24", "key=" + "x" * 300, "key=%ff", "key=%00",
-                      "model=" + "%41" * 300, "from=2026-11-24T00:00:00Z", "forget=true"):
+                      "model=" + "%41" * 300, "from=2026-11-24T00:30Z", "by=cost", "by=team,team", "format=xml", "limit=0", "after=-1", "forget=true"):
             said = asker.get(f"/admin/v1/usage?{query}")
             assert said.status_code in (400, 404), query
         for query in ("forget=1", "forget=TRUE", "forget", "forget=true&forget=true", "forget=true&x=1"):

@@ -30,7 +30,7 @@ def served(tmp_path_factory, sim):
 
 
 def usage(gateway):
-    said = gateway.command("usage", "--json")
+    said = gateway.command("usage", "--json", "--by", "key,model,upstream,route,hour")
     assert said.returncode == 0, said.stderr
     return json.loads(said.stdout)["data"]
 

@@ -7,7 +7,7 @@ import collections
 
 import pytest
 
-from harness.books import KILLS, Books
+from harness.books import KILLS, Books, nano
 from harness.processes import Gateway
 
 SERVERS = 48
@@ -103,11 +103,16 @@ def test_the_end_of_a_try_that_was_refused_says_so(books):
 def test_usage_is_the_sum_of_completions_and_ends_of_tries(books):
     ends = books.of_kind("completion")
     tries = ends + books.of_kind("try_end")
-    for name in ("tokens_in", "tokens_out", "tokens_cached", "cost_nano"):
+    for name in ("tokens_in", "tokens_out", "tokens_cached"):
         assert sum(row[name] for row in books.usage) == sum(r[name] for r in tries), name
-    assert sum(row["calls"] for row in books.usage) == len(ends)
-    for name, outcomes in (("failed", ["failed"]), ("refused", ["refused"]), ("interrupted", ["interrupted", "client_gone"])):
-        assert sum(row[name] for row in books.usage) == sum(r["outcome"] in outcomes for r in ends), name
+    assert sum(map(nano, books.usage)) == sum(r["cost_nano"] for r in tries)
+    assert sum(row["calls"] for row in books.usage) == sum(r["attempts_sent"] > 0 for r in ends)
+    assert sum(row["refused"] for row in books.usage) == sum(r["attempts_sent"] == 0 for r in ends)
+    for name, outcomes in (("failed", ["failed"]), ("interrupted", ["interrupted", "client_gone"])):
+        assert sum(row[name] for row in books.usage) == sum(r["attempts_sent"] > 0 and r["outcome"] in outcomes for r in ends), name
+    sure = {r["call"] for r in ends if r["outcome"] != "interrupted"}
+    cut = sum(row["requests"] for row in books.usage) - sum(books.seen(call) for call in sure)
+    assert 0 <= cut <= sum(r["attempts_sent"] for r in ends if r["call"] not in sure)
     assert books.rebuilt == books.usage
 
 
@@ -123,8 +128,8 @@ def test_the_five_counts(books, capsys, request):
          sum(books.ends[call]["attempts_sent"] for call in cut)),
         ("intents", len(books.of_kind("intent")), "completions, interruptions, ends of tries",
          len(books.of_kind("try_end")) + sum(r["attempt"] > 0 for r in books.ends.values())),
-        ("settled calls in SQL", sum(row["calls"] for row in books.usage), "completions and interruptions", len(books.ends)),
-        ("nano-units in SQL", sum(row["cost_nano"] for row in books.usage), "in completions and ends of tries",
+        ("settled calls in SQL", sum(row["calls"] + row["refused"] for row in books.usage), "completions and interruptions", len(books.ends)),
+        ("nano-units in SQL", sum(map(nano, books.usage)), "in completions and ends of tries",
          sum(r["cost_nano"] for r in books.of_kind("completion") + books.of_kind("try_end"))),
     ]
     with capsys.disabled():

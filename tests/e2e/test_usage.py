@@ -29,8 +29,8 @@ def today():
     return time.strftime("%Y-%m-%d", time.gmtime())
 
 
-def usage(gateway, *arguments):
-    said = gateway.command("usage", "--json", *arguments)
+def usage(gateway, *arguments, by="key,model,day"):
+    said = gateway.command("usage", "--json", "--by", by, *arguments)
     assert said.returncode == 0, said.stderr
     return json.loads(said.stdout)["data"]
 
@@ -39,7 +39,7 @@ def rows_of(gateway, key, calls):
     """The rows of a key, once they hold that many calls."""
     def there():
         rows = usage(gateway, "--key", key["id"])
-        return rows if sum(row["calls"] for row in rows) >= calls else None
+        return rows if sum(row["calls"] + row["refused"] for row in rows) >= calls else None
     return until(there, 10 * SLOWER, f"{calls} calls in the usage")
 
 
@@ -62,7 +62,9 @@ def test_usage_of_a_key_that_is_not_there_fails_with_a_sentence(gateway):
     assert said.stderr == "atlas usage: there is no key of this id; `atlas key list` shows them\n"
     key = gateway.new_key("idle")
     said = gateway.command("usage", "--key", key["id"])
-    assert (said.returncode, said.stderr) == (0, "no calls are on record for this\n")
+    assert (said.returncode, said.stderr, said.stdout.split()) == (0, "", ["CALLS", "IN", "OUT", "0", "0", "0"])
+    said = gateway.command("usage", "--key", key["id"], "--by", "model")
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "no calls are on record for this\n")
 
 
 def test_usage_of_days_that_end_before_they_begin_is_refused(gateway):
@@ -74,12 +76,11 @@ def test_the_table_of_usage_shows_what_it_cost_and_leaves_zeros_out(gateway):
     key = gateway.new_key("spender")
     call(gateway, key)
     [row] = rows_of(gateway, key, 1)
-    said = gateway.command("usage", "--key", key["id"]).stdout.splitlines()
-    assert said[0].split() == ["DAY", "KEY", "MODEL", "CALLS", "IN", "OUT", "COST", "CURRENCY"]
-    assert said[1].split()[1:3] == ["spender", "one"]
-    assert decimal.Decimal(said[1].split()[-2]) * 10**9 == row["cost_nano"] > 0
+    said = gateway.command("usage", "--key", key["id"], "--by", "day,key,model").stdout.splitlines()
+    assert said[0].split() == ["DAY", "KEY", "ITS", "ID", "MODEL", "CALLS", "IN", "OUT", "COST", "CURRENCY"]
+    assert said[1].split()[1:4] == ["spender", key["id"], "one"]
+    assert said[1].split()[-2] == row["cost"] and decimal.Decimal(row["cost"]) > 0
     assert said[1].split()[-1] == row["currency"] == "USD"
-    assert gateway.command("usage", "--key", key["id"], "--ids").stdout.splitlines()[1].split()[-1] == key["id"]
 
 
 def test_usage_is_what_was_called_per_key_model_and_day(gateway):
@@ -100,16 +101,15 @@ def test_usage_is_what_was_called_per_key_model_and_day(gateway):
         row[2] += said["completion_tokens"]
     for key in keys:
         rows = rows_of(gateway, key, 15)
-        assert {(row["key_id"], row["model"]): [row["calls"], row["tokens_in"], row["tokens_out"]] for row in rows} == \
+        assert {(row["key"], row["model"]): [row["calls"], row["tokens_in"], row["tokens_out"]] for row in rows} == \
             {k: v for k, v in expected.items() if k[0] == key["id"]}
         for row in rows:
-            assert row["key_name"] == key["name"]
             assert row["day"] == today()
             assert (row["failed"], row["interrupted"], row["estimated"]) == (0, 0, 0)
             assert row["bytes_in"] > 0 < row["bytes_out"]
             price = (2000 * row["tokens_in"] + 10000 * row["tokens_out"]) if row["model"] == "one" else 0
-            assert row["cost_nano"] == price * 1000
-            assert row["currency"] == ("USD" if price > 0 else "")
+            assert decimal.Decimal(row["cost"]) * 10**6 == price
+            assert row["currency"] == ("USD" if price > 0 else None)
 
 
 def test_the_table_shows_the_same_numbers(gateway):
@@ -117,7 +117,7 @@ def test_the_table_shows_the_same_numbers(gateway):
     for _ in range(3):
         call(gateway, key)
     [row] = rows_of(gateway, key, 3)
-    table = gateway.command("usage", "--key", key["id"]).stdout
+    table = gateway.command("usage", "--key", key["id"], "--by", "key,model,day").stdout
     [line] = [line for line in table.splitlines() if "for the table" in line]
     for value in (row["day"], "one", str(row["calls"]), str(row["tokens_in"]), str(row["tokens_out"])):
         assert value in line
@@ -130,7 +130,8 @@ def test_days_keys_and_models_choose_rows(gateway):
     rows_of(gateway, key, 2)
     assert {row["model"] for row in usage(gateway, "--key", key["id"], "--model", "two")} == {"two"}
     assert usage(gateway, "--key", key["id"], "--from", "2001-01-01", "--to", "2001-12-31") == []
-    assert len(usage(gateway, "--key", key["id"], "--from", today(), "--to", today())) == 2
+    assert len(usage(gateway, "--key", key["id"], "--from", today(), "--to", "2999-12-31")) == 2
+    assert usage(gateway, "--key", key["id"], "--to", today()) == []
     wrong = gateway.command("usage", "--from", "yesterday")
     assert wrong.returncode != 0
     assert "yesterday" in wrong.stderr or "from" in wrong.stderr
@@ -173,8 +174,8 @@ def test_failures_and_refusals_are_counted_and_cost_nothing(gateway):
     assert call(gateway, key, sim={"fault": "refuse"}).status == 502
     assert call(gateway, key, model="none").status == 404
     rows = rows_of(gateway, key, 3)
-    assert [sum(row[what] for row in rows) for what in ("failed", "refused")] == [2, 1]
-    assert sum(row["tokens_in"] + row["tokens_out"] + row["cost_nano"] for row in rows) == 0
+    assert [sum(row[what] for row in rows) for what in ("calls", "failed", "refused", "requests")] == [2, 2, 1, 2]
+    assert sum(row["tokens_in"] + row["tokens_out"] + decimal.Decimal(row["cost"]) for row in rows) == 0
 
 
 def test_each_attempt_has_its_intent_and_each_call_its_completion(gateway, sim):
@@ -257,6 +258,11 @@ def test_usage_works_without_a_running_gateway(make_gateway, sim):
     call(gateway, key)
     [row] = rows_of(gateway, key, 6)
     assert row["calls"] == 6
+
+
+DIMENSIONS = ("organisation", "team", "user", "key", "model", "upstream", "route", "day", "hour")
+SUMS = ("calls", "failed", "interrupted", "refused", "requests", "estimated", "tokens_in", "tokens_cached", "tokens_out", "tokens_reasoning", "bytes_in",
+        "bytes_out")
 
 
 def test_of_a_key_the_journal_prints_what_was_done_to_it_and_what_it_did(gateway):

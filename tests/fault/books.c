@@ -105,17 +105,16 @@ static void check_calls(void)
     }
 }
 
-static enum err add_usage(void *context, const struct store_usage *sums, struct span key_name)
+static enum err add_usage(void *context, const struct store_usage *sums)
 {
-    (void)key_name;
     int64_t *calls = context;
-    *calls += sums->calls;
+    *calls += sums->calls + sums->refused;
     return ERR_OK;
 }
 
 static void check_usage(const struct world *w)
 {
-    const struct store_usage_filter all = {INT32_MIN, INT32_MAX, {NULL, 0}, {NULL, 0}};
+    const struct store_usage_filter all = {.from = INT32_MIN, .to = INT32_MAX};
     struct store *store = NULL;
     int64_t calls = 0;
     if (cli_data_open_store(w->data, &store) != ERR_OK ||

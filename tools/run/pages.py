@@ -47,7 +47,7 @@ Paste into another terminal, all at once or one by one:
 
 {calls}
 # what it all used
-{atlas} usage \\
+{atlas} usage --by team,model \\
   --config {cache}/atlas.yaml
 """
 

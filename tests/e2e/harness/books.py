@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Callers that go on whatever dies, and what they saw; kill -9, again and again; what is in the books afterwards."""
+import decimal
 import json
 import os
 import random
@@ -94,7 +95,14 @@ def kill_again_and_again(gateway, load, whom):
 
 
 def usage_of(gateway):
-    return json.loads(gateway.command("usage", "--json").stdout)["data"]
+    said = json.loads(gateway.command("usage", "--json", "--by", "key,model,upstream,route,hour").stdout)
+    assert said["has_more"] is False
+    return said["data"]
+
+
+def nano(row):
+    """The cost of a row of usage, in billionths: of prices that are whole in six places it is exact."""
+    return int(decimal.Decimal(row["cost"]) * 10**9)
 
 
 def rebuild(gateway):

@@ -203,8 +203,8 @@ class Gateway:
         return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
                 for line in page.splitlines() if line and not line.startswith("#")}
 
-    def usage(self):
-        return self.admin("GET", "/admin/v1/usage").json()["data"]
+    def usage(self, by="key,model"):
+        return self.admin("GET", f"/admin/v1/usage?by={by}").json()["data"]
 
     def command(self, *arguments, **more):
         return run(*arguments, "--config", self.config_path, env=self.env, **more)

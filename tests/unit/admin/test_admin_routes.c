@@ -80,13 +80,13 @@ static void a_parameter_of_each_kind_is_read(void **state)
     struct admin_fault fault;
     const struct admin_route *usage = admin_route(ADMIN_ROUTE_usage_list);
     assert_int_equal(
-        admin_params_read(usage, SPAN("model=a%2Fb+c&&from=1970-01-02&key="), &params, &fault),
+        admin_params_read(usage, SPAN("model=a%2Fb+c&&from=1970-01-02&by="), &params, &fault),
         ERR_OK);
-    assert_int_equal(params.at[0].number, 1);
-    assert_false(params.at[1].is_given);
-    assert_true(params.at[2].is_given);
-    assert_int_equal(params.at[2].text.len, 0);
-    assert_true(span_is(params.at[3].text, "a/b c"));
+    assert_int_equal(params.at[1].number, 24);
+    assert_false(params.at[2].is_given);
+    assert_true(params.at[0].is_given);
+    assert_int_equal(params.at[0].text.len, 0);
+    assert_true(span_is(params.at[7].text, "a/b c"));
     const struct admin_route *end = admin_route(ADMIN_ROUTE_key_end);
     assert_int_equal(admin_params_read(end, SPAN("forget=true"), &params, &fault), ERR_OK);
     assert_int_equal(params.at[0].number, 1);

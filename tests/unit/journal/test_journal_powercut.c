@@ -142,11 +142,10 @@ static void check_tries(const struct found *f, bool was_cut)
     }
 }
 
-static enum err add_usage(void *context, const struct store_usage *u, struct span key_name)
+static enum err add_usage(void *context, const struct store_usage *u)
 {
-    (void)key_name;
     struct found *f = context;
-    f->calls -= u->calls;
+    f->calls -= u->calls + u->refused;
     f->tokens_out -= u->tokens_out;
     f->cost -= u->cost_nano;
     return ERR_OK;
@@ -156,7 +155,7 @@ static enum err add_usage(void *context, const struct store_usage *u, struct spa
 static void check_store(struct store *s, struct found *f, bool was_cut)
 {
     uint64_t open;
-    const struct store_usage_filter all = {.first_day = INT32_MIN, .last_day = INT32_MAX};
+    const struct store_usage_filter all = {.from = INT32_MIN, .to = INT32_MAX};
     assert_int_equal(store_usage_list(s, &all, add_usage, f), ERR_OK);
     assert_true(f->calls == 0 && f->tokens_out == 0 && f->cost == 0);
     assert_int_equal(store_open_call_count(s, &open), ERR_OK);

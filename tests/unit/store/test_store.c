@@ -147,24 +147,23 @@ static void a_batch_is_kept_or_undone_as_a_whole(void **state)
     assert_int_equal(revision_of(s), 1);
 }
 
-/* A batch's result, as text: "day key model upstream calls/interrupted/failed/estimated …". */
-static enum err hear_usage(void *context, const struct store_usage *u, struct span key_name)
+/* A batch's result, as text: "hour key model upstream calls/interrupted/failed/estimated …". */
+static enum err hear_usage(void *context, const struct store_usage *u)
 {
-    (void)key_name;
     char *text = context;
     size_t len = strlen(text);
     (void)snprintf(text + len, 2000 - len, "%d %.*s %.*s %.*s %ld/%ld/%ld/%ld %ld/%ld %ld/%ld %ld|",
-                   u->day, SPAN_ARGS(u->key_id), SPAN_ARGS(u->model), SPAN_ARGS(u->upstream),
+                   u->hour, SPAN_ARGS(u->key_id), SPAN_ARGS(u->model), SPAN_ARGS(u->upstream),
                    (long)u->calls, (long)u->interrupted, (long)u->failed, (long)u->estimated,
                    (long)u->tokens_in, (long)u->tokens_out, (long)u->bytes_in, (long)u->bytes_out,
                    (long)u->cost_nano);
     return ERR_OK;
 }
 
-static struct store_usage usage_row(int32_t day, const char *key, const char *model,
+static struct store_usage usage_row(int32_t hour, const char *key, const char *model,
                                     const char *upstream)
 {
-    return (struct store_usage){.day = day,
+    return (struct store_usage){.hour = hour,
                                 .key_id = span_of(key),
                                 .model = span_of(model),
                                 .upstream = span_of(upstream),
@@ -189,7 +188,7 @@ static void add_usage(struct store *s, const struct store_usage *rows, size_t co
     assert_int_equal(store_commit(s), ERR_OK);
 }
 
-static void usage_adds_up_per_day_key_model_and_upstream(void **state)
+static void usage_adds_up_per_hour_and_name(void **state)
 {
     struct store *s = store_of(state);
     const struct store_usage rows[] = {
@@ -203,16 +202,16 @@ static void usage_adds_up_per_day_key_model_and_upstream(void **state)
         struct store_usage_filter filter;
         const char *expect;
     } asked[] = {
-        {{INT32_MIN, INT32_MAX, {0}, {0}},
+        {{.from = INT32_MIN, .to = INT32_MAX},
          "20780 k9 m u 1/2/3/4 5/6 7/8 5000000000|20781    1/2/3/4 5/6 7/8 5000000000|"
          "20781 k1 l/x u 1/2/3/4 5/6 7/8 5000000000|20781 k1 m t 1/2/3/4 5/6 7/8 5000000000|"
          "20781 k1 m u 2/4/6/8 10/12 14/16 10000000000|20781 k2 m u 1/2/3/4 5/6 7/8 5000000000|"},
-        {{20780, 20780, {0}, {0}}, "20780 k9 m u 1/2/3/4 5/6 7/8 5000000000|"},
-        {{20781, INT32_MAX, {(const uint8_t *)"k2", 2}, {0}},
+        {{.from = 20780, .to = 20781}, "20780 k9 m u 1/2/3/4 5/6 7/8 5000000000|"},
+        {{.from = 20781, .to = INT32_MAX, .key_id = {(const uint8_t *)"k2", 2}},
          "20781 k2 m u 1/2/3/4 5/6 7/8 5000000000|"},
-        {{INT32_MIN, INT32_MAX, {0}, {(const uint8_t *)"l/x", 3}},
+        {{.from = INT32_MIN, .to = INT32_MAX, .model = {(const uint8_t *)"l/x", 3}},
          "20781 k1 l/x u 1/2/3/4 5/6 7/8 5000000000|"},
-        {{20782, INT32_MAX, {0}, {0}}, ""},
+        {{.from = 20782, .to = INT32_MAX}, ""},
     };
     for (size_t r = 0; r < ROWS(asked); r++) {
         char text[2000] = "";
@@ -221,21 +220,13 @@ static void usage_adds_up_per_day_key_model_and_upstream(void **state)
     }
 }
 
-static enum err hear_name(void *context, const struct store_usage *u, struct span key_name)
-{
-    (void)u;
-    span_copy_text(key_name, context, 64);
-    return ERR_OK;
-}
-
 struct named {
     size_t rows;
     int64_t calls, other;
 };
 
-static enum err hear_named(void *context, const struct store_usage *sums, struct span key_name)
+static enum err hear_named(void *context, const struct store_usage *sums)
 {
-    (void)key_name;
     struct named *named = context;
     named->rows++;
     named->calls += sums->calls;
@@ -246,7 +237,7 @@ static enum err hear_named(void *context, const struct store_usage *sums, struct
 static void names_that_a_caller_invents_make_a_bounded_number_of_rows(void **state)
 {
     struct store *s = store_of(state);
-    const struct store_usage_filter all = {INT32_MIN, INT32_MAX, {NULL, 0}, {NULL, 0}};
+    const struct store_usage_filter all = {.from = INT32_MIN, .to = INT32_MAX};
     const size_t invented = STORE_USAGE_NAMES_MAX + 100;
     struct named named = {0};
     assert_int_equal(store_begin(s, STORE_SYNC_LATER), ERR_OK);
@@ -261,8 +252,12 @@ static void names_that_a_caller_invents_make_a_bounded_number_of_rows(void **sta
     }
     const struct store_usage others[] = {
         {.key_id = SPAN("another key"), .model = SPAN("m"), .upstream = SPAN("u"), .calls = 1},
-        {.key_id = SPAN("k"), .model = SPAN("m"), .upstream = SPAN("another"), .calls = 1},
-        {.day = 1, .key_id = SPAN("k"), .model = SPAN("m"), .upstream = SPAN("u"), .calls = 1},
+        {.team = SPAN("t"),
+         .key_id = SPAN("k"),
+         .model = SPAN("m"),
+         .upstream = SPAN("u"),
+         .calls = 1},
+        {.hour = 1, .key_id = SPAN("k"), .model = SPAN("m"), .upstream = SPAN("u"), .calls = 1},
     };
     for (size_t i = 0; i < ROWS(others); i++) {
         assert_int_equal(store_usage_add(s, &others[i]), ERR_OK);
@@ -274,21 +269,6 @@ static void names_that_a_caller_invents_make_a_bounded_number_of_rows(void **sta
     assert_int_equal(named.other, 2 * (invented - STORE_USAGE_NAMES_MAX));
 }
 
-static void usage_names_the_key_while_there_is_one(void **state)
-{
-    struct store *s = store_of(state);
-    const struct store_usage row = usage_row(1, "AAAAaaaa0001", "m", "u");
-    const struct store_usage_filter all = {INT32_MIN, INT32_MAX, {0}, {0}};
-    struct store_key key = store_fixture_key("AAAAaaaa0001");
-    char name[64] = "?";
-    add_usage(s, &row, 1);
-    assert_int_equal(store_usage_list(s, &all, hear_name, name), ERR_OK);
-    assert_string_equal(name, "");
-    assert_int_equal(store_key_insert(s, &key), ERR_OK);
-    assert_int_equal(store_usage_list(s, &all, hear_name, name), ERR_OK);
-    assert_true(span_is(key.name, name));
-}
-
 static void usage_that_was_undone_is_not_counted(void **state)
 {
     struct store *s = store_of(state);
@@ -298,7 +278,7 @@ static void usage_that_was_undone_is_not_counted(void **state)
     assert_int_equal(store_usage_add(s, &row), ERR_OK);
     store_rollback(s);
     char text[2000] = "";
-    const struct store_usage_filter all = {INT32_MIN, INT32_MAX, {0}, {0}};
+    const struct store_usage_filter all = {.from = INT32_MIN, .to = INT32_MAX};
     assert_int_equal(store_usage_list(s, &all, hear_usage, text), ERR_OK);
     assert_string_equal(text, "1 k m u 1/2/3/4 5/6 7/8 5000000000|");
 }
@@ -376,14 +356,20 @@ static void a_store_remembers_which_journal_it_has_seen(void **state)
     assert_int_equal(sequence, 7);
 }
 
-static void days_are_those_of_utc(void **state)
+static void hours_are_those_of_utc(void **state)
 {
     (void)state;
-    assert_int_equal(store_day((wall_us){0}), 0);
-    assert_int_equal(store_day((wall_us){-1}), -1);
-    assert_int_equal(store_day((wall_us){INT64_C(86399999999)}), 0);
-    assert_int_equal(store_day((wall_us){INT64_C(86400000000)}), 1);
-    assert_int_equal(store_day((wall_us){INT64_C(1795489200123456)}), 20781);
+    assert_int_equal(store_hour((wall_us){0}), 0);
+    assert_int_equal(store_hour((wall_us){-1}), 0);
+    assert_int_equal(store_hour((wall_us){INT64_MIN}), 0);
+    assert_int_equal(store_hour((wall_us){INT64_C(253402300799999999)}), STORE_HOUR_MAX);
+    assert_int_equal(store_hour((wall_us){INT64_MAX}), STORE_HOUR_MAX);
+    assert_int_equal(store_hour((wall_us){INT64_C(3599999999)}), 0);
+    assert_int_equal(store_hour((wall_us){INT64_C(3600000000)}), 1);
+    assert_int_equal(store_hour((wall_us){INT64_C(1795489200123456)}), 20781 * 24 + 3);
+    assert_int_equal(store_day_hour(20781 * 24 + 3), 20781 * 24);
+    assert_int_equal(store_day_hour(20781 * 24), 20781 * 24);
+    assert_int_equal(store_day_hour(-1), -24);
 }
 
 static void a_driver_that_is_none_is_refused(void **state)
@@ -404,13 +390,12 @@ int main(void)
         ON_BOTH(keys_that_the_table_cannot_hold_are_refused),
         ON_BOTH(keys_are_listed_in_the_order_of_insertion),
         ON_BOTH(a_batch_is_kept_or_undone_as_a_whole),
-        ON_BOTH(usage_adds_up_per_day_key_model_and_upstream),
+        ON_BOTH(usage_adds_up_per_hour_and_name),
         ON_BOTH(names_that_a_caller_invents_make_a_bounded_number_of_rows),
-        ON_BOTH(usage_names_the_key_while_there_is_one),
         ON_BOTH(usage_that_was_undone_is_not_counted),
         ON_BOTH(an_open_try_is_taken_once),
         ON_BOTH(a_store_remembers_which_journal_it_has_seen),
-        cmocka_unit_test(days_are_those_of_utc),
+        cmocka_unit_test(hours_are_those_of_utc),
         cmocka_unit_test(a_driver_that_is_none_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

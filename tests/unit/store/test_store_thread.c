@@ -155,16 +155,15 @@ static void count_done(void *context, enum err result)
     atomic_fetch_add(&finished, result == ERR_OK ? 1 : 0);
 }
 
-static enum err sum_calls(void *context, const struct store_usage *sums, struct span key_name)
+static enum err sum_calls(void *context, const struct store_usage *sums)
 {
-    (void)key_name;
     *(int64_t *)context += sums->calls;
     return ERR_OK;
 }
 
 static enum err read_sum(struct store *s, void *context)
 {
-    const struct store_usage_filter all = {INT32_MIN, INT32_MAX, {0}, {0}};
+    const struct store_usage_filter all = {.from = INT32_MIN, .to = INT32_MAX};
     return store_usage_list(s, &all, sum_calls, context);
 }
 
