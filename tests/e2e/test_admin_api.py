@@ -65,7 +65,8 @@ def test_replies_are_what_the_description_says(gateway, admin_key):
     of = f"{KEYS}/{made.json()['id']}"
     assert gateway.chat("m").status_code == 200
     until(lambda: gateway.usage(), 5 * SLOWER)
-    for path in ("/healthz", "/readyz", "/admin/v1/status", KEYS, KEYS + "?limit=1", "/admin/v1/usage"):
+    for path in ("/healthz", "/readyz", "/admin/v1/status", KEYS, KEYS + "?limit=1", "/admin/v1/usage",
+                 "/admin/v1/usage?by=organisation,team,user,key,model,upstream,route,day,hour&names=true"):
         assert take("GET", path).status_code == 200
     read = take("GET", of, one)
     assert read.json()["expires_at"] == 4102434000
