@@ -9,6 +9,7 @@
  */
 #include "admin/admin.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,7 +17,10 @@
 #include "admin/admin_job.h"
 #include "admin/admin_revoke.h"
 #include "base/memory.h"
+#include "http/http_bearer.h"
 #include "http/http_target.h"
+#include "keys/key_string.h"
+#include "limits/limits_gate.h"
 #include "net/net_loop.h"
 #include "net/net_timer.h"
 #include "server/exchange_client.h"
@@ -25,6 +29,7 @@
 #include "telemetry/strangers.h"
 
 #define IDLE_TIMEOUT_MS 30000 /* a scraper that comes more seldom connects anew */
+#define RETRY_BYTES     40
 #define TELL_MS         1000
 
 /* Where requests come in. */
@@ -41,6 +46,7 @@ struct admin {
     struct admin_revoker revoker;
     struct admin_jobs jobs;
     struct strangers strangers;
+    struct limits_gate_terms gate_terms;
     struct net_timer tell; /* of strangers, while some were refused */
     bool is_telling;
 };
@@ -87,19 +93,61 @@ static void on_tell(struct net_timer *timer)
     a->is_telling = is_left && net_timer_set_ms(timer, TELL_MS) == ERR_OK;
 }
 
-/* Notes who has tried without a good key; a timer runs while there is something left to tell. */
-static void note_stranger(struct admin *a, struct exchange *x, enum err e)
+/* A key that is none: tells the log of an address that tries many, and says what it is answered.
+ * `*retry_s` is after how many seconds it may have another 401, if that is all it may not. */
+static enum err judge_guess(struct admin *a, struct exchange *x, const char *who, struct span token,
+                            int64_t *retry_s)
+{
+    mono_us now = clock_mono();
+    struct net_ip address;
+    struct limits_tightest standing;
+    (void)exchange_address(x, &address); /* whoever says so */
+    uint64_t source = limits_source_of(address.bytes);
+    struct span key = span_make(&source, sizeof(source));
+    if (strangers_try(&a->strangers, who, token, now) &&
+        limits_gate_is_news(a->options.gate, LIMITS_NEWS_GUESSING, key, now)) {
+        strangers_tell_guesses(who);
+    }
+    if (limits_gate_guess(a->options.gate, &a->gate_terms, source, now, &standing)) {
+        return ERR_KEY_INVALID;
+    }
+    *retry_s = (standing.standing.one_more_us + 999999) / 1000000;
+    return ERR_KEYS_GUESSED;
+}
+
+static void tell_revoked(struct admin *a, const char *who, struct span token)
+{
+    struct key_parts parts;
+    if (key_string_parse(token, &parts) == ERR_OK &&
+        limits_gate_is_news(a->options.gate, LIMITS_NEWS_REVOKED, parts.id, clock_mono())) {
+        strangers_tell_revoked(who, parts.id);
+    }
+}
+
+/* Notes who has tried without a good key, and says what it is answered; a timer runs while there is
+ * something left to tell. */
+static enum err note_stranger(struct admin *a, struct exchange *x, enum err e, int64_t *retry_s)
 {
     char room[NET_IP_TEXT];
-    strangers_note(&a->strangers, exchange_client(x, room), e, clock_mono());
+    const char *who = exchange_client(x, room);
+    struct span token = SPAN(""),
+                sent = http_fields_find(&exchange_head(x)->fields, HTTP_NAME_AUTHORIZATION);
+    strangers_note(&a->strangers, who, e, clock_mono());
     if (!a->is_telling && net_timer_set_ms(&a->tell, TELL_MS) == ERR_OK) {
         a->is_telling = true;
     }
+    if (a->options.gate == NULL || http_bearer(sent, &token) != ERR_OK) {
+        return e;
+    }
+    if (e == ERR_KEY_REVOKED) {
+        tell_revoked(a, who, token);
+    }
+    return e == ERR_KEY_INVALID ? judge_guess(a, x, who, token, retry_s) : e;
 }
 
 /* Finds who asks, and whether it may. */
 static enum err admit(struct door *door, struct exchange *x, const struct admin_route *route,
-                      struct admin_caller *caller, struct admin_fault *fault)
+                      struct admin_caller *caller, struct admin_fault *fault, int64_t *retry_s)
 {
     if (route->scope == ADMIN_SCOPE_NONE) {
         return ERR_OK;
@@ -111,10 +159,7 @@ static enum err admit(struct door *door, struct exchange *x, const struct admin_
     }
     enum err e = admin_caller_of_key(door->admin->options.keys, exchange_head(x), route,
                                      clock_wall(), caller, fault);
-    if (e != ERR_OK && e != ERR_SCOPE_DENIED) {
-        note_stranger(door->admin, x, e);
-    }
-    return e;
+    return e == ERR_OK || e == ERR_SCOPE_DENIED ? e : note_stranger(door->admin, x, e, retry_s);
 }
 
 /* ---- requests ---- */
@@ -143,6 +188,13 @@ static bool may_revoke(const struct admin *a, const struct admin_caller *caller,
                      key_table_slot(table, number)->kind != KEY_ADMIN;
 }
 
+static void refuse_guess(struct exchange *x, int64_t retry_s)
+{
+    char line[RETRY_BYTES];
+    int len = snprintf(line, sizeof(line), "Retry-After: %lld\r\n", (long long)retry_s); /* fits */
+    exchange_refuse(x, ERR_KEYS_GUESSED, SPAN(""), SPAN(""), span_make(line, (size_t)len));
+}
+
 static void on_request(void *ctx, struct exchange *x)
 {
     struct door *door = ctx;
@@ -152,11 +204,14 @@ static void on_request(void *ctx, struct exchange *x)
     struct admin_caller caller = {.has_key = false};
     struct admin_fault fault = {.param = ""};
     struct span id;
+    int64_t retry_s = 1;
     enum err e = admin_route_find(head->method, http_request_path(head), &route, &id);
     if (e == ERR_OK) {
-        e = admit(door, x, route, &caller, &fault);
+        e = admit(door, x, route, &caller, &fault, &retry_s);
     }
-    if (e != ERR_OK) {
+    if (e == ERR_KEYS_GUESSED) {
+        refuse_guess(x, retry_s);
+    } else if (e != ERR_OK) {
         admin_put_refusal(x, e, &fault);
     } else if (pages[route->number] != NULL) {
         answer_page(a, x, route);
@@ -199,6 +254,7 @@ static enum err open_door(struct admin *a, struct door *door, int fd, struct net
 void admin_reload(struct admin *a, const struct server_settings *server, struct net_tls *tls)
 {
     const struct server_settings settings = door_settings(server);
+    a->gate_terms.guesses = limits_gate_rate_of(server->guesses_per_minute, 0);
     server_set_settings(a->open_door.server, &settings);
     server_set_settings(a->private_door.server, &settings);
     server_set_tls(a->open_door.server, 0, tls);
@@ -213,6 +269,7 @@ enum err admin_open(const struct admin_options *options, struct admin **out)
         return ERR_NO_MEMORY;
     }
     a->options = *options;
+    a->gate_terms.guesses = limits_gate_rate_of(options->server->guesses_per_minute, 0);
     a->revoker = (struct admin_revoker){
         options->loop, options->keys, options->watch, options->store, {NULL, NULL}};
     a->jobs = (struct admin_jobs){

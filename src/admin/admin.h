@@ -29,6 +29,7 @@ struct journal_apply;
 struct key_watch;
 struct access;
 struct keys;
+struct limits_gate;
 struct net_loop;
 struct net_tls;
 struct store_thread;
@@ -38,6 +39,7 @@ struct admin_options {
     const struct server_settings *server; /* limits and waits; copied */
     struct keys *keys;
     struct access *rights;
+    struct limits_gate *gate; /* what addresses may guess; NULL: anything */
     struct key_watch *watch;
     struct store_thread *store;
     struct journal_apply *apply;

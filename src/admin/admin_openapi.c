@@ -20,6 +20,8 @@ static const struct {
     {412, "revision_mismatch", "It was changed since: it is not what If-Match says"},
     {413, "too_large", "The body is larger than 64 KiB"},
     {428, "revision_missing", "The request needs If-Match, with the ETag of what it changes"},
+    {429, "too_many_guesses",
+     "Too many requests with a key that is not valid came from this address; see Retry-After"},
     {503, "unavailable",
      "The gateway is starting, stopping or overloaded, or its store cannot do it now"},
 };
@@ -198,6 +200,7 @@ static bool may_fail(const struct admin_route *route, int status)
         return route->queue != ADMIN_QUEUE_NONE;
     case 401:
     case 403:
+    case 429:
         return route->scope != ADMIN_SCOPE_NONE;
     case 404:
         return strchr(route->path, '{') != NULL || (route->rules & ADMIN_MISSES) != 0;

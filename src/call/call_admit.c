@@ -7,7 +7,7 @@
 
 #include "base/health.h"
 #include "call/call_internal.h"
-#include "http/http_bearer.h"
+#include "call/call_key.h"
 #include "http/http_request.h"
 
 enum call_state call_step_head(struct call *call)
@@ -25,29 +25,12 @@ size_t call_say_scope(uint32_t scope, char out[CALL_SCOPE_BYTES])
                             key_scope_name(scope));
 }
 
-/* The key in the request's head. */
-static enum err find_key(struct call *call)
-{
-    struct call_shared *shared = call->shared;
-    const struct http_request *head = call->by->head(call->client);
-    struct span token;
-    enum err e = http_bearer(http_fields_find(&head->fields, HTTP_NAME_AUTHORIZATION), &token);
-    if (e == ERR_OK) {
-        e = shared->ports->keys.check(shared->keys, token, KEY_USE_INFERENCE, call->started_wall,
-                                      &call->key);
-    }
-    if (e != ERR_OK) {
-        char room[NET_IP_TEXT];
-        strangers_note(&shared->strangers, call_client_text(call->by, call->client, room), e,
-                       shared->ports->mono());
-    }
-    call->known = e == ERR_OK;
-    return e;
-}
-
 enum call_state call_step_authenticate(struct call *call)
 {
-    enum err e = call->known ? ERR_OK : find_key(call);
+    enum err e = call->known ? ERR_OK
+                             : call_key_check(call->shared, call->by, call->client,
+                                              call->started_wall, &call->key, &call->retry_after_s);
+    call->known = e == ERR_OK;
     if (e != ERR_OK) {
         return call_fail(call, e);
     }

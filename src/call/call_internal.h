@@ -70,8 +70,9 @@ struct call {
     struct limits_hold hold;
     int64_t held_tokens, held_nano;
     int64_t used_tokens, used_nano; /* by its tries, as their records say */
-    int64_t input_held;  /* tokens of the request, no fewer than it will be said to have */
-    int64_t answer_most; /* tokens that an answer is bounded to where its caller says nothing, and */
+    int64_t input_held; /* tokens of the request, no fewer than it will be said to have */
+    int64_t
+        answer_most; /* tokens that an answer is bounded to where its caller says nothing, and */
     int64_t answer_else; /* where nobody does; 0: they are not */
     struct span budgets; /* that it counts in, for its records */
 

@@ -13,8 +13,9 @@
 #include "call/call_internal.h"
 #include "policy/policy_price.h"
 
-#define ANSWER_TOKENS  4096 /* of an answer that nobody bounds, where tokens or money are limited */
-#define TEMPLATE       64   /* tokens that a server may add to a request */
+#define ANSWER_TOKENS 4096 /* of an answer that nobody bounds, where tokens or money are limited \
+                            */
+#define TEMPLATE       64  /* tokens that a server may add to a request */
 #define SENTENCE_BYTES 512
 #define WAIT_MAX_US    INT64_C(60000000)
 
@@ -173,8 +174,7 @@ enum err call_look_at_who(struct call *call, wall_us now)
 static bool grow_hold(struct call *call)
 {
     struct limits_hold *hold = &call->hold;
-    size_t most = hold->count +
-                  limits_parts_most(access_limits(call->shared->rights), &call->who);
+    size_t most = hold->count + limits_parts_most(access_limits(call->shared->rights), &call->who);
     void *parts = arena_alloc(&call->arena, most * limits_part_bytes() + 1);
     if (parts == NULL) {
         return false;
@@ -200,8 +200,8 @@ bool call_admit_limits(struct call *call)
     while (e == ERR_OK && outcome == LIMITS_NO_ROOM) {
         e = grow_hold(call) ? ERR_OK : ERR_NO_MEMORY;
         if (e == ERR_OK) {
-            outcome = shared->ports->access.take(limits, &call->who, &call->hold, call->started,
-                                                 &why);
+            outcome =
+                shared->ports->access.take(limits, &call->who, &call->hold, call->started, &why);
         }
     }
     if (e != ERR_OK) {
@@ -215,8 +215,7 @@ bool call_admit_limits(struct call *call)
 /* How long an answer may be whose caller does not say, so that it fits into what may be used. */
 static void bound_answers(struct call *call)
 {
-    struct limits_bounds bounds =
-        limits_bounds_of(access_limits(call->shared->rights), &call->who);
+    struct limits_bounds bounds = limits_bounds_of(access_limits(call->shared->rights), &call->who);
     int64_t input = call->input_estimate;
     call->answer_most = bounds.answer_tokens;
     if (!bounds.is_limited) {
@@ -304,9 +303,9 @@ enum err call_extend_limits(struct call_try *t)
     int64_t nano = call->used_nano + most.nano - call->held_nano;
     tokens = tokens > 0 ? tokens : 0;
     nano = nano > 0 ? nano : 0;
-    if (tokens + nano > 0 && call->shared->ports->access.extend(
-                                 &call->hold, tokens, nano, call->shared->ports->mono(), &why) !=
-                                 LIMITS_TAKEN) {
+    if (tokens + nano > 0 &&
+        call->shared->ports->access.extend(&call->hold, tokens, nano, call->shared->ports->mono(),
+                                           &why) != LIMITS_TAKEN) {
         char text[SENTENCE_BYTES];
         enum err e = say_refusal(call, &why, text);
         const struct server_words words = {.message = span_of(text)};
@@ -374,8 +373,7 @@ size_t call_limits_write(const struct limits_tightest *requests,
         len = (size_t)snprintf(out, CALL_LIMITS_BYTES,
                                "X-RateLimit-Limit: %lld\r\nX-RateLimit-Remaining: %lld\r\n"
                                "X-RateLimit-Reset: %lld\r\n",
-                               (long long)requests->limit,
-                               (long long)requests->standing.remaining,
+                               (long long)requests->limit, (long long)requests->standing.remaining,
                                seconds_of(now.us + requests->standing.whole_us));
     }
     len += write_standing(requests, "requests", out + len, CALL_LIMITS_BYTES - len);

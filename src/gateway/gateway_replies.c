@@ -5,7 +5,7 @@
 
 #include "base/counter.h"
 #include "base/health.h"
-#include "http/http_bearer.h"
+#include "call/call_key.h"
 #include "http/http_request.h"
 #include "http/http_target.h"
 #include "policy/cors.h"
@@ -13,6 +13,7 @@
 
 #define FIELDS_MAX   8192
 #define MODEL_ID_MAX 512
+#define RETRY_BYTES  40
 #define PATH_SHOWN   128 /* bytes of a path that an error names */
 
 /* An answer in the making: all that is needed to end the exchange. */
@@ -56,6 +57,13 @@ static void refuse(struct answer *a, enum err e, struct span param, struct span 
     a->shared->ports->client->refuse(a->x, e, SPAN(""), param, common_fields(a, more));
 }
 
+static struct span retry_line(int64_t seconds, char out[RETRY_BYTES])
+{
+    int len = snprintf(out, RETRY_BYTES, "Retry-After: %lld\r\n",
+                       (long long)(seconds > 0 ? seconds : 1)); /* it fits */
+    return span_make(out, (size_t)len);
+}
+
 static void answer_model(struct answer *a, struct span rest)
 {
     uint8_t room[MODEL_ID_MAX];
@@ -77,34 +85,21 @@ static void answer_model(struct answer *a, struct span rest)
     buf_fini(&b);
 }
 
-static enum err check_key(const struct answer *a, uint32_t scope)
-{
-    const struct call_shared *shared = a->shared;
-    struct span token;
-    struct key_handle key;
-    enum err e = http_bearer(http_fields_find(&a->head->fields, HTTP_NAME_AUTHORIZATION), &token);
-    if (e == ERR_OK) {
-        e = shared->ports->keys.check(shared->keys, token, KEY_USE_INFERENCE, shared->ports->wall(),
-                                      &key);
-    }
-    if (e != ERR_OK) {
-        char room[NET_IP_TEXT];
-        strangers_note(&a->shared->strangers, call_client_text(shared->ports->client, a->x, room),
-                       e, shared->ports->mono());
-    }
-    return e != ERR_OK ? e : (key.scopes & scope) == 0 ? ERR_SCOPE_DENIED : ERR_OK;
-}
-
 static void answer_models(struct answer *a, const struct route *route, struct span rest)
 {
-    enum err e = check_key(a, route->scope);
-    if (e == ERR_SCOPE_DENIED) {
+    struct call_shared *shared = a->shared;
+    struct key_handle key;
+    int64_t retry_s = 0;
+    enum err e =
+        call_key_check(shared, shared->ports->client, a->x, shared->ports->wall(), &key, &retry_s);
+    if (e == ERR_OK && (key.scopes & route->scope) == 0) {
         char text[CALL_SCOPE_BYTES];
         size_t len = call_say_scope(route->scope, text);
-        a->shared->ports->client->refuse(a->x, e, span_make(text, len), SPAN(""),
-                                         common_fields(a, SPAN("")));
+        shared->ports->client->refuse(a->x, ERR_SCOPE_DENIED, span_make(text, len), SPAN(""),
+                                      common_fields(a, SPAN("")));
     } else if (e != ERR_OK) {
-        refuse(a, e, SPAN(""), SPAN(""));
+        char line[RETRY_BYTES];
+        refuse(a, e, SPAN(""), e == ERR_KEYS_GUESSED ? retry_line(retry_s, line) : SPAN(""));
     } else if (route->handler == ROUTE_MODELS) {
         answer(a, 200, SPAN("Content-Type: application/json\r\n"), a->shared->policy->models_json);
     } else {
@@ -223,12 +218,10 @@ static void refuse_limited(struct call_shared *shared, struct exchange *x,
 {
     static const struct limits_tightest none = {.limit = 0};
     struct answer a = {.shared = shared, .x = x, .head = shared->ports->client->head(x)};
-    char lines[CALL_LIMITS_BYTES + 40];
+    char lines[CALL_LIMITS_BYTES + RETRY_BYTES];
     wall_us now = shared->ports->wall();
     size_t len = call_limits_write(requests, &none, now, lines);
-    int64_t wait_s = (requests->standing.one_more_us + 999999) / 1000000;
-    len += (size_t)snprintf(lines + len, 40, "Retry-After: %lld\r\n",
-                            (long long)(wait_s > 0 ? wait_s : 1)); /* it fits */
+    len += retry_line((requests->standing.one_more_us + 999999) / 1000000, lines + len).len;
     arena_init(&a.arena, FIELDS_MAX * 4);
     shared->ports->call_id(now, &a.id);
     refuse(&a, ERR_REQUESTS_LIMITED, SPAN(""), span_make(lines, len));
@@ -236,12 +229,14 @@ static void refuse_limited(struct call_shared *shared, struct exchange *x,
 }
 
 /* Tells the log once a minute of an address that asks too often. */
-static void tell_limited(struct call_shared *shared, struct exchange *x, mono_us now)
+static void tell_limited(struct call_shared *shared, struct exchange *x, uint64_t source,
+                         mono_us now)
 {
     char room[NET_IP_TEXT];
     const char *who = call_client_text(shared->ports->client, x, room);
     counter_add(COUNT_REQUESTS_LIMITED, 1);
-    if (limits_gate_is_news(shared->gate, LIMITS_NEWS_LIMITED, span_of(who), now)) {
+    struct span key = span_make(&source, sizeof(source));
+    if (limits_gate_is_news(shared->gate, LIMITS_NEWS_LIMITED, key, now)) {
         log_info("requests_limited",
                  "%s: more requests a minute than client.requests_per_minute, or the listener's, "
                  "allows; those beyond are answered 429",
@@ -261,11 +256,11 @@ static bool let_in(struct call_shared *shared, unsigned listener, struct exchang
     }
     mono_us now = shared->ports->mono();
     (void)shared->ports->client->address(x, &address); /* whoever says so */
-    if (limits_gate_enter(shared->gate, terms, listener, limits_source_of(address.bytes), now,
-                          &standing)) {
+    uint64_t source = limits_source_of(address.bytes);
+    if (limits_gate_enter(shared->gate, terms, listener, source, now, &standing)) {
         return true;
     }
-    tell_limited(shared, x, now);
+    tell_limited(shared, x, source, now);
     refuse_limited(shared, x, &standing);
     return false;
 }

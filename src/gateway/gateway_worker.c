@@ -106,7 +106,8 @@ static void on_drain(struct net_task *task)
 static struct limits_gate_terms terms_of(const struct server_settings *server)
 {
     struct limits_gate_terms terms = {
-        .address = limits_gate_rate_of(server->requests_per_minute, server->burst)};
+        .address = limits_gate_rate_of(server->requests_per_minute, server->burst),
+        .guesses = limits_gate_rate_of(server->guesses_per_minute, 0)};
     for (size_t i = 0; i < server->listens_count; i++) {
         const struct server_listen *listen = &server->listens[i];
         terms.listener[i] = limits_gate_rate_of(listen->requests_per_minute, listen->burst);

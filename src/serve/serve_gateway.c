@@ -394,6 +394,7 @@ static enum err open_housekeeping(struct serve_gateway *g)
         .server = &g->settings->server,
         .keys = g->keys,
         .rights = g->rights,
+        .gate = g->gate,
         .watch = g->key_watch,
         .store = g->store_thread,
         .apply = g->apply,

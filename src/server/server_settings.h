@@ -63,6 +63,8 @@ struct server_settings {
 
     int64_t requests_per_minute, burst; /* of each client address; as of a listener */
 
+    int64_t guesses_per_minute; /* 401s of each client address; more are 429 */
+
     struct texts proxies; /* as they were written; what they mean is in `trust` */
     struct server_trust trust;
 

@@ -51,6 +51,35 @@ static void a_head_that_will_not_do_is_refused_before_a_body_byte_is_read(void *
     }
 }
 
+/* Answers run out for who guesses, and for nobody who has a key, or only an old one. */
+static void who_guesses_runs_out_of_answers_and_a_good_key_is_let_in(void **state)
+{
+    (void)state;
+    static const struct {
+        enum err key_error, error;
+    } asked[] = {
+        {ERR_KEY_INVALID, ERR_KEY_INVALID},  {ERR_KEY_REVOKED, ERR_KEY_REVOKED},
+        {ERR_KEY_EXPIRED, ERR_KEY_EXPIRED},  {ERR_KEY_INVALID, ERR_KEY_INVALID},
+        {ERR_KEY_INVALID, ERR_KEYS_GUESSED}, {ERR_KEY_INVALID, ERR_KEYS_GUESSED},
+        {ERR_KEY_REVOKED, ERR_KEY_REVOKED},  {ERR_KEY_WRONG_KIND, ERR_KEY_WRONG_KIND},
+        {ERR_OK, ERR_VALUE_MISSING},
+    };
+    struct limits_gate *gate;
+    assert_int_equal(limits_gate_open(&gate), ERR_OK);
+    for (size_t i = 0; i < ROWS(asked); i++) {
+        world_open(&w);
+        w.shared.gate = gate;
+        w.shared.gate_terms.guesses = limits_gate_rate_of(2, 0);
+        w.key_error = asked[i].key_error;
+        world_request_lines(&w, "/v1/chat/completions", JSON KEY, "{}", ALL_OF_IT);
+        expect_end("guesses", &w, REFUSED, asked[i].error, JOURNAL_OUTCOME_REFUSED);
+        assert_int_equal(world_holds(buf_span(&w.client.fields), "Retry-After: 30\r\n"),
+                         asked[i].error == ERR_KEYS_GUESSED);
+        world_close(&w);
+    }
+    limits_gate_close(&gate);
+}
+
 static void a_media_type_of_json_will_do(void **state)
 {
     (void)state;
@@ -373,6 +402,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_that_will_not_do_is_refused_before_a_body_byte_is_read),
+        cmocka_unit_test(who_guesses_runs_out_of_answers_and_a_good_key_is_let_in),
         cmocka_unit_test(a_media_type_of_json_will_do),
         cmocka_unit_test(the_most_calls_at_once_is_kept),
         cmocka_unit_test(a_body_past_its_bound_is_refused_as_soon_as_that_is_seen),

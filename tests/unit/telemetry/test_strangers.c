@@ -64,11 +64,46 @@ static void addresses_without_number_share_the_last_entry(void **state)
     assert_int_equal(entry_of("198.51.100.1")->second, 9);
 }
 
+static bool try_key(const char *peer, const char *token, int second)
+{
+    strangers_note(&all, peer, ERR_KEY_INVALID, SECOND(second));
+    return strangers_try(&all, peer, span_of(token), SECOND(second));
+}
+
+static void five_different_keys_in_a_minute_are_no_mistake(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        assert_false(try_key("192.0.2.1", "the same", 60));
+    }
+    assert_false(try_key("192.0.2.1", "b", 61));
+    assert_false(try_key("192.0.2.1", "c", 70));
+    assert_false(try_key("192.0.2.2", "x", 70));
+    assert_false(try_key("192.0.2.1", "d", 80));
+    assert_true(try_key("192.0.2.1", "e", 119));
+    assert_true(try_key("192.0.2.1", "f", 119));
+    assert_true(try_key("192.0.2.1", "the same", 119));
+    assert_false(try_key("192.0.2.1", "g", 120)); /* another minute */
+    assert_false(try_key("192.0.2.2", "y", 120));
+}
+
+static void those_who_share_an_entry_are_not_one_who_tries_many(void **state)
+{
+    (void)state;
+    char address[32];
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(address, sizeof(address), "192.0.2.%d", i);
+        assert_false(try_key(address, address, 7));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(those_of_one_second_are_told_as_a_number, start),
         cmocka_unit_test_setup(addresses_without_number_share_the_last_entry, start),
+        cmocka_unit_test_setup(five_different_keys_in_a_minute_are_no_mistake, start),
+        cmocka_unit_test_setup(those_who_share_an_entry_are_not_one_who_tries_many, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
