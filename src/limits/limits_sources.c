@@ -6,9 +6,10 @@
  *   1. An entry gets another source only by one who holds the set's lock, and only after a
  *      compare-and-swap of its rate from a value that is whole to CLOSED. What was charged before
  *      it makes that fail; what comes behind it is refused, and asks again.
- *   2. The rate opens (release) after the source was written. Who charged an entry looks at its
- *      source afterwards (acquire): if that is another's, it was the other's that was charged,
- *      which costs it one, and nothing was let through for it.
+ *   2. The rate opens (release) after the source was written. Who charged an entry reads the rate
+ *      once more (acquire: its own charge goes on with what was released) and then the source: if
+ *      that is another's, it was the other's that was charged, which costs it one, and nothing was
+ *      let through for it.
  *
  * So what was charged to a source and let through is in the source's own entry, of which there is
  * one: they are made under the lock.
@@ -149,9 +150,9 @@ static struct entry *make(struct limits_sources *s, size_t number, uint64_t sour
 /* Whether the entry was the source's own when it was asked. */
 static bool was_own(const struct entry *e, uint64_t source, bool taken)
 {
-    atomic_thread_fence(memory_order_acquire);
+    int64_t back_at = atomic_load_explicit(&e->rate.back_at, memory_order_acquire); /* rule 2 */
     return atomic_load_explicit(&e->source, memory_order_relaxed) == source &&
-           (taken || atomic_load_explicit(&e->rate.back_at, memory_order_relaxed) != CLOSED);
+           (taken || back_at != CLOSED);
 }
 
 bool limits_sources_take(struct limits_sources *s, uint64_t source, struct limits_pace pace,

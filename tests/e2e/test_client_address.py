@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import re
 import struct
+import time
 
 import httpx
 import pytest
@@ -127,6 +128,15 @@ def test_without_its_header_a_connection_is_closed_and_the_log_says_why(gateway)
         raw.send(b"PROXY UNKNOWN\r\n")
         raw.request("GET", "/healthz")
         assert raw.read_reply().status == 200
+
+
+def test_a_proxy_that_does_not_end_its_header_is_not_waited_for(gateway):
+    gateway.announce("proxy_refused")
+    with Raw(gateway.ports[1], timeout=6 * SLOWER) as raw:
+        raw.send(b"PROXY TCP4 192.0.2.7 ")
+        begun = time.monotonic()
+        assert raw.reader.read() == b""
+        assert time.monotonic() - begun > 2
 
 
 def test_a_plain_listener_never_guesses_at_a_proxy_header(gateway):
