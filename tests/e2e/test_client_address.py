@@ -164,12 +164,11 @@ def test_an_address_may_ask_so_often_and_never_once_more(make_gateway, sim):
     gateway = make_gateway({
         "client": {"proxies": ["127.0.0.1"], "requests_per_minute": 60, "burst": 20},
         "upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
+    begun = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        begun = httpx.get(gateway.url + "/healthz").elapsed  # only that it answers
-        assert begun is not None
         replies = list(pool.map(lambda _: from_address(gateway, "192.0.2.7"), range(100)))
     statuses = [reply.status for reply in replies]
-    assert statuses.count(200) in (20, 21, 22, 23), statuses  # the burst, and one each second that passed
+    assert 20 <= statuses.count(200) <= 20 + (time.monotonic() - begun), statuses  # the burst, and one each second that passed
     assert set(statuses) == {200, 429}
     refused = next(reply for reply in replies if reply.status == 429)
     assert refused.json["error"]["code"] == "rate_limit_exceeded"
@@ -179,8 +178,9 @@ def test_an_address_may_ask_so_often_and_never_once_more(make_gateway, sim):
     assert refused.header("X-RateLimit-Remaining") == "0"
     assert re.fullmatch(r"\d{10}", refused.header("X-RateLimit-Reset"))
     assert from_address(gateway, "192.0.2.8").status == 200, "another address"
+    begun = time.monotonic()
     network = [from_address(gateway, f"2001:db8:1:1::{i:x}").status for i in range(1, 31)]
-    assert network.count(200) in (20, 21, 22), "of IPv6 a /64 is one"
+    assert 20 <= network.count(200) <= 20 + (time.monotonic() - begun), "of IPv6 a /64 is one"
     assert from_address(gateway, "2001:db8:1:2::1").status == 200
     for _ in range(30):
         assert from_address(gateway, "192.0.2.7", path="/healthz").status == 200
@@ -208,6 +208,7 @@ def bad_key(gateway, number):
 
 def test_guesses_run_out_of_answers_and_good_keys_do_not(make_gateway, sim):
     gateway = make_gateway({
+        "workers": 1,
         "client": {"proxies": ["127.0.0.1"], "guesses_per_minute": 10},
         "upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
     replies = [from_address(gateway, "192.0.2.7", bad_key(gateway, i)) for i in range(15)]
