@@ -166,8 +166,8 @@ static enum err on_balance(void *context, const void *given)
     enum limits_level level;
     uint32_t slot;
     if (!row->is_damaged && find_of_balance(a, row->budget, &level, &slot)) {
-        bool counts = limits_budget_restore(a->limits, level, slot, row->budget, row->begins,
-                                            row->spent);
+        bool counts =
+            limits_budget_restore(a->limits, level, slot, row->budget, row->begins, row->spent);
         (void)counts; /* not if it was ended, or its window is over */
     }
     return ERR_OK;
@@ -306,9 +306,8 @@ enum err access_look(const struct access *a, const struct key_handle *key, wall_
     return has_ended(a, DIRECTORY_USER, key->user, now) ? ERR_USER_ENDED : ERR_OK;
 }
 
-static const struct directory_entry *find_entry(const struct access *a,
-                                                const struct limits_subjects *who,
-                                                enum limits_level level)
+static const struct directory_entry *
+find_entry(const struct access *a, const struct limits_subjects *who, enum limits_level level)
 {
     static const enum directory_kind kinds[LIMITS_LEVELS] = {
         [LIMITS_USER] = DIRECTORY_USER,
@@ -385,8 +384,7 @@ size_t access_count_budgets(const struct access *a, struct span id)
     return count;
 }
 
-bool access_balance(const struct access *a, struct span id, wall_us now,
-                    struct limits_balance *out)
+bool access_balance(const struct access *a, struct span id, wall_us now, struct limits_balance *out)
 {
     enum limits_level level;
     uint32_t slot;

@@ -40,7 +40,8 @@ MUST_USE enum err access_open(struct keys *keys, struct access **out);
 /* Closes `*a` and sets it to NULL. Does nothing if it is NULL already. No reader may be left. */
 void access_close(struct access **a);
 
-/* Takes in all but keys, which keys_load() brings afterwards. Any error of the store; ERR_NO_MEMORY.
+/* Takes in all but keys, which keys_load() brings afterwards. Any error of the store;
+ * ERR_NO_MEMORY.
  */
 MUST_USE enum err access_load(struct access *a, struct store *s, struct access_report *report);
 
@@ -91,8 +92,7 @@ struct span access_name(const struct access *a, const struct limits_subjects *wh
                         enum limits_level level);
 
 /* Whether the key may be used from an address. */
-bool access_admits(const struct access *a, const struct key_handle *key,
-                   const struct net_ip *from);
+bool access_admits(const struct access *a, const struct key_handle *key, const struct net_ip *from);
 
 /* Whether the key and its team may use a model, which goes by these two names. */
 bool access_permits(const struct access *a, const struct key_handle *key,
@@ -108,7 +108,6 @@ struct access_numbers access_numbers(const struct access *a, struct span id);
 
 /* How many budgets in force a subject has, or a team's template. */
 size_t access_count_budgets(const struct access *a, struct span id);
-
 
 /* How a budget of this id (`budget_…`, a team's child's: with `/` and the child's id) stands now.
  * False: there is none in force. */

@@ -49,8 +49,7 @@ static void add_numbers(struct limits_terms *t, int64_t *tokens_per_day,
 
 static struct limits_wish *next_wish(struct draft *d)
 {
-    return d->terms.budget_count == LIMITS_BUDGETS_MAX ? NULL
-                                                       : &d->wishes[d->terms.budget_count++];
+    return d->terms.budget_count == LIMITS_BUDGETS_MAX ? NULL : &d->wishes[d->terms.budget_count++];
 }
 
 /* Adds the budgets of some rows; of a template's, each child has one of its own. */
@@ -64,8 +63,7 @@ static bool add_budgets(struct draft *d, const struct access_rows *rows, struct 
         }
         *wish = b->wish;
         if (child.len > 0) {
-            int len = snprintf(wish->id, sizeof(wish->id), "%s/%.*s", b->wish.id,
-                               SPAN_ARGS(child));
+            int len = snprintf(wish->id, sizeof(wish->id), "%s/%.*s", b->wish.id, SPAN_ARGS(child));
             CHECK(len < (int)sizeof(wish->id)); /* ids have one length */
         }
     }
@@ -77,10 +75,8 @@ static bool add_tokens_per_day(struct draft *d, const struct access_book *book, 
 {
     struct limits_wish *wish = tokens == 0 ? NULL : next_wish(d);
     if (wish != NULL) {
-        *wish = (struct limits_wish){.kind = LIMITS_TOKEN_BUDGET,
-                                     .limit = tokens,
-                                     .span = LIMITS_DAY,
-                                     .zone = book->utc};
+        *wish = (struct limits_wish){
+            .kind = LIMITS_TOKEN_BUDGET, .limit = tokens, .span = LIMITS_DAY, .zone = book->utc};
         (void)snprintf(wish->id, sizeof(wish->id), "day/%.*s", SPAN_ARGS(id)); /* fits */
     }
     return tokens == 0 || wish != NULL;

@@ -11,15 +11,15 @@
 #include "crypto/base62.h"
 #include "store/store_change.h"
 
-#define ID_BYTES      20 /* "budget_" and 12 characters, and a NUL */
-#define ID_CHARS      12
-#define IN_USD        SPAN("USD")
-#define IN_UTC        SPAN("UTC")
-#define MONEY_UNITS   0
-#define TOKEN_UNITS   1
-#define MONDAY        1
-#define NO_WINDOW     (-1)
-#define TOKENS_MAX    (INT64_MAX / MONEY_UNIT)
+#define ID_BYTES    20 /* "budget_" and 12 characters, and a NUL */
+#define ID_CHARS    12
+#define IN_USD      SPAN("USD")
+#define IN_UTC      SPAN("UTC")
+#define MONEY_UNITS 0
+#define TOKEN_UNITS 1
+#define MONDAY      1
+#define NO_WINDOW   (-1)
+#define TOKENS_MAX  (INT64_MAX / MONEY_UNIT)
 
 _Static_assert(LIMITS_STEPS == 3, "ADMIN_THRESHOLDS says them");
 
@@ -68,8 +68,8 @@ static enum err answer(const struct admin_operation *op, const struct store_budg
 
 static enum err refuse(const struct admin_operation *op, const char *member, const char *what)
 {
-    return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, span_of(member), "'%s' must be %s",
-                           member, what);
+    return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, span_of(member),
+                           "'%s' must be %s", member, what);
 }
 
 static enum err read_amount(const struct admin_operation *op, const struct admin_budget *asked,
@@ -138,8 +138,8 @@ static enum err fill(const struct admin_operation *op, const struct admin_budget
     return e == ERR_OK ? check_count(op, row->subject) : e;
 }
 
-static enum err read_body(const struct admin_operation *op, enum admin_use use,
-                          struct arena *arena, struct admin_budget *budget)
+static enum err read_body(const struct admin_operation *op, enum admin_use use, struct arena *arena,
+                          struct admin_budget *budget)
 {
     struct admin_reading reading = {.object = ADMIN_OBJECT_budget,
                                     .use = use,

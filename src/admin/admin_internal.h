@@ -16,7 +16,7 @@
 /* One request to the store under way. */
 struct admin_operation {
     struct access *rights; /* who there is, and what each may */
-    struct keys *keys; /* NULL: there is no pepper, and nothing is asked that needs one */
+    struct keys *keys;     /* NULL: there is no pepper, and nothing is asked that needs one */
     struct store *store;
     const struct admin_request *request;
     const struct admin_route *route;

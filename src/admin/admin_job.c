@@ -95,9 +95,9 @@ static enum err run_job(struct store *store, void *context)
                                           .accept = first_value(&head->fields, SPAN(ACCEPT)),
                                           .actor = span_of(job->caller.name),
                                           .right = job->caller.right};
-    return e == ERR_OK
-               ? admin_operate(job->jobs->keys, job->jobs->rights, store, &request, job->now, &job->out, &job->answer)
-               : e;
+    return e == ERR_OK ? admin_operate(job->jobs->keys, job->jobs->rights, store, &request,
+                                       job->now, &job->out, &job->answer)
+                       : e;
 }
 
 static void put_answer(struct job *job)

@@ -84,8 +84,8 @@ static enum err choose_user(const struct admin_operation *op, struct span asked,
         return ERR_OK;
     }
     return user->team == team ? ERR_OK
-                              : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID,
-                                                SPAN("user"), "'user' is not of that team");
+                              : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("user"),
+                                                "'user' is not of that team");
 }
 
 static enum err check_networks(const struct admin_operation *op, struct span lines)
@@ -116,8 +116,7 @@ static enum err check_grant(const struct admin_operation *op, const struct key_g
                 {grant->tags, "tags", KEY_TAGS_MAX}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (rows[i].text.len > rows[i].most) {
-            return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID,
-                                   span_of(rows[i].member),
+            return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, span_of(rows[i].member),
                                    "'%s' may have %zu bytes in all, and these have %zu",
                                    rows[i].member, rows[i].most, rows[i].text.len);
         }
@@ -158,14 +157,14 @@ enum err admin_key_change_wish(const struct admin_operation *op, const struct ad
                                struct key_change *change)
 {
     enum err e = check_grant(op, &change->grant);
-    return e == ERR_OK ? admin_resolve(op, DIRECTORY_PLAN, asked->plan, "plan", SLOTS_NONE,
-                                       &change->plan)
-                       : e;
+    return e == ERR_OK
+               ? admin_resolve(op, DIRECTORY_PLAN, asked->plan, "plan", SLOTS_NONE, &change->plan)
+               : e;
 }
 
 /* The role that a key shall have from now on; null takes none away. */
 enum err admin_key_judge_new_role(const struct admin_operation *op, const struct store_key *key,
-                               int asked)
+                                  int asked)
 {
     if (key->kind != KEY_ADMIN) {
         return asked == 0 ? ERR_OK : refuse_role(op);

@@ -141,21 +141,7 @@ static enum err create(const struct admin_operation *op, const struct key_wish *
         e = admin_limits_put(op, span_of(id), limits);
     }
     if (e == ERR_OK) {
-        const struct store_key made = {.id = span_of(id),
-                                       .name = wish->name,
-                                       .kind = (uint8_t)wish->kind,
-                                       .pepper = keys_newest_pepper(op->keys),
-                                       .scopes = wish->kind == KEY_ADMIN ? 0 : keys_scopes(wish),
-                                       .role = wish->role,
-                                       .team = wish->team,
-                                       .user = wish->user,
-                                       .plan = wish->plan,
-                                       .models = wish->grant.models,
-                                       .networks = wish->grant.networks,
-                                       .tags = wish->grant.tags,
-                                       .created = op->now,
-                                       .expires = wish->expires};
-        e = answer_key(op, &made, span_of(text.text));
+        e = answer_made(op, span_of(id), span_of(text.text));
     }
     crypto_wipe(&text, sizeof(text));
     return e;

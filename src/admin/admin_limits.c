@@ -41,8 +41,8 @@ static enum err put(const struct admin_operation *op, struct span subject,
     return admin_answer_object(op, ADMIN_OBJECT_limit, &shown);
 }
 
-static enum err read_body(const struct admin_operation *op, enum admin_use use,
-                          struct arena *arena, struct admin_limit *limit)
+static enum err read_body(const struct admin_operation *op, enum admin_use use, struct arena *arena,
+                          struct admin_limit *limit)
 {
     struct admin_reading reading = {.object = ADMIN_OBJECT_limit,
                                     .use = use,
@@ -95,8 +95,8 @@ enum err admin_limit_show(const struct admin_operation *op)
 }
 
 /* What there is, if its changer saw it as it is. */
-static enum err find_to_change(const struct admin_operation *op,
-                               char subject[ADMIN_SUBJECT_BYTES], struct admin_limit *shown)
+static enum err find_to_change(const struct admin_operation *op, char subject[ADMIN_SUBJECT_BYTES],
+                               struct admin_limit *shown)
 {
     enum err e = store_change_begin(op->store);
     e = e == ERR_OK ? find_subject(op, subject) : e;
@@ -162,7 +162,7 @@ enum err admin_limit_list(const struct admin_operation *op)
     const struct store_page page = {.from = &from, .after = true, .limit = INT64_MAX};
     struct lister l = {.op = op};
     admin_pager_begin(&l.pager, op);
-    enum err e = store_change_page(op->store, STORE_TABLE_LIMIT, STORE_INDEX_LIMIT_BY_NUMBER,
-                                   &page, on_limit, &l);
+    enum err e = store_change_page(op->store, STORE_TABLE_LIMIT, STORE_INDEX_LIMIT_BY_NUMBER, &page,
+                                   on_limit, &l);
     return e == ERR_OK || e == ERR_NOT_FOUND_ROW ? admin_pager_end(&l.pager) : e;
 }

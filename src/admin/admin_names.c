@@ -72,8 +72,8 @@ enum err admin_resolve_whose(const struct admin_operation *op, const struct admi
     for (size_t i = 0; e == ERR_OK && i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (rows[i].given.len > 0) {
             count++;
-            e = admin_resolve(op, rows[i].kind, rows[i].given, kinds[rows[i].kind].word,
-                              SLOTS_NONE, &id);
+            e = admin_resolve(op, rows[i].kind, rows[i].given, kinds[rows[i].kind].word, SLOTS_NONE,
+                              &id);
         }
     }
     if (e == ERR_OK && (count != 1 || (given->plan.len > 0 && !takes_plans))) {
@@ -152,8 +152,8 @@ enum err admin_limits_put(const struct admin_operation *op, struct span subject,
     row.tokens_per_day = limits->tokens_per_day;
     row.concurrent = limits->concurrent;
     row.max_tokens = limits->max_tokens;
-    return e == ERR_OK ? access_change(op->rights, op->store, STORE_TABLE_LIMIT, &row,
-                                       "limit.set", op->request->actor)
+    return e == ERR_OK ? access_change(op->rights, op->store, STORE_TABLE_LIMIT, &row, "limit.set",
+                                       op->request->actor)
                        : e;
 }
 

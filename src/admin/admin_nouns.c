@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Organisations, teams, users and plans: made, listed, shown, changed, ended. What they differ in is
- * a row of `nouns`.
+ * Organisations, teams, users and plans: made, listed, shown, changed, ended. What they differ in
+ * is a row of `nouns`.
  *
  * Limits are rows of their own. They are put before the noun that they are of is made: it is never
  * there without.
@@ -254,11 +254,10 @@ static enum err plan_limits(const struct admin_operation *op, const union shown 
 
 /* ---- all of them ---- */
 
-#define NOUN(word, PREFIX, TABLE)                                              \
-    {                                                                          \
-        #word, PREFIX, DIRECTORY_##TABLE, STORE_TABLE_##TABLE,                 \
-            STORE_INDEX_##TABLE##_BY_NUMBER, ADMIN_OBJECT_##word, word##_common, word##_show, \
-            word##_fill, word##_limits                                         \
+#define NOUN(word, PREFIX, TABLE)                                                               \
+    {                                                                                           \
+#word, PREFIX, DIRECTORY_##TABLE, STORE_TABLE_##TABLE, STORE_INDEX_##TABLE##_BY_NUMBER, \
+            ADMIN_OBJECT_##word, word##_common, word##_show, word##_fill, word##_limits         \
     }
 
 static const struct noun organisations = NOUN(organisation, "org_", ORGANISATION);
@@ -351,6 +350,22 @@ static enum err read_body(const struct admin_operation *op, const struct noun *n
     return admin_object_read(&reading, shown);
 }
 
+/* Makes the row, and its limits, what the request says, and answers with it. */
+static enum err put_all(const struct admin_operation *op, const struct noun *noun,
+                        const union shown *asked, union row *row)
+{
+    struct common common = noun->common(row);
+    enum err e = noun->fill(op, asked, row);
+    e = e == ERR_OK ? check_name(op, noun, row) : e;
+    e = e == ERR_OK ? noun->put_limits(op, asked, *common.id) : e;
+    e = e == ERR_OK ? put_row(op, noun, row, op->route->action) : e;
+    if (e != ERR_OK) {
+        return e;
+    }
+    admin_note(op, op->route->action, *common.id);
+    return answer(op, noun, row);
+}
+
 static enum err create(const struct admin_operation *op, const struct noun *noun)
 {
     struct arena arena;
@@ -365,26 +380,18 @@ static enum err create(const struct admin_operation *op, const struct noun *noun
     *common.created = op->now;
     enum err e = read_body(op, noun, ADMIN_MAKES, &arena, &asked);
     e = e == ERR_OK ? store_change_begin(op->store) : e;
-    e = e == ERR_OK ? noun->fill(op, &asked, &row) : e;
-    e = e == ERR_OK ? check_name(op, noun, &row) : e;
-    e = e == ERR_OK ? noun->put_limits(op, &asked, *common.id) : e;
-    e = e == ERR_OK ? put_row(op, noun, &row, op->route->action) : e;
-    if (e == ERR_OK) {
-        admin_note(op, op->route->action, *common.id);
-        e = answer(op, noun, &row);
-    }
+    e = e == ERR_OK ? put_all(op, noun, &asked, &row) : e;
     arena_fini(&arena);
     return e;
 }
 
 /* Finds the one that the path names by id or name, as it was changed last. */
-static enum err find(const struct admin_operation *op, const struct noun *noun,
-                     struct arena *arena, union row *row)
+static enum err find(const struct admin_operation *op, const struct noun *noun, struct arena *arena,
+                     union row *row)
 {
     const struct directory *d = access_directory(op->rights);
     uint32_t slot = directory_slot(d, noun->kind, op->id);
-    slot = slot != SLOTS_NONE ? slot
-                              : directory_slot_of_name(d, noun->kind, op->id, SLOTS_NONE);
+    slot = slot != SLOTS_NONE ? slot : directory_slot_of_name(d, noun->kind, op->id, SLOTS_NONE);
     char why[64];
     (void)snprintf(why, sizeof(why), "there is no %s of this id or name", noun->word);
     if (slot == SLOTS_NONE) {
@@ -442,14 +449,7 @@ static enum err change(const struct admin_operation *op, const struct noun *noun
         e = refuse_ended(op, noun);
     }
     e = e == ERR_OK ? read_body(op, noun, ADMIN_CHANGES, &arena, &shown) : e;
-    e = e == ERR_OK ? noun->fill(op, &shown, &row) : e;
-    e = e == ERR_OK ? check_name(op, noun, &row) : e;
-    e = e == ERR_OK ? noun->put_limits(op, &shown, *common.id) : e;
-    e = e == ERR_OK ? put_row(op, noun, &row, op->route->action) : e;
-    if (e == ERR_OK) {
-        admin_note(op, op->route->action, *common.id);
-        e = answer(op, noun, &row);
-    }
+    e = e == ERR_OK ? put_all(op, noun, &shown, &row) : e;
     arena_fini(&arena);
     return e;
 }
@@ -519,33 +519,32 @@ static enum err list(const struct admin_operation *op, const struct noun *noun,
                                "'include' may be 'ended' alone");
     }
     admin_pager_begin(&l.pager, op);
-    enum err e =
-        store_change_page(op->store, noun->table, noun->by_number, &page, on_row, &l);
+    enum err e = store_change_page(op->store, noun->table, noun->by_number, &page, on_row, &l);
     return e == ERR_OK || e == ERR_NOT_FOUND_ROW ? admin_pager_end(&l.pager) : e;
 }
 
 /* ---- the routes ---- */
 
-#define OPERATIONS(word, many)                                                          \
-    enum err admin_##word##_create(const struct admin_operation *op)                    \
-    {                                                                                   \
-        return create(op, &many);                                                       \
-    }                                                                                   \
-    enum err admin_##word##_list(const struct admin_operation *op)                      \
-    {                                                                                   \
+#define OPERATIONS(word, many)                                                            \
+    enum err admin_##word##_create(const struct admin_operation *op)                      \
+    {                                                                                     \
+        return create(op, &many);                                                         \
+    }                                                                                     \
+    enum err admin_##word##_list(const struct admin_operation *op)                        \
+    {                                                                                     \
         return list(op, &many, &(const union row){.word = {.number = first_number(op)}}); \
-    }                                                                                   \
-    enum err admin_##word##_show(const struct admin_operation *op)                      \
-    {                                                                                   \
-        return show(op, &many);                                                         \
-    }                                                                                   \
-    enum err admin_##word##_change(const struct admin_operation *op)                    \
-    {                                                                                   \
-        return change(op, &many);                                                       \
-    }                                                                                   \
-    enum err admin_##word##_end(const struct admin_operation *op)                       \
-    {                                                                                   \
-        return end(op, &many);                                                          \
+    }                                                                                     \
+    enum err admin_##word##_show(const struct admin_operation *op)                        \
+    {                                                                                     \
+        return show(op, &many);                                                           \
+    }                                                                                     \
+    enum err admin_##word##_change(const struct admin_operation *op)                      \
+    {                                                                                     \
+        return change(op, &many);                                                         \
+    }                                                                                     \
+    enum err admin_##word##_end(const struct admin_operation *op)                         \
+    {                                                                                     \
+        return end(op, &many);                                                            \
     }
 
 OPERATIONS(organisation, organisations)

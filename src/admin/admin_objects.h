@@ -331,7 +331,6 @@ bool admin_field_is_asked(const struct admin_field *field, uint64_t asked);
 #define ADMIN_HOUR_BYTES 24
 void admin_hour_write(int32_t hour, char out[ADMIN_HOUR_BYTES]);
 
-
 /*
  * Writes the object's ETag: it is of what the object says, so it is the same wherever that is known
  * from, and another as soon as it says something else.

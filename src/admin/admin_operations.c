@@ -145,14 +145,13 @@ enum err admin_operate(struct keys *keys, struct access *rights, struct store *s
                        const struct admin_request *request, wall_us now, struct buf *out,
                        struct admin_answer *answer)
 {
-    struct admin_operation op = {
-        .keys = keys,
-        .rights = rights,
-        .store = store,
-        .request = request,
-        .now = now,
-        .out = out,
-        .answer = answer};
+    struct admin_operation op = {.keys = keys,
+                                 .rights = rights,
+                                 .store = store,
+                                 .request = request,
+                                 .now = now,
+                                 .out = out,
+                                 .answer = answer};
     struct span name;
     uint8_t room[NAME_BYTES], team[STORE_TEXT_MAX];
     memset(answer, 0, sizeof(*answer));

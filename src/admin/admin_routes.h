@@ -14,20 +14,20 @@
 #include "admin/admin_right.h"
 #include "http/http_request.h"
 
-#define ADMIN_KEYS_PATH    "/admin/v1/keys"
+#define ADMIN_KEYS_PATH          "/admin/v1/keys"
 #define ADMIN_ORGANISATIONS_PATH "/admin/v1/organisations"
 #define ADMIN_TEAMS_PATH         "/admin/v1/teams"
 #define ADMIN_USERS_PATH         "/admin/v1/users"
 #define ADMIN_PLANS_PATH         "/admin/v1/plans"
 #define ADMIN_BUDGETS_PATH       "/admin/v1/budgets"
 #define ADMIN_LIMITS_PATH        "/admin/v1/limits"
-#define ADMIN_USAGE_PATH   "/admin/v1/usage"
-#define ADMIN_STATUS_PATH  "/admin/v1/status"
-#define ADMIN_PAGE_MAX     1000 /* objects of one answer */
-#define ADMIN_USAGE_ROWS_MAX 250000 /* sums of one question */
-#define ADMIN_PARAMS_MAX   16   /* of a route */
-#define ADMIN_PARAM_BYTES  255  /* of a parameter's value */
-#define ADMIN_METHODS_TEXT 64   /* for admin_methods() */
+#define ADMIN_USAGE_PATH         "/admin/v1/usage"
+#define ADMIN_STATUS_PATH        "/admin/v1/status"
+#define ADMIN_PAGE_MAX           1000   /* objects of one answer */
+#define ADMIN_USAGE_ROWS_MAX     250000 /* sums of one question */
+#define ADMIN_PARAMS_MAX         16     /* of a route */
+#define ADMIN_PARAM_BYTES        255    /* of a parameter's value */
+#define ADMIN_METHODS_TEXT       64     /* for admin_methods() */
 
 enum admin_queue { ADMIN_QUEUE_NONE, ADMIN_QUEUE_READ, ADMIN_QUEUE_PLAIN, ADMIN_QUEUE_URGENT };
 

@@ -93,6 +93,16 @@ static void write_names(struct json_writer *w, const struct admin_field *f, bool
     json_write_end(w);
 }
 
+static void write_numbers(struct json_writer *w, bool may_be_null)
+{
+    admin_schema_type(w, "array", may_be_null);
+    admin_schema_open(w, "items");
+    admin_schema_type(w, "integer", false);
+    json_write_member_int(w, "minimum", 0);
+    json_write_member_int(w, "maximum", 100);
+    json_write_end(w);
+}
+
 static void write_tags(struct json_writer *w, const struct admin_field *f, bool may_be_null)
 {
     admin_schema_type(w, "object", may_be_null);
@@ -149,8 +159,7 @@ void admin_schema_kind(struct json_writer *w, const struct admin_field *f, enum 
         break;
     case ADMIN_HOUR:
         admin_schema_type(w, "string", may_be_null);
-        json_write_member_text(w, "pattern",
-                               "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:00(:00)?Z)?$");
+        json_write_member_text(w, "pattern", "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:00(:00)?Z)?$");
         break;
     case ADMIN_CHOICE:
         admin_schema_type(w, "string", may_be_null);
@@ -165,12 +174,7 @@ void admin_schema_kind(struct json_writer *w, const struct admin_field *f, enum 
         json_write_end(w);
         break;
     case ADMIN_NUMBERS:
-        admin_schema_type(w, "array", may_be_null);
-        admin_schema_open(w, "items");
-        admin_schema_type(w, "integer", false);
-        json_write_member_int(w, "minimum", 0);
-        json_write_member_int(w, "maximum", 100);
-        json_write_end(w);
+        write_numbers(w, may_be_null);
         break;
     case ADMIN_PARTS:
         admin_schema_type(w, "array", may_be_null);

@@ -160,7 +160,7 @@ enum call_state call_fail_too_large(struct call *call);
 /* Whether the client went away, or the key did; notes it as the failure. Each waiting step asks. */
 bool call_is_lost(struct call *call);
 
-/* ---- how much may be asked: call_limits.c ---- */
+/* ---- how much may be asked: call_limits.c, call_bounds.c ---- */
 
 /* Whether those whom the key is of are still there, and it may be used from where it is. */
 MUST_USE enum err call_look_at_who(struct call *call, wall_us now);
@@ -169,9 +169,10 @@ MUST_USE enum err call_look_at_who(struct call *call, wall_us now);
  * failed. */
 bool call_admit_limits(struct call *call);
 
-/* Whether so much more may be used, if what the try may come to is more than is held. Else why
+/* Whether so much more may be used, if what the try may come to, with what it told its server, is
+ * more than is held. Else why
  * not, and the words are noted in it. */
-MUST_USE enum err call_extend_limits(struct call_try *t);
+MUST_USE enum err call_extend_limits(struct call_try *t, int64_t told);
 
 /* The call is over: what it holds and did not use is given back. */
 void call_settle_limits(struct call *call);

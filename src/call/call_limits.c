@@ -13,41 +13,12 @@
 #include "call/call_internal.h"
 #include "policy/policy_price.h"
 
-#define ANSWER_TOKENS 4096 /* of an answer that nobody bounds, where tokens or money are limited \
-                            */
-#define TEMPLATE       64  /* tokens that a server may add to a request */
+#define ANSWER_TOKENS                                                                           \
+    4096                  /* of an answer that nobody bounds, where tokens or money are limited \
+                           */
+#define TEMPLATE       64 /* tokens that a server may add to a request */
 #define SENTENCE_BYTES 512
 #define WAIT_MAX_US    INT64_C(60000000)
-
-/* ---- what is held ---- */
-
-static int64_t least_set(int64_t a, int64_t b)
-{
-    return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
-int64_t call_answer_bound(const struct call *call, const struct policy_model *model)
-{
-    int64_t said = least_set(model->max_output, call->answer_most);
-    return said != 0 ? said : call->answer_else;
-}
-
-struct call_most call_most_of(const struct call *call, const struct call_candidate *candidate,
-                              int64_t told)
-{
-    const struct policy_model *model = candidate->match.model;
-    int64_t context = model->context_tokens;
-    int64_t each = told > 0 ? told : context > 0 ? context : call_answer_bound(call, model);
-    int64_t output = openai_request_output(&call->request, each, context);
-    int64_t input =
-        call->input_held > call->input_estimate ? call->input_held : call->input_estimate;
-    output = output < 0 ? 0 : output;
-    return (struct call_most){input + output,
-                              candidate->price == NULL
-                                  ? 0
-                                  : policy_price_most(candidate->price, input, output,
-                                                      model->deployment->definition.total_timeout_ms)};
-}
 
 /* ---- what a refusal says ---- */
 
@@ -154,22 +125,6 @@ static void refuse(struct call *call, const struct limits_refusal *why)
 
 /* ---- taking ---- */
 
-enum err call_look_at_who(struct call *call, wall_us now)
-{
-    const struct call_shared *shared = call->shared;
-    const struct call_ports *ports = shared->ports;
-    struct net_ip from;
-    if (shared->rights == NULL) {
-        return ERR_OK;
-    }
-    enum err e = ports->access.look(shared->rights, &call->key, now, &call->who);
-    if (e == ERR_OK && net_ip_parse_any(span_of(call->by->peer(call->client)), &from) &&
-        !ports->access.admits(shared->rights, &call->key, &from)) {
-        e = ERR_ADDRESS_NOT_ALLOWED;
-    }
-    return e;
-}
-
 /* Room for all parts that the call may come to hold, those that it holds among them. */
 static bool grow_hold(struct call *call)
 {
@@ -226,7 +181,9 @@ static void bound_answers(struct call *call)
     call->answer_else = ANSWER_TOKENS;
     if (bounds.tokens_per_minute > 0) {
         int64_t left = bounds.tokens_per_minute - call->input_held;
-        call->answer_most = least_set(call->answer_most, left > 0 ? left : 1);
+        left = left > 0 ? left : 1;
+        bool is_less = call->answer_most == 0 || left < call->answer_most;
+        call->answer_most = is_less ? left : call->answer_most;
     }
 }
 
@@ -291,14 +248,14 @@ enum call_state call_step_reserve(struct call *call)
     return e == ERR_OK ? CALL_TRY : call_fail(call, e);
 }
 
-enum err call_extend_limits(struct call_try *t)
+enum err call_extend_limits(struct call_try *t, int64_t told)
 {
     struct call *call = t->call;
     struct limits_refusal why;
     if (call->shared->rights == NULL) {
         return ERR_OK;
     }
-    struct call_most most = call_most_of(call, t->candidate, call_try_bound(t));
+    struct call_most most = call_most_of(call, t->candidate, told);
     int64_t tokens = call->used_tokens + most.tokens - call->held_tokens;
     int64_t nano = call->used_nano + most.nano - call->held_nano;
     tokens = tokens > 0 ? tokens : 0;

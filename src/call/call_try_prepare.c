@@ -233,7 +233,7 @@ enum call_try_state call_try_step_prepare(struct call_try *t)
         e = make_plan(t);
     }
     if (e == ERR_OK) {
-        e = call_extend_limits(t);
+        e = call_extend_limits(t, call_try_bound(t));
     }
     if (e == ERR_OK) {
         e = prepare_attempt(t);

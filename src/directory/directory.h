@@ -82,8 +82,8 @@ MUST_USE enum err directory_apply(struct directory *d, enum directory_kind kind,
 const struct directory_entry *directory_find(const struct directory *d, enum directory_kind kind,
                                              uint32_t slot);
 
-/* The slot of an id, or SLOTS_NONE; and that of the one of this name that has not ended, a user's in
- * `team` (SLOTS_NONE: in any). For the thread that applies. */
+/* The slot of an id, or SLOTS_NONE; and that of the one of this name that has not ended, a user's
+ * in `team` (SLOTS_NONE: in any). For the thread that applies. */
 uint32_t directory_slot(const struct directory *d, enum directory_kind kind, struct span id);
 uint32_t directory_slot_of_name(const struct directory *d, enum directory_kind kind,
                                 struct span name, uint32_t team);

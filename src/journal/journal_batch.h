@@ -13,11 +13,11 @@
 #ifndef JOURNAL_JOURNAL_BATCH_H
 #define JOURNAL_JOURNAL_BATCH_H
 
-#include "journal/journal_balance.h"
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "journal/journal.h"
+#include "journal/journal_balance.h"
 
 /* A record takes no more than this of a batch's memory. */
 #define JOURNAL_BATCH_RECORD_MAX ((size_t)12288)
@@ -31,7 +31,7 @@ struct journal_batch {
     struct map calls;       /* call id → struct call_row */
     struct list usage_rows; /* the same, in the order of their first records */
     struct list call_rows;
-    struct list changes;              /* of admin records */
+    struct list changes; /* of admin records */
     struct journal_balances balances;
     struct usage_row *last_usage;     /* of the record before: the next is often of the same */
     uint64_t first, last;             /* sequences of its records; 0, 0: none */

@@ -4,8 +4,8 @@
  *
  * A key has a slot that never moves and is never given to another key while the table is open:
  * revoked keys stay, deleted ones too, so that they can be told from unknown ones. What may change
- * in a slot (expiry, revocation, scopes, plan, grant) are single atomic words; the slot's generation
- * counts the changes. An index over the ids finds the slot.
+ * in a slot (expiry, revocation, scopes, plan, grant) are single atomic words; the slot's
+ * generation counts the changes. An index over the ids finds the slot.
  *
  * Always true between two calls:
  *   1. A slot that the index names is filled; what identifies its key never changes again.

@@ -48,9 +48,9 @@ struct store_key;
 struct key_handle {
     uint32_t slot;
     uint32_t generation;
-    uint32_t scopes; /* a set of enum key_scope; of an admin key its role */
-    uint8_t kind;    /* enum key_kind */
-    wall_us expires; /* KEY_NEVER_US: never */
+    uint32_t scopes;     /* a set of enum key_scope; of an admin key its role */
+    uint8_t kind;        /* enum key_kind */
+    wall_us expires;     /* KEY_NEVER_US: never */
     uint32_t team, user; /* struct key_bonds */
     char id[KEY_ID_CHARS + 1];
 };
@@ -66,13 +66,13 @@ typedef enum err keys_bind(void *ctx, uint32_t slot, const struct store_key *row
 /* A key that shall be made. */
 struct key_wish {
     enum key_kind kind;
-    struct span name;  /* 1 to KEYS_NAME_MAX bytes of UTF-8 without control characters */
-    wall_us expires;   /* 0: never */
-    uint32_t scopes;   /* of an inference key; 0: all */
+    struct span name;             /* 1 to KEYS_NAME_MAX bytes of UTF-8 without control characters */
+    wall_us expires;              /* 0: never */
+    uint32_t scopes;              /* of an inference key; 0: all */
     struct span team, user, plan; /* ids; empty: none */
     struct key_grant_texts grant;
-    struct span actor; /* who makes it, for the journal; empty: not known */
-    uint8_t role;      /* enum key_role, of an admin key */
+    struct span actor;   /* who makes it, for the journal; empty: not known */
+    uint8_t role;        /* enum key_role, of an admin key */
     const uint8_t *seed; /* KEY_SEED_BYTES that its text is made of; NULL: it is new */
 };
 
@@ -145,10 +145,10 @@ MUST_USE enum err keys_create(struct keys *k, struct store *s, const struct key_
 struct key_change {
     bool has_name, has_expires, has_scopes, has_role;
     bool has_plan, has_models, has_networks, has_tags;
-    struct span name;  /* as a wish's */
-    wall_us expires;   /* 0: never */
-    uint32_t scopes;   /* some of an inference key's, not none */
-    uint8_t role;      /* enum key_role, of an admin key */
+    struct span name; /* as a wish's */
+    wall_us expires;  /* 0: never */
+    uint32_t scopes;  /* some of an inference key's, not none */
+    uint8_t role;     /* enum key_role, of an admin key */
     struct span plan;
     struct key_grant_texts grant;
     struct span actor; /* as in struct key_wish */

@@ -105,8 +105,7 @@ static bool are_valid(const struct limits_terms *t)
 {
     bool are = may_be_paced(t->requests_per_minute, t->burst) &&
                may_be_paced(t->tokens_per_minute, 0) && t->concurrent >= 0 &&
-               t->answer_tokens >= 0 &&
-               t->budget_count <= LIMITS_BUDGETS_MAX;
+               t->answer_tokens >= 0 && t->budget_count <= LIMITS_BUDGETS_MAX;
     for (size_t i = 0; are && i < t->budget_count; i++) {
         are = may_be_wished(&t->budgets[i]);
     }

@@ -360,9 +360,9 @@ static bool extend(struct limits_part *part, int64_t tokens, int64_t nano, mono_
     bool is_budget = part->budget != NULL;
     int64_t more = part->kind == LIMITS_MONEY_BUDGET ? nano : tokens;
     int64_t limit = is_budget ? atomic_load(&part->budget->limit) : part->pace.burst;
-    bool taken = is_budget ? limits_share_extend(&part->share, limit, more)
-                           : limits_rate_take(&part->account->tokens, part->pace, more, now,
-                                              &standing);
+    bool taken = is_budget
+                     ? limits_share_extend(&part->share, limit, more)
+                     : limits_rate_take(&part->account->tokens, part->pace, more, now, &standing);
     if (taken && !is_budget) {
         part->taken.count += more;
     }

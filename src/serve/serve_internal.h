@@ -53,7 +53,7 @@ struct serve_gateway {
     struct store_thread *store_thread;
     struct keys *keys;
     struct access *rights;    /* who may what */
-    uint64_t budgets_told; /* limits_news() when that was posted last */
+    uint64_t budgets_told;    /* limits_news() when that was posted last */
     struct limits_gate *gate; /* what addresses may ask */
     struct key_deny *deny;
     struct key_watch *key_watch;

@@ -71,8 +71,8 @@ static void say_access(const char *data, const struct access_report *report)
     }
     if (report->directory.alone > 0) {
         log_error("access", "%s/atlas.db has %llu row%s that name%s what is not there", data,
-                  (unsigned long long)report->directory.alone,
-                  SPAN_PLURAL(report->directory.alone), report->directory.alone == 1 ? "s" : "");
+                  (unsigned long long)report->directory.alone, SPAN_PLURAL(report->directory.alone),
+                  report->directory.alone == 1 ? "s" : "");
     }
     if (report->zones > 0) {
         log_error("access",

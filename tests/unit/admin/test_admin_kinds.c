@@ -27,9 +27,9 @@ struct admin_thing {
     struct admin_needy fixed;
 };
 
-#include "admin/admin_objects.c" // NOLINT(bugprone-suspicious-include): see above
+#include "admin/admin_objects.c"       // NOLINT(bugprone-suspicious-include): see above
 #include "admin/admin_objects_lists.c" // NOLINT(bugprone-suspicious-include): see above
-#include "admin/admin_objects_read.c" // NOLINT(bugprone-suspicious-include): see above
+#include "admin/admin_objects_read.c"  // NOLINT(bugprone-suspicious-include): see above
 #include "admin/admin_objects_write.c" // NOLINT(bugprone-suspicious-include): see above
 
 #define NOW ((wall_us){INT64_C(1795489200000000)}) /* 2026-11-24T03:00:00Z */

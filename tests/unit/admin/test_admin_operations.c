@@ -40,12 +40,12 @@ static void a_new_key_is_said_once_and_works(void **state)
                          "\\\"a\\\"\",\"kind\":\"test\",\"expires_at\":\"2026-11-24T04:00:00Z\","
                          "\"scopes\":[\"chat\",\"models\"]}"),
                      ERR_OK);
-    assert_true(says(
-        f, ",\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"status\":\"active\","
-           "\"scopes\":[\"chat\",\"models\"],\"role\":null,\"team\":null,\"user\":null,"
-                      "\"plan\":null,\"models\":[],\"ip_allowlist\":[],\"tags\":{},"
-                      "\"limits\":null,\"created_at\":1795489200,"
-           "\"expires_at\":1795492800,\"revoked_at\":null}"));
+    assert_true(says(f,
+                     ",\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"status\":\"active\","
+                     "\"scopes\":[\"chat\",\"models\"],\"role\":null,\"team\":null,\"user\":null,"
+                     "\"plan\":null,\"models\":[],\"ip_allowlist\":[],\"tags\":{},"
+                     "\"limits\":null,\"created_at\":1795489200,"
+                     "\"expires_at\":1795492800,\"revoked_at\":null}"));
     const char *text = strstr(said(f), "mx4_sk_test_");
     assert_non_null(text);
     struct key_handle handle;
@@ -347,9 +347,9 @@ static void the_nouns_honour_if_match(void **state)
     struct fixture *f = *state;
     size_t changing = 0;
     assert_int_equal(ask(f, HTTP_POST, "/admin/v1/organisations", "", "{\"name\":\"o\"}"), ERR_OK);
-    assert_int_equal(ask(f, HTTP_POST, "/admin/v1/teams", "",
-                         "{\"name\":\"for users\",\"organisation\":\"o\"}"),
-                     ERR_OK);
+    assert_int_equal(
+        ask(f, HTTP_POST, "/admin/v1/teams", "", "{\"name\":\"for users\",\"organisation\":\"o\"}"),
+        ERR_OK);
     for (int i = 0; i < ADMIN_ROUTES; i++) {
         const struct admin_route *route = admin_route((enum admin_route_number)i);
         const char *brace = strchr(route->path, '{');
@@ -373,13 +373,13 @@ static void the_nouns_honour_if_match(void **state)
                                         .if_match = SPAN("\"stale\""),
                                         .right = {.is_local = true}};
         buf_clear(&f->reply);
-        assert_int_equal(admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply,
-                                       &answer),
-                         ERR_REVISION);
+        assert_int_equal(
+            admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer),
+            ERR_REVISION);
         request.if_match = span_of(tag);
-        enum err e =
-            admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
-        assert_int_equal(e, body[0] == '\0' ? ERR_OK : ERR_VALUE_MISSING); /* "{}" changes nothing */
+        enum err e = admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
+        assert_int_equal(e,
+                         body[0] == '\0' ? ERR_OK : ERR_VALUE_MISSING); /* "{}" changes nothing */
         changing++;
     }
     assert_true(changing >= 10);

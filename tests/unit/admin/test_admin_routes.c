@@ -67,7 +67,8 @@ static void every_row_holds_together(void **state)
         const struct admin_right nobody = {.is_key = false};
         assert_int_equal(admin_right_has(&auditor, route->scope), reads);
         assert_int_equal(admin_right_has(&nobody, route->scope), route->scope == ADMIN_SCOPE_NONE);
-        assert_true(reads || (route->queue != ADMIN_QUEUE_READ && route->queue != ADMIN_QUEUE_NONE));
+        assert_true(reads ||
+                    (route->queue != ADMIN_QUEUE_READ && route->queue != ADMIN_QUEUE_NONE));
         assert_int_equal(route->method == HTTP_PATCH, (route->rules & ADMIN_CHANGE) != 0);
         assert_true((route->rules & ADMIN_MATCHES) == 0 || (route->rules & ADMIN_ETAG) != 0);
     }

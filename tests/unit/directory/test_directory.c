@@ -71,7 +71,8 @@ static void what_the_store_has_is_found_by_slot_and_by_name(void **state)
     assert_int_equal(report.alone, 1);
     assert_int_equal(directory_count(f->d, DIRECTORY_TEAM), 2);
     uint32_t slot = directory_slot(f->d, DIRECTORY_TEAM, SPAN("team_a"));
-    assert_int_equal(slot, directory_slot_of_name(f->d, DIRECTORY_TEAM, SPAN("treasury"), SLOTS_NONE));
+    assert_int_equal(slot,
+                     directory_slot_of_name(f->d, DIRECTORY_TEAM, SPAN("treasury"), SLOTS_NONE));
     const struct directory_entry *team = directory_find(f->d, DIRECTORY_TEAM, slot);
     assert_string_equal(team->id, "team_a");
     assert_true(span_is(team->region, "sa"));
@@ -104,7 +105,8 @@ static void a_change_is_seen_and_the_slot_stays(void **state)
     assert_int_equal(first->slot, second->slot); /* the first is there still: nobody has turned */
     assert_ptr_equal(directory_find(f->d, DIRECTORY_TEAM, second->slot), second);
     assert_true(directory_has_ended(second, (wall_us){50}));
-    assert_int_equal(directory_slot_of_name(f->d, DIRECTORY_TEAM, SPAN("exchequer"), SLOTS_NONE), SLOTS_NONE);
+    assert_int_equal(directory_slot_of_name(f->d, DIRECTORY_TEAM, SPAN("exchequer"), SLOTS_NONE),
+                     SLOTS_NONE);
     directory_tidy(f->d, (mono_us){0});
     assert_true(span_is(first->name, "treasury"));
     directory_tidy(f->d, (mono_us){INT64_MAX});

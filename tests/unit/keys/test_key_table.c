@@ -9,10 +9,11 @@
 
 static struct key_facts facts_of(uint32_t number)
 {
-    struct key_facts facts = {
-        .kind = KEY_LIVE,
-        .pepper = 1,
-        .terms = {.scopes = number, .expires = {number == 0 ? 0 : number}, .bonds = {number, 7, 8}}};
+    struct key_facts facts = {.kind = KEY_LIVE,
+                              .pepper = 1,
+                              .terms = {.scopes = number,
+                                        .expires = {number == 0 ? 0 : number},
+                                        .bonds = {number, 7, 8}}};
     char id[16];
     (void)snprintf(id, sizeof(id), "%012u", number);
     memcpy(facts.id, id, sizeof(facts.id));

@@ -242,8 +242,10 @@ static void a_clock_that_goes_back_brings_no_key_back(void **state)
     assert_int_equal(check(f, made.key.text, KEY_USE_INFERENCE, (wall_us){1}), ERR_KEY_REVOKED);
 }
 
-#define WISH(kind_of, name_of, ends, scopes_of) \
-    {.kind = (kind_of), .name = name_of, .expires = {ends}, .scopes = (scopes_of)}
+#define WISH(kind_of, name_of, ends, scopes_of)                                      \
+    {                                                                                \
+        .kind = (kind_of), .name = name_of, .expires = {ends}, .scopes = (scopes_of) \
+    }
 
 static void wishes_that_make_no_sense_are_refused(void **state)
 {

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How much a call may come to, and who it is of: what its steps and its tries both ask. */
+#include "call/call_internal.h"
+#include "policy/policy_price.h"
+
+static int64_t least_set(int64_t a, int64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+int64_t call_answer_bound(const struct call *call, const struct policy_model *model)
+{
+    int64_t said = least_set(model->max_output, call->answer_most);
+    return said != 0 ? said : call->answer_else;
+}
+
+struct call_most call_most_of(const struct call *call, const struct call_candidate *candidate,
+                              int64_t told)
+{
+    const struct policy_model *model = candidate->match.model;
+    int64_t context = model->context_tokens;
+    int64_t each = told > 0 ? told : context > 0 ? context : call_answer_bound(call, model);
+    int64_t output = openai_request_output(&call->request, each, context);
+    int64_t input =
+        call->input_held > call->input_estimate ? call->input_held : call->input_estimate;
+    output = output < 0 ? 0 : output;
+    return (struct call_most){
+        input + output, candidate->price == NULL
+                            ? 0
+                            : policy_price_most(candidate->price, input, output,
+                                                model->deployment->definition.total_timeout_ms)};
+}
+
+enum err call_look_at_who(struct call *call, wall_us now)
+{
+    const struct call_shared *shared = call->shared;
+    const struct call_ports *ports = shared->ports;
+    struct net_ip from;
+    if (shared->rights == NULL) {
+        return ERR_OK;
+    }
+    enum err e = ports->access.look(shared->rights, &call->key, now, &call->who);
+    bool has_address = e == ERR_OK && call->by->address(call->client, &from);
+    return has_address && !ports->access.admits(shared->rights, &call->key, &from)
+               ? ERR_ADDRESS_NOT_ALLOWED
+               : e;
+}
