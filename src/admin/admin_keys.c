@@ -333,7 +333,7 @@ static enum err change_key(const struct admin_operation *op, const struct admin_
 static enum err change(const struct admin_operation *op, const struct admin_key *asked,
                        uint64_t given, struct arena *arena)
 {
-    struct store_key key;
+    struct store_key key = {.number = 0};
     enum err e = change_key(op, asked, given, arena, &key);
     if (e != ERR_OK) {
         return e == ERR_VALUE_INVALID && op->answer->fault.message[0] == '\0' ? refuse_scopes(op)
