@@ -9,6 +9,7 @@
  */
 #include <stdio.h>
 
+#include "base/counter.h"
 #include "base/money.h"
 #include "call/call_internal.h"
 #include "policy/policy_price.h"
@@ -118,6 +119,7 @@ static void note_wait(struct call *call, const struct limits_refusal *why)
 static void refuse(struct call *call, const struct limits_refusal *why)
 {
     char text[SENTENCE_BYTES];
+    counter_add(COUNT_LIMITED_REQUESTS + why->kind, 1); /* its rows are in the order of the kinds */
     enum err e = say_refusal(call, why, text);
     note_wait(call, why);
     (void)call_fail_at(call, e, SPAN(""), span_of(text)); /* SETTLE follows, as everybody knows */
@@ -223,7 +225,8 @@ enum call_state call_step_reserve(struct call *call)
 {
     const struct call_shared *shared = call->shared;
     const struct limits_times now = {shared->ports->mono(), shared->ports->wall()};
-    struct limits_ask ask = {.model = call->candidates[0].match.model->name};
+    struct limits_ask ask = {.model = call->candidates[0].match.model->name,
+                             .asked = call->request.model};
     struct limits_refusal why;
     enum limits_outcome outcome = LIMITS_NO_ROOM;
     if (shared->rights == NULL) {

@@ -5,6 +5,7 @@
  * So one call of call_try_read() gives what is in `out`, then what is in `made`, and nothing
  * behind.
  */
+#include "base/counter.h"
 #include "base/memory.h"
 #include "call/call_internal.h"
 #include "call/call_try_large.h"
@@ -153,6 +154,7 @@ static enum err cut(struct call_try *t)
 {
     t->stream.is_cut = true;
     t->is_cut = true;
+    counter_add(COUNT_ANSWERS_CUT, 1);
     return gather_end(t);
 }
 

@@ -120,7 +120,7 @@ struct limits_ask {
     int64_t tokens;   /* input and the most that may be answered */
     int64_t nano;     /* what they cost at most, in billionths of */
     char currency[4]; /* "": the model has no price */
-    struct span model;
+    struct span model, asked; /* as it is configured, and as the caller called it: an alias */
 };
 
 /* One moment on both clocks. */

@@ -234,7 +234,8 @@ static enum limits_outcome take_of_budget(struct limits_taking *t, struct limits
 {
     bool is_money = b->is.kind == LIMITS_MONEY_BUDGET;
     int64_t amount = is_money ? ask->nano : ask->tokens;
-    if (b->is.model[0] != '\0' && !span_is(ask->model, b->is.model)) {
+    if (b->is.model[0] != '\0' && !span_is(ask->model, b->is.model) &&
+        !span_is(ask->asked, b->is.model)) {
         return LIMITS_TAKEN;
     }
     struct limits_part *part = next_part(t, b->is.kind);

@@ -72,7 +72,7 @@ static enum limits_outcome admit(struct world *w)
 
 static enum limits_outcome reserve(struct world *w, int64_t tokens, int64_t nano)
 {
-    struct limits_ask ask = {tokens, nano, "USD", SPAN("m")};
+    struct limits_ask ask = {tokens, nano, "USD", SPAN("m"), SPAN("")};
     return limits_reserve(w->l, &caller, &ask, &w->hold, &at_noon, &w->why);
 }
 
@@ -158,7 +158,8 @@ static void a_budget_of_a_model_is_of_no_other_and_money_needs_a_price(void **st
     put(w, LIMITS_USER, (struct limits_terms){.budgets = wishes, .budget_count = 2});
     assert_int_equal(reserve(w, 1, 50), LIMITS_TAKEN);
     assert_int_equal(w->hold.count, 1);
-    struct limits_ask dear = {1, 1, "USD", SPAN("dear")}, unpriced = {1, 0, "", SPAN("m")};
+    struct limits_ask dear = {1, 1, "USD", SPAN("dear"), SPAN("")},
+                      unpriced = {1, 0, "", SPAN("m"), SPAN("")};
     assert_int_equal(limits_reserve(w->l, &caller, &dear, &w->hold, &at_noon, &w->why),
                      LIMITS_REFUSED);
     assert_string_equal(w->why.budget, "budget_b");
@@ -262,7 +263,7 @@ static void *call_all(void *arg)
     struct limits_hold hold = hold_new();
     for (int i = 0; i < TRIES * KEYS; i++) {
         struct limits_subjects who = {{(uint32_t)(i % KEYS), LIMITS_NOBODY, 0, LIMITS_NOBODY}};
-        struct limits_ask ask = {10, 10, "USD", SPAN("m")};
+        struct limits_ask ask = {10, 10, "USD", SPAN("m"), SPAN("")};
         struct limits_refusal why;
         hold.count = 0;
         if (limits_admit(c->l, &who, &hold, at_noon.mono, &why) == LIMITS_TAKEN) {
