@@ -137,6 +137,12 @@ enum err admin_limits_put(const struct admin_operation *op, struct span subject,
 {
     struct admin_limits there = admin_limits_of(op, subject);
     struct store_limit row = {.id = subject};
+    if (limits->requests_per_minute > 0 &&
+        limits->burst > limits->requests_per_minute * LIMITS_BURST_MINUTES) {
+        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("burst"),
+                               "'burst' must be at most what comes back in a day: %lld here",
+                               (long long)limits->requests_per_minute * LIMITS_BURST_MINUTES);
+    }
     if (memcmp(&there, limits, sizeof(there)) == 0) {
         return ERR_OK;
     }

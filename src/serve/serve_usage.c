@@ -10,17 +10,24 @@
 #include "base/memory.h"
 #include "serve/serve_internal.h"
 #include "settings/settings.h"
+#include "store/store_balance.h"
 #include "store/store_thread.h"
 #include "store/store_usage.h"
 
 #define REST_MS  60000 /* after a pass, or a step that failed */
 #define DOUBT_MS 3600000
 #define HOUR_S   3600
+
+/* A window lasts a month at most; a journal that is replayed may be some weeks behind. */
+#define BALANCES_KEPT_US (INT64_C(100) * 86400 * 1000000)
+
 #define NO_HOURS INT32_MIN
 
 struct serve_usage {
     struct store_usage_keeper keeper; /* the store thread's */
+    bool has_no_old_balance;          /* likewise */
     int32_t days_before, gone_before; /* written before a job is posted */
+    wall_us balances_before;          /* likewise */
     _Atomic bool is_posted;           /* a job waits or runs, and has all of this */
     _Atomic bool rests;               /* the last one found no more to do, or failed */
     mono_us next;                     /* the housekeeping loop's */
@@ -29,7 +36,8 @@ struct serve_usage {
 static enum err run_step(struct store *s, void *context)
 {
     struct serve_usage *u = context;
-    return store_usage_keep(s, &u->keeper, u->days_before, u->gone_before);
+    enum err e = store_usage_keep(s, &u->keeper, u->days_before, u->gone_before);
+    return e == ERR_OK ? store_balance_forget(s, u->balances_before, &u->has_no_old_balance) : e;
 }
 
 static void on_step(void *context, enum err result)
@@ -39,7 +47,7 @@ static void on_step(void *context, enum err result)
         log_warn("usage_kept", "old usage was not summed up, and is as it was: %s",
                  err_sentence(result));
     }
-    atomic_store(&u->rests, result != ERR_OK || u->keeper.is_done);
+    atomic_store(&u->rests, result != ERR_OK || (u->keeper.is_done && u->has_no_old_balance));
     atomic_store(&u->is_posted, false);
 }
 
@@ -72,6 +80,7 @@ void serve_usage_step(struct serve_gateway *g)
     u->next = clock_after_ms(now, REST_MS);
     u->days_before = day_before(clock_wall(), g->settings->usage.hours_s);
     u->gone_before = day_before(clock_wall(), g->settings->usage.retention_s);
+    u->balances_before.us = clock_wall().us - BALANCES_KEPT_US;
     atomic_store(&u->is_posted, true);
     const struct store_job job = {run_step, on_step, u};
     if (store_thread_post(g->store_thread, &job) != ERR_OK) {

@@ -3,6 +3,8 @@
  * days, and not a call is lost or counted twice. */
 #include "store_fixture.h"
 
+#include "store/store_balance.h"
+
 STORE_STARTS(NULL)
 
 #define DAY   STORE_DAY_HOURS
@@ -214,6 +216,29 @@ static void invented_names_are_summed_up_in_days_as_in_hours(void **state)
     assert_int_equal(found.rows, STORE_USAGE_NAMES_MAX + 1);
 }
 
+static void balances_of_windows_that_are_long_over_are_forgotten(void **state)
+{
+    struct store *s = store_of(state);
+    const wall_us before = {1000000};
+    uint64_t count;
+    bool is_done = false;
+    assert_int_equal(store_begin(s, STORE_SYNC_LATER), ERR_OK);
+    for (int i = 0; i < 600; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof(id), "b%d", i);
+        struct store_balance row = {.budget = span_of(id), .begins = {i * 2000}, .spent = i};
+        assert_int_equal(store_row_add(s, STORE_TABLE_BALANCE, &row), ERR_OK);
+    }
+    assert_int_equal(store_commit(s), ERR_OK);
+    while (!is_done) {
+        assert_int_equal(store_balance_forget(s, before, &is_done), ERR_OK);
+    }
+    assert_int_equal(store_balance_count(s, &count), ERR_OK);
+    assert_int_equal(count, 101); /* the one that never ends, and those from there on */
+    struct store_balance total = {.budget = SPAN("b0"), .begins = {0}};
+    assert_int_equal(store_balance_get(s, &total), ERR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +247,7 @@ int main(void)
         ON_BOTH(a_pass_goes_on_where_the_one_before_ended),
         ON_BOTH(usage_is_forgotten_by_whole_days_when_its_time_is_over),
         ON_BOTH(invented_names_are_summed_up_in_days_as_in_hours),
+        ON_BOTH(balances_of_windows_that_are_long_over_are_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
