@@ -141,6 +141,32 @@ static int64_t server_us_of(const struct call_try *t, bool is_answered)
     return t->server_us < most ? t->server_us : most;
 }
 
+/* Of a call that holds tokens or money no more of an answer is counted than it holds: our count may
+ * be too high, and a server that said more was not asked for it (0093). */
+static void bound_output(const struct call_try *t, struct journal_record *r)
+{
+    int64_t most = t->plan.asked;
+    if (t->call->input_held > 0 && most >= 0 && r->tokens_out > most) {
+        r->tokens_out = most;
+        r->tokens_out_estimated = true;
+    }
+}
+
+/* A client that left before the answer began: the server has read the request, and what it made of
+ * an answer that comes whole nobody knows. Of a call that holds something that is held to be used.
+ */
+static void fill_abandoned(const struct call_try *t, struct journal_record *r)
+{
+    const struct call *call = t->call;
+    bool is_whole = !call->request.stream && call->request.endpoint != OPENAI_EMBEDDINGS;
+    r->tokens_in = call->input_estimate;
+    r->tokens_in_estimated = call->request.input_tokens < 0;
+    if (is_whole && call->input_held > 0 && t->plan.asked > 0) {
+        r->tokens_out = t->plan.asked;
+        r->tokens_out_estimated = true;
+    }
+}
+
 /* What a try used: as the model server said, if that can be, or estimated, or nothing when it never
  * answered. */
 void call_fill_used(const struct call_try *t, struct journal_record *r)
@@ -169,6 +195,9 @@ void call_fill_used(const struct call_try *t, struct journal_record *r)
         r->tokens_reasoning = used.reasoning;
         r->tokens_in_estimated = used.input_estimated;
         r->tokens_out_estimated = used.output_estimated;
+        bound_output(t, r);
+    } else if (t->is_sent && t->error == ERR_OK && call->error == ERR_CLIENT_GONE) {
+        fill_abandoned(t, r);
     }
     r->server_us = server_us_of(t, is_answered);
     fill_cost(t, is_answered, r);

@@ -46,7 +46,16 @@ logs are in {cache}/logs; Ctrl-C ends it all.
 Paste into another terminal, all at once or one by one:
 
 {calls}
-# what it all used
+# how its team's limits stand: every reply says so
+curl -s -o /dev/null -D - http://127.0.0.1:{port}/v1/models \
+  -H "Authorization: Bearer "\
+{key} | grep -i ratelimit
+
+# a call that its team's budget is too small for: 429, which says when there is more
+{refused}
+# both budgets, and what it all used
+{atlas} budget list \
+  --config {cache}/atlas.yaml
 {atlas} usage --by team,model \\
   --config {cache}/atlas.yaml
 """
@@ -91,11 +100,13 @@ def configuration(models, cache, port, admin_port, drain_s):
                                 upstreams=upstreams.rstrip(), models=rows.rstrip())
 
 
-def welcome(models, cache, atlas, port, key, took):
-    form = {"atlas": shlex.quote(str(atlas)), "cache": shlex.quote(str(cache)), "port": port, "key": key}
+def welcome(models, cache, atlas, port, keys, took):
+    form = {"atlas": shlex.quote(str(atlas)), "cache": shlex.quote(str(cache)), "port": port, "key": keys["make-run"]}
+    poor = {**form, "key": keys["small-budget"]}
+    refused = CURL.format(path="/chat/completions", body=CHAT.format(model=models[0].name), behind="; echo", **poor)
     calls = ""
     for model in models:
         what, command = CALLS[model.name]
         simulated = "\n# (SIMULATED: no model answers)" if model.failure else ""
         calls += f"# {what}{simulated}\n{command(form)}\n"
-    return WELCOME.format(took=took, calls=calls.rstrip("\n") + "\n", **form)
+    return WELCOME.format(took=took, refused=refused, calls=calls.rstrip("\n") + "\n", **form)

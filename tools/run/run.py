@@ -9,6 +9,7 @@ cannot be had, the reason is told and `atlas sim` answers in its place.
 import ctypes
 import fcntl
 import http.client
+import json
 import os
 import pathlib
 import re
@@ -273,29 +274,47 @@ def run_atlas(*words):
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-def new_key():
-    key = run_atlas("key", "create", "--name", "make-run")
-    file = CACHE / "key"
+TEAMS = {"make-run": "1.00", "small-budget": "0.000001"}  # and what each may spend a month, in USD
+
+
+def make_teams():
+    """The teams of the tour, with a plan and a budget each: those that are not there yet."""
+    teams = json.loads(run_atlas("team", "list", "--json"))["data"]
+    for name in TEAMS.keys() - {team["name"] for team in teams}:
+        run_atlas("team", "create", "--name", name, "--plan", "professional")
+    for name, amount in TEAMS.items():
+        run_atlas("budget", "set", "--team", name, "--amount", amount, "--window", "month")
+
+
+def new_key(team):
+    key = run_atlas("key", "create", "--name", team, "--team", team)
+    file = CACHE / f"key-{team}"
     file.touch(mode=0o600)
     file.write_text(key + "\n")
     return key
 
 
+def kept_key(team):
+    file = CACHE / f"key-{team}"
+    return file.read_text().strip() if file.exists() else new_key(team)
+
+
 def serve_atlas(models):
-    """Starts Atlas in front of the models. Returns its process and a key that it knows."""
+    """Starts Atlas in front of the models. Returns its process and a key of each team that it knows."""
     (CACHE / "atlas.yaml").write_text(pages.configuration(models, CACHE, PORT, ADMIN_PORT, STOP_S))
     run_atlas("init")
-    file = CACHE / "key"
-    key = file.read_text().strip() if file.exists() else new_key()
+    make_teams()
+    keys = {team: kept_key(team) for team in TEAMS}
     process = start("atlas", [ATLAS, "serve", "--config", CACHE / "atlas.yaml"])
     serving.append(process)
     failure = wait_ready("Atlas", process, PORT, "/healthz")
     if failure:
         progress.say((CACHE / "logs" / "atlas.log").read_text()[-2000:])
         raise SystemExit(f"Atlas did not start: {failure}")
-    if get(PORT, "/v1/models", key) == 401:  # the data folder is younger than the key
-        key = new_key()
-    return process, key
+    for team, key in keys.items():
+        if get(PORT, "/v1/models", key) == 401:  # the data folder is younger than the key
+            keys[team] = new_key(team)
+    return process, keys
 
 
 def hold_cache():
@@ -339,8 +358,8 @@ def main():
     models = [m for m in MODELS if GEMMA not in m.needs or os.environ.get("GEMMA", "1") != "0"]
     try:
         serve_models(models)
-        atlas, key = serve_atlas(models)
-        progress.say(pages.welcome(models, CACHE, ATLAS, PORT, key, time.monotonic() - started))
+        atlas, keys = serve_atlas(models)
+        progress.say(pages.welcome(models, CACHE, ATLAS, PORT, keys, time.monotonic() - started))
         status = atlas.wait()
         print((CACHE / "logs" / "atlas.log").read_text()[-2000:])
         return f"Atlas ended with {status}"
