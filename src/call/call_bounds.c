@@ -31,17 +31,23 @@ struct call_most call_most_of(const struct call *call, const struct call_candida
                                                 model->deployment->definition.total_timeout_ms)};
 }
 
+/* Whether the key may be used from where the client is. Only the gateway itself has no address. */
+static bool is_admitted(const struct call *call)
+{
+    static const struct net_ip nowhere = {{0}};
+    const struct call_shared *shared = call->shared;
+    struct net_ip from;
+    bool is_named = call->by->address(call->client, &from); /* by a proxy; else it is the peer */
+    bool is_own = !is_named && memcmp(&from, &nowhere, sizeof(from)) == 0;
+    return is_own || shared->ports->access.admits(shared->rights, &call->key, &from);
+}
+
 enum err call_look_at_who(struct call *call, wall_us now)
 {
     const struct call_shared *shared = call->shared;
-    const struct call_ports *ports = shared->ports;
-    struct net_ip from;
     if (shared->rights == NULL) {
         return ERR_OK;
     }
-    enum err e = ports->access.look(shared->rights, &call->key, now, &call->who);
-    bool has_address = e == ERR_OK && call->by->address(call->client, &from);
-    return has_address && !ports->access.admits(shared->rights, &call->key, &from)
-               ? ERR_ADDRESS_NOT_ALLOWED
-               : e;
+    enum err e = shared->ports->access.look(shared->rights, &call->key, now, &call->who);
+    return e == ERR_OK && !is_admitted(call) ? ERR_ADDRESS_NOT_ALLOWED : e;
 }
