@@ -346,18 +346,23 @@ static bool permits(struct span models, struct span asked, struct span name)
     return directory_may_use(models, name) || directory_may_use(models, asked);
 }
 
-bool access_permits(const struct access *a, const struct key_handle *key,
-                    const struct limits_subjects *who, struct span asked, struct span name)
+struct access_models access_models_of(const struct access *a, const struct key_handle *key,
+                                      const struct limits_subjects *who)
 {
     const struct key_grant *grant = a->keys == NULL ? NULL : keys_grant(a->keys, key->slot);
-    if (grant != NULL && !permits(grant->says.models, asked, name)) {
-        return false;
-    }
     const struct directory_entry *team =
         who->slot[LIMITS_TEAM] == SLOTS_NONE
             ? NULL
             : directory_find(a->directory, DIRECTORY_TEAM, who->slot[LIMITS_TEAM]);
-    return team == NULL || permits(team->models, asked, name);
+    return (struct access_models){grant == NULL ? SPAN("") : grant->says.models,
+                                  team == NULL ? SPAN("") : team->models};
+}
+
+bool access_permits(const struct access *a, const struct key_handle *key,
+                    const struct limits_subjects *who, struct span asked, struct span name)
+{
+    struct access_models bounds = access_models_of(a, key, who);
+    return permits(bounds.key, asked, name) && permits(bounds.team, asked, name);
 }
 
 struct access_numbers access_numbers(const struct access *a, struct span id)

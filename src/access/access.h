@@ -98,6 +98,14 @@ bool access_admits(const struct access *a, const struct key_handle *key, const s
 bool access_permits(const struct access *a, const struct key_handle *key,
                     const struct limits_subjects *who, struct span asked, struct span name);
 
+/* The models that a key is bound to, by itself and by its team, names a line each; empty: it is
+ * not. What both let it use, it may. */
+struct access_models {
+    struct span key, team;
+};
+struct access_models access_models_of(const struct access *a, const struct key_handle *key,
+                                      const struct limits_subjects *who);
+
 /* ---- what is told ---- */
 
 /* What the rows say of a subject, a plan, or a team's template; 0: nothing. */

@@ -14,7 +14,6 @@
 #include "json/json_write.h"
 
 #define ARENA_BYTES_MAX (256u << 20)
-#define LIST_BYTES_MAX  (64u << 20)
 #define NEAR_LOOKED_AT  1000 /* names, when one is looked for that does not exist; */
 #define NEAR_CLOSELY    32   /* and those of them for which the edits are counted */
 
@@ -235,6 +234,26 @@ static int by_name(const void *a, const void *b)
     return order != 0 ? order : (int)(*left)->key.len - (int)(*right)->key.len;
 }
 
+enum err policy_write_models(const struct policy *p, policy_may *may, void *ctx, struct buf *out)
+{
+    struct json_writer w;
+    json_write_init(&w, out);
+    json_write_object(&w);
+    json_write_key(&w, "object");
+    json_write_text(&w, "list");
+    json_write_key(&w, "data");
+    json_write_array(&w);
+    for (size_t i = 0; i < p->listed_count; i++) {
+        const struct policy_model *model = p->listed[i]->value;
+        if (may == NULL || may(ctx, p->listed[i]->key, model)) {
+            write_model(p, p->listed[i]->key, model, &w);
+        }
+    }
+    json_write_end(&w);
+    json_write_end(&w);
+    return json_write_finish(&w);
+}
+
 static enum err make_list(struct policy *p)
 {
     const struct map_slot **sorted =
@@ -242,29 +261,17 @@ static enum err make_list(struct policy *p)
     if (sorted == NULL) {
         return ERR_NO_MEMORY;
     }
-    size_t count = 0;
     for (size_t i = 0; i < p->names.cap; i++) {
         if (p->names.slots[i].key.at != NULL) {
-            sorted[count++] = &p->names.slots[i];
+            sorted[p->listed_count++] = &p->names.slots[i];
         }
     }
-    qsort(sorted, count, sizeof(struct map_slot *), by_name);
+    qsort(sorted, p->listed_count, sizeof(struct map_slot *), by_name);
+    p->listed = sorted;
 
     struct buf b;
-    struct json_writer w;
-    buf_init(&b, LIST_BYTES_MAX);
-    json_write_init(&w, &b);
-    json_write_object(&w);
-    json_write_key(&w, "object");
-    json_write_text(&w, "list");
-    json_write_key(&w, "data");
-    json_write_array(&w);
-    for (size_t i = 0; i < count; i++) {
-        write_model(p, sorted[i]->key, sorted[i]->value, &w);
-    }
-    json_write_end(&w);
-    json_write_end(&w);
-    bool written = json_write_finish(&w) == ERR_OK;
+    buf_init(&b, POLICY_LIST_BYTES_MAX);
+    bool written = policy_write_models(p, NULL, NULL, &b) == ERR_OK;
     p->models_json = written ? arena_copy(&p->arena, buf_span(&b)) : (struct span){NULL, 0};
     buf_fini(&b);
     return p->models_json.at == NULL ? ERR_NO_MEMORY : ERR_OK;

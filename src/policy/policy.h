@@ -45,7 +45,9 @@ struct policy_model {
 struct policy {
     _Atomic int refs;
     struct arena arena;
-    struct map names; /* names and aliases to policy_model */
+    struct map names;               /* names and aliases to policy_model */
+    const struct map_slot **listed; /* the same in the order of their names */
+    size_t listed_count;
     struct policy_model *models;
     size_t model_count;
     struct policy_model **patterns; /* longest first */
@@ -97,6 +99,16 @@ MUST_USE bool policy_find(const struct policy *p, struct span name, struct polic
  * often.
  */
 size_t policy_say_unknown(const struct policy *p, struct span name, char out[POLICY_UNKNOWN_BYTES]);
+
+#define POLICY_LIST_BYTES_MAX (64u << 20)
+
+/* Whether a model is to be listed under this name or alias. */
+typedef bool policy_may(void *ctx, struct span name, const struct policy_model *model);
+
+/* Writes the reply to GET /v1/models as one hears it who may use some of them; `may` NULL: all.
+ * ERR_NO_MEMORY. */
+MUST_USE enum err policy_write_models(const struct policy *p, policy_may *may, void *ctx,
+                                      struct buf *out);
 
 /* Writes the reply to GET /v1/models/{id} for a name that policy_find() found. */
 void policy_write_model(const struct policy *p, struct span id, const struct policy_model *model,

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a team sees with its own keys: its models, what its limits and budgets have left."""
+import pytest
+
+from harness.raw import Raw
+from harness.upstream import CHAT, reply
+
+MODELS = ["a-large", "a-small", "b"]
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway, upstream):
+    models = {name: {"upstream": "u", "price": {"request": 1}} for name in MODELS}
+    models["b"]["aliases"] = ["bee", "beta"]
+    models["x-*"] = {"upstream": "u"}
+    return make_gateway({"upstreams": {"u": {"url": upstream.url}}, "models": models})
+
+
+def made(gateway, noun, **members):
+    got = gateway.admin("POST", f"/admin/v1/{noun}", json=members)
+    assert got.status_code == 201, got.text
+    return got.json()
+
+
+def listed(gateway, key):
+    got = gateway.request("GET", "/v1/models", key=key)
+    assert got.status_code == 200, got.text
+    assert got.json()["object"] == "list"
+    return [one["id"] for one in got.json()["data"]]
+
+
+ALL = ["a-large", "a-small", "b", "bee", "beta"]
+
+
+@pytest.mark.parametrize(("team", "key", "expected"), [
+    ([], [], ALL),
+    (["b"], [], ["b", "bee", "beta"]),  # and what else it is called
+    (["bee"], [], ["bee"]),  # by this name alone
+    ([], ["a-large", "nothing"], ["a-large"]),
+    (["a-large", "b"], ["a-small", "b"], ["b", "bee", "beta"]),  # what both let it use
+    (["a-large"], ["b"], []),
+    (["x-*"], [], []),  # a pattern is no model
+])
+def test_a_key_sees_the_models_that_it_may_use_and_no_others(gateway, upstream, team, key, expected):
+    name = "-".join(["t", *team, "k", *key])
+    team = made(gateway, "teams", name=name, models=team)["id"]
+    key = made(gateway, "keys", name=name, team=team, models=key)["key"]
+    assert listed(gateway, key) == expected
+    unknown = gateway.request("GET", "/v1/models/nothing-like-it", key=key)
+    for model in ALL:
+        shown = gateway.request("GET", f"/v1/models/{model}", key=key)
+        body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
+        if model in expected:
+            assert (shown.status_code, shown.json()["id"]) == (200, model)
+            upstream.script(reply(200, CHAT))
+            assert gateway.request("POST", "/v1/chat/completions", key=key, json=body).status_code == 200
+        else:
+            assert (shown.status_code, shown.json()["error"]) == (404, unknown.json()["error"])
+            assert shown.json()["error"]["code"] == "model_not_found"
+            assert gateway.request("POST", "/v1/chat/completions", key=key, json=body).status_code == 403
+
+
+def test_models_of_a_pattern(gateway):
+    team = made(gateway, "teams", name="patterns", models=["x-*", "x-one"])["id"]
+    other = made(gateway, "teams", name="no patterns", models=["b"])["id"]
+    key, stranger = (made(gateway, "keys", name="k", team=team)["key"] for team in (team, other))
+    assert gateway.request("GET", "/v1/models/x-any", key=key).json()["id"] == "x-any"
+    assert gateway.request("GET", "/v1/models/x-any", key=stranger).status_code == 404
+
+
+def test_a_look_says_how_limits_stand_and_takes_nothing(gateway, upstream):
+    team = made(gateway, "teams", name="limited", limits={"requests_per_minute": 5, "tokens_per_minute": 9000})["id"]
+    key = made(gateway, "keys", name="k", team=team)["key"]
+    for path in ("/v1/models", "/v1/models/b", "/v1/models/nothing"):
+        for _ in range(3):
+            head = gateway.request("GET", path, key=key).headers
+            assert (head["x-ratelimit-limit-requests"], head["x-ratelimit-remaining-requests"]) == ("5", "5"), path
+            assert (head["X-RateLimit-Remaining"], head["x-ratelimit-remaining-tokens"]) == ("5", "9000")
+    upstream.script(reply(200, CHAT))
+    gateway.request("POST", "/v1/chat/completions", key=key, json={"model": "b", "messages": [{"role": "user", "content": "hi"}]})
+    assert gateway.request("GET", "/v1/models", key=key).headers["x-ratelimit-remaining-requests"] == "4"
+    assert "x-ratelimit-limit-requests" not in gateway.request("GET", "/v1/models").headers
+
+
+def test_who_may_not_call_sees_nothing(gateway):
+    team = made(gateway, "teams", name="over")["id"]
+    key = made(gateway, "keys", name="k", team=team)["key"]
+    elsewhere = made(gateway, "keys", name="k", ip_allowlist=["192.0.2.0/24"])["key"]
+    here = made(gateway, "keys", name="k", ip_allowlist=["127.0.0.0/8"])["key"]
+    for path in ("/v1/models", "/v1/models/b"):
+        assert gateway.request("GET", path, key=elsewhere).json()["error"]["code"] == "ip_not_allowed", path
+        assert gateway.request("GET", path, key=here).status_code == 200
+        assert gateway.request("GET", path, key=key).status_code == 200
+    call = {"json": {"model": "b", "messages": [{"role": "user", "content": "hi"}]}}
+    assert gateway.request("POST", "/v1/chat/completions", key=elsewhere, **call).json()["error"]["code"] == "ip_not_allowed"
+    assert gateway.admin("DELETE", f"/admin/v1/teams/{team}").status_code == 200
+    for path in ("/v1/models", "/v1/models/b"):
+        assert gateway.request("GET", path, key=key).status_code in (401, 403)
+        with Raw(gateway.port, None) as raw:
+            raw.request("GET", path)
+            assert raw.read_reply().status == 401
