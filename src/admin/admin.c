@@ -272,8 +272,9 @@ enum err admin_open(const struct admin_options *options, struct admin **out)
     a->gate_terms.guesses = limits_gate_rate_of(options->server->guesses_per_minute, 0);
     a->revoker = (struct admin_revoker){
         options->loop, options->keys, options->watch, options->store, {NULL, NULL}};
-    a->jobs = (struct admin_jobs){options->loop,  options->keys, options->rights, options->store,
-                                  options->apply, {NULL, NULL},  {NULL, NULL}};
+    a->jobs = (struct admin_jobs){options->loop,  options->keys,      options->rights,
+                                  options->book,  &a->options.source, options->store,
+                                  options->apply, {NULL, NULL},       {NULL, NULL}};
     list_init(&a->revoker.open);
     list_init(&a->jobs.posted);
     list_init(&a->jobs.once);

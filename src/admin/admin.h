@@ -32,6 +32,7 @@ struct keys;
 struct limits_gate;
 struct net_loop;
 struct net_tls;
+struct policy_book;
 struct store_thread;
 
 struct admin_options {
@@ -40,6 +41,7 @@ struct admin_options {
     struct keys *keys;
     struct access *rights;
     struct limits_gate *gate; /* what addresses may guess; NULL: anything */
+    struct policy_book *book;
     struct key_watch *watch;
     struct store_thread *store;
     struct journal_apply *apply;

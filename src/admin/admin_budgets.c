@@ -3,16 +3,11 @@
  * Budgets: made, listed, shown, changed (their amounts), ended. An amount is in billionths of the
  * currency in the store, or in tokens; shown, a token is as a whole of a currency is.
  */
-#include <stdio.h>
-
 #include "admin/admin_internal.h"
 #include "base/arena.h"
 #include "base/money.h"
-#include "crypto/base62.h"
 #include "store/store_change.h"
 
-#define ID_BYTES    20 /* "budget_" and 12 characters, and a NUL */
-#define ID_CHARS    12
 #define IN_USD      SPAN("USD")
 #define IN_UTC      SPAN("UTC")
 #define MONEY_UNITS 0
@@ -166,15 +161,19 @@ enum err admin_budget_create(const struct admin_operation *op)
     struct arena arena;
     struct store_budget row = {.amount = 0};
     struct admin_budget asked = {.window = LIMITS_MONTH, .week_starts = MONDAY};
-    char id[ID_BYTES], random[ID_CHARS], subject[ADMIN_SUBJECT_BYTES];
+    struct store_budget made = {.amount = 0};
+    char id[ADMIN_ID_BYTES], subject[ADMIN_SUBJECT_BYTES];
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
-    crypto_base62_random(random, ID_CHARS);
-    (void)snprintf(id, sizeof(id), "budget_%.*s", ID_CHARS, random); /* fits */
-    row.id = span_of(id);
+    row.id = made.id = admin_make_id(op, "budget_", id);
     enum err e = read_body(op, ADMIN_MAKES, &arena, &asked);
     e = e == ERR_OK ? store_change_begin(op->store) : e;
-    e = e == ERR_OK ? fill(op, &asked, subject, &row) : e;
-    e = e == ERR_OK ? put(op, &row) : e;
+    enum err found = e == ERR_OK ? store_change_get(op->store, STORE_TABLE_BUDGET, &made) : e;
+    if (found == ERR_OK) { /* by the same request, before the gateway was killed */
+        e = answer(op, &made);
+    } else {
+        e = found == ERR_NOT_FOUND_ROW ? fill(op, &asked, subject, &row) : found;
+        e = e == ERR_OK ? put(op, &row) : e;
+    }
     arena_fini(&arena);
     return e;
 }

@@ -15,8 +15,10 @@
 
 /* One request to the store under way. */
 struct admin_operation {
-    struct access *rights; /* who there is, and what each may */
-    struct keys *keys;     /* NULL: there is no pepper, and nothing is asked that needs one */
+    struct access *rights;       /* who there is, and what each may */
+    struct keys *keys;           /* NULL: there is no pepper, and nothing is asked that needs one */
+    struct policy_book *book;    /* NULL: no gateway keeps to it */
+    const struct policy *policy; /* NULL: it is not known what the configuration says */
     struct store *store;
     const struct admin_request *request;
     const struct admin_route *route;
@@ -112,6 +114,15 @@ MUST_USE enum err admin_key_judge_role(const struct admin_operation *op, uint8_t
                                        uint8_t role);
 MUST_USE enum err admin_key_judge_new_role(const struct admin_operation *op,
                                            const struct store_key *key, int asked);
+
+/* ---- ids ---- */
+
+#define ADMIN_ID_BYTES 25 /* with its NUL */
+
+/* Makes the id of what a request makes: `prefix` and 12 characters, of the request's seed if it has
+ * one. So who makes something first looks whether it is there. */
+struct span admin_make_id(const struct admin_operation *op, const char *prefix,
+                          char out[ADMIN_ID_BYTES]);
 
 /* ---- answers ---- */
 

@@ -9,6 +9,7 @@
 #include "crypto/random.h"
 #include "journal/journal_apply.h"
 #include "net/net_loop.h"
+#include "policy/policy.h"
 #include "server/exchange.h"
 #include "store/store_thread.h"
 
@@ -28,6 +29,7 @@ struct job {
     struct exchange *x;
     const struct admin_route *route;
     struct admin_caller caller;
+    struct policy *policy; /* the one in force when it began */
     struct net_task done;
     struct buf body, out;
     struct buf match; /* the values of If-Match; .at NULL: there are none */
@@ -66,6 +68,7 @@ static void free_job(struct job *job)
     buf_fini(&job->out);
     buf_fini(&job->body);
     buf_fini(&job->match);
+    policy_unref(&job->policy);
     memory_free(job);
 }
 
@@ -84,6 +87,8 @@ static enum err run_job(struct store *store, void *context)
 {
     struct job *job = context;
     const struct http_request *head = exchange_head(job->x); /* the exchange waits for us */
+    const struct admin_means means = {job->jobs->keys, job->jobs->rights, job->jobs->book,
+                                      job->policy};
     enum err e = admin_caller_recheck(job->jobs->keys, &job->caller, job->route, clock_wall(),
                                       &job->answer.fault);
     const struct admin_request request = {.method = head->method,
@@ -95,8 +100,7 @@ static enum err run_job(struct store *store, void *context)
                                           .accept = first_value(&head->fields, SPAN(ACCEPT)),
                                           .actor = span_of(job->caller.name),
                                           .right = job->caller.right};
-    return e == ERR_OK ? admin_operate(job->jobs->keys, job->jobs->rights, store, &request,
-                                       job->now, &job->out, &job->answer)
+    return e == ERR_OK ? admin_operate(&means, store, &request, job->now, &job->out, &job->answer)
                        : e;
 }
 
@@ -314,6 +318,7 @@ void admin_job_start(struct admin_jobs *jobs, struct exchange *x, const struct a
     job->route = route;
     job->caller = *caller;
     job->now = clock_wall();
+    job->policy = policy_ref(jobs->source->policy(jobs->source->ctx));
     buf_init(&job->body, ADMIN_BODY_BYTES_MAX);
     buf_init(&job->out, ADMIN_ANSWER_BYTES_MAX);
     buf_init(&job->match, MATCH_BYTES_MAX);

@@ -12,6 +12,7 @@
 #define ADMIN_ADMIN_JOB_H
 
 #include "admin/admin_caller.h"
+#include "admin/admin_status.h"
 #include "base/list.h"
 
 #define ADMIN_ANSWER_BYTES_MAX (256u << 20)
@@ -24,12 +25,15 @@ struct access;
 struct exchange;
 struct journal_apply;
 struct net_loop;
+struct policy_book;
 struct store_thread;
 
 struct admin_jobs {
     struct net_loop *loop;
     struct keys *keys;
     struct access *rights;
+    struct policy_book *book;
+    const struct admin_source *source;
     struct store_thread *store;
     struct journal_apply *apply;
     struct list once;   /* those with an Idempotency-Key, from their start to their answer */

@@ -4,7 +4,11 @@
 
 #include "admin/admin_internal.h"
 #include "base/slots.h"
+#include "crypto/base62.h"
+#include "crypto/hmac.h"
 #include "store/store_change.h"
+
+#define ID_CHARS 12
 
 static const struct {
     const char *word, *plural;
@@ -161,6 +165,26 @@ enum err admin_limits_put(const struct admin_operation *op, struct span subject,
     return e == ERR_OK ? access_change(op->rights, op->store, STORE_TABLE_LIMIT, &row, "limit.set",
                                        op->request->actor)
                        : e;
+}
+
+/* ---- ids ---- */
+
+struct span admin_make_id(const struct admin_operation *op, const char *prefix,
+                          char out[ADMIN_ID_BYTES])
+{
+    char chars[ID_CHARS];
+    uint8_t hash[CRYPTO_SHA256_BYTES];
+    uint64_t half[2];
+    if (op->seed == NULL) {
+        crypto_base62_random(chars, ID_CHARS);
+    } else {
+        crypto_sha256_two(span_make(op->seed, ADMIN_SEED_BYTES), span_of(prefix), hash);
+        memcpy(half, hash, sizeof(half));
+        crypto_base62_write(half[0], chars, ID_CHARS / 2);
+        crypto_base62_write(half[1], chars + ID_CHARS / 2, ID_CHARS / 2);
+    }
+    int len = snprintf(out, ADMIN_ID_BYTES, "%s%.*s", prefix, ID_CHARS, chars); /* it fits */
+    return span_make(out, (size_t)len);
 }
 
 /* ---- answers ---- */

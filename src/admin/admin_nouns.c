@@ -11,10 +11,8 @@
 #include "admin/admin_internal.h"
 #include "base/arena.h"
 #include "base/slots.h"
-#include "crypto/base62.h"
 #include "store/store_change.h"
 
-#define ID_CHARS     12
 #define DEFAULT_NAME SPAN("default")
 
 union row {
@@ -291,14 +289,6 @@ static enum err put_row(const struct admin_operation *op, const struct noun *nou
     return access_change(op->rights, op->store, noun->table, row, verb, op->request->actor);
 }
 
-static struct span make_id(const struct noun *noun, char out[DIRECTORY_ID_BYTES])
-{
-    char random[ID_CHARS];
-    crypto_base62_random(random, ID_CHARS);
-    int len = snprintf(out, DIRECTORY_ID_BYTES, "%s%.*s", noun->prefix, ID_CHARS, random);
-    return span_make(out, (size_t)len); /* it fits */
-}
-
 static enum err find_organisation(const struct admin_operation *op, struct span *out)
 {
     const struct directory *d = access_directory(op->rights);
@@ -318,9 +308,9 @@ static enum err find_organisation(const struct admin_operation *op, struct span 
     if (found == 1) {
         return ERR_OK;
     }
-    char id[DIRECTORY_ID_BYTES];
+    char id[ADMIN_ID_BYTES];
     union row row = {.organisation = {.name = DEFAULT_NAME, .created = op->now}};
-    row.organisation.id = make_id(&organisations, id);
+    row.organisation.id = admin_make_id(op, organisations.prefix, id);
     enum err e = put_row(op, &organisations, &row, "organisation.create");
     uint32_t slot = directory_slot(d, DIRECTORY_ORGANISATION, row.organisation.id);
     if (e == ERR_OK) {
@@ -366,21 +356,42 @@ static enum err put_all(const struct admin_operation *op, const struct noun *nou
     return answer(op, noun, row);
 }
 
+/* Whether the same request made it before the gateway was killed: an id that is new is not there.
+ */
+static bool is_made(const struct admin_operation *op, const struct noun *noun, struct span id)
+{
+    return directory_slot(access_directory(op->rights), noun->kind, id) != SLOTS_NONE;
+}
+
+static enum err answer_made(const struct admin_operation *op, const struct noun *noun,
+                            struct span id)
+{
+    union row row;
+    memset(&row, 0, sizeof(row));
+    *noun->common(&row).id = id;
+    enum err e = store_change_get(op->store, noun->table, &row);
+    return e == ERR_OK ? answer(op, noun, &row) : e;
+}
+
 static enum err create(const struct admin_operation *op, const struct noun *noun)
 {
     struct arena arena;
     union shown asked;
     union row row;
-    char id[DIRECTORY_ID_BYTES];
+    char id[ADMIN_ID_BYTES];
     memset(&asked, 0, sizeof(asked));
     memset(&row, 0, sizeof(row));
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
     struct common common = noun->common(&row);
-    *common.id = make_id(noun, id);
+    *common.id = admin_make_id(op, noun->prefix, id);
     *common.created = op->now;
     enum err e = read_body(op, noun, ADMIN_MAKES, &arena, &asked);
     e = e == ERR_OK ? store_change_begin(op->store) : e;
-    e = e == ERR_OK ? put_all(op, noun, &asked, &row) : e;
+    if (e == ERR_OK && is_made(op, noun, *common.id)) {
+        e = answer_made(op, noun, *common.id);
+    } else {
+        e = e == ERR_OK ? put_all(op, noun, &asked, &row) : e;
+    }
     arena_fini(&arena);
     return e;
 }

@@ -38,6 +38,8 @@
 #define ADMIN_WINDOWS         "day|week|month|total"
 #define ADMIN_WEEK_DAYS       "sunday|monday|tuesday|wednesday|thursday|friday|saturday"
 #define ADMIN_THRESHOLDS      "50|80|100"
+#define ADMIN_PRICE_STATES    "active|to come|ended"
+#define ADMIN_PRICE_SOURCES   "set|configuration"
 #define ADMIN_LEVELS          "warn|error"
 #define ADMIN_STATES          "ok|not ready|starting or stopping"
 #define ADMIN_SERVES          "calls|admin"
@@ -158,6 +160,14 @@ struct admin_budget {
     uint32_t thresholds_passed;
     int status; /* 1: ended */
     wall_us resets_at, created_at, ended_at;
+};
+
+struct admin_price {
+    struct span id, model, currency;
+    wall_us from;
+    int64_t input, cached_input, output, per, request, gpu_second;
+    int source, status; /* by their words */
+    wall_us created_at, ended_at;
 };
 
 struct admin_usage {

@@ -141,12 +141,14 @@ static enum err run_once(struct admin_operation *op)
     return e;
 }
 
-enum err admin_operate(struct keys *keys, struct access *rights, struct store *store,
+enum err admin_operate(const struct admin_means *means, struct store *store,
                        const struct admin_request *request, wall_us now, struct buf *out,
                        struct admin_answer *answer)
 {
-    struct admin_operation op = {.keys = keys,
-                                 .rights = rights,
+    struct admin_operation op = {.keys = means->keys,
+                                 .rights = means->rights,
+                                 .book = means->book,
+                                 .policy = means->policy,
                                  .store = store,
                                  .request = request,
                                  .now = now,

@@ -21,12 +21,23 @@
 #define ADMIN_BODY_BYTES_MAX (64u << 10)
 
 #define ADMIN_OBJECT_ID_BYTES 65
+#define ADMIN_SEED_BYTES      32 /* that what a request makes is made of */
 #define ADMIN_ONCE_KEY_MAX    255
 #define ADMIN_ONCE_ID_BYTES   65 /* what names a request with an Idempotency-Key; with its NUL */
 
 struct access;
 struct keys;
+struct policy;
+struct policy_book;
 struct store;
+
+/* What operations work on, besides the store. */
+struct admin_means {
+    struct keys *keys;           /* NULL: there is no pepper, and nothing is asked that needs one */
+    struct access *rights;       /* who there is, and what each may */
+    struct policy_book *book;    /* the prices that were set; NULL: no gateway keeps to them */
+    const struct policy *policy; /* what the configuration says; NULL: it is not known */
+};
 
 struct admin_request {
     enum http_method method;
@@ -64,7 +75,7 @@ struct admin_answer {
  *   ERR_NO_MEMORY         also when the answer is longer than its buffer may be
  *   and what keys and store say
  */
-MUST_USE enum err admin_operate(struct keys *keys, struct access *rights, struct store *store,
+MUST_USE enum err admin_operate(const struct admin_means *means, struct store *store,
                                 const struct admin_request *request, wall_us now, struct buf *out,
                                 struct admin_answer *answer);
 

@@ -42,6 +42,8 @@ struct admin_listener_facts {
     bool is_admin;             /* the admin listener; else it takes calls */
 };
 
+struct policy;
+
 /* Who knows. */
 struct admin_source {
     void *ctx;
@@ -49,6 +51,7 @@ struct admin_source {
     bool (*upstream)(void *ctx, size_t i,
                      struct admin_upstream_facts *out); /* false: there is no such */
     bool (*listener)(void *ctx, size_t i, struct admin_listener_facts *out); /* the same */
+    struct policy *(*policy)(void *ctx); /* the one that new calls begin with; borrowed */
 };
 
 #endif

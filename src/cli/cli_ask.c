@@ -102,7 +102,8 @@ static int ask_store(const char *command, const struct settings *settings,
         e = open_access(request, store, keys, &rights);
     }
     if (e == ERR_OK) {
-        e = admin_operate(keys, rights, store, &own, clock_wall(), answer, &said);
+        const struct admin_means means = {.keys = keys, .rights = rights};
+        e = admin_operate(&means, store, &own, clock_wall(), answer, &said);
         fault = span_of(said.fault.message);
     }
     access_close(&rights);

@@ -150,6 +150,7 @@ enum err gateway_worker_open(const struct gateway_worker_options *options,
     w->shared.ports = call_ports_real();
     w->shared.keys = options->keys;
     w->shared.rights = options->rights;
+    w->shared.book = options->book;
     w->shared.gate = options->gate;
     w->shared.gate_terms = terms_of(options->server);
     w->shared.lane = options->lane;

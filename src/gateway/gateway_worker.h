@@ -23,6 +23,7 @@ struct limits_gate;
 struct log_sink;
 struct net_resolver;
 struct net_tls;
+struct policy_book;
 struct server;
 
 struct gateway_worker_options {
@@ -30,7 +31,8 @@ struct gateway_worker_options {
     struct policy *policy;                /* referenced */
     const struct keys *keys;
     const struct access *rights;
-    struct limits_gate *gate; /* one for the process; NULL: addresses may ask anything */
+    const struct policy_book *book; /* the prices that were set */
+    struct limits_gate *gate;       /* one for the process; NULL: addresses may ask anything */
     struct net_resolver *resolver;
     struct journal_lane *lane;
     struct log_sink *access;      /* made with call_access_format(); NULL: none is wanted */

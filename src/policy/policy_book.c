@@ -53,6 +53,7 @@ struct policy_book {
     struct entry **entries;
     size_t count, room;
     struct retired_list retired;
+    _Atomic int64_t turned_us;
 };
 
 enum err policy_book_open(struct policy_book **out)
@@ -80,6 +81,11 @@ static bool free_page(struct retired *block)
 void policy_book_tidy(struct policy_book *b, mono_us turned)
 {
     retired_tidy(&b->retired, turned, free_page);
+}
+
+void policy_book_set_turned(struct policy_book *b, mono_us turned)
+{
+    atomic_store_explicit(&b->turned_us, turned.us, memory_order_relaxed);
 }
 
 void policy_book_close(struct policy_book **book)
@@ -151,6 +157,15 @@ static int in_order(const void *a, const void *b)
 static bool is_over(const struct entry *e, wall_us now)
 {
     return e->ended.us != 0 && e->ended.us < now.us - DAY_US;
+}
+
+size_t policy_book_room(const struct policy_book *b, wall_us now)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        count += !is_over(b->entries[i], now);
+    }
+    return count < POLICY_BOOK_MAX ? POLICY_BOOK_MAX - count : 0;
 }
 
 /* Puts the entries, which are in order, on the page. */
@@ -290,6 +305,7 @@ enum err policy_book_apply(struct policy_book *b, const struct store_price *row,
     if (!read_row(row, &entry)) {
         return ERR_VALUE_INVALID;
     }
+    policy_book_tidy(b, (mono_us){atomic_load_explicit(&b->turned_us, memory_order_relaxed)});
     struct entry *known = map_find(&b->ids, span_of(entry.id));
     struct entry before;
     if (known == NULL) {

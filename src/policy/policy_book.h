@@ -14,8 +14,8 @@
  * Ownership  policy_book_open() hands the book to the caller, who gives it back to
  *            policy_book_close().
  * Limits     POLICY_BOOK_MAX prices, those that ended more than a day ago not counted.
- * Threads    policy_book_find() and policy_book_has(): any, at any time. The others: one thread at
- *            a time.
+ * Threads    policy_book_find(), policy_book_has() and policy_book_set_turned(): any, at any time.
+ *            The others: one thread at a time.
  * Sources    docs/formats/schema.md.
  */
 #ifndef POLICY_POLICY_BOOK_H
@@ -64,7 +64,13 @@ MUST_USE bool policy_book_find(const struct policy_book *b, struct span model, w
 /* Whether the model has a price that holds at `at`. */
 MUST_USE bool policy_book_has(const struct policy_book *b, struct span model, wall_us at);
 
-/* Frees what was replaced before `turned`, a moment since when every reader's loop has turned. */
+/* How many more prices it takes. */
+size_t policy_book_room(const struct policy_book *b, wall_us now);
+
+/* Every reader's loop has turned since: what was replaced before is freed at the next change. */
+void policy_book_set_turned(struct policy_book *b, mono_us turned);
+
+/* Frees what was replaced before. */
 void policy_book_tidy(struct policy_book *b, mono_us turned);
 
 #endif

@@ -255,7 +255,13 @@ static bool tell_listener(void *ctx, size_t i, struct admin_listener_facts *out)
     return true;
 }
 
+static struct policy *tell_policy(void *ctx)
+{
+    const struct serve_gateway *g = ctx;
+    return g->policy;
+}
+
 struct admin_source serve_source(struct serve_gateway *g)
 {
-    return (struct admin_source){g, tell_facts, tell_upstream, tell_listener};
+    return (struct admin_source){g, tell_facts, tell_upstream, tell_listener, tell_policy};
 }

@@ -29,6 +29,7 @@ struct net_resolver;
 struct net_signal;
 struct net_tls;
 struct policy;
+struct policy_book;
 struct serve_gateway;
 struct serve_reload;
 struct serve_usage;
@@ -54,6 +55,7 @@ struct serve_gateway {
     struct keys *keys;
     struct access *rights;    /* who may what */
     uint64_t budgets_told;    /* limits_news() when that was posted last */
+    struct policy_book *book; /* the prices that were set */
     struct limits_gate *gate; /* what addresses may ask */
     struct key_deny *deny;
     struct key_watch *key_watch;

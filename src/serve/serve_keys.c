@@ -10,6 +10,7 @@
 #include "gateway/gateway_worker.h"
 #include "keys/key_watch.h"
 #include "keys/keys.h"
+#include "policy/policy_book.h"
 #include "serve/serve_internal.h"
 #include "store/store.h"
 #include "store/store_thread.h"
@@ -82,6 +83,22 @@ static void say_access(const char *data, const struct access_report *report)
     }
 }
 
+static enum err load_prices(struct serve_gateway *g)
+{
+    struct policy_book_report found;
+    enum err e = policy_book_open(&g->book);
+    if (e == ERR_OK) {
+        e = policy_book_load(g->book, g->store, clock_wall(), &found);
+    }
+    if (e == ERR_OK && found.damaged > 0) {
+        log_error("prices",
+                  "%s/atlas.db has %llu damaged row%s of prices: these models cost what the "
+                  "configuration or another price says; restore a backup",
+                  g->settings->data, (unsigned long long)found.damaged, SPAN_PLURAL(found.damaged));
+    }
+    return e;
+}
+
 /* Keys are bound to teams and plans as they come in, so these are there first. */
 static enum err load(struct serve_gateway *g, struct keys_report *report)
 {
@@ -94,7 +111,10 @@ static enum err load(struct serve_gateway *g, struct keys_report *report)
         say_access(g->settings->data, &found);
         e = keys_load(g->keys, g->store, g->deny, report);
     }
-    return e == ERR_OK ? access_restore(g->rights, g->store) : e;
+    if (e == ERR_OK) {
+        e = access_restore(g->rights, g->store);
+    }
+    return e == ERR_OK ? load_prices(g) : e;
 }
 
 enum err serve_keys_open(struct serve_gateway *g)
@@ -150,7 +170,9 @@ static void tell_budgets(struct serve_gateway *g)
 void serve_keys_step(struct serve_gateway *g)
 {
     key_watch_step(g->key_watch, g->store_thread);
-    access_set_turned(g->rights, turned_by_all(g));
+    mono_us turned = turned_by_all(g);
+    access_set_turned(g->rights, turned);
+    policy_book_set_turned(g->book, turned);
     tell_budgets(g);
     enum err trouble = key_watch_trouble(g->key_watch);
     if (trouble != ERR_OK) {
@@ -164,6 +186,7 @@ void serve_keys_step(struct serve_gateway *g)
 
 void serve_keys_close(struct serve_gateway *g)
 {
+    policy_book_close(&g->book);
     access_close(&g->rights);
     keys_close(&g->keys);
     key_deny_close(&g->deny);

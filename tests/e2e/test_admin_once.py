@@ -227,3 +227,35 @@ def test_a_kill_in_the_middle_makes_none_twice(gateway):
     assert {one["id"] for one in found} == {json.loads(text)["id"] for text in told.values()}
     for text in list(told.values())[::20]:
         assert gateway.request("GET", "/v1/models", key=json.loads(text)["key"]).status_code == 200
+
+
+@pytest.mark.parametrize(("noun", "body"), [
+    ("organisations", {"name": "seeded", "limits": {"requests_per_minute": 7}}),
+    ("teams", {"name": "seeded", "key_limits": {"concurrent": 2}}),
+    ("plans", {"name": "seeded", "limits": {"burst": 1, "requests_per_minute": 7}}),
+    ("budgets", {"organisation": "home", "amount": "1.50"}),
+    ("prices", {"model": "m", "request": "0.25"}),
+])
+def test_every_noun_is_found_as_the_same_request_made_it(gateway, noun, body):
+    gateway.admin("POST", "/admin/v1/organisations", json={"name": "home"})
+    if noun == "teams":
+        body = {**body, "organisation": "home"}
+    owner, path = gateway.new_key("owner", kind="admin")["key"], f"/admin/v1/{noun}"
+
+    def send():
+        with client(gateway, owner) as asker:
+            return asker.post(path, json=body, headers={"Idempotency-Key": noun})
+
+    first = send()
+    assert first.status_code == 201, first.text
+    before = gateway.admin("GET", path).json()["data"]
+    with stopped(gateway) as db:
+        assert db.execute("UPDATE idempotency SET status = 0, reply = x'', tag = ''").rowcount >= 1
+    again = send()
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["etag"] == first.headers["etag"]
+    assert gateway.admin("GET", path).json()["data"] == before
+    with client(gateway, owner) as asker:  # another request makes another, or may not
+        other = asker.post(path, json=body, headers={"Idempotency-Key": noun + "2"})
+    assert other.status_code == (201 if noun in ("budgets", "prices") else 409)
+    assert other.json().get("id") != first.json()["id"]

@@ -15,6 +15,7 @@
 #include "admin/admin_operations.h"
 #include "keys/key_pepper.h"
 #include "keys/keys.h"
+#include "policy/policy_book.h"
 #include "store/store_change.h"
 #include "store/store_tables.h"
 #include "store/store_usage.h"
@@ -26,6 +27,7 @@ struct fixture {
     struct store *store;
     struct keys *keys;
     struct access *rights;
+    struct admin_means means;
     struct buf reply;
 };
 
@@ -41,6 +43,7 @@ static inline int start(void **state)
     assert_int_equal(store_open(&settings, &f.store), ERR_OK);
     assert_int_equal(keys_open(f.pepper, &f.keys), ERR_OK);
     assert_int_equal(access_open(f.keys, &f.rights), ERR_OK);
+    f.means = (struct admin_means){.keys = f.keys, .rights = f.rights};
     buf_init(&f.reply, 65536);
     *state = &f;
     return 0;
@@ -69,7 +72,7 @@ static inline enum err ask(struct fixture *f, enum http_method method, const cha
                                           .body = span_of(body),
                                           .right = {.is_local = true}};
     buf_clear(&f->reply);
-    enum err e = admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
+    enum err e = admin_operate(&f->means, f->store, &request, NOW, &f->reply, &answer);
     buf_put_byte(&f->reply, '\0');
     return e;
 }

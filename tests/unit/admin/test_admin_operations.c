@@ -201,7 +201,7 @@ static enum err patch(struct fixture *f, const char *path, const char *if_match,
                                           .if_match = span_of(if_match),
                                           .right = {.is_local = true}};
     buf_clear(&f->reply);
-    enum err e = admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
+    enum err e = admin_operate(&f->means, f->store, &request, NOW, &f->reply, &answer);
     buf_put_byte(&f->reply, '\0');
     return e;
 }
@@ -262,7 +262,7 @@ static enum err ask_route(struct fixture *f, const struct admin_route *route, co
         .if_match = span_of(if_match),
         .right = {.is_local = true}};
     buf_clear(&f->reply);
-    enum err e = admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
+    enum err e = admin_operate(&f->means, f->store, &request, NOW, &f->reply, &answer);
     buf_put_byte(&f->reply, '\0');
     return e;
 }
@@ -373,11 +373,10 @@ static void the_nouns_honour_if_match(void **state)
                                         .if_match = SPAN("\"stale\""),
                                         .right = {.is_local = true}};
         buf_clear(&f->reply);
-        assert_int_equal(
-            admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer),
-            ERR_REVISION);
+        assert_int_equal(admin_operate(&f->means, f->store, &request, NOW, &f->reply, &answer),
+                         ERR_REVISION);
         request.if_match = span_of(tag);
-        enum err e = admin_operate(f->keys, f->rights, f->store, &request, NOW, &f->reply, &answer);
+        enum err e = admin_operate(&f->means, f->store, &request, NOW, &f->reply, &answer);
         assert_int_equal(e,
                          body[0] == '\0' ? ERR_OK : ERR_VALUE_MISSING); /* "{}" changes nothing */
         changing++;
@@ -418,6 +417,44 @@ static void a_change_of_a_key_is_read_strictly(void **state)
     assert_true(says(f, "\"name\":\"before\",\"kind\":\"live\""));
 }
 
+/* Without a gateway there is no book, and no configuration to look a model up in. */
+static void prices_are_set_and_ended_on_the_data_folder_too(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, HTTP_POST, "/admin/v1/prices", "",
+                         "{\"model\":\"m\",\"input\":\"2.5\",\"from\":1795489201}"),
+                     ERR_OK);
+    assert_true(says(f, "\"model\":\"m\",\"from\":1795489201,\"input\":\"2.50\","
+                        "\"cached_input\":\"2.50\",\"output\":\"0.00\",\"per\":1000000,"));
+    assert_true(says(f, "\"source\":\"set\",\"status\":\"to come\",\"created_at\":1795489200,"));
+    char path[64] = "/admin/v1/prices/";
+    const char *id = strstr(said(f), "price_");
+    assert_non_null(id);
+    memcpy(path + strlen(path), id, strlen("price_") + 12);
+    assert_int_equal(ask(f, HTTP_GET, path, "", ""), ERR_OK);
+    assert_int_equal(ask(f, HTTP_DELETE, path, "", ""), ERR_OK);
+    assert_true(says(f, "\"status\":\"ended\",\"created_at\":1795489200,\"ended_at\":1795489200}"));
+    assert_int_equal(ask(f, HTTP_GET, "/admin/v1/prices", "", ""), ERR_OK);
+    assert_true(says(f, "\"data\":[]"));
+    assert_int_equal(ask(f, HTTP_GET, "/admin/v1/prices", "include=ended", ""), ERR_OK);
+    assert_true(says(f, "price_"));
+}
+
+/* A book that is told keeps to what was set, from the reply on. */
+static void a_price_is_in_the_book_when_it_is_answered(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_price price;
+    assert_int_equal(policy_book_open(&f->means.book), ERR_OK);
+    assert_int_equal(ask(f, HTTP_POST, "/admin/v1/prices", "",
+                         "{\"model\":\"m\",\"request\":\"0.5\",\"currency\":\"SAR\"}"),
+                     ERR_OK);
+    assert_true(policy_book_find(f->means.book, SPAN("m"), NOW, &price));
+    assert_int_equal(price.request_nano, 500000000);
+    assert_string_equal(price.currency, "SAR");
+    policy_book_close(&f->means.book);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -430,6 +467,8 @@ int main(void)
         TEST(every_route_that_changes_something_honours_if_match),
         TEST(the_nouns_honour_if_match),
         TEST(a_change_of_a_key_is_read_strictly),
+        TEST(prices_are_set_and_ended_on_the_data_folder_too),
+        TEST(a_price_is_in_the_book_when_it_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

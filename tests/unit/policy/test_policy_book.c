@@ -244,6 +244,22 @@ static void who_reads_meanwhile_sees_one_price_or_the_other(void **state)
     assert_int_equal(cost(f, "m", 0), 1999);
 }
 
+/* What is over takes no room, and what readers left behind is freed by the next change. */
+static void the_room_is_that_of_prices_that_hold_or_did_lately(void **state)
+{
+    struct fixture *f = *state;
+    struct store_price row = row_of("price_a", "m", 1, 0);
+    assert_int_equal(policy_book_room(f->b, NOW), POLICY_BOOK_MAX);
+    apply(f, &row);
+    policy_book_set_turned(f->b, SOON);
+    apply(f, &row);
+    assert_int_equal(policy_book_room(f->b, NOW), POLICY_BOOK_MAX - 1);
+    row.ended = (wall_us){NOW.us};
+    apply(f, &row);
+    assert_int_equal(policy_book_room(f->b, NOW), POLICY_BOOK_MAX - 1);
+    assert_int_equal(policy_book_room(f->b, (wall_us){NOW.us + DAY_US + 1}), POLICY_BOOK_MAX);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -255,6 +271,7 @@ int main(void)
         TEST(what_is_no_price_is_refused_and_what_was_there_stays),
         TEST(what_the_store_has_is_found),
         TEST(ten_thousand_models_have_each_its_own),
+        TEST(the_room_is_that_of_prices_that_hold_or_did_lately),
         TEST(who_reads_meanwhile_sees_one_price_or_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
