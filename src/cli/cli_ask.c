@@ -18,6 +18,15 @@
 #define TIMEOUT_MS         30000
 #define FAULT_BYTES        1024
 
+/* Whether the answer is that there is no such thing, and that is what was to be known. */
+static bool is_bearable(bool is_none, bool *out)
+{
+    if (out != NULL) {
+        *out = is_none;
+    }
+    return is_none && out != NULL;
+}
+
 static int fail(const char *command, enum err e, struct span fault)
 {
     if (fault.len == 0) {
@@ -81,7 +90,7 @@ static void tell_store(const char *command, const struct settings *settings, str
 }
 
 static int ask_store(const char *command, const struct settings *settings,
-                     const struct admin_request *request, struct buf *answer)
+                     const struct admin_request *request, struct buf *answer, bool *is_none)
 {
     struct store *store = NULL;
     struct keys *keys = NULL;
@@ -112,7 +121,8 @@ static int ask_store(const char *command, const struct settings *settings,
     if (e == ERR_FILE) {
         fault = SPAN("the data folder cannot be used; `atlas doctor` says why");
     }
-    return e == ERR_OK ? CLI_GO_ON : fail(command, e, fault);
+    return e == ERR_OK || is_bearable(e == ERR_NOT_FOUND_ROW, is_none) ? CLI_GO_ON
+                                                                       : fail(command, e, fault);
 }
 
 /* What is added where a change may have been made all the same. */
@@ -120,7 +130,7 @@ static const char *doubt(const struct admin_request *request)
 {
     return request->method == HTTP_GET
                ? ""
-               : "; whether it was done is not known: `atlas key list` tells";
+               : "; whether it was done is not known: the lists tell (`atlas key list`)";
 }
 
 /* Says what the gateway's error object says. */
@@ -148,7 +158,7 @@ static int fail_as_answered(const char *command, const struct admin_request *req
 }
 
 static int ask_gateway(const char *command, const struct settings *settings,
-                       const struct admin_request *request, struct buf *answer)
+                       const struct admin_request *request, struct buf *answer, bool *is_none)
 {
     char path[CLI_PATH_MAX];
     struct cli_admin_reply reply = {0};
@@ -166,7 +176,7 @@ static int ask_gateway(const char *command, const struct settings *settings,
                 settings->data, path, err_sentence(e));
         return CLI_FAILED;
     }
-    return reply.status == 200 || reply.status == 201
+    return reply.status == 200 || reply.status == 201 || is_bearable(reply.status == 404, is_none)
                ? CLI_GO_ON
                : fail_as_answered(command, request, reply.status, buf_span(answer));
 }
@@ -182,7 +192,7 @@ static int fail_to_lock(const char *command, const char *folder)
 }
 
 static int ask(const char *command, const struct settings *settings,
-               const struct admin_request *request, struct buf *answer)
+               const struct admin_request *request, struct buf *answer, bool *is_none)
 {
     int lock = -1;
     if (access(settings->data, F_OK) != 0) {
@@ -192,20 +202,20 @@ static int ask(const char *command, const struct settings *settings,
     }
     enum err e = cli_data_lock(settings->data, CLI_LOCK_SHARED, 0, &lock);
     if (e == ERR_LOCKED) {
-        return ask_gateway(command, settings, request, answer);
+        return ask_gateway(command, settings, request, answer, is_none);
     }
     if (e != ERR_OK) {
         return fail_to_lock(command, settings->data);
     }
     int status = span_is(request->path, ADMIN_STATUS_PATH)
                      ? fail(command, ERR_USAGE, SPAN("no gateway runs with this configuration"))
-                     : ask_store(command, settings, request, answer);
+                     : ask_store(command, settings, request, answer, is_none);
     (void)close(lock); /* lets go of it */
     return status;
 }
 
-int cli_ask(const char *command, const char *config, const struct admin_request *request,
-            struct buf *answer)
+int cli_ask_or_none(const char *command, const char *config, const struct admin_request *request,
+                    struct buf *answer, bool *is_none)
 {
     struct buf problems;
     struct settings *settings = NULL;
@@ -213,7 +223,7 @@ int cli_ask(const char *command, const char *config, const struct admin_request 
     buf_init(&problems, PROBLEMS_BYTES_MAX);
     enum err e = settings_open_data(config, &problems, &settings);
     if (e == ERR_OK) {
-        status = ask(command, settings, request, answer);
+        status = ask(command, settings, request, answer, is_none);
     } else if (e == ERR_CONFIG) {
         fprintf(stderr, "%.*s", SPAN_ARGS(buf_span(&problems)));
     } else {
@@ -222,4 +232,10 @@ int cli_ask(const char *command, const char *config, const struct admin_request 
     buf_fini(&problems);
     settings_close(&settings);
     return status;
+}
+
+int cli_ask(const char *command, const char *config, const struct admin_request *request,
+            struct buf *answer)
+{
+    return cli_ask_or_none(command, config, request, answer, NULL);
 }

@@ -23,4 +23,9 @@
 int cli_ask(const char *command, const char *config, const struct admin_request *request,
             struct buf *answer);
 
+/* The same; but that there is no such thing is an answer, too: `*is_none` is true then, and what is
+ * in `answer` means nothing. */
+int cli_ask_or_none(const char *command, const char *config, const struct admin_request *request,
+                    struct buf *answer, bool *is_none);
+
 #endif

@@ -36,6 +36,18 @@ static bool names_commands(const struct cli_command *c)
     return o->help != NULL;
 }
 
+/* What may be chosen, with blanks between, the option's word for nothing behind it. */
+static void put_words(FILE *out, const struct cli_option *o)
+{
+    const char *words = o->words == NULL ? "" : o->words;
+    for (; *words != '\0'; words++) {
+        (void)fputc(*words == '|' ? ' ' : *words, out); /* the stream remembers */
+    }
+    if (o->none != NULL) {
+        fprintf(out, "%s%s", o->words == NULL ? "" : " ", o->none);
+    }
+}
+
 /* An option's name as it is typed, without its value. */
 static const char *name_of(const struct cli_option *o, char out[CLI_NAME_BYTES])
 {
@@ -64,7 +76,8 @@ static void put_bash_options(FILE *out, const struct cli_command *c)
         if (o->name != NULL) {
             fprintf(out, " %s", name_of(o, name));
         } else if (has_list(o)) {
-            fprintf(out, " %s", o->words);
+            fputs(" ", out);
+            put_words(out, o);
         }
     }
     fputs("' ;;\n", out);
@@ -81,7 +94,9 @@ static void put_bash_values(FILE *out, const struct cli_command *c)
         if (is_file(o)) {
             fputs("words='' files=yes ;;\n", out);
         } else {
-            fprintf(out, "words='%s' ;;\n", o->words == NULL ? "" : o->words);
+            fputs("words='", out);
+            put_words(out, o);
+            fprintf(out, "'%s ;;\n", o->is_list ? " list=yes" : "");
         }
     }
 }
@@ -113,7 +128,7 @@ void cli_complete_bash(FILE *out, const struct cli_commands *all)
 {
     fputs("# bash completion for atlas(1). Written by `atlas completion bash`.\n"
           "_atlas() {\n"
-          "    local at=$COMP_CWORD command=${COMP_WORDS[1]-} words='' files=''\n"
+          "    local at=$COMP_CWORD command=${COMP_WORDS[1]-} words='' files='' list='' first=''\n"
           "    local typed=${COMP_WORDS[at]-} before=${COMP_WORDS[at - 1]-}\n"
           "    COMPREPLY=()\n"
           "    case $command in\n",
@@ -150,7 +165,9 @@ void cli_complete_bash(FILE *out, const struct cli_commands *all)
           "        compopt -o filenames 2>/dev/null\n"
           "        mapfile -t COMPREPLY < <(compgen -f -- \"$typed\")\n"
           "    else\n"
-          "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$typed\")\n"
+          "        [ -z \"$list\" ] || first=${typed%\"${typed##*,}\"}\n"
+          "        mapfile -t COMPREPLY < <(compgen -P \"$first\" -W \"$words\" -- "
+          "\"${typed#\"$first\"}\")\n"
           "    fi\n"
           "}\n"
           "complete -F _atlas atlas\n",
@@ -199,8 +216,10 @@ static void put_zsh_value(FILE *out, const struct cli_commands *all, const struc
         fputs(":{case $words[2] in", out);
         put_actions(out, all, "compadd ", "");
         fputs(" esac}", out);
-    } else if (o->words != NULL) {
-        fprintf(out, ":(%s)", o->words);
+    } else if (o->words != NULL || o->none != NULL) {
+        fputs(o->is_list ? ":_sequence compadd - " : ":(", out);
+        put_words(out, o);
+        fputs(o->is_list ? "" : ")", out);
     } else {
         fputs(":", out);
     }
@@ -213,7 +232,8 @@ static void put_zsh_options(FILE *out, const struct cli_commands *all, const str
     for (const struct cli_option *o = c->options; o->help != NULL; o++) {
         fputs(" \\\n            '", out);
         if (o->name != NULL) {
-            fprintf(out, "%s%s[", name_of(o, name), o->value == NULL ? "" : "=");
+            fprintf(out, "%s%s%s[", o->is_list ? "*" : "", name_of(o, name),
+                    o->value == NULL ? "" : "=");
             put_zsh_text(out, o->help);
             fputs("]", out);
         }

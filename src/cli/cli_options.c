@@ -173,11 +173,46 @@ static void put_text(void *given, const struct cli_option *o, const char *text)
     memcpy((char *)given + o->field, &text, sizeof(text));
 }
 
-static const char *text_of(const void *given, const struct cli_option *o)
+const struct cli_texts *cli_given_texts(const struct cli_option *option, const void *given)
+{
+    CHECK(option->is_list);
+    return (const struct cli_texts *)((const char *)given + option->field);
+}
+
+const char *cli_given_text(const struct cli_option *option, const void *given)
 {
     const char *text;
-    memcpy(&text, (const char *)given + o->field, sizeof(text));
+    if (option->is_list) {
+        return cli_given_texts(option, given)->at[0];
+    }
+    memcpy(&text, (const char *)given + option->field, sizeof(text));
     return text;
+}
+
+bool cli_was_given(const struct cli_option *option, const void *given)
+{
+    bool is_set;
+    if (option->value != NULL) {
+        return cli_given_text(option, given) != NULL;
+    }
+    memcpy(&is_set, (const char *)given + option->field, sizeof(is_set));
+    return is_set;
+}
+
+/* Puts a value behind those of before. */
+static int add_text(const struct cli_command *command, void *given, const struct cli_option *o,
+                    const char *text)
+{
+    char shown[CLI_NAME_BYTES];
+    CHECK(o->field + sizeof(struct cli_texts) <= CLI_GIVEN_BYTES);
+    struct cli_texts *list = (struct cli_texts *)((char *)given + o->field);
+    if (list->count == CLI_TEXTS_MAX) {
+        fprintf(stderr, "atlas %s: %s may be given %d times\n", command->name,
+                cli_option_text(o, shown), CLI_TEXTS_MAX);
+        return CLI_MISUSED;
+    }
+    list->at[list->count++] = text;
+    return CLI_GO_ON;
 }
 
 /* Whether `given`, which may end in "=value", is the option's name. */
@@ -213,7 +248,11 @@ static int read_option(const struct cli_command *command, int count, char *const
         if (!has_value && *at + 1 >= count) {
             return misused(command, words[*at], "needs a value");
         }
-        put_text(given, o, has_value ? words[*at] + equals + 1 : words[++*at]);
+        const char *value = has_value ? words[*at] + equals + 1 : words[++*at];
+        if (o->is_list) {
+            return add_text(command, given, o, value);
+        }
+        put_text(given, o, value);
         return CLI_GO_ON;
     }
     return unknown_option(command, words[*at]);
@@ -254,13 +293,13 @@ static int complete(const struct cli_command *command, void *given)
 {
     char shown[CLI_NAME_BYTES];
     for (const struct cli_option *o = command->options; o->help != NULL; o++) {
-        if (o->value == NULL || text_of(given, o) != NULL) {
+        if (o->value == NULL || o->is_list || cli_given_text(o, given) != NULL) {
             continue;
         }
         const char *text = text_of_environment(o);
         put_text(given, o, text != NULL ? text : o->fallback);
         bool is_needed = o->is_needed || o->name == NULL;
-        if (is_needed && text_of(given, o) == NULL) {
+        if (is_needed && cli_given_text(o, given) == NULL) {
             fprintf(stderr, "atlas %s: %s is missing: %s\n", command->name,
                     cli_option_text(o, shown), o->help);
             put_usage_line(stderr, command);

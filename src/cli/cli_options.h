@@ -18,6 +18,8 @@
  *     };
  *     int main_usage(const void *given);
  *
+ * An option that makes a member of a request's body says so in its row, and needs no code.
+ *
  * Ownership  tables are constant; what was given points into argv, the environment or a table.
  * Limits     CLI_GIVEN_BYTES for the struct of what was given; CLI_OPTIONS_MAX options.
  * Threads    the main thread.
@@ -31,10 +33,11 @@
 
 #define CLI_CONFIG_DEFAULT "/etc/atlas/atlas.yaml"
 #define CLI_CONFIG_ENV     "ATLAS_CONFIG"
-#define CLI_GIVEN_BYTES    512
+#define CLI_GIVEN_BYTES    4096
 #define CLI_OPTIONS_MAX    24
 #define CLI_NAME_BYTES     48
 #define CLI_REST_BYTES     256
+#define CLI_TEXTS_MAX      64 /* times that a list's option may be given */
 
 enum cli_exit {
     CLI_DONE = 0,
@@ -50,11 +53,23 @@ struct cli_option {
     const char *help;     /* a phrase without a full stop */
     const char *fallback; /* its text when it is not given; NULL: none */
     const char *env;      /* variables, "ONE TWO", asked before the fallback; NULL: none */
-    const char *words; /* what its value may be, "one two …", or CLI_FILES … below; NULL: any */
-    size_t field;      /* where in the struct it goes: const char *, or bool for a flag */
-    bool is_needed;    /* a plain word always is, unless it has a fallback */
+    const char *words; /* what its value may be, "one two …" or "one|two|…", or CLI_FILES … below;
+                          NULL: any */
+    const char *member; /* where it goes in a request's body (cli/cli_body.h); NULL: nowhere */
+    const char *says;   /* of a flag that goes there: as what */
+    const char *none; /* the word that stands for nothing there: null, [] or {}; NULL: none does */
+    size_t field;     /* where in the struct it goes: const char *, bool for a flag, struct
+                         cli_texts for a list */
+    bool is_list;     /* it may be given again and again */
+    bool is_needed;   /* a plain word always is, unless it has a fallback */
     void (*teach)(
         FILE *out); /* of the row that ends the table: what is told below; NULL: nothing */
+};
+
+/* The values of a list's option, in the order they were given. */
+struct cli_texts {
+    size_t count;
+    const char *at[CLI_TEXTS_MAX];
 };
 
 /* The value names a file: shells complete it as such. */
@@ -72,9 +87,14 @@ struct cli_option {
         .name = (called), .value = (takes), .field = CLI_AT(type, member, const char *), \
         .help = __VA_ARGS__                                                              \
     }
-#define CLI_FLAG(type, member, called, what)                                  \
-    {                                                                         \
-        .name = (called), .help = (what), .field = CLI_AT(type, member, bool) \
+#define CLI_FLAG(type, member, called, ...)                                        \
+    {                                                                              \
+        .name = (called), .field = CLI_AT(type, member, bool), .help = __VA_ARGS__ \
+    }
+#define CLI_LIST(type, member, called, takes, ...)                                           \
+    {                                                                                        \
+        .name = (called), .value = (takes), .field = CLI_AT(type, member, struct cli_texts), \
+        .is_list = true, .help = __VA_ARGS__                                                 \
     }
 #define CLI_WORD(type, member, takes, ...) CLI_TEXT(type, member, NULL, takes, __VA_ARGS__)
 #define CLI_CONFIG(type, member)                                                                  \
@@ -85,6 +105,14 @@ struct cli_option {
     {                    \
         .teach = (tells) \
     }
+
+/* Whether the option was given, or something stands for it; and a text's or a list's first value.
+ */
+bool cli_was_given(const struct cli_option *option, const void *given);
+const char *cli_given_text(const struct cli_option *option, const void *given);
+
+/* The values of a list's option. */
+const struct cli_texts *cli_given_texts(const struct cli_option *option, const void *given);
 
 /* What a command that takes nothing but --config was given. */
 struct cli_given_config {

@@ -17,12 +17,6 @@
 #define ANSWER_BYTES_MAX (64u << 10)
 #define LOOK_MARGIN_MS   100
 
-static int done(struct span id)
-{
-    printf("revoked %.*s\n", SPAN_ARGS(id));
-    return CLI_DONE; /* it holds, whether or not anybody could read that */
-}
-
 static int fail(const char *what, enum err e)
 {
     fprintf(stderr, "atlas key revoke: %s%s\n", what, e == ERR_OK ? "" : err_sentence(e));
@@ -84,7 +78,7 @@ static int revoke_in_gateway(const char *folder, struct span id)
 {
     enum err asked = ask_gateway(folder, id);
     if (asked == ERR_OK) {
-        return done(id);
+        return CLI_DONE;
     }
     if (asked == ERR_NOT_FOUND_ROW) {
         return fail("there is no key of this id; `atlas key list` shows them", ERR_OK);
@@ -100,7 +94,7 @@ static int revoke_in_gateway(const char *folder, struct span id)
          "at "
          "five times a second while it serves, and reads before it serves again",
          asked);
-    return done(id);
+    return CLI_DONE;
 }
 
 /* ---- without ---- */
@@ -153,7 +147,7 @@ static int revoke_alone(const char *folder, struct span id)
              "told now and is when a gateway starts",
              in_store);
     }
-    return done(id);
+    return CLI_DONE;
 }
 
 int cli_revoke(const char *folder, struct span id)

@@ -18,8 +18,7 @@
 
 /*
  * Revokes the key of this id in the data folder `folder`. Its exit status is CLI_DONE if and only
- * if the revocation holds; it has said on standard output that it does, and on standard error what
- * is wrong all the same.
+ * if the revocation holds; it has said on standard error what is wrong all the same.
  */
 int cli_revoke(const char *folder, struct span id);
 

@@ -104,8 +104,7 @@ static void next_cell(struct table *t)
     arena_init(&t->arena, CELL_BYTES_MAX);
 }
 
-/* Prints text, with "?" for what a terminal would obey: C0, DEL and C1 (U+0080 to U+009F). */
-static void put_text(FILE *out, struct span text)
+void cli_put_text(FILE *out, struct span text)
 {
     for (size_t i = 0; i < text.len; i++) {
         bool is_c1 = text.at[i] == 0xc2 && i + 1 < text.len && text.at[i + 1] < 0xa0;
@@ -121,7 +120,7 @@ static void put_cell(const struct table *t, FILE *out, size_t c, struct span tex
     size_t width = width_of(text);
     int pad = width < t->width[c] ? (int)(t->width[c] - width) : 0;
     fprintf(out, "%s%*s", is_first ? "" : "  ", is_number ? pad : 0, "");
-    put_text(out, text);
+    cli_put_text(out, text);
     bool is_last = true;
     for (size_t more = c + 1; more < t->count; more++) {
         is_last &= !t->is_shown[more];

@@ -45,4 +45,7 @@ MUST_USE enum err cli_table_print(FILE *out, struct span list, const struct cli_
  * from 1970 to 9999. */
 MUST_USE bool cli_moment(int64_t seconds, char out[CLI_MOMENT_BYTES]);
 
+/* Prints text, with "?" for what a terminal would obey: C0, DEL and C1 (U+0080 to U+009F). */
+void cli_put_text(FILE *out, struct span text);
+
 #endif

@@ -1,28 +1,100 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `atlas key create`. */
+/* `atlas key create`, `list`, `show` and `edit`. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/cli_ask.h"
+#include "cli/cli_show.h"
 #include "crypto/random.h"
 #include "main/commands.h"
-#include "main/key_body.h"
+#include "main/key_id.h"
+#include "main/main_noun.h"
 #include "json/json_value.h"
 
-/* What `create` was told. */
-struct wish {
-    const char *config, *name, *expires, *scopes, *role, *team;
-    bool is_test, is_admin, json;
+static const struct main_noun keys = {
+    ADMIN_KEYS_PATH, ADMIN_OBJECT_key,
+    "there are no keys; make one with: atlas key create --name N"};
+
+#define SCOPES                                                                     \
+    CLI_LIST(struct main_given, scopes, "scopes", "S,S",                           \
+             "All that it may be used for: chat, completions, embeddings, models", \
+             .member = "scopes", .words = ADMIN_KEY_SCOPES)
+#define ALLOW_IP                                                                                 \
+    CLI_LIST(struct main_given, allow_ip, "allow_ip", "NET",                                     \
+             "A network or address that it may be used from, and again for more; any: anywhere", \
+             .member = "ip_allowlist", .none = "any")
+#define TAG                                                                                       \
+    CLI_LIST(struct main_given, tag, "tag", "K=V",                                                \
+             "What you say of it: env=prod, and again for more; none: no tags", .member = "tags", \
+             .none = "none")
+/* What a key may, as it is made and later. */
+#define WHAT_IT_MAY SCOPES, MAIN_MODELS, ALLOW_IP, MAIN_EXPIRES, MAIN_PLAN, TAG
+#define ROLE(what) \
+    CLI_TEXT(struct main_given, role, "role", "ROLE", what, .member = "role", .words = ADMIN_ROLES)
+
+const struct cli_option main_key_create_options[] = {
+    MAIN_NAME("What the key is for", .is_needed = true),
+    CLI_TEXT(struct main_given, team, "team", "TEAM", "The team that it belongs to",
+             .member = "team"),
+    CLI_TEXT(struct main_given, user, "user", "USER", "Its user, one of that team",
+             .member = "user"),
+    WHAT_IT_MAY,
+    CLI_FLAG(struct main_given, test, "test", "A key for evaluation", .member = "kind",
+             .says = "test"),
+    CLI_FLAG(struct main_given, admin, "admin", "A key for the admin API", .member = "kind",
+             .says = "admin"),
+    ROLE("Of an admin key; owner if not given"),
+    CLI_FLAG(struct main_given, json, "json", "Print an object with id and key"),
+    MAIN_CONFIG,
+    MAIN_END,
 };
+const struct cli_option main_key_list_options[] = {MAIN_JSON, MAIN_CONFIG, MAIN_END};
+
+#define A_KEY MAIN_ID("The key's id, as `atlas key list` shows it")
+
+const struct cli_option main_key_show_options[] = {A_KEY, MAIN_JSON, MAIN_CONFIG, MAIN_END};
+
+static void teach_edit(FILE *out)
+{
+    fprintf(out, "What is given is the whole of what shall be: --scopes, --models, --allow-ip and\n"
+                 "--tag name all that there are from then on. What is not given stays.\n");
+}
+
+const struct cli_option main_key_edit_options[] = {
+    A_KEY,
+    MAIN_NAME("What the key is for"),
+    WHAT_IT_MAY,
+    ROLE("Of an admin key"),
+    MAIN_JSON,
+    MAIN_CONFIG,
+    CLI_END(teach_edit),
+};
+
+MAIN_ACT(main_key_list, "key list", keys, list)
+
+/* ---- create ---- */
 
 /* A key that was made and is not shown is of no use. */
 #define KEY_IS_LOST "; it was made: find it with `atlas key list`, revoke it, and make another"
+
+static int print_line(struct span line)
+{
+    printf("%.*s\n", SPAN_ARGS(line));
+    if (fflush(stdout) == 0 && ferror(stdout) == 0) {
+        return CLI_DONE;
+    }
+    fprintf(stderr, "atlas key create: the output cannot be written: %s" KEY_IS_LOST "\n",
+            strerrordesc_np(errno));
+    return CLI_FAILED;
+}
 
 /* Prints the key of the answer, alone. */
 static int print_key(struct span answer)
 {
     struct json_index x;
-    json_index_init(&x, 64, 4);
+    json_index_init(&x, 1024, 4);
     enum err e = json_index_parse_borrow(&x, answer);
     uint32_t key = e == ERR_OK ? json_find(&x, 0, SPAN("key")) : JSON_NONE;
     int status = CLI_FAILED;
@@ -30,8 +102,7 @@ static int print_key(struct span answer)
         fprintf(stderr, "atlas key create: the key cannot be read from the answer%s%s%s\n",
                 e == ERR_OK ? "" : ": ", e == ERR_OK ? "" : err_sentence(e), KEY_IS_LOST);
     } else {
-        status = main_key_print("create", json_inside(&x, key),
-                                KEY_IS_LOST); /* Base62 and "_": nothing is escaped */
+        status = print_line(json_inside(&x, key)); /* Base62 and "_": nothing is escaped */
     }
     json_index_fini(&x);
     if (status == CLI_DONE && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO)) {
@@ -40,59 +111,67 @@ static int print_key(struct span answer)
     return status;
 }
 
-const struct cli_option main_key_create_options[] = {
-    CLI_TEXT(struct wish, name, "name", "NAME", "What the key is for", .is_needed = true),
-    CLI_TEXT(struct wish, expires, "expires", "TIME",
-             "When it ends, from now: 12h, 30d; never if not given"),
-    CLI_TEXT(struct wish, scopes, "scopes", "S,S",
-             "chat, completions, embeddings, models; all if not given"),
-    CLI_FLAG(struct wish, is_test, "test", "A key for evaluation"),
-    CLI_FLAG(struct wish, is_admin, "admin", "A key for the admin API"),
-    CLI_TEXT(struct wish, role, "role", "ROLE",
-             "Of an admin key: owner, admin, operator, auditor, developer; owner if not given"),
-    CLI_TEXT(struct wish, team, "team", "TEAM", "The id of the team that it belongs to"),
-    CLI_FLAG(struct wish, json, "json", "Print an object with id and key"),
-    CLI_CONFIG(struct wish, config),
-    CLI_END(NULL),
-};
-
-int main_key_create(const void *given)
+/* Makes it and prints it; what held it is wiped. */
+static int make(const struct main_act *act, struct span body)
 {
-    const struct wish *wish = given;
-    const struct main_key_body said = {.action = "create",
-                                       .name = wish->name,
-                                       .expires = wish->expires,
-                                       .scopes = wish->scopes,
-                                       .role = wish->role,
-                                       .team = wish->team,
-                                       .kind = wish->is_admin  ? "admin"
-                                               : wish->is_test ? "test"
-                                                               : "live"};
-    if (wish->is_test && wish->is_admin) {
-        fprintf(stderr, "atlas key create: --test and --admin do not go together\n");
-        return CLI_MISUSED;
-    }
-    if (wish->role != NULL && !wish->is_admin) {
-        fprintf(stderr, "atlas key create: --role goes with --admin\n");
-        return CLI_MISUSED;
-    }
-    struct buf body, answer;
-    buf_init(&body, ADMIN_BODY_BYTES_MAX);
+    struct buf answer;
+    const struct admin_request request = {
+        .method = HTTP_POST, .path = SPAN(ADMIN_KEYS_PATH), .body = body};
     buf_init(&answer, CLI_ANSWER_MAX);
-    int status = main_key_body_write(&said, &body);
+    int status = cli_ask(act->command, act->given->config, &request, &answer);
     if (status == CLI_GO_ON) {
-        const struct admin_request request = {
-            .method = HTTP_POST, .path = SPAN(ADMIN_KEYS_PATH), .body = buf_span(&body)};
-        status = cli_ask("key create", wish->config, &request, &answer);
-    }
-    if (status == CLI_GO_ON) {
-        status = wish->json ? main_key_print("create", buf_span(&answer), KEY_IS_LOST)
-                            : print_key(buf_span(&answer));
+        status = act->given->json ? print_line(buf_span(&answer)) : print_key(buf_span(&answer));
     }
     if (answer.at != NULL) {
         crypto_wipe(answer.at, answer.cap);
     }
     buf_fini(&answer);
+    return status;
+}
+
+int main_key_create(const void *given)
+{
+    const struct main_act act = {"key create", &keys, main_key_create_options, given};
+    struct buf body;
+    if (act.given->role != NULL && !act.given->admin) {
+        fprintf(stderr, "atlas key create: --role goes with --admin\n");
+        return CLI_MISUSED;
+    }
+    int status = main_noun_body(&act, NULL, &body);
+    if (status == CLI_GO_ON) {
+        status = make(&act, buf_span(&body));
+    }
     buf_fini(&body);
     return status;
+}
+
+/* ---- show and edit ---- */
+
+/* The same, of the id that the word is or holds. */
+static int act_on_id(const struct main_act *act, int (*run)(const struct main_act *act))
+{
+    struct span id;
+    char text[KEY_ID_CHARS + 1];
+    struct main_given given = *act->given;
+    struct main_act on_id = *act;
+    int status = main_key_id(act->command, given.id, &id);
+    if (status != CLI_GO_ON) {
+        return status;
+    }
+    span_copy_text(id, text, sizeof(text));
+    given.id = text;
+    on_id.given = &given;
+    return run(&on_id);
+}
+
+int main_key_show(const void *given)
+{
+    const struct main_act act = {"key show", &keys, main_key_show_options, given};
+    return act_on_id(&act, main_noun_show);
+}
+
+int main_key_edit(const void *given)
+{
+    const struct main_act act = {"key edit", &keys, main_key_edit_options, given};
+    return act_on_id(&act, main_noun_edit);
 }

@@ -5,8 +5,10 @@
 
 #include "cli/cli_ask.h"
 #include "cli/cli_revoke.h"
+#include "cli/cli_show.h"
 #include "main/commands.h"
 #include "main/key_id.h"
+#include "main/main_given.h"
 #include "settings/settings.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
@@ -32,54 +34,55 @@ static int revoke_as_configured(const char *config, struct span id)
     return status;
 }
 
-struct revoke_given {
-    const char *config, *data, *id;
-};
-
 const struct cli_option main_key_revoke_options[] = {
-    CLI_WORD(struct revoke_given, id, "ID", "The key's id, as `atlas key list` shows it"),
-    CLI_TEXT(struct revoke_given, data, "data", "DIR",
+    MAIN_ID("The key's id, as `atlas key list` shows it"),
+    CLI_TEXT(struct main_given, data, "data", "DIR",
              "The data folder; no configuration is read then", .words = CLI_FILES),
-    CLI_CONFIG(struct revoke_given, config),
-    CLI_END(NULL),
+    MAIN_JSON,
+    MAIN_CONFIG,
+    MAIN_END,
 };
 
 int main_key_revoke(const void *given)
 {
-    const struct revoke_given *g = given;
+    const struct main_given *g = given;
     struct span id;
-    int status = main_key_id("revoke", g->id, &id);
+    int status = main_key_id("key revoke", g->id, &id);
     if (status != CLI_GO_ON) {
         return status;
     }
-    return g->data != NULL ? cli_revoke(g->data, id) : revoke_as_configured(g->config, id);
+    status = g->data != NULL ? cli_revoke(g->data, id) : revoke_as_configured(g->config, id);
+    if (status == CLI_DONE) { /* it holds, whether or not anybody can read that */
+        printf(g->json ? "{\"id\":\"%.*s\",\"status\":\"revoked\"}\n" : "revoked %.*s\n",
+               SPAN_ARGS(id));
+    }
+    return status;
 }
 
-struct delete_given {
-    const char *config, *id;
-};
-
 const struct cli_option main_key_delete_options[] = {
-    CLI_WORD(struct delete_given, id, "ID", "The id of a key that was revoked or has expired"),
-    CLI_CONFIG(struct delete_given, config),
-    CLI_END(NULL),
+    MAIN_ID("The id of a key that was revoked or has expired"),
+    MAIN_JSON,
+    MAIN_CONFIG,
+    MAIN_END,
 };
 
 int main_key_delete(const void *given)
 {
-    const struct delete_given *g = given;
+    const struct main_given *g = given;
     struct span id;
-    int status = main_key_id("delete", g->id, &id);
+    char path[MAIN_KEY_PATH_BYTES];
+    struct buf answer;
+    int status = main_key_id("key delete", g->id, &id);
     if (status != CLI_GO_ON) {
         return status;
     }
-    char path[MAIN_KEY_PATH_BYTES];
-    struct buf answer;
     const struct admin_request request = {
         .method = HTTP_DELETE, .path = main_key_path(id, path), .query = SPAN("forget=true")};
     buf_init(&answer, CLI_ANSWER_MAX);
     status = cli_ask("key delete", g->config, &request, &answer);
-    if (status == CLI_GO_ON) {
+    if (status == CLI_GO_ON && g->json) {
+        status = cli_show_json("key delete", buf_span(&answer));
+    } else if (status == CLI_GO_ON) {
         printf("deleted %.*s\n", SPAN_ARGS(id));
         status = CLI_DONE;
     }

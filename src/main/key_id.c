@@ -6,13 +6,13 @@
 #include "cli/cli_options.h"
 #include "crypto/base62.h"
 
-int main_key_id(const char *action, const char *word, struct span *id)
+int main_key_id(const char *command, const char *word, struct span *id)
 {
     struct key_parts parts;
     *id = key_string_parse(span_of(word), &parts) == ERR_OK ? parts.id : span_of(word);
     if (id->len != KEY_ID_CHARS || !crypto_is_base62(*id)) {
-        fprintf(stderr, "atlas key %s: '%s' is not a key's id; `atlas key list` shows them\n",
-                action, word);
+        fprintf(stderr, "atlas %s: '%s' is not a key's id; `atlas key list` shows them\n", command,
+                word);
         return CLI_MISUSED;
     }
     return CLI_GO_ON;

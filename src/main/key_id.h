@@ -14,8 +14,8 @@
 #define MAIN_KEY_PATH_BYTES (sizeof(ADMIN_KEYS_PATH) + 1 + KEY_ID_CHARS)
 
 /* Reads the id that `word` is or holds: whoever gives the whole key means the id in it. CLI_GO_ON,
- * or CLI_MISUSED after it has said, as "atlas key ACTION: …", what is wrong. */
-int main_key_id(const char *action, const char *word, struct span *id);
+ * or CLI_MISUSED after it has said, as "atlas COMMAND: …", what is wrong. */
+int main_key_id(const char *command, const char *word, struct span *id);
 
 /* Writes the path of the key's own requests to `out`. */
 struct span main_key_path(struct span id, char out[MAIN_KEY_PATH_BYTES]);

@@ -190,7 +190,7 @@ def test_what_the_rows_lack_is_undone_by_no_later_change(gateway):
 def test_a_clock_that_is_set_back_brings_no_key_back(gateway):
     ended = gateway.new_key("ended")
     gateway.stop()
-    assert gateway.command("key", "change", ended["id"], "--name", "made by a clock that was ahead").returncode == 0
+    assert gateway.command("key", "edit", ended["id"], "--name", "made by a clock that was ahead").returncode == 0
     with contextlib.closing(sqlite3.connect(gateway.data / "atlas.db")) as db, db:
         db.execute("UPDATE unrecorded SET at_us = at_us + 3600000000")
     for verb in ("revoke", "delete"):

@@ -239,7 +239,7 @@ def test_a_role_is_asked_for_where_a_key_asks_and_is_owner_on_the_machine(gatewa
     assert (said["role"], said["scopes"], said["team"]) == ("auditor", [], None)
     said = json.loads(gateway.command("key", "create", "--admin", "--role", "developer", "--team", OURS, "--name", "n", "--json").stdout)
     assert (said["role"], said["team"]) == ("developer", OURS)
-    assert json.loads(gateway.command("key", "change", said["id"], "--role", "auditor", "--json").stdout)["role"] == "auditor"
+    assert json.loads(gateway.command("key", "edit", said["id"], "--role", "auditor", "--json").stdout)["role"] == "auditor"
     wrong = gateway.command("key", "create", "--role", "auditor", "--name", "n")
     assert wrong.returncode == 2 and "--role goes with --admin" in wrong.stderr
 
