@@ -390,6 +390,7 @@ KEYS, CALLS = map(int, os.environ.get("CROWD", "60x20").split("x"))  # CROWD=100
 
 
 def test_a_crowd_of_keys_gets_what_is_allowed_and_not_one_more(gateway):
+    gateway.announce("log_lost")  # of the access log, at tens of thousands of calls a second
     tree = Tree(gateway)
     each, all_ = CALLS // 2, KEYS * CALLS // 4
     assert gateway.admin("POST", "/admin/v1/limits", json={"team": tree.team, "each": "key", "requests_per_minute": 1, "burst": each}).is_success
@@ -408,18 +409,18 @@ def test_a_crowd_of_keys_gets_what_is_allowed_and_not_one_more(gateway):
         crowd.run(gateway.port, secrets, order, body_of("m", max_tokens=1, sim={"tokens": 1}), 100, tell)
         assert set(seen) <= {200, 429}, seen
 
-    tree.limit("organisation", requests_per_minute=1, burst=all_)
+    rate = -(-all_ // 1440)  # what a burst takes to come back is a day at most
+    tree.limit("organisation", requests_per_minute=rate, burst=all_)
     began = time.monotonic()
     ask_all()
-    back = int((time.monotonic() - began) / 60)  # one a minute comes back
-    total = sum(passed.values())
-    print(f"{KEYS} keys, {len(order)} calls, {total} of {all_} passed, {time.monotonic() - began:.1f} s")
-    assert all_ <= total <= all_ + back
-    assert max(passed.values()) <= each + back
+    took, total = time.monotonic() - began, sum(passed.values())
+    print(f"{KEYS} keys, {len(order)} calls, {total} of {all_} passed, {took:.1f} s")
+    assert all_ <= total <= all_ + int(took * rate / 60)
+    assert max(passed.values()) <= each + int(took / 60)
 
     tree.limit("organisation")  # no limit of all together any more: each has what is left of its own
     ask_all()
-    back = int((time.monotonic() - began) / 60)
-    print(f"then {sum(passed.values())} of {each * KEYS} passed, {time.monotonic() - began:.1f} s")
-    assert all(each <= count <= each + back for count in passed.values())
+    took = time.monotonic() - began
+    print(f"then {sum(passed.values())} of {each * KEYS} passed, {took:.1f} s")
+    assert all(each <= count <= each + int(took / 60) for count in passed.values())
     assert len(passed) == KEYS
