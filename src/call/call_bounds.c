@@ -11,7 +11,10 @@ static int64_t least_set(int64_t a, int64_t b)
 int64_t call_answer_bound(const struct call *call, const struct policy_model *model)
 {
     int64_t said = least_set(model->max_output, call->answer_most);
-    return said != 0 ? said : call->answer_else;
+    int64_t bound = said != 0 ? said : call->answer_else;
+    int64_t room = model->context_tokens - call->input_held;
+    bool is_ours = bound != model->max_output && model->context_tokens > 0;
+    return is_ours && bound > room ? (room > 0 ? room : 1) : bound;
 }
 
 struct call_most call_most_of(const struct call *call, const struct call_candidate *candidate,

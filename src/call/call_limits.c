@@ -12,6 +12,7 @@
 #include "base/counter.h"
 #include "base/money.h"
 #include "call/call_internal.h"
+#include "journal/journal_balance.h"
 #include "policy/policy_price.h"
 
 #define ANSWER_TOKENS                                                                           \
@@ -20,6 +21,8 @@
 #define TEMPLATE       64 /* tokens that a server may add to a request */
 #define SENTENCE_BYTES 512
 #define WAIT_MAX_US    INT64_C(60000000)
+
+_Static_assert(LIMITS_NAMED_MAX <= JOURNAL_BUDGETS_MAX, "each window has its balance");
 
 /* ---- what a refusal says ---- */
 
@@ -173,20 +176,20 @@ bool call_admit_limits(struct call *call)
 static void bound_answers(struct call *call)
 {
     struct limits_bounds bounds = limits_bounds_of(access_limits(call->shared->rights), &call->who);
-    int64_t input = call->input_estimate;
+    int64_t input = call->input_estimate, most = INT64_MAX;
     call->answer_most = bounds.answer_tokens;
     if (!bounds.is_limited) {
         return;
     }
     call->input_held = call->request.input_tokens >= 0 ? call->request.input_tokens + TEMPLATE
                                                        : input + input / 4 + TEMPLATE;
-    call->answer_else = ANSWER_TOKENS;
     if (bounds.tokens_per_minute > 0) {
         int64_t left = bounds.tokens_per_minute - call->input_held;
-        left = left > 0 ? left : 1;
-        bool is_less = call->answer_most == 0 || left < call->answer_most;
-        call->answer_most = is_less ? left : call->answer_most;
+        most = left < most ? left : most;
     }
+    most = most > 0 ? most : 1;
+    call->answer_else = most < ANSWER_TOKENS ? most : ANSWER_TOKENS;
+    call->answer_most = call->answer_most < most ? call->answer_most : most;
 }
 
 /* The most of all candidates: any of them may be asked. */

@@ -9,11 +9,16 @@
 
 #include <string.h>
 
+#include "base/map.h"
 #include "base/memory.h"
+
+#define KEPT_MAX 65536
 
 struct limits {
     struct slots sets[LIMITS_LEVELS]; /* struct limits_set */
     struct retired_list retired_sets, retired_budgets;
+    /* Budgets that are in force no more and whose windows are: one of the same id goes on. */
+    struct map kept;
     uint32_t count[LIMITS_LEVELS]; /* slots that were ever put, and those before */
     _Atomic uint64_t news;
 };
@@ -34,6 +39,7 @@ enum err limits_open(struct limits **out)
     if (l == NULL) {
         return ERR_NO_MEMORY;
     }
+    map_init(&l->kept);
     *out = l;
     return ERR_OK;
 }
@@ -73,11 +79,27 @@ static void free_all(void *one)
     memory_free(set);
 }
 
+/* Those whose windows are over are only waited for. */
+static void forget_kept(struct limits *l, wall_us today)
+{
+    for (size_t i = 0; i < l->kept.cap;) {
+        struct limits_budget *b = l->kept.slots[i].value;
+        bool is_over = b != NULL && limits_windows_end(&b->windows).us <= today.us;
+        if (is_over) {
+            map_take(&l->kept, span_of(b->is.id)); /* another may take its place in the map */
+            retired_add(&l->retired_budgets, &b->retired);
+        }
+        i += is_over ? 0 : 1;
+    }
+}
+
 void limits_close(struct limits **l)
 {
     if (*l == NULL) {
         return;
     }
+    forget_kept(*l, (wall_us){INT64_MAX});
+    map_fini(&(*l)->kept);
     limits_tidy(*l, (mono_us){INT64_MAX});
     CHECK((*l)->retired_budgets.first == NULL); /* nobody holds anything */
     for (size_t level = 0; level < LIMITS_LEVELS; level++) {
@@ -132,7 +154,12 @@ static struct limits_budget *find_same(const struct limits_set *set, const struc
 static struct limits_budget *budget_new(struct limits *l, const struct limits_wish *wish,
                                         wall_us today)
 {
-    struct limits_budget *b = memory_new(sizeof(*b));
+    struct limits_budget *b = map_find(&l->kept, span_of(wish->id));
+    if (b != NULL && is_same_budget(&b->is, wish)) {
+        map_take(&l->kept, span_of(wish->id));
+        return b;
+    }
+    b = memory_new(sizeof(*b));
     if (b != NULL) {
         b->is = *wish;
         b->news = &l->news;
@@ -142,11 +169,11 @@ static struct limits_budget *budget_new(struct limits *l, const struct limits_wi
 }
 
 /* Frees terms that were not published: what `before` has, too, is not theirs. */
-static void discard(struct limits_set *set, const struct limits_set *before)
+static void discard(struct limits *l, struct limits_set *set, const struct limits_set *before)
 {
     for (size_t i = 0; i < set->budget_count; i++) {
         if (find_same(before, &set->budgets[i]->is) == NULL) {
-            memory_free(set->budgets[i]);
+            retired_add(&l->retired_budgets, &set->budgets[i]->retired);
         }
     }
     if (before == NULL) {
@@ -185,18 +212,35 @@ static struct limits_set *set_new(struct limits *l, const struct limits_terms *t
         }
     }
     if (!is_whole) {
-        discard(set, before);
+        discard(l, set, before);
         return NULL;
     }
     return set;
 }
 
-static void retire(struct limits *l, struct limits_set *before, const struct limits_set *after)
+/* Keeps a budget until its window is over, if there is room: else what was spent is forgotten. */
+static void keep(struct limits *l, struct limits_budget *b, wall_us today)
+{
+    if (l->kept.count >= KEPT_MAX) {
+        forget_kept(l, today);
+    }
+    struct limits_budget *other = map_find(&l->kept, span_of(b->is.id));
+    if (other != NULL) {
+        map_take(&l->kept, span_of(b->is.id));
+        retired_add(&l->retired_budgets, &other->retired);
+    }
+    if (l->kept.count >= KEPT_MAX || map_put_borrow(&l->kept, span_of(b->is.id), b) != ERR_OK) {
+        retired_add(&l->retired_budgets, &b->retired);
+    }
+}
+
+static void retire(struct limits *l, struct limits_set *before, const struct limits_set *after,
+                   wall_us today)
 {
     for (size_t i = 0; i < before->budget_count; i++) {
         struct limits_budget *b = before->budgets[i];
         if (find_same(after, &b->is) == NULL) {
-            retired_add(&l->retired_budgets, &b->retired);
+            keep(l, b, today);
         }
     }
     retired_add(&l->retired_sets, &before->retired);
@@ -224,7 +268,7 @@ enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,
     (void)atomic_exchange(place, set); /* `before`: nobody else puts terms */
     l->count[level] = slot < l->count[level] ? l->count[level] : slot + 1;
     if (before != NULL) {
-        retire(l, before, set);
+        retire(l, before, set, today);
     }
     return ERR_OK;
 }

@@ -34,7 +34,8 @@
 #define LIMITS_NOBODY      SLOTS_NONE /* the slot of a level at which there is no subject */
 #define LIMITS_ID_BYTES    32
 #define LIMITS_NAME_BYTES  256
-#define LIMITS_NAMES_MAX   384 /* of limits_hold_names() */
+#define LIMITS_NAMES_MAX   384 /* of limits_hold_names(), */
+#define LIMITS_NAMED_MAX   16  /* and windows that it names */
 
 /* From the narrowest to the widest: in this order they are asked. */
 enum limits_level { LIMITS_KEY, LIMITS_USER, LIMITS_TEAM, LIMITS_ORGANISATION, LIMITS_LEVELS };

@@ -84,9 +84,10 @@ static void settle_tokens(struct limits_part *part, int64_t tokens, mono_us now)
 
 static void settle_budget(struct limits_part *part, int64_t used)
 {
-    struct limits_budget *b = part->budget;
+    const struct limits_budget *b = part->budget;
+    _Atomic uint64_t *news = b->news; /* a budget that was ended may be freed once it is settled */
     if (limits_share_settle(&part->share, atomic_load(&b->limit), used)) {
-        (void)atomic_fetch_add(b->news, 1);
+        (void)atomic_fetch_add(news, 1);
     }
 }
 
@@ -421,11 +422,14 @@ enum limits_outcome limits_extend(struct limits_hold *hold, int64_t tokens, int6
 
 size_t limits_hold_names(const struct limits_hold *hold, char out[LIMITS_NAMES_MAX])
 {
-    size_t len = 0;
+    size_t len = 0, count = 0;
     for (uint32_t i = 0; i < hold->count; i++) {
         const struct limits_part *part = &hold->parts[i];
         if (part->budget == NULL) {
             continue;
+        }
+        if (++count > LIMITS_NAMED_MAX) {
+            return LIMITS_NAMES_MAX + 1;
         }
         int64_t from_us = atomic_load(&part->share.room->from_us);
         int more = snprintf(out + len, LIMITS_NAMES_MAX - len, "%s%s%c%lld", len > 0 ? " " : "",

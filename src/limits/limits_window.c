@@ -244,3 +244,8 @@ uint32_t limits_windows_news(struct limits_windows *w, wall_us now, struct limit
     }
     return news;
 }
+
+wall_us limits_windows_end(const struct limits_windows *w)
+{
+    return (wall_us){atomic_load(&w->rooms[atomic_load(&w->current)].to_us)};
+}

@@ -93,6 +93,9 @@ bool limits_share_settle(struct limits_share *share, int64_t limit, int64_t used
 
 void limits_windows_look(struct limits_windows *w, wall_us now, struct limits_balance *out);
 
+/* When the window that was current last ends. */
+wall_us limits_windows_end(const struct limits_windows *w);
+
 /* The steps of the current window that were passed and not told yet; they are told then, and
  * `*out` is how it stands. */
 uint32_t limits_windows_news(struct limits_windows *w, wall_us now, struct limits_balance *out);

@@ -196,6 +196,26 @@ static void other_terms_keep_what_was_spent_and_what_is_held(void **state)
     assert_int_equal(reserve(w, 1, 11), LIMITS_REFUSED);
 }
 
+static void a_budget_that_is_taken_away_and_set_again_has_spent_what_it_had(void **state)
+{
+    struct world *w = *state;
+    const struct limits_wish wishes[] = {money("a", 100), money("b", 100)};
+    put(w, LIMITS_TEAM, (struct limits_terms){.budgets = wishes, .budget_count = 2});
+    assert_int_equal(reserve(w, 0, 70), LIMITS_TAKEN);
+    put(w, LIMITS_TEAM, (struct limits_terms){.budgets = wishes + 1, .budget_count = 1});
+    limits_settle(&w->hold, 0, 60, at_noon.mono);
+    limits_tidy(w->l, (mono_us){INT64_MAX});
+    for (int i = 0; i < 3; i++) {
+        put(w, LIMITS_TEAM, (struct limits_terms){.budgets = wishes, .budget_count = 2});
+        assert_int_equal(balance(w, LIMITS_TEAM, "a").spent, 60);
+        put(w, LIMITS_TEAM, (struct limits_terms){.budgets = wishes, .budget_count = 0});
+    }
+    struct limits_wish other = wishes[0];
+    other.span = LIMITS_MONTH; /* of this window nobody knows */
+    put(w, LIMITS_TEAM, (struct limits_terms){.budgets = &other, .budget_count = 1});
+    assert_int_equal(balance(w, LIMITS_TEAM, "a").spent, 0);
+}
+
 static void tokens_a_minute_come_back_where_they_were_not_used(void **state)
 {
     struct world *w = *state;
@@ -325,6 +345,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(other_terms_keep_what_was_spent_and_what_is_held, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            a_budget_that_is_taken_away_and_set_again_has_spent_what_it_had, setup, teardown),
         cmocka_unit_test_setup_teardown(tokens_a_minute_come_back_where_they_were_not_used, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_allowed_is_refused, setup, teardown),
