@@ -95,6 +95,10 @@ struct span admin_team_of(const struct admin_operation *op, struct span subject)
 
 /* What the rows say that a subject is limited to; and puts it there, if it is another. */
 struct admin_limits admin_limits_of(const struct admin_operation *op, struct span subject);
+
+/* Whether they may be put: to be asked before anything is changed. ERR_VALUE_INVALID. */
+MUST_USE enum err admin_limits_check(const struct admin_operation *op,
+                                     const struct admin_limits *limits);
 MUST_USE enum err admin_limits_put(const struct admin_operation *op, struct span subject,
                                    const struct admin_limits *limits);
 

@@ -131,13 +131,10 @@ static enum err create(const struct admin_operation *op, const struct key_wish *
     if (e == ERR_OK) {
         e = keys_create(op->keys, op->store, wish, op->now, &text, id);
     }
-    if (e == ERR_EXISTS) { /* made of this seed before the gateway was killed */
-        e = answer_made(op, span_of(id), span_of(text.text));
-        crypto_wipe(&text, sizeof(text));
-        return e;
-    }
     if (e == ERR_OK) {
         admin_note(op, op->route->action, span_of(id));
+    }
+    if (e == ERR_OK || e == ERR_EXISTS) { /* made of this seed before the gateway was killed */
         e = admin_limits_put(op, span_of(id), limits);
     }
     if (e == ERR_OK) {
@@ -168,6 +165,7 @@ static enum err make(const struct admin_operation *op, const struct admin_key *a
                             .actor = op->request->actor,
                             .seed = op->seed};
     enum err e = admin_key_wish(op, asked, &wish);
+    e = e == ERR_OK ? admin_limits_check(op, &asked->limits) : e;
     if (e != ERR_OK) {
         return e;
     }
@@ -311,6 +309,14 @@ static struct key_change change_of(const struct admin_operation *op, const struc
                                .actor = op->request->actor};
 }
 
+/* Puts a key's limits, and keeps its row meanwhile. */
+static enum err put_limits(const struct admin_operation *op, const struct admin_limits *limits,
+                           struct arena *arena, struct store_key *key)
+{
+    enum err e = store_row_keep(STORE_TABLE_KEY, key, arena);
+    return e == ERR_OK ? admin_limits_put(op, op->id, limits) : e;
+}
+
 /* Makes the key what the request says of it. */
 static enum err change_key(const struct admin_operation *op, const struct admin_key *asked,
                            uint64_t given, struct arena *arena, struct store_key *key)
@@ -324,10 +330,14 @@ static enum err change_key(const struct admin_operation *op, const struct admin_
     if (e == ERR_OK) {
         e = admin_key_change_wish(op, asked, &wanted);
     }
-    if (e == ERR_OK && gave(given, ADMIN_GAVE(key, limits))) {
-        e = admin_limits_put(op, op->id, &asked->limits);
+    bool has_limits = gave(given, ADMIN_GAVE(key, limits));
+    if (e == ERR_OK && has_limits) {
+        e = admin_limits_check(op, &asked->limits);
     }
-    return e == ERR_OK ? keys_change(op->keys, op->store, op->id, &wanted, op->now, key) : e;
+    if (e == ERR_OK) {
+        e = keys_change(op->keys, op->store, op->id, &wanted, op->now, key);
+    }
+    return e == ERR_OK && has_limits ? put_limits(op, &asked->limits, arena, key) : e;
 }
 
 static enum err change(const struct admin_operation *op, const struct admin_key *asked,

@@ -32,7 +32,8 @@ static enum err put(const struct admin_operation *op, struct span subject,
                                         .tokens_per_day = asked->tokens_per_day,
                                         .concurrent = asked->concurrent,
                                         .max_tokens = asked->max_tokens};
-    enum err e = admin_limits_put(op, subject, &limits);
+    enum err e = admin_limits_check(op, &limits);
+    e = e == ERR_OK ? admin_limits_put(op, subject, &limits) : e;
     if (e != ERR_OK) {
         return e;
     }

@@ -136,17 +136,21 @@ struct admin_limits admin_limits_of(const struct admin_operation *op, struct spa
                                  .max_tokens = n.max_tokens};
 }
 
+enum err admin_limits_check(const struct admin_operation *op, const struct admin_limits *limits)
+{
+    long long most = (long long)limits->requests_per_minute * LIMITS_BURST_MINUTES;
+    return most == 0 || limits->burst <= most
+               ? ERR_OK
+               : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("burst"),
+                                 "'burst' must be at most what comes back in a day: %lld here",
+                                 most);
+}
+
 enum err admin_limits_put(const struct admin_operation *op, struct span subject,
                           const struct admin_limits *limits)
 {
     struct admin_limits there = admin_limits_of(op, subject);
     struct store_limit row = {.id = subject};
-    if (limits->requests_per_minute > 0 &&
-        limits->burst > limits->requests_per_minute * LIMITS_BURST_MINUTES) {
-        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("burst"),
-                               "'burst' must be at most what comes back in a day: %lld here",
-                               (long long)limits->requests_per_minute * LIMITS_BURST_MINUTES);
-    }
     if (memcmp(&there, limits, sizeof(there)) == 0) {
         return ERR_OK;
     }

@@ -80,9 +80,8 @@ static void organisation_show(const struct admin_operation *op, const union row 
 static enum err organisation_fill(const struct admin_operation *op, const union shown *asked,
                                   union row *row)
 {
-    (void)op; /* names nothing else */
     row->organisation.name = asked->organisation.name;
-    return ERR_OK;
+    return admin_limits_check(op, &asked->organisation.limits);
 }
 
 static enum err organisation_limits(const struct admin_operation *op, const union shown *asked,
@@ -154,15 +153,15 @@ static enum err team_fill(const struct admin_operation *op, const union shown *a
     if (e == ERR_OK) {
         e = admin_resolve(op, DIRECTORY_PLAN, a->plan, "plan", SLOTS_NONE, &t->plan);
     }
-    if (e == ERR_OK && t->organisation.len == 0) {
-        e = find_organisation(op, &t->organisation);
-    }
     t->name = a->name;
     t->models = a->models;
     t->region = a->region;
     t->max_class = (uint8_t)a->max_class;
     t->expires = a->expires_at;
-    return e;
+    e = e == ERR_OK ? admin_limits_check(op, &a->limits) : e;
+    e = e == ERR_OK ? admin_limits_check(op, &a->key_limits) : e;
+    e = e == ERR_OK ? admin_limits_check(op, &a->user_limits) : e;
+    return e == ERR_OK && t->organisation.len == 0 ? find_organisation(op, &t->organisation) : e;
 }
 
 static enum err team_limits(const struct admin_operation *op, const union shown *asked,
@@ -204,7 +203,14 @@ static enum err user_fill(const struct admin_operation *op, const union shown *a
     const struct admin_user *a = &asked->user;
     row->user.name = a->name;
     row->user.role = (uint8_t)a->role;
-    enum err e = admin_resolve(op, DIRECTORY_TEAM, a->team, "team", SLOTS_NONE, &row->user.team);
+    enum err e = admin_limits_check(op, &a->limits);
+    e = e != ERR_OK
+            ? e
+            : admin_resolve(op, DIRECTORY_TEAM, a->team, "team", SLOTS_NONE, &row->user.team);
+    if (e == ERR_OK && !admin_right_gives(&op->request->right, (enum key_role)a->role)) {
+        return admin_fault_say(&op->answer->fault, ERR_SCOPE_DENIED, SPAN("role"),
+                               "only an owner may make users owners or admins");
+    }
     return e == ERR_OK && !admin_sees(op, row->user.team)
                ? admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("team"),
                                  "'team' must be the team that your key is bound to")
@@ -239,9 +245,8 @@ static void plan_show(const struct admin_operation *op, const union row *row, un
 static enum err plan_fill(const struct admin_operation *op, const union shown *asked,
                           union row *row)
 {
-    (void)op; /* names nothing else */
     row->plan.name = asked->plan.name;
-    return ERR_OK;
+    return admin_limits_check(op, &asked->plan.limits);
 }
 
 static enum err plan_limits(const struct admin_operation *op, const union shown *asked,

@@ -68,6 +68,10 @@ static void interrupt(struct journal_slot *slot, uint64_t ticket)
     if (!was_sent) { /* it waited for the disk: nobody has used what is held for it */
         r->tokens_in = r->tokens_out = 0;
         r->tokens_in_estimated = r->tokens_out_estimated = 0;
+    } else if (journal_record_text(r, JOURNAL_TEXT_BUDGETS).len > 0 &&
+               r->tokens_in + r->tokens_out < r->tokens_reserved) {
+        r->tokens_out = r->tokens_reserved - r->tokens_in; /* as money: all that was held */
+        r->tokens_out_estimated = 1;
     }
     int64_t used = r->cost_nano > r->reserved_nano ? r->cost_nano : r->reserved_nano;
     r->cost_nano = was_sent ? used : 0; /* nobody knows how much of it was used */

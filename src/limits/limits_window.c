@@ -148,15 +148,23 @@ static bool note_steps(struct limits_room *room, int64_t limit)
 
 void limits_windows_restore(struct limits_windows *w, wall_us at, int64_t limit, int64_t spent)
 {
-    struct limits_room *room = &w->rooms[atomic_load(&w->current)];
+    uint32_t current = atomic_load(&w->current);
+    struct limits_room *room = &w->rooms[current];
     int64_t within = spent < limit ? spent : limit;
-    if (is_of(room, at)) {
-        atomic_store(&room->spent, within);
-        atomic_store(&room->taken, within);
-        atomic_store(&room->beyond, spent - within);
-        atomic_store(&room->passed, limits_steps_of(spent, limit)); /* and it was told */
-        atomic_store(&room->told, limits_steps_of(spent, limit));
+    if (!is_of(room,
+               at)) { /* the clock may be wrong: it finds this window when it is right again */
+        struct limits_range range = limits_range_of(w->zone, w->span, w->week_start, at);
+        room = &w->rooms[oldest(w, current)];
+        if (atomic_load(&room->from_us) >= range.from.us) {
+            return; /* newer ones are known */
+        }
+        furnish(room, range);
     }
+    atomic_store(&room->spent, within);
+    atomic_store(&room->taken, within);
+    atomic_store(&room->beyond, spent - within);
+    atomic_store(&room->passed, limits_steps_of(spent, limit)); /* and it was told */
+    atomic_store(&room->told, limits_steps_of(spent, limit));
 }
 
 /* Adds as much of `amount` as the limit allows: all, or with `or_less` what there is. */

@@ -70,8 +70,9 @@ uint32_t limits_steps_of(int64_t spent, int64_t limit);
 /* Percent of the n-th. */
 int limits_step_percent(int step);
 
-/* What was spent already of the window that `at` is in, as the store says: at the start. What of it
- * had no room within the limit shows as that again. */
+/* What was spent already of the window that `at` is in, as the store says: at the start, before any
+ * other use. What of it had no room within the limit shows as that again. Of other windows than the
+ * one of this time the newest are remembered. */
 void limits_windows_restore(struct limits_windows *w, wall_us at, int64_t limit, int64_t spent);
 
 /* Takes `amount` (0 or more) of the current window if its limit allows: whether it did. */
