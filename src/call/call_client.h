@@ -15,6 +15,7 @@
 #include "server/exchange_client.h"
 
 struct call_client {
+    bool is_own; /* the gateway itself */
     void (*attach)(void *client, exchange_on_event *on_event, void *ctx);
     const struct http_request *(*head)(const void *client);
     uint64_t (*body_length)(const void *client);

@@ -128,6 +128,7 @@ static void local_refuse(void *client, enum err e, struct span message, struct s
 }
 
 static const struct call_client client_local = {
+    .is_own = true,
     .attach = local_attach,
     .head = local_head,
     .body_length = local_body_length,

@@ -52,6 +52,7 @@ struct policy_book {
     struct map ids;              /* to struct entry */
     struct entry **entries;
     size_t count, room;
+    int64_t highest; /* of the entries' numbers */
     struct retired_list retired;
     _Atomic int64_t turned_us;
 };
@@ -307,6 +308,10 @@ enum err policy_book_apply(struct policy_book *b, const struct store_price *row,
     }
     policy_book_tidy(b, (mono_us){atomic_load_explicit(&b->turned_us, memory_order_relaxed)});
     struct entry *known = map_find(&b->ids, span_of(entry.id));
+    if (entry.number == 0) { /* the store numbers it later, and so: of two prices the later holds */
+        entry.number = known != NULL ? known->number : b->highest + 1;
+    }
+    b->highest = entry.number > b->highest ? entry.number : b->highest;
     struct entry before;
     if (known == NULL) {
         before = entry;
@@ -337,6 +342,7 @@ static enum err on_row(void *context, const void *row)
         l->report->damaged++;
         return ERR_OK;
     }
+    l->book->highest = entry.number > l->book->highest ? entry.number : l->book->highest;
     if (is_over(&entry, l->now)) {
         return ERR_OK;
     }
