@@ -69,11 +69,15 @@ MUST_USE enum err admin_judge(const struct admin_operation *op, enum admin_objec
  * empty. One that has ended is not found by its name. `team`: of users, by name, only those of this
  * team's slot; SLOTS_NONE: of any.
  *
- *   ERR_VALUE_INVALID  there is none
+ *   ERR_VALUE_INVALID  there is none, or several users of other teams are called so
  */
 MUST_USE enum err admin_resolve(const struct admin_operation *op, enum directory_kind kind,
                                 struct span given, const char *member, uint32_t team,
                                 struct span *id);
+
+/* Whether a name without a team stands for several users. */
+bool admin_is_shared_name(const struct admin_operation *op, enum directory_kind kind,
+                          struct span name, uint32_t team);
 
 /* Whose something is: the one of these that is given, by its id; with `each`, a team's template.
  * ERR_VALUE_INVALID: none is, or several are, or it is not there. */

@@ -19,6 +19,20 @@ static const struct {
     [DIRECTORY_PLAN] = {"plan", "plans"},
 };
 
+bool admin_is_shared_name(const struct admin_operation *op, enum directory_kind kind,
+                          struct span name, uint32_t team)
+{
+    const struct directory *d = access_directory(op->rights);
+    uint32_t found = 0, count = kind == DIRECTORY_USER && team == SLOTS_NONE
+                                    ? directory_count(d, kind)
+                                    : 0; /* the others' names are theirs alone */
+    for (uint32_t slot = 0; slot < count && found < 2; slot++) {
+        const struct directory_entry *e = directory_find(d, kind, slot);
+        found += e != NULL && e->ended.us == 0 && span_equal(e->name, name);
+    }
+    return found > 1;
+}
+
 enum err admin_resolve(const struct admin_operation *op, enum directory_kind kind,
                        struct span given, const char *member, uint32_t team, struct span *id)
 {
@@ -28,6 +42,11 @@ enum err admin_resolve(const struct admin_operation *op, enum directory_kind kin
         return ERR_OK;
     }
     uint32_t slot = directory_slot(d, kind, given);
+    if (slot == SLOTS_NONE && admin_is_shared_name(op, kind, given, team)) {
+        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, span_of(member),
+                               "several %s are called '%.*s': say the id of the one you mean",
+                               kinds[kind].plural, SPAN_ARGS(span_cut_text(given, 64)));
+    }
     slot = slot != SLOTS_NONE ? slot : directory_slot_of_name(d, kind, given, team);
     if (slot == SLOTS_NONE) {
         return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, span_of(member),

@@ -407,6 +407,10 @@ static enum err find(const struct admin_operation *op, const struct noun *noun, 
 {
     const struct directory *d = access_directory(op->rights);
     uint32_t slot = directory_slot(d, noun->kind, op->id);
+    if (slot == SLOTS_NONE && admin_is_shared_name(op, noun->kind, op->id, SLOTS_NONE)) {
+        return admin_refuse(op, ERR_NOT_FOUND_ROW,
+                            "several users are called so: say the id of the one you mean");
+    }
     slot = slot != SLOTS_NONE ? slot : directory_slot_of_name(d, noun->kind, op->id, SLOTS_NONE);
     char why[64];
     (void)snprintf(why, sizeof(why), "there is no %s of this id or name", noun->word);

@@ -9,7 +9,7 @@
 #include "store/store_change.h"
 #include "store/store_tables.h"
 
-#define NAME_BYTES 192 /* of a name in a path; each of 64 characters may be escaped */
+#define NAME_BYTES 765 /* of a name in a path; each of 255 bytes may be escaped */
 
 typedef enum err run_operation(const struct admin_operation *op);
 

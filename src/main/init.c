@@ -8,6 +8,7 @@
 
 #include "cli/cli_data.h"
 #include "main/commands.h"
+#include "main/main_plans.h"
 #include "settings/settings.h"
 #include "settings/settings_write.h"
 
@@ -73,6 +74,9 @@ static int make_data(const char *config, const struct settings *settings)
     enum err e = cli_data_make(settings->data, &made);
     if (e != ERR_OK) {
         fprintf(stderr, "atlas init: %s: %s\n", settings->data, made.problem);
+        return CLI_FAILED;
+    }
+    if (main_plans_make("init", config) != CLI_GO_ON) {
         return CLI_FAILED;
     }
     printf("%s the data folder %s\n",
