@@ -136,9 +136,12 @@ static int put_time(struct writing *w, const struct cli_option *o, const char *t
         return CLI_GO_ON;
     }
     if (!settings_number_read(SETTINGS_DURATION, all, &ms) || ms < 1000 || ms > EXPIRES_MOST_MS) {
-        return misused(w, o,
-                       "takes a time from now, such as 12h or 30d, a day, such as 2027-01-31, or "
-                       "never");
+        return misused(
+            w, o,
+            o->none == NULL
+                ? "takes a time from now, such as 12h or 30d, or a day, such as 2027-01-31"
+                : "takes a time from now, such as 12h or 30d, a day, such as "
+                  "2027-01-31, or never");
     }
     clock_text((wall_us){clock_wall().us + ms * 1000}, made);
     json_write_text(&w->w, made);

@@ -162,7 +162,7 @@ int cli_show_object(const char *command, enum admin_object object, struct span a
 /* What stands for null in a column. */
 static const char *none_of(const struct admin_field *field)
 {
-    return field->kind == ADMIN_MOMENT ? "never" : "";
+    return field->kind == ADMIN_MOMENT ? "never" : "-";
 }
 
 static unsigned look_of(const struct admin_field *field)

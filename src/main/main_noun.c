@@ -8,6 +8,7 @@
 #include "cli/cli_body.h"
 #include "cli/cli_list.h"
 #include "cli/cli_show.h"
+#include "crypto/random.h"
 
 int main_noun_print(const struct main_act *act, struct span answer)
 {
@@ -46,6 +47,9 @@ int main_noun_ask(const struct main_act *act, enum http_method method, struct sp
     int status = cli_ask(act->command, act->given->config, &request, &answer);
     if (status == CLI_GO_ON) {
         status = main_noun_print(act, buf_span(&answer));
+    }
+    if (answer.at != NULL) {
+        crypto_wipe(answer.at, answer.cap); /* an evaluation's holds a key */
     }
     buf_fini(&answer);
     return status;

@@ -63,7 +63,7 @@ def at_home(gateway, serves):
 
 @pytest.fixture(scope="module", params=["a gateway", "none"])
 def place(request, make_gateway, sim):
-    gateway = make_gateway({"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
+    gateway = make_gateway({"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}, "priced": {"upstream": "u"}}})
     serves = request.param == "a gateway"
     if not serves:
         gateway.stop()
@@ -207,6 +207,21 @@ def test_a_budget_is_set_once_a_kind_and_then_changed(place):
     assert place.json("budget", "set", "--key", key["key"], "--amount", "1")["key"] == key["id"]
 
 
+def test_a_price_is_set_listed_and_ended(place):
+    model = "priced"
+    made = place.json("price", "set", "--model", model, "--input", "0.20", "--output", "0.6", "--per", "1000", "--currency", "SAR", "--from", "2100-01-31")
+    assert (made["model"], made["from"], made["per"], made["currency"]) == (model, 4105036800, 1000, "SAR")
+    assert (made["input"], made["cached_input"], made["output"], made["status"]) == ("0.20", "0.20", "0.60", "to come")
+    now = place.json("price", "set", "--model", model, "--request", "0.01", "--gpu-second", "0.0007")
+    assert now["id"] != made["id"] and abs(now["from"] - time.time()) < 600
+    listed = [price for price in place.json("price", "list")["data"] if price["model"] == model]
+    assert [price["id"] for price in listed] == [made["id"], now["id"]] and made == place.json("price", "show", made["id"])
+    [line] = [line for line in place.done("price", "list").splitlines() if made["id"] in line]
+    assert " 0.20 " in line and " 2100-01-31T00:00:00Z " in line
+    assert place.json("price", "end", made["id"])["status"] == "ended"
+    assert made["id"] not in place.done("price", "list") and made["id"] in place.done("price", "list", "--ended")
+
+
 def test_a_key_has_all_that_it_was_made_with_and_is_edited(place):
     team = place.team()
     made = place.json("key", "create", "--name", "ci", "--team", team["name"], "--scopes", "chat,embeddings", "--models", "a,b", "--allow-ip", "10.0.0.0/8",
@@ -296,6 +311,9 @@ WRONG = [
     (["limit", "show"], 2, "say whose"), (["limit", "show", "nobody"], 1, "of this id"), (["limit", "end", "x", "--team", "y"], 2, "leave the options out"),
     (["budget", "set", "--team", "x"], 2, "--amount"), (["budget", "set", "--amount", "1"], 2, "say whose"), (["budget", "set", "--team", "no", "--amount", "1"], 1, "no team"),
     (["budget", "show", "nobody"], 1, "no budget"), (["budget", "edit", "x"], 2, "--amount"), (["budget", "edit", "x", "--amount", "1"], 1, "no budget"),
+    (["price", "set", "--input", "1"], 2, "--model"), (["price", "set", "--model", "m", "--from", "never"], 2, "or a day"),
+    (["price", "set", "--model", "m", "--input", "dear"], 1, "'input'"), (["price", "set", "--model", "m", "--per", "k"], 2, "--per"),
+    (["price", "show", "nobody"], 1, "price"), (["price", "end", "nobody"], 1, "price"),
     (["key", "create", "--name", "x", "--test", "--admin"], 2, "--test and --admin do not go together"),
     (["key", "create", "--name", "x", "--role", "owner"], 2, "--role goes with --admin"), (["key", "create", "--name", "x", "--admin", "--role", "king"], 2, "--role"),
     (["key", "create", "--name", "x", "--tag", "nothing"], 2, "env=prod"), (["key", "create", "--name", "x", "--allow-ip", "10.0.0.0/99"], 1, "'ip_allowlist'"),
