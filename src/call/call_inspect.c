@@ -44,6 +44,7 @@ static enum openai_endpoint endpoint_of(const struct call *call)
         return OPENAI_EMBEDDINGS;
     case ROUTE_MODELS:
     case ROUTE_MODEL:
+    case ROUTE_BUDGET:
     case ROUTE_HEALTH:
     case ROUTE_READY:
         break;

@@ -5,6 +5,7 @@
 
 #include "base/counter.h"
 #include "base/health.h"
+#include "gateway/gateway_budgets.h"
 #include "gateway/gateway_models.h"
 #include "http/http_request.h"
 #include "policy/cors.h"
@@ -42,7 +43,9 @@ static void answer_known(struct gateway_answer *a, const struct route *route, st
     if (!gateway_answer_authenticate(a, route->scope)) {
         return;
     }
-    if (route->handler == ROUTE_MODELS) {
+    if (route->handler == ROUTE_BUDGET) {
+        gateway_budgets_list(a);
+    } else if (route->handler == ROUTE_MODELS) {
         gateway_models_list(a);
     } else {
         gateway_models_show(a, rest);

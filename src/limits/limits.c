@@ -297,6 +297,20 @@ bool limits_budget_look(const struct limits *l, enum limits_level level, uint32_
     return b != NULL;
 }
 
+bool limits_budget_at(const struct limits *l, enum limits_level level, uint32_t slot, size_t i,
+                      wall_us now, struct limits_standing_budget *out)
+{
+    const struct limits_set *set = limits_find(l, level, slot);
+    if (set == NULL || i >= set->budget_count) {
+        return false;
+    }
+    struct limits_budget *b = set->budgets[i];
+    out->is = &b->is;
+    out->limit = atomic_load(&b->limit);
+    limits_windows_look(&b->windows, now, &out->balance);
+    return true;
+}
+
 bool limits_budget_restore(const struct limits *l, enum limits_level level, uint32_t slot,
                            struct span id, wall_us at, int64_t spent)
 {

@@ -118,9 +118,9 @@ struct limits_bounds {
 
 /* What a call may need. */
 struct limits_ask {
-    int64_t tokens;   /* input and the most that may be answered */
-    int64_t nano;     /* what they cost at most, in billionths of */
-    char currency[4]; /* "": the model has no price */
+    int64_t tokens;           /* input and the most that may be answered */
+    int64_t nano;             /* what they cost at most, in billionths of */
+    char currency[4];         /* "": the model has no price */
     struct span model, asked; /* as it is configured, and as the caller called it: an alias */
 };
 
@@ -172,6 +172,17 @@ typedef void limits_on_step(void *context, const struct limits_event *event);
  * that puts. */
 uint64_t limits_news(const struct limits *l);
 void limits_tell(const struct limits *l, wall_us now, limits_on_step *on_step, void *context);
+
+/* A budget in force. */
+struct limits_standing_budget {
+    const struct limits_wish *is; /* what it is; good until the thread's loop turns */
+    int64_t limit;                /* how much it allows now */
+    struct limits_balance balance;
+};
+
+/* The budget number `i` of a subject; false: it has not so many. Any thread. */
+MUST_USE bool limits_budget_at(const struct limits *l, enum limits_level level, uint32_t slot,
+                               size_t i, wall_us now, struct limits_standing_budget *out);
 
 /* How many parts a call of these subjects may hold, and how large one is; 0: nothing limits it. */
 size_t limits_parts_most(const struct limits *l, const struct limits_subjects *who);

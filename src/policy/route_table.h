@@ -17,6 +17,7 @@ enum route_handler {
     ROUTE_EMBEDDINGS,
     ROUTE_MODELS,
     ROUTE_MODEL,
+    ROUTE_BUDGET,
     ROUTE_HEALTH,
     ROUTE_READY
 };
@@ -28,7 +29,7 @@ struct route {
     struct span path; /* ends in '*' when any rest matches */
     enum route_handler handler;
     enum route_body body;
-    uint32_t scope; /* enum key_scope; 0: no key is needed */
+    uint32_t scope; /* enum key_scope; 0: any key will do, or none is needed */
 };
 
 /*

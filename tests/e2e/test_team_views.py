@@ -71,7 +71,7 @@ def test_models_of_a_pattern(gateway):
 def test_a_look_says_how_limits_stand_and_takes_nothing(gateway, upstream):
     team = made(gateway, "teams", name="limited", limits={"requests_per_minute": 5, "tokens_per_minute": 9000})["id"]
     key = made(gateway, "keys", name="k", team=team)["key"]
-    for path in ("/v1/models", "/v1/models/b", "/v1/models/nothing"):
+    for path in ("/v1/models", "/v1/models/b", "/v1/models/nothing", "/v1/budget"):
         for _ in range(3):
             head = gateway.request("GET", path, key=key).headers
             assert (head["x-ratelimit-limit-requests"], head["x-ratelimit-remaining-requests"]) == ("5", "5"), path
@@ -87,15 +87,65 @@ def test_who_may_not_call_sees_nothing(gateway):
     key = made(gateway, "keys", name="k", team=team)["key"]
     elsewhere = made(gateway, "keys", name="k", ip_allowlist=["192.0.2.0/24"])["key"]
     here = made(gateway, "keys", name="k", ip_allowlist=["127.0.0.0/8"])["key"]
-    for path in ("/v1/models", "/v1/models/b"):
+    for path in ("/v1/models", "/v1/models/b", "/v1/budget"):
         assert gateway.request("GET", path, key=elsewhere).json()["error"]["code"] == "ip_not_allowed", path
         assert gateway.request("GET", path, key=here).status_code == 200
         assert gateway.request("GET", path, key=key).status_code == 200
     call = {"json": {"model": "b", "messages": [{"role": "user", "content": "hi"}]}}
     assert gateway.request("POST", "/v1/chat/completions", key=elsewhere, **call).json()["error"]["code"] == "ip_not_allowed"
     assert gateway.admin("DELETE", f"/admin/v1/teams/{team}").status_code == 200
-    for path in ("/v1/models", "/v1/models/b"):
+    for path in ("/v1/models", "/v1/models/b", "/v1/budget"):
         assert gateway.request("GET", path, key=key).status_code in (401, 403)
         with Raw(gateway.port, None) as raw:
             raw.request("GET", path)
             assert raw.read_reply().status == 401
+
+
+def budgets(gateway, key):
+    got = gateway.request("GET", "/v1/budget", key=key)
+    assert got.status_code == 200, got.text
+    assert got.headers["cache-control"] == "no-store"
+    return got.json()["data"]
+
+
+def test_a_key_sees_the_budgets_that_its_calls_count_in_and_no_others(gateway, upstream):
+    organisation = made(gateway, "organisations", name="ministry")["id"]
+    team, other = (made(gateway, "teams", name=name, organisation=organisation)["id"] for name in ("seers", "others"))
+    user = made(gateway, "users", name="ali", team=team)["id"]
+    key = made(gateway, "keys", name="k", team=team, user=user, limits={"tokens_per_day": 5000})
+    mine = {
+        "organisation": made(gateway, "budgets", organisation=organisation, amount="1000", window="total"),
+        "team": made(gateway, "budgets", team=team, amount="10.5", window="month", time_zone="Asia/Riyadh"),
+        "user": made(gateway, "budgets", user=user, unit="tokens", amount="100000", window="week", model="a-large"),
+        "key": made(gateway, "budgets", team=team, each="key", amount="3", window="day"),
+    }
+    made(gateway, "budgets", team=other, amount="7")
+    made(gateway, "budgets", team=team, each="user", amount="9")
+    upstream.script(reply(200, CHAT))
+    assert gateway.request("POST", "/v1/chat/completions", key=key["key"],
+                           json={"model": "b", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}).status_code == 200
+    seen = budgets(gateway, key["key"])
+    assert all(one["object"] == "budget" for one in seen)
+    by_id = {(one["level"], one["id"]): one for one in seen}
+    assert len(by_id) == len(seen) == 6
+    for level, budget in mine.items():
+        one = by_id[level, budget["id"]]
+        shown = gateway.admin("GET", f"/admin/v1/budgets/{budget['id']}").json()
+        for member in ("model", "unit", "currency", "amount", "window"):
+            assert one[member] == shown[member], (level, member)
+        spent = "0.00" if level == "user" else "1.00"
+        assert (one["spent"], one["held"], one["left"]) == (spent, "0.00", f"{float(one['amount']) - float(spent):.2f}"), level
+        if level != "key":  # of a template the admin API shows no child
+            assert (one["resets_at"], one["spent"]) == (shown["resets_at"], shown["spent"])
+    a_day = by_id["key", None]
+    assert (a_day["unit"], a_day["amount"], a_day["window"]) == ("tokens", "5000.00", "day") and float(a_day["spent"]) > 0
+
+
+def test_who_has_no_budget_hears_of_none(gateway):
+    assert budgets(gateway, gateway.key) == []
+    narrow = made(gateway, "keys", name="chat alone", scopes=["chat"])["key"]
+    assert budgets(gateway, narrow) == []
+    assert gateway.request("GET", "/v1/models", key=narrow).status_code == 403
+    assert gateway.request("POST", "/v1/budget", key=narrow).status_code == 405
+    admin = gateway.new_key("admin", kind="admin")["key"]
+    assert gateway.request("GET", "/v1/budget", key=admin).status_code == 401

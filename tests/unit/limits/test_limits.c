@@ -150,6 +150,31 @@ static void money_is_held_at_every_level_and_spent_as_it_was_used(void **state)
     limits_settle(&w->hold, 10, 0, at_noon.mono);
 }
 
+static void the_budgets_of_a_subject_are_told_one_by_one(void **state)
+{
+    struct world *w = *state;
+    struct limits_standing_budget told;
+    uint32_t team = caller.slot[LIMITS_TEAM];
+    struct limits_wish wishes[] = {money("budget_one", 100), money("budget_two", 150)};
+    assert_false(limits_budget_at(w->l, LIMITS_TEAM, team, 0, at_noon.wall, &told));
+    put(w, LIMITS_TEAM, (struct limits_terms){.budgets = wishes, .budget_count = 2});
+    assert_int_equal(reserve(w, 10, 90), LIMITS_TAKEN);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(limits_budget_at(w->l, LIMITS_TEAM, team, i, at_noon.wall, &told));
+        assert_string_equal(told.is->id, wishes[i].id);
+        assert_int_equal(told.limit, wishes[i].limit);
+        assert_int_equal(told.balance.held, 90);
+    }
+    assert_false(limits_budget_at(w->l, LIMITS_TEAM, team, 2, at_noon.wall, &told));
+    limits_settle(&w->hold, 10, 50, at_noon.mono);
+    wishes[1].limit = 60;
+    put(w, LIMITS_TEAM, (struct limits_terms){.budgets = &wishes[1], .budget_count = 1});
+    assert_true(limits_budget_at(w->l, LIMITS_TEAM, team, 0, at_noon.wall, &told));
+    assert_int_equal(told.limit, 60);
+    assert_int_equal(told.balance.spent, 50);
+    assert_false(limits_budget_at(w->l, LIMITS_TEAM, team, 1, at_noon.wall, &told));
+}
+
 static void a_budget_of_a_model_is_of_no_other_and_money_needs_a_price(void **state)
 {
     struct world *w = *state;
@@ -340,6 +365,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(money_is_held_at_every_level_and_spent_as_it_was_used,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(the_budgets_of_a_subject_are_told_one_by_one, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_budget_of_a_model_is_of_no_other_and_money_needs_a_price,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(other_terms_keep_what_was_spent_and_what_is_held, setup,
