@@ -97,6 +97,11 @@ struct admin_whose admin_whose_of(struct span subject);
  * on this thread. */
 struct span admin_team_of(const struct admin_operation *op, struct span subject);
 
+/* Finds the organisation of a new team, by id or name, or the only one there is, and sees that no
+ * other team has its name: admin_nouns.c. */
+MUST_USE enum err admin_team_place(const struct admin_operation *op, struct span organisation,
+                                   struct store_team *team);
+
 /* What the rows say that a subject is limited to; and puts it there, if it is another. */
 struct admin_limits admin_limits_of(const struct admin_operation *op, struct span subject);
 

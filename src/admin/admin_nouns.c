@@ -324,6 +324,17 @@ static enum err find_organisation(const struct admin_operation *op, struct span 
     return e;
 }
 
+enum err admin_team_place(const struct admin_operation *op, struct span organisation,
+                          struct store_team *team)
+{
+    union row row = {.team = *team};
+    enum err e = admin_resolve(op, DIRECTORY_ORGANISATION, organisation, "organisation", SLOTS_NONE,
+                               &team->organisation);
+    e = e == ERR_OK ? check_name(op, &teams, &row) : e;
+    return e == ERR_OK && team->organisation.len == 0 ? find_organisation(op, &team->organisation)
+                                                      : e;
+}
+
 static enum err answer(const struct admin_operation *op, const struct noun *noun,
                        const union row *row)
 {

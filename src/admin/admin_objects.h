@@ -132,6 +132,13 @@ struct admin_team {
     wall_us created_at, expires_at, ended_at;
 };
 
+struct admin_evaluation {
+    struct span id, name, team, organisation, plan, key, key_id, models;
+    int64_t days;
+    int status; /* 1: ended */
+    wall_us created_at, expires_at, ended_at;
+};
+
 struct admin_user {
     struct span id, name, team;
     int role;

@@ -21,6 +21,7 @@
 #define ADMIN_PLANS_PATH         "/admin/v1/plans"
 #define ADMIN_BUDGETS_PATH       "/admin/v1/budgets"
 #define ADMIN_PRICES_PATH        "/admin/v1/prices"
+#define ADMIN_EVALUATIONS_PATH   "/admin/v1/evaluations"
 #define ADMIN_LIMITS_PATH        "/admin/v1/limits"
 #define ADMIN_USAGE_PATH         "/admin/v1/usage"
 #define ADMIN_STATUS_PATH        "/admin/v1/status"

@@ -373,6 +373,7 @@ static void on_watch(struct net_timer *timer)
     journal_apply_step(g->apply);
     serve_keys_step(g);
     serve_usage_step(g);
+    serve_evaluations_step(g);
     serve_health_look(g);
     trim_after_peak(g);
     CHECK(net_timer_set_ms(timer, WATCH_MS) == ERR_OK); /* its place in the heap was just freed */
@@ -455,6 +456,7 @@ static void close_data(struct serve_gateway *g)
     }
     store_thread_close(&g->store_thread);
     serve_usage_close(g);
+    serve_evaluations_close(g);
     key_watch_close(&g->key_watch);
     admin_close(&g->admin);
     journal_apply_close(&g->apply);

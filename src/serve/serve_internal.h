@@ -30,6 +30,7 @@ struct net_signal;
 struct net_tls;
 struct policy;
 struct policy_book;
+struct serve_evaluations;
 struct serve_gateway;
 struct serve_reload;
 struct serve_usage;
@@ -62,8 +63,9 @@ struct serve_gateway {
     struct journal *journal;
     struct journal_apply *apply;
     struct journal_recorder *recorder;
-    struct serve_usage *usage; /* what sums up old usage; NULL: not yet */
-    struct log_sink *access;   /* NULL: none is wanted */
+    struct serve_usage *usage;             /* what sums up old usage; NULL: not yet */
+    struct serve_evaluations *evaluations; /* the same of evaluations */
+    struct log_sink *access;               /* NULL: none is wanted */
     struct net_resolver *resolver;
     struct policy *policy;
     struct net_tls *tls[SERVE_TLS_MAX]; /* of the listeners, and behind them admin's */
@@ -149,6 +151,13 @@ void serve_usage_step(struct serve_gateway *g);
 
 /* Frees what that needs; the store thread has ended. */
 void serve_usage_close(struct serve_gateway *g);
+
+/* Whether the clock was set so lately that nothing is ended or forgotten by it for good. */
+bool serve_clock_is_in_doubt(const struct serve_gateway *g, mono_us now);
+
+/* Has evaluations that are over marked as ended, and frees what that needs: as serve_usage_…(). */
+void serve_evaluations_step(struct serve_gateway *g);
+void serve_evaluations_close(struct serve_gateway *g);
 
 /* Tells the store of revocations, and the health object of what keeps it from hearing. */
 void serve_keys_step(struct serve_gateway *g);

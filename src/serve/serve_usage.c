@@ -60,7 +60,7 @@ static int32_t day_before(wall_us now, int64_t seconds)
 }
 
 /* A clock that was just set may be set once more: what is forgotten by it would be gone. */
-static bool is_clock_in_doubt(const struct serve_gateway *g, mono_us now)
+bool serve_clock_is_in_doubt(const struct serve_gateway *g, mono_us now)
 {
     return g->clock_jumped.us != 0 &&
            clock_since(clock_after_ms(g->clock_jumped, DOUBT_MS), now) < 0;
@@ -73,7 +73,7 @@ void serve_usage_step(struct serve_gateway *g)
     if (u == NULL) {
         u = g->usage = memory_new(sizeof(*u)); /* without memory the next step tries again */
     }
-    if (u == NULL || atomic_load(&u->is_posted) || is_clock_in_doubt(g, now) ||
+    if (u == NULL || atomic_load(&u->is_posted) || serve_clock_is_in_doubt(g, now) ||
         (atomic_load(&u->rests) && clock_since(u->next, now) < 0)) {
         return;
     }
