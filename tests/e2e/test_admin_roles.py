@@ -35,13 +35,18 @@ OPEN = {"/healthz", "/readyz", "/metrics"}
 OURS, OTHERS = "team_AAAAAAAAAAAA", "team_BBBBBBBBBBBB"
 
 
+def add_row(db, table, **values):
+    columns = {name: 0 if kind.upper() == "INTEGER" else "" for _, name, kind, *_ in db.execute(f"PRAGMA table_info({table})")}
+    columns.update(values, created_us=1795489200000000)
+    columns.pop("number")
+    db.execute(f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", list(columns.values()))
+
+
 def add_team(gateway, team):
-    """A row as an administrator's change would leave it, while nothing runs."""
+    """A team of an id of ours, as no request makes one."""
     with contextlib.closing(sqlite3.connect(gateway.data / "atlas.db")) as db, db:
-        columns = {name: 0 if kind.upper() == "INTEGER" else "" for _, name, kind, *_ in db.execute("PRAGMA table_info(team)")}
-        columns.update(id=team, name=team, organisation="org_AAAAAAAAAAAA", created_us=1)
-        columns.pop("number", None)
-        db.execute(f"INSERT INTO team ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", list(columns.values()))
+        add_row(db, "organisation", id="org_AAAAAAAAAAAA", name="all")
+        add_row(db, "team", id=team, name=team, organisation="org_AAAAAAAAAAAA")
 
 
 @pytest.fixture(scope="module")
