@@ -74,7 +74,7 @@ const struct limits *access_limits(const struct access *a)
 
 void access_set_turned(struct access *a, mono_us turned)
 {
-    atomic_store_explicit(&a->turned_us, turned.us, memory_order_relaxed);
+    atomic_store_explicit(&a->turned_us, turned.us, memory_order_release);
     if (a->keys != NULL) {
         keys_set_turned(a->keys, turned);
     }
@@ -224,17 +224,16 @@ enum err access_change(struct access *a, struct store *s, enum store_table_id ta
                        const void *row, const char *verb, struct span actor)
 {
     enum err e = store_change(s, table, row, false, verb, actor);
-    if (e == ERR_OK) {
-        e = store_settle(s);
-    }
     if (e != ERR_OK) {
         return e;
     }
+    enum err settled =
+        store_settle(s); /* even if it is not sure: it is what is shown from now on */
     e = take_in(a, table, row);
     atomic_fetch_add_explicit(&a->revision, 1, memory_order_release);
     enum err follows = store_catch_up(s);
     (void)follows; /* the journal's health tells of it (journal_apply.h) */
-    return e;
+    return settled != ERR_OK ? settled : e;
 }
 
 /* ---- telling ---- */

@@ -53,7 +53,8 @@ MUST_USE enum err access_restore(struct access *a, struct store *s);
  * the journal, in memory then, in the store last.
  *
  *   as store_change() and store_settle()
- *   ERR_NO_MEMORY  also: it is recorded, and not taken in before the next start
+ *   ERR_STORE_UNSURE  it holds in memory, and is shown
+ *   ERR_NO_MEMORY     also: it is recorded, and not taken in before the next start
  */
 MUST_USE enum err access_change(struct access *a, struct store *s, enum store_table_id table,
                                 const void *row, const char *verb, struct span actor);

@@ -258,7 +258,7 @@ static enum err on_budget(void *context, const void *given)
     const struct store_budget *row = given;
     if ((row->ended.us != 0 && !l->has_ended) ||
         !admin_sees(l->op, admin_team_of(l->op, row->subject))) {
-        return ERR_OK;
+        return admin_pager_skip(&l->pager, row->number);
     }
     const struct admin_budget shown = show(l->op, row);
     enum err e = admin_pager_next(&l->pager, row->number);

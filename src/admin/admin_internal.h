@@ -105,8 +105,9 @@ MUST_USE enum err admin_team_place(const struct admin_operation *op, struct span
 /* What the rows say that a subject is limited to; and puts it there, if it is another. */
 struct admin_limits admin_limits_of(const struct admin_operation *op, struct span subject);
 
-/* Whether they may be put: to be asked before anything is changed. ERR_VALUE_INVALID. */
-MUST_USE enum err admin_limits_check(const struct admin_operation *op,
+/* Whether the caller may put them: to be asked before anything is changed. ERR_VALUE_INVALID;
+ * ERR_SCOPE_DENIED: they are others than there are, and not for him to set. */
+MUST_USE enum err admin_limits_check(const struct admin_operation *op, struct span subject,
                                      const struct admin_limits *limits);
 MUST_USE enum err admin_limits_put(const struct admin_operation *op, struct span subject,
                                    const struct admin_limits *limits);
@@ -147,13 +148,17 @@ MUST_USE enum err admin_answer_object(const struct admin_operation *op, enum adm
 struct admin_pager {
     struct json_writer w;
     int64_t left, last; /* rows of this page, and the number of the one that was written last */
-    bool has_more, has_ended;
+    int64_t skipped;
+    bool has_more;
 };
 void admin_pager_begin(struct admin_pager *p, const struct admin_operation *op);
 MUST_USE enum err admin_pager_end(struct admin_pager *p);
 
 /* Whether a row of this number is to be written; ERR_NOT_FOUND_ROW: the page is full. */
 MUST_USE enum err admin_pager_next(struct admin_pager *p, int64_t number);
+
+/* The same of a row that is not: so many are passed over for one page, then there is more. */
+MUST_USE enum err admin_pager_skip(struct admin_pager *p, int64_t number);
 /* Whether what belongs to `team` (empty: to none) is there for the caller. What is not, he hears
  * nothing of: it is ERR_NOT_FOUND_ROW to him, or left out. */
 static inline bool admin_sees(const struct admin_operation *op, struct span team)

@@ -124,6 +124,16 @@ static enum err check_grant(const struct admin_operation *op, const struct key_g
     return check_networks(op, grant->networks);
 }
 
+/* Another plan is other limits. */
+static enum err judge_plan(const struct admin_operation *op)
+{
+    return admin_right_has(&op->request->right, ADMIN_SCOPE_MONEY_WRITE)
+               ? ERR_OK
+               : admin_fault_say(&op->answer->fault, ERR_SCOPE_DENIED, SPAN("plan"),
+                                 "the admin key may not give plans: it lacks the scope '%s'",
+                                 admin_scope_word(ADMIN_SCOPE_MONEY_WRITE));
+}
+
 static enum err check_owners(const struct admin_operation *op, const struct key_wish *wish)
 {
     return is_gone(op, DIRECTORY_TEAM, wish->team)   ? refuse_ended(op, "team")
@@ -142,6 +152,9 @@ enum err admin_key_wish(const struct admin_operation *op, const struct admin_key
     if (e == ERR_OK) {
         e = admin_resolve(op, DIRECTORY_PLAN, asked->plan, "plan", SLOTS_NONE, &wish->plan);
     }
+    if (e == ERR_OK && wish->plan.len > 0) {
+        e = judge_plan(op);
+    }
     if (e == ERR_OK) {
         e = check_owners(op, wish);
     }
@@ -157,6 +170,7 @@ enum err admin_key_change_wish(const struct admin_operation *op, const struct ad
                                struct key_change *change)
 {
     enum err e = check_grant(op, &change->grant);
+    e = e == ERR_OK && change->has_plan ? judge_plan(op) : e;
     return e == ERR_OK
                ? admin_resolve(op, DIRECTORY_PLAN, asked->plan, "plan", SLOTS_NONE, &change->plan)
                : e;

@@ -165,7 +165,7 @@ static enum err make(const struct admin_operation *op, const struct admin_key *a
                             .actor = op->request->actor,
                             .seed = op->seed};
     enum err e = admin_key_wish(op, asked, &wish);
-    e = e == ERR_OK ? admin_limits_check(op, &asked->limits) : e;
+    e = e == ERR_OK ? admin_limits_check(op, SPAN(""), &asked->limits) : e;
     if (e != ERR_OK) {
         return e;
     }
@@ -332,7 +332,7 @@ static enum err change_key(const struct admin_operation *op, const struct admin_
     }
     bool has_limits = gave(given, ADMIN_GAVE(key, limits));
     if (e == ERR_OK && has_limits) {
-        e = admin_limits_check(op, &asked->limits);
+        e = admin_limits_check(op, op->id, &asked->limits);
     }
     if (e == ERR_OK) {
         e = keys_change(op->keys, op->store, op->id, &wanted, op->now, key);

@@ -32,7 +32,7 @@ static enum err put(const struct admin_operation *op, struct span subject,
                                         .tokens_per_day = asked->tokens_per_day,
                                         .concurrent = asked->concurrent,
                                         .max_tokens = asked->max_tokens};
-    enum err e = admin_limits_check(op, &limits);
+    enum err e = admin_limits_check(op, subject, &limits);
     e = e == ERR_OK ? admin_limits_put(op, subject, &limits) : e;
     if (e != ERR_OK) {
         return e;
@@ -146,7 +146,7 @@ static enum err on_limit(void *context, const void *given)
     struct lister *l = context;
     const struct store_limit *row = given;
     if (!says_any(row) || !admin_sees(l->op, admin_team_of(l->op, row->id))) {
-        return ERR_OK;
+        return admin_pager_skip(&l->pager, row->number);
     }
     const struct admin_limit shown = show(l->op, row->id);
     enum err e = admin_pager_next(&l->pager, row->number);

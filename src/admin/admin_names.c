@@ -10,6 +10,8 @@
 
 #define ID_CHARS 12
 
+#define SKIPPED_MAX 10000 /* rows of others that one page looks at */
+
 static const struct {
     const char *word, *plural;
 } kinds[DIRECTORY_KINDS] = {
@@ -155,8 +157,16 @@ struct admin_limits admin_limits_of(const struct admin_operation *op, struct spa
                                  .max_tokens = n.max_tokens};
 }
 
-enum err admin_limits_check(const struct admin_operation *op, const struct admin_limits *limits)
+enum err admin_limits_check(const struct admin_operation *op, struct span subject,
+                            const struct admin_limits *limits)
 {
+    struct admin_limits there = admin_limits_of(op, subject);
+    if (memcmp(&there, limits, sizeof(there)) != 0 &&
+        !admin_right_has(&op->request->right, ADMIN_SCOPE_MONEY_WRITE)) {
+        return admin_fault_say(&op->answer->fault, ERR_SCOPE_DENIED, SPAN("limits"),
+                               "the admin key may not set limits: it lacks the scope '%s'",
+                               admin_scope_word(ADMIN_SCOPE_MONEY_WRITE));
+    }
     long long most = (long long)limits->requests_per_minute * LIMITS_BURST_MINUTES;
     return most == 0 || limits->burst <= most
                ? ERR_OK
@@ -230,7 +240,7 @@ void admin_pager_begin(struct admin_pager *p, const struct admin_operation *op)
     const struct admin_value *limit = admin_param(op, "limit");
     p->left = limit == NULL ? ADMIN_PAGE_MAX : limit->number;
     p->has_more = false;
-    p->last = 0;
+    p->last = p->skipped = 0;
     admin_list_begin(&p->w, op->out);
 }
 
@@ -243,6 +253,13 @@ enum err admin_pager_next(struct admin_pager *p, int64_t number)
     p->left--;
     p->last = number;
     return ERR_OK;
+}
+
+enum err admin_pager_skip(struct admin_pager *p, int64_t number)
+{
+    p->last = number;
+    p->has_more = ++p->skipped >= SKIPPED_MAX;
+    return p->has_more ? ERR_NOT_FOUND_ROW : ERR_OK;
 }
 
 enum err admin_pager_end(struct admin_pager *p)

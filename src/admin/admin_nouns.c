@@ -81,7 +81,7 @@ static enum err organisation_fill(const struct admin_operation *op, const union 
                                   union row *row)
 {
     row->organisation.name = asked->organisation.name;
-    return admin_limits_check(op, &asked->organisation.limits);
+    return admin_limits_check(op, row->organisation.id, &asked->organisation.limits);
 }
 
 static enum err organisation_limits(const struct admin_operation *op, const union shown *asked,
@@ -158,9 +158,10 @@ static enum err team_fill(const struct admin_operation *op, const union shown *a
     t->region = a->region;
     t->max_class = (uint8_t)a->max_class;
     t->expires = a->expires_at;
-    e = e == ERR_OK ? admin_limits_check(op, &a->limits) : e;
-    e = e == ERR_OK ? admin_limits_check(op, &a->key_limits) : e;
-    e = e == ERR_OK ? admin_limits_check(op, &a->user_limits) : e;
+    char id[ADMIN_SUBJECT_BYTES];
+    e = e == ERR_OK ? admin_limits_check(op, t->id, &a->limits) : e;
+    e = e == ERR_OK ? admin_limits_check(op, each_of(t->id, "/key", id), &a->key_limits) : e;
+    e = e == ERR_OK ? admin_limits_check(op, each_of(t->id, "/user", id), &a->user_limits) : e;
     return e == ERR_OK && t->organisation.len == 0 ? find_organisation(op, &t->organisation) : e;
 }
 
@@ -203,7 +204,7 @@ static enum err user_fill(const struct admin_operation *op, const union shown *a
     const struct admin_user *a = &asked->user;
     row->user.name = a->name;
     row->user.role = (uint8_t)a->role;
-    enum err e = admin_limits_check(op, &a->limits);
+    enum err e = admin_limits_check(op, row->user.id, &a->limits);
     e = e != ERR_OK
             ? e
             : admin_resolve(op, DIRECTORY_TEAM, a->team, "team", SLOTS_NONE, &row->user.team);
@@ -246,7 +247,7 @@ static enum err plan_fill(const struct admin_operation *op, const union shown *a
                           union row *row)
 {
     row->plan.name = asked->plan.name;
-    return admin_limits_check(op, &asked->plan.limits);
+    return admin_limits_check(op, row->plan.id, &asked->plan.limits);
 }
 
 static enum err plan_limits(const struct admin_operation *op, const union shown *asked,
@@ -521,12 +522,12 @@ static enum err on_row(void *context, const void *given)
     memset(&row, 0, sizeof(row));
     memcpy(&row, given, store_row_size(l->noun->table));
     struct common common = l->noun->common(&row);
-    l->noun->show(l->op, &row, &shown);
     if ((common.ended->us != 0 && !l->has_ended) || !sees(l->op, &common)) {
-        return ERR_OK;
+        return admin_pager_skip(&l->pager, common.number);
     }
     enum err e = admin_pager_next(&l->pager, common.number);
     if (e == ERR_OK) {
+        l->noun->show(l->op, &row, &shown);
         admin_object_write(&l->pager.w, l->noun->object, &shown);
     }
     return e == ERR_OK && buf_failed(l->pager.w.out) ? ERR_NO_MEMORY : e;

@@ -117,7 +117,7 @@ static enum err read_team(struct admin_operation *op, uint8_t room[STORE_TEXT_MA
 static enum err run_once(struct admin_operation *op)
 {
     if (op->route->method != HTTP_POST || op->request->idempotency_key.at == NULL ||
-        op->keys == NULL) {
+        op->keys == NULL || op->route->queue == ADMIN_QUEUE_URGENT) { /* nothing may keep it */
         return run(op);
     }
     struct admin_once *once = memory_new(sizeof(*once));

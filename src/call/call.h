@@ -33,7 +33,10 @@
 #include "json/json_index.h"
 
 /* The events of one pull are worked through between two looks at the budget. */
-#define CALL_PULL_BYTES    (16 * 1024)
+#define CALL_PULL_BYTES (16 * 1024)
+#define CALL_REFUSERS   64 /* keys whose refusals are counted apart */
+#define CALL_REFUSALS_A_S \
+    32 /* of a key that are recorded, a second and worker; the rest is counted */
 #define CALL_FAILURES_TOLD 20 /* to the log, a second and worker; the rest as a number */
 
 struct call;
@@ -70,6 +73,10 @@ struct call_shared {
     struct limits_gate_terms gate_terms;
     struct strangers strangers; /* who was refused for want of a good key */
     struct log_sink *access;    /* a line a call; NULL: none */
+    struct {                    /* whose refusals were recorded lately, by the key's slot */
+        uint32_t slot, count;
+        int64_t second;
+    } refusals[CALL_REFUSERS];
     bool draining;
 };
 

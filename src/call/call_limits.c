@@ -254,6 +254,23 @@ enum call_state call_step_reserve(struct call *call)
     return e == ERR_OK ? CALL_TRY : call_fail(call, e);
 }
 
+/* What the tries that live besides may come to. */
+static struct call_most others_most(const struct call_try *t)
+{
+    const struct call *call = t->call;
+    struct call_most all = {0, 0};
+    for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
+        const struct call_try *other = call->tries[i];
+        if (other != NULL && other != t) {
+            const struct call_candidate *c = other->candidate;
+            struct call_most most = call_most_of(call, c, call_answer_bound(call, c->match.model));
+            all.tokens += most.tokens;
+            all.nano += most.nano;
+        }
+    }
+    return all;
+}
+
 enum err call_extend_limits(struct call_try *t, int64_t told)
 {
     struct call *call = t->call;
@@ -262,8 +279,9 @@ enum err call_extend_limits(struct call_try *t, int64_t told)
         return ERR_OK;
     }
     struct call_most most = call_most_of(call, t->candidate, told);
-    int64_t tokens = call->used_tokens + most.tokens - call->held_tokens;
-    int64_t nano = call->used_nano + most.nano - call->held_nano;
+    struct call_most others = others_most(t);
+    int64_t tokens = call->used_tokens + others.tokens + most.tokens - call->held_tokens;
+    int64_t nano = call->used_nano + others.nano + most.nano - call->held_nano;
     tokens = tokens > 0 ? tokens : 0;
     nano = nano > 0 ? nano : 0;
     if (tokens + nano > 0 &&

@@ -196,11 +196,14 @@ void call_fill_used(const struct call_try *t, struct journal_record *r)
         r->tokens_in_estimated = used.input_estimated;
         r->tokens_out_estimated = used.output_estimated;
         bound_output(t, r);
-    } else if (t->is_sent && t->error == ERR_OK && call->error == ERR_CLIENT_GONE) {
+    }
+    bool is_left =
+        !is_answered && t->is_sent && t->error == ERR_OK && call->error == ERR_CLIENT_GONE;
+    if (is_left) {
         fill_abandoned(t, r);
     }
     r->server_us = server_us_of(t, is_answered);
-    fill_cost(t, is_answered, r);
+    fill_cost(t, is_answered || is_left, r);
 }
 
 uint32_t call_series_of(const struct call_candidate *candidate)

@@ -122,11 +122,30 @@ static void write_completion(struct call *call, mono_us now)
     call->completion = NULL;
 }
 
+/* Who is over its limits may ask as often as the network takes it, and must not fill the disk. */
+static bool is_refused_often(struct call *call)
+{
+    struct call_shared *shared = call->shared;
+    size_t at = call->key.slot % CALL_REFUSERS;
+    int64_t second = call->started.us / 1000000;
+    bool is_limit = err_row(call->error)->status == 429 || call->error == ERR_TEAM_ENDED ||
+                    call->error == ERR_USER_ENDED || call->error == ERR_ADDRESS_NOT_ALLOWED;
+    if (!is_limit || call->tries_begun > 0) {
+        return false;
+    }
+    if (shared->refusals[at].slot != call->key.slot || shared->refusals[at].second != second) {
+        shared->refusals[at].slot = call->key.slot;
+        shared->refusals[at].second = second;
+        shared->refusals[at].count = 0;
+    }
+    return ++shared->refusals[at].count > CALL_REFUSALS_A_S;
+}
+
 /* A refusal is recorded too, when the key is known and there is room. */
 static void record(struct call *call, mono_us now)
 {
     if (call->completion == NULL &&
-        (!call->known ||
+        (!call->known || is_refused_often(call) ||
          call->shared->ports->journal.take(call->shared->lane, &call->completion) != ERR_OK)) {
         counter_add(COUNT_CALLS_UNRECORDED, 1);
         count_in_series(call, now);

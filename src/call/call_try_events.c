@@ -141,9 +141,13 @@ static bool has_something(const struct call_try *t)
  */
 static bool is_beyond_held(const struct call_try *t)
 {
+    const struct call *call = t->call;
     int64_t most = t->plan.asked;
-    if (t->call->input_held == 0 || most < 0) {
+    if (call->input_held == 0 || most < 0) {
         return false;
+    }
+    if (call->request.endpoint == OPENAI_COMPLETIONS) { /* it may say its prompt again */
+        most += call->input_held;
     }
     int64_t written = (int64_t)text_tokens_of(t->stream.answer.written);
     return written > most + most / 4 + CUT_SLACK || (t->said > (uint64_t)most && written >= most);

@@ -73,7 +73,7 @@ void keys_set_bind(struct keys *k, keys_bind *bind, void *ctx)
 
 void keys_set_turned(struct keys *k, mono_us turned)
 {
-    atomic_store_explicit(&k->turned_us, turned.us, memory_order_relaxed);
+    atomic_store_explicit(&k->turned_us, turned.us, memory_order_release);
 }
 
 /* What memory says that a key may do. */
@@ -90,7 +90,7 @@ static enum err terms_of(struct keys *k, uint32_t slot, const struct store_key *
     *out = (struct key_terms){.scopes = scopes_of(row),
                               .expires = row->expires,
                               .bonds = {SLOTS_NONE, SLOTS_NONE, SLOTS_NONE}};
-    mono_us turned = {atomic_load_explicit(&k->turned_us, memory_order_relaxed)};
+    mono_us turned = {atomic_load_explicit(&k->turned_us, memory_order_acquire)};
     key_grants_tidy(&k->grants, turned);
     enum err e = key_grants_take(&k->grants, &texts, &out->grant);
     if (e == ERR_OK && k->bind != NULL) {

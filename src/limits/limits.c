@@ -13,12 +13,14 @@
 #include "base/memory.h"
 
 #define KEPT_MAX 65536
+#define SWEEP_US INT64_C(3600000000)
 
 struct limits {
     struct slots sets[LIMITS_LEVELS]; /* struct limits_set */
     struct retired_list retired_sets, retired_budgets;
     /* Budgets that are in force no more and whose windows are: one of the same id goes on. */
     struct map kept;
+    wall_us sweep;                 /* not before */
     uint32_t count[LIMITS_LEVELS]; /* slots that were ever put, and those before */
     _Atomic uint64_t news;
 };
@@ -221,7 +223,8 @@ static struct limits_set *set_new(struct limits *l, const struct limits_terms *t
 /* Keeps a budget until its window is over, if there is room: else what was spent is forgotten. */
 static void keep(struct limits *l, struct limits_budget *b, wall_us today)
 {
-    if (l->kept.count >= KEPT_MAX) {
+    if (l->kept.count >= KEPT_MAX && today.us >= l->sweep.us) { /* all of it is looked at: seldom */
+        l->sweep.us = today.us + SWEEP_US;
         forget_kept(l, today);
     }
     struct limits_budget *other = map_find(&l->kept, span_of(b->is.id));
@@ -229,7 +232,8 @@ static void keep(struct limits *l, struct limits_budget *b, wall_us today)
         map_take(&l->kept, span_of(b->is.id));
         retired_add(&l->retired_budgets, &other->retired);
     }
-    if (l->kept.count >= KEPT_MAX || map_put_borrow(&l->kept, span_of(b->is.id), b) != ERR_OK) {
+    if (limits_windows_are_new(&b->windows) || l->kept.count >= KEPT_MAX ||
+        map_put_borrow(&l->kept, span_of(b->is.id), b) != ERR_OK) {
         retired_add(&l->retired_budgets, &b->retired);
     }
 }
@@ -264,6 +268,7 @@ enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,
     }
     for (size_t i = 0; i < set->budget_count; i++) {
         atomic_store(&set->budgets[i]->limit, terms->budgets[i].limit);
+        limits_windows_raise(&set->budgets[i]->windows, terms->budgets[i].limit);
     }
     (void)atomic_exchange(place, set); /* `before`: nobody else puts terms */
     l->count[level] = slot < l->count[level] ? l->count[level] : slot + 1;

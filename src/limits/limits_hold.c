@@ -379,6 +379,8 @@ static bool extend(struct limits_part *part, int64_t tokens, int64_t nano, mono_
     if (!taken && is_budget) {
         why->span = part->budget->is.span;
         why->resets.us = atomic_load(&part->share.room->to_us);
+        int64_t taken_by_all = atomic_load(&part->share.room->taken);
+        why->left = limit > taken_by_all ? limit - taken_by_all : 0;
         memcpy(why->budget, part->budget->is.id, sizeof(why->budget));
         memcpy(why->currency, part->budget->is.currency, sizeof(why->currency));
     }

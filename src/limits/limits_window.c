@@ -76,10 +76,15 @@ static void make_room(struct limits_windows *w, uint32_t current, wall_us now)
     if (!atomic_compare_exchange_strong(&room->users, &none, MAKING)) {
         return;
     }
-    bool is_newest = atomic_load(&w->current) == current;
+    /* A window that is still to come is of a clock that was ahead, and says nothing; but where only
+     * such are known the newest goes on. */
+    bool is_newest = atomic_load(&w->current) == current, knows_past = false;
     for (uint32_t i = 0; i < LIMITS_WINDOWS; i++) {
-        is_newest = is_newest && atomic_load(&w->rooms[i].to_us) <= now.us;
+        int64_t from = atomic_load(&w->rooms[i].from_us), to = atomic_load(&w->rooms[i].to_us);
+        is_newest = is_newest && (to <= now.us || from > now.us);
+        knows_past = knows_past || (from != INT64_MIN && from <= now.us);
     }
+    is_newest = is_newest && knows_past;
     if (is_newest) {
         furnish(room, limits_range_of(w->zone, w->span, w->week_start, now));
     }
@@ -256,4 +261,24 @@ uint32_t limits_windows_news(struct limits_windows *w, wall_us now, struct limit
 wall_us limits_windows_end(const struct limits_windows *w)
 {
     return (wall_us){atomic_load(&w->rooms[atomic_load(&w->current)].to_us)};
+}
+
+void limits_windows_raise(struct limits_windows *w, int64_t limit)
+{
+    for (int i = 0; i < LIMITS_WINDOWS; i++) {
+        struct limits_room *room = &w->rooms[i];
+        int64_t beyond = atomic_exchange(&room->beyond, 0);
+        int64_t fits = beyond > 0 ? add_within(&room->taken, limit, beyond, true) : 0;
+        (void)atomic_fetch_add(&room->spent, fits);
+        (void)atomic_fetch_add(&room->beyond, beyond - fits);
+    }
+}
+
+bool limits_windows_are_new(const struct limits_windows *w)
+{
+    bool are_new = true;
+    for (int i = 0; i < LIMITS_WINDOWS; i++) {
+        are_new = are_new && atomic_load(&w->rooms[i].taken) == 0;
+    }
+    return are_new;
 }

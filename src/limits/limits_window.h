@@ -94,6 +94,12 @@ bool limits_share_settle(struct limits_share *share, int64_t limit, int64_t used
 
 void limits_windows_look(struct limits_windows *w, wall_us now, struct limits_balance *out);
 
+/* The limit is `limit` from now on: what was used beyond a lower one is spent as far as it fits. */
+void limits_windows_raise(struct limits_windows *w, int64_t limit);
+
+/* Whether nothing was taken in any window. */
+bool limits_windows_are_new(const struct limits_windows *w);
+
 /* When the window that was current last ends. */
 wall_us limits_windows_end(const struct limits_windows *w);
 

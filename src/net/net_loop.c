@@ -126,7 +126,7 @@ static void on_turned(uv_prepare_t *handle)
 {
     struct net_loop *loop = handle->data;
     mono_us now = clock_mono();
-    atomic_store_explicit(&loop->turned_us, now.us, memory_order_relaxed);
+    atomic_store_explicit(&loop->turned_us, now.us, memory_order_release);
     if (loop->counts_turns && loop->stretch.us != 0) {
         histogram_add(HISTOGRAM_TURN, clock_since(loop->stretch, now));
     }
@@ -140,7 +140,7 @@ void net_loop_count_turns(struct net_loop *loop)
 
 mono_us net_loop_turned(const struct net_loop *loop)
 {
-    return (mono_us){atomic_load_explicit(&loop->turned_us, memory_order_relaxed)};
+    return (mono_us){atomic_load_explicit(&loop->turned_us, memory_order_acquire)};
 }
 
 static void run_task(struct net_loop *loop, struct net_task *task)

@@ -86,7 +86,7 @@ void policy_book_tidy(struct policy_book *b, mono_us turned)
 
 void policy_book_set_turned(struct policy_book *b, mono_us turned)
 {
-    atomic_store_explicit(&b->turned_us, turned.us, memory_order_relaxed);
+    atomic_store_explicit(&b->turned_us, turned.us, memory_order_release);
 }
 
 void policy_book_close(struct policy_book **book)
@@ -306,7 +306,7 @@ enum err policy_book_apply(struct policy_book *b, const struct store_price *row,
     if (!read_row(row, &entry)) {
         return ERR_VALUE_INVALID;
     }
-    policy_book_tidy(b, (mono_us){atomic_load_explicit(&b->turned_us, memory_order_relaxed)});
+    policy_book_tidy(b, (mono_us){atomic_load_explicit(&b->turned_us, memory_order_acquire)});
     struct entry *known = map_find(&b->ids, span_of(entry.id));
     if (entry.number == 0) { /* the store numbers it later, and so: of two prices the later holds */
         entry.number = known != NULL ? known->number : b->highest + 1;

@@ -145,7 +145,7 @@ static void the_description_names_every_route_and_object(void **state)
     struct buf out;
     struct json_index x;
     buf_init(&out, 1u << 20);
-    json_index_init(&x, 10000, 32);
+    json_index_init(&x, 40000, 32);
     assert_int_equal(admin_openapi_write(&out), ERR_OK);
     assert_int_equal(json_index_parse_borrow(&x, buf_span(&out)), ERR_OK);
     uint32_t paths = json_find(&x, 0, SPAN("paths"));

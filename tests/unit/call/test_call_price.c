@@ -93,7 +93,7 @@ static void a_call_costs_what_it_used_and_holds_the_most_that_it_may_come_to(voi
 }
 
 /* Nobody pays for a server that failed; but for one that worked until the client left. */
-static void what_was_not_answered_costs_no_request(void **state)
+static void what_failed_costs_no_request_and_what_was_left_does(void **state)
 {
     (void)state;
     static const struct {
@@ -102,7 +102,7 @@ static void what_was_not_answered_costs_no_request(void **state)
         int64_t cost, server_us;
     } rows[] = {{"a server that fails", 500, 0, 0},
                 {"one that refuses", 400, 0, 0},
-                {"a client that leaves", 0, 8000, 2000000}};
+                {"a client that leaves: it was answered for him", 0, 8070, 2000000}};
     for (size_t i = 0; i < ROWS(rows); i++) {
         struct policy_price price = by_second;
         price.request_nano = 70;
@@ -232,7 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_costs_what_it_used_and_holds_the_most_that_it_may_come_to),
-        cmocka_unit_test(what_was_not_answered_costs_no_request),
+        cmocka_unit_test(what_failed_costs_no_request_and_what_was_left_does),
         cmocka_unit_test(a_stream_that_is_cut_by_its_client_costs_its_time),
         cmocka_unit_test(a_new_price_holds_for_calls_that_begin_then_or_later),
         cmocka_unit_test(a_price_that_was_set_goes_before_and_stays_as_it_was_for_calls_that_run),
