@@ -21,7 +21,9 @@ DAY = 86400
 @pytest.fixture(scope="module")
 def gateway(make_gateway, upstream):
     models = {name: {"upstream": "u", "price": {"request": 1}} for name in ("a", "b")}
-    return make_gateway({"upstreams": {"u": {"url": upstream.url}}, "models": models})
+    gateway = make_gateway({"upstreams": {"u": {"url": upstream.url}}, "models": models})
+    gateway.admin("DELETE", "/admin/v1/plans/development").raise_for_status()  # init's; a test makes one
+    return gateway
 
 
 @pytest.fixture(scope="module")

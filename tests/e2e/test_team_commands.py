@@ -222,6 +222,23 @@ def test_a_price_is_set_listed_and_ended(place):
     assert made["id"] not in place.done("price", "list") and made["id"] in place.done("price", "list", "--ended")
 
 
+def test_an_evaluation_is_a_team_with_a_key_that_ends(place):
+    name = place.name("pilot")
+    plan = {plan["name"]: plan["id"] for plan in place.json("plan", "list")["data"]}.get("development")
+    made = place.json("eval", "create", "--name", name, "--days", "2", "--models", "m", "--organisation", "home")
+    assert made.pop("key").startswith("mx4_sk_test_")
+    assert abs(made["expires_at"] - time.time() - 2 * 86400) < 600 and made["models"] == ["m"]
+    assert made["plan"] == plan  # another test may have ended it
+    assert made == place.json("eval", "show", name) and made in place.json("eval", "list")["data"]
+    team, key = place.json("team", "show", name), place.json("key", "show", made["key_id"])
+    assert (team["id"], key["team"], key["kind"], team["expires_at"]) == (made["team"], made["team"], "test", made["expires_at"])
+    assert place.json("eval", "end", name)["status"] == "ended"
+    assert (place.json("team", "show", made["team"])["status"], place.json("key", "show", made["key_id"])["status"]) == ("ended", "revoked")
+    assert made["id"] not in place.command("eval", "list").stdout and made["id"] in place.done("eval", "list", "--ended")
+    rows = place.rows("eval", "create", "--name", name, "--expires", "12h", "--models", "all", "--plan", "professional", "--organisation", "home")
+    assert re.fullmatch(r"mx4_sk_test_[0-9A-Za-z]+", rows["key"]) and rows["models"] == "-"
+
+
 def test_a_key_has_all_that_it_was_made_with_and_is_edited(place):
     team = place.team()
     made = place.json("key", "create", "--name", "ci", "--team", team["name"], "--scopes", "chat,embeddings", "--models", "a,b", "--allow-ip", "10.0.0.0/8",
@@ -313,6 +330,8 @@ WRONG = [
     (["budget", "show", "nobody"], 1, "no budget"), (["budget", "edit", "x"], 2, "--amount"), (["budget", "edit", "x", "--amount", "1"], 1, "no budget"),
     (["price", "set", "--input", "1"], 2, "--model"), (["price", "set", "--model", "m", "--from", "never"], 2, "or a day"),
     (["price", "set", "--model", "m", "--input", "dear"], 1, "'input'"), (["price", "set", "--model", "m", "--per", "k"], 2, "--per"),
+    (["eval", "create"], 2, "--name"), (["eval", "create", "--name", "x", "--days", "1000", "--organisation", "home"], 1, "days"), (["eval", "show", "nobody"], 1, "no"),
+    (["eval", "create", "--name", "x", "--days", "soon"], 2, "--days"), (["eval", "end", "nobody"], 1, "no"),
     (["price", "show", "nobody"], 1, "price"), (["price", "end", "nobody"], 1, "price"),
     (["key", "create", "--name", "x", "--test", "--admin"], 2, "--test and --admin do not go together"),
     (["key", "create", "--name", "x", "--role", "owner"], 2, "--role goes with --admin"), (["key", "create", "--name", "x", "--admin", "--role", "king"], 2, "--role"),
