@@ -103,10 +103,9 @@ static void put_row(FILE *out, const char *shown, const char *help, const char *
 {
     char text[HELP_BYTES];
     snprintf(text, sizeof(text), "%s%s", help, rest);
-    fprintf(out, "  %-22s  ", shown);
-    if (strlen(shown) > HELP_COLUMN - 4) {
-        fprintf(out, "\n%*s", HELP_COLUMN, "");
-    }
+    bool is_long = strlen(shown) > HELP_COLUMN - 4;
+    fprintf(out, is_long ? "  %s\n%*s" : "  %s%*s", shown,
+            is_long ? HELP_COLUMN : HELP_COLUMN - 2 - (int)strlen(shown), "");
     wrap(out, text, HELP_COLUMN);
     (void)fputc('\n', out); /* who cannot read it is not helped */
 }

@@ -47,7 +47,7 @@ static void print_rows(FILE *out, const char *group)
     for (size_t i = 0; i < COMMANDS; i++) {
         const char *name = cli_name_in(&commands[i], group);
         if (name != NULL) {
-            fprintf(out, "  %-11s %s\n", name, commands[i].help);
+            fprintf(out, "  %-12s %s\n", name, commands[i].help);
         }
     }
 }

@@ -49,13 +49,13 @@ struct main_given {
 #define MAIN_LIMIT(name, part, what) \
     CLI_TEXT(struct main_given, name, #name, "N", what, .member = part #name, .none = "none")
 /* The limits, as members of `part`: "limits." or "". */
-#define MAIN_LIMITS(part)                                                                       \
-    MAIN_LIMIT(requests_per_minute, part, "Requests let through a minute; none: not limited"),  \
-        MAIN_LIMIT(burst, part, "Of these at once, then one an interval; none: a minute's"),    \
-        MAIN_LIMIT(tokens_per_minute, part, "Tokens of requests and answers a minute; none"),   \
-        MAIN_LIMIT(tokens_per_day, part, "The same a day, which begins at midnight UTC; none"), \
-        MAIN_LIMIT(concurrent, part, "Calls at once; none"),                                    \
-        MAIN_LIMIT(max_tokens, part,                                                            \
+#define MAIN_LIMITS(part)                                                                          \
+    MAIN_LIMIT(requests_per_minute, part, "Requests let through a minute, or none"),               \
+        MAIN_LIMIT(burst, part, "Of these at once, then one an interval; none: a minute's"),       \
+        MAIN_LIMIT(tokens_per_minute, part, "Tokens of requests and answers a minute, or none"),   \
+        MAIN_LIMIT(tokens_per_day, part, "The same a day, which begins at midnight UTC, or none"), \
+        MAIN_LIMIT(concurrent, part, "Calls at once, or none"),                                    \
+        MAIN_LIMIT(max_tokens, part,                                                               \
                    "Tokens of an answer whose caller says no bound; none: the model's")
 
 #endif

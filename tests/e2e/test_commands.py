@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """init, config check, doctor, version: what they say, and how they end."""
 import contextlib
+import json
 import os
 import re
 import resource
@@ -94,6 +95,20 @@ def test_all_help_fits_eighty_columns():
             pages[name, action] = run("help", name, action).stdout
     assert len(pages) > 20 and all(pages.values())
     assert [line for page in pages.values() for line in page.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("noun,actions", [
+    ("organisation", "create list show edit end"), ("team", "create list show edit end"), ("user", "create list show edit end"),
+    ("key", "create list show edit revoke delete"), ("limit", "set list show end"), ("budget", "set list show edit end"),
+    ("plan", "set list show end"), ("price", "set list show end"), ("eval", "create list show end")])
+def test_every_command_of_a_noun_takes_a_configuration_and_says_json(folder, noun, actions):
+    assert set(rows_of(run("help", noun).stdout)) >= set(actions.split())
+    for action in actions.split():
+        page = run("help", noun, action).stdout
+        assert "  --config FILE " in page and "  --json " in page, (noun, action)
+        assert run(noun, action, "--nonsense").returncode == 2
+    listed = run(noun, "list", "--json", "--config", folder / "atlas.yaml")
+    assert (listed.returncode, listed.stderr) == (0, "") and json.loads(listed.stdout)["object"] == "list"
 
 
 def test_an_option_before_the_command_is_told_where_options_stand(folder):

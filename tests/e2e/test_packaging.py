@@ -115,6 +115,12 @@ def test_bash_completes_commands_actions_options_and_what_they_take(tmp_path):
     assert complete("help", "serve", "") == ["--help"] and complete("man", "a") == ["ask"]
     assert complete("serve", "--config", f"{tmp_path}/m") == [f"{tmp_path}/mine.yaml"]
     assert complete("ask", "--key", "") == []
+    assert complete("key", "create", "--role", "o") == ["operator", "owner"]
+    assert complete("budget", "set", "--window", "") == ["day", "week", "month", "total"]
+    assert complete("team", "edit", "t", "--max-class", "") == ["public", "internal", "restricted", "secret", "top-secret", "none"]
+    assert complete("limit", "set", "--each", "u") == ["user"]
+    assert complete("key", "create", "--scopes", "chat,em") == ["chat,embeddings"]
+    assert complete("key", "edit", "k", "--models", "") == ["all"] and complete("key", "edit", "k", "--expires", "") == ["never"]
     for words in commands():
         offered = complete(*words, "--")
         assert offered == ["--help"] + re.findall(r"^  (--(?!help)[a-z0-9-]+)", run("help", *words).stdout, re.M)

@@ -98,6 +98,38 @@ static void a_name_of_two_words_is_typed_with_a_dash(void **state)
     assert_string_equal(cli_option_text(&options[2], shown), "--long-name N");
 }
 
+static void a_lists_option_may_be_given_again_and_again(void **state)
+{
+    (void)state;
+    static struct {
+        struct cli_texts list;
+    } given;
+    static const struct cli_option lists[] = {
+        {.name = "net", .value = "N", .help = "Networks", .is_list = true, .field = 0},
+        CLI_END(NULL),
+    };
+    static const struct cli_command many = {"key create", "Make a key", NULL, lists};
+    char word[] = "--net=a", other[] = "--net", empty[] = "";
+    char *words[CLI_TEXTS_MAX + 1];
+    assert_false(cli_was_given(&lists[0], &given));
+    for (size_t i = 0; i <= CLI_TEXTS_MAX; i++) {
+        words[i] = word;
+    }
+    words[0] = other;
+    words[1] = empty;
+    assert_int_equal(cli_read(&many, 4, words, &given), CLI_GO_ON);
+    assert_int_equal(cli_given_texts(&lists[0], &given)->count, 3);
+    assert_string_equal(cli_given_text(&lists[0], &given), "");
+    assert_string_equal(given.list.at[2], "a");
+    assert_true(cli_was_given(&lists[0], &given));
+    given.list.count = 0;
+    assert_int_equal(cli_read(&many, CLI_TEXTS_MAX + 1, words, &given), CLI_GO_ON);
+    assert_int_equal(given.list.count, CLI_TEXTS_MAX);
+    given.list.count = 0;
+    words[0] = word;
+    assert_int_equal(cli_read(&many, CLI_TEXTS_MAX + 1, words, &given), CLI_MISUSED);
+}
+
 static void no_line_of_a_help_is_wider_than_a_terminal(void **state)
 {
     (void)state;
@@ -132,6 +164,7 @@ int main(void)
         cmocka_unit_test(a_command_line_is_read_or_refused),
         cmocka_unit_test(the_environment_stands_behind_the_command_line_and_before_the_default),
         cmocka_unit_test(a_name_of_two_words_is_typed_with_a_dash),
+        cmocka_unit_test(a_lists_option_may_be_given_again_and_again),
         cmocka_unit_test(no_line_of_a_help_is_wider_than_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
