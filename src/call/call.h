@@ -50,6 +50,7 @@ struct call_shared {
     struct journal_lane *lane;
     struct upstream_pool *pool;
     struct policy *policy;          /* the one that new calls begin with */
+    struct gateway_asks *asks;      /* the gateway's: what keys ask of usage; NULL: nothing */
     const struct policy_book *book; /* prices before the policy's; NULL: there are none */
     _Atomic int64_t *calls_open;    /* of the whole process */
     int64_t body_bytes_max;

@@ -45,6 +45,7 @@ static enum openai_endpoint endpoint_of(const struct call *call)
     case ROUTE_MODELS:
     case ROUTE_MODEL:
     case ROUTE_BUDGET:
+    case ROUTE_USAGE:
     case ROUTE_HEALTH:
     case ROUTE_READY:
         break;

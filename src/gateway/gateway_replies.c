@@ -7,6 +7,7 @@
 #include "base/health.h"
 #include "gateway/gateway_budgets.h"
 #include "gateway/gateway_models.h"
+#include "gateway/gateway_usage.h"
 #include "http/http_request.h"
 #include "policy/cors.h"
 
@@ -45,6 +46,8 @@ static void answer_known(struct gateway_answer *a, const struct route *route, st
     }
     if (route->handler == ROUTE_BUDGET) {
         gateway_budgets_list(a);
+    } else if (route->handler == ROUTE_USAGE) {
+        gateway_usage_ask(a);
     } else if (route->handler == ROUTE_MODELS) {
         gateway_models_list(a);
     } else {

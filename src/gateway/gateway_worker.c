@@ -123,6 +123,10 @@ static enum err open_parts(struct gateway_worker *w, const struct gateway_worker
     }
     net_loop_count_turns(w->loop);
     w->shared.loop = w->loop;
+    e = gateway_asks_open(w->loop, &options->answerer, &w->shared.asks);
+    if (e != ERR_OK) {
+        return e;
+    }
     e = upstream_pool_open(w->loop, options->resolver, &w->shared.pool);
     if (e != ERR_OK) {
         return e;
@@ -286,6 +290,7 @@ void gateway_worker_close(struct gateway_worker **worker)
         return;
     }
     *worker = NULL;
+    gateway_asks_close(&w->shared.asks);
     server_close(&w->server);
     upstream_pool_close(&w->shared.pool);
     if (w->loop != NULL && w->sweep.loop != NULL) {

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "gateway/gateway_usage.h"
 #include "policy/policy.h"
 #include "server/server_settings.h"
 
@@ -35,10 +36,11 @@ struct gateway_worker_options {
     struct limits_gate *gate;       /* one for the process; NULL: addresses may ask anything */
     struct net_resolver *resolver;
     struct journal_lane *lane;
-    struct log_sink *access;      /* made with call_access_format(); NULL: none is wanted */
-    _Atomic int64_t *calls_open;  /* one for the process */
-    _Atomic int64_t *connections; /* one for the process */
-    const _Atomic bool *ready;    /* what /readyz says */
+    struct log_sink *access;          /* made with call_access_format(); NULL: none is wanted */
+    _Atomic int64_t *calls_open;      /* one for the process */
+    _Atomic int64_t *connections;     /* one for the process */
+    struct gateway_answerer answerer; /* of what keys ask of usage */
+    const _Atomic bool *ready;        /* what /readyz says */
 };
 
 MUST_USE enum err gateway_worker_open(const struct gateway_worker_options *options,

@@ -18,6 +18,7 @@ enum route_handler {
     ROUTE_MODELS,
     ROUTE_MODEL,
     ROUTE_BUDGET,
+    ROUTE_USAGE,
     ROUTE_HEALTH,
     ROUTE_READY
 };

@@ -263,6 +263,7 @@ static enum err open_worker(struct serve_gateway *g, int index)
         .access = g->access,
         .calls_open = &g->calls_open,
         .connections = &g->connections,
+        .answerer = serve_answerer(g),
         .ready = &g->ready,
     };
     enum err e = gateway_worker_open(&options, &t->worker);

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "admin/admin_status.h"
+#include "gateway/gateway_usage.h"
 #include "net/net_loop.h"
 #include "net/net_timer.h"
 #include "serve/serve.h"
@@ -151,6 +152,9 @@ void serve_usage_step(struct serve_gateway *g);
 
 /* Frees what that needs; the store thread has ended. */
 void serve_usage_close(struct serve_gateway *g);
+
+/* Who answers what keys ask of usage. */
+struct gateway_answerer serve_answerer(struct serve_gateway *g);
 
 /* Whether the clock was set so lately that nothing is ended or forgotten by it for good. */
 bool serve_clock_is_in_doubt(const struct serve_gateway *g, mono_us now);

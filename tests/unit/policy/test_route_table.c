@@ -21,6 +21,7 @@ static const struct {
     {HTTP_GET, "/v1/models/a", ERR_OK, ROUTE_MODEL, KEY_SCOPE_MODELS, "a"},
     {HTTP_GET, "/v1/models/a/b%2Fc", ERR_OK, ROUTE_MODEL, KEY_SCOPE_MODELS, "a/b%2Fc"},
     {HTTP_GET, "/v1/budget", ERR_OK, ROUTE_BUDGET, 0, ""},
+    {HTTP_GET, "/v1/usage", ERR_OK, ROUTE_USAGE, 0, ""},
     {HTTP_GET, "/healthz", ERR_OK, ROUTE_HEALTH, 0, ""},
     {HTTP_HEAD, "/readyz", ERR_OK, ROUTE_READY, 0, ""},
 
