@@ -137,6 +137,7 @@ def test_an_announced_price_holds_from_its_moment_on_without_a_reload(gateway, u
 
 
 def test_a_budget_of_money_holds_the_time_that_a_call_may_take_and_wants_a_price(gateway):
+    gateway.announce("budget_threshold")
     team = gateway.admin("POST", "/admin/v1/teams", json={"name": "payers"}).json()["id"]
     budget = gateway.admin("POST", "/admin/v1/budgets", json={"team": team, "amount": "10.00", "window": "total"}).json()["id"]
     key = gateway.admin("POST", "/admin/v1/keys", json={"team": team, "name": "payer"}).json()["key"]
@@ -154,6 +155,7 @@ def test_a_budget_of_money_holds_the_time_that_a_call_may_take_and_wants_a_price
     shown = gateway.admin("GET", f"/admin/v1/budgets/{budget}").json()
     assert decimal.Decimal(shown["spent"]) * BILLION == sum(r["cost_nano"] for r in done)
     assert decimal.Decimal(shown["held"]) == 0
+    until(lambda: "budget_threshold" in gateway.log(), 5 * SLOWER, "the word of a threshold")
 
 
 # ---- what config check and doctor say before a caller does ----
