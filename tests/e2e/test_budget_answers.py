@@ -10,7 +10,7 @@ import pytest
 from harness.processes import SLOWER
 from harness.raw import Raw, content, events
 from harness.tenants import LEVELS, Tree, ask, body_of, budgets, error, make, nano, records
-from harness.upstream import CHAT, CLOSE, chunk, data, reply, stream, usage_chunk
+from harness.upstream import CLOSE, chunk, data, reply, stream, usage_chunk
 from harness.waiting import stays, until
 
 WORDS = {"key": "API key", "user": "user", "team": "team", "organisation": "organisation"}
@@ -193,7 +193,7 @@ def test_what_a_call_may_come_to_is_held_while_it_runs_at_every_level(gateway, u
     assert [settled(gateway, b) for b in all_] == [7 * 1000 + 3 * 2000] * 4
 
 
-@pytest.mark.parametrize("moment", ["in the midst"])
+@pytest.mark.parametrize("moment", ["before a byte", "in the midst"])
 def test_a_client_that_leaves_pays_for_what_was_sent_for_it(gateway, upstream, moment):  # row 10 of the complaints, too
     tree = Tree(gateway)
     budget = tree.budget("key", "1.00")
@@ -238,6 +238,7 @@ def test_a_stream_ends_at_what_is_held_for_it(gateway, upstream):
     assert reason == "length"
     assert 10 <= len(content(said).split()) <= 60
     [end] = [r for r in records(gateway) if r["key"] == tree.key]
+    assert end["cost_nano"] <= end["reserved_nano"]
     assert settled(gateway, budget) == end["cost_nano"]
 
 

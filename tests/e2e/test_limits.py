@@ -218,6 +218,16 @@ def test_every_reply_to_a_known_key_says_how_its_limits_stand(gateway, status):
         assert 1 <= int(reply.header("Retry-After")) <= 60
 
 
+def test_the_list_of_models_says_how_the_limits_of_a_known_key_stand(gateway):
+    tree = Tree(gateway)
+    tree.limit("key", requests_per_minute=10, burst=5, tokens_per_minute=5000)
+    for path, status in (("/v1/models", 200), ("/v1/models/m", 200), ("/v1/models/nothing", 404)):
+        reply = gateway.request("GET", path, key=tree.secret)
+        assert reply.status_code == status
+        missing = [name for name in (*PLAIN_FIELDS, *REQUEST_FIELDS, *TOKEN_FIELDS) if name not in reply.headers]
+        assert missing == [], path
+
+
 def test_who_has_no_limits_is_told_none(gateway):
     reply = ask(gateway, Tree(gateway).secret)
     assert not [name for name, _ in reply.fields if "ratelimit" in name.lower()]
