@@ -123,6 +123,46 @@ static void a_clock_that_is_set_back_opens_no_window_again(void **state)
     assert_int_equal(look(&w, 19).spent, 19);
 }
 
+static void the_last_microsecond_is_the_old_window_s_and_the_next_the_new_one_s(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *zone;
+        enum limits_span span;
+        int64_t edge_s;
+    } rows[] = {
+        {"UTC", LIMITS_DAY, 1795996800},            /* 2026-11-30 00:00 */
+        {"Asia/Riyadh", LIMITS_MONTH, 1796072400},  /* 2026-12-01 00:00 +03 */
+        {"Asia/Kolkata", LIMITS_MONTH, 1796063400}, /* 2026-12-01 00:00 +05:30 */
+        {"Europe/London", LIMITS_WEEK,
+         1774825200}, /* 2026-03-30 00:00 +01, a day after it changed */
+        {"Australia/Lord_Howe", LIMITS_DAY, 1791118800}, /* 2026-10-05 00:00 +11, a day after */
+        {"Asia/Riyadh", LIMITS_DAY, 1835384400},         /* 2028-02-29 00:00 +03 */
+    };
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        struct limits_windows w;
+        struct limits_balance balance;
+        struct limits_share a, b, c = {0};
+        struct limits_zone *zone = NULL;
+        const wall_us edge = {rows[r].edge_s * 1000000}, before = {edge.us - 1};
+        assert_int_equal(limits_zone_open(rows[r].zone, &zone), ERR_OK);
+        limits_windows_init(&w, zone, rows[r].span, 1, before);
+        assert_true(limits_windows_take(&w, 100, 100, before, &a));
+        assert_false(limits_windows_take(&w, 100, 1, before, &c));
+        assert_true(limits_windows_take(&w, 100, 90, edge, &b));
+        assert_false(limits_windows_take(&w, 100, 1, before, &c)); /* the clock was set back */
+        (void)limits_share_settle(&a, 100, 100);
+        (void)limits_share_settle(&b, 100, 80);
+        limits_windows_look(&w, edge, &balance);
+        assert_int_equal(balance.spent, 80);
+        assert_int_equal(balance.range.from.us, edge.us);
+        limits_windows_look(&w, before, &balance);
+        assert_int_equal(balance.spent, 100);
+        assert_int_equal(balance.range.to.us, edge.us);
+        limits_zone_close(&zone);
+    }
+}
+
 static void a_window_that_is_held_is_not_made_anew(void **state)
 {
     (void)state;
@@ -228,6 +268,7 @@ int main(void)
         cmocka_unit_test(a_limit_that_was_lowered_lets_nothing_more_through),
         cmocka_unit_test(a_settlement_goes_to_the_window_that_was_taken_from),
         cmocka_unit_test(a_clock_that_is_set_back_opens_no_window_again),
+        cmocka_unit_test(the_last_microsecond_is_the_old_window_s_and_the_next_the_new_one_s),
         cmocka_unit_test(a_window_that_is_held_is_not_made_anew),
         cmocka_unit_test(what_the_store_knows_is_spent_already),
         cmocka_unit_test(threads_at_once_never_pass_the_limit_over_a_window_s_edges),
