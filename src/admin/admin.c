@@ -159,7 +159,13 @@ static enum err admit(struct door *door, struct exchange *x, const struct admin_
     }
     enum err e = admin_caller_of_key(door->admin->options.keys, exchange_head(x), route,
                                      clock_wall(), caller, fault);
-    return e == ERR_OK || e == ERR_SCOPE_DENIED ? e : note_stranger(door->admin, x, e, retry_s);
+    if (e != ERR_OK && e != ERR_SCOPE_DENIED) {
+        return note_stranger(door->admin, x, e, retry_s);
+    }
+    struct net_ip from;
+    (void)exchange_address(x, &from); /* who knows it does not matter */
+    keys_note_use(door->admin->options.keys, &caller->key, &from, clock_wall());
+    return e; /* a key that may not is used, too */
 }
 
 /* ---- requests ---- */

@@ -129,6 +129,23 @@ MUST_USE enum err admin_key_judge_role(const struct admin_operation *op, uint8_t
 MUST_USE enum err admin_key_judge_new_role(const struct admin_operation *op,
                                            const struct store_key *key, int asked);
 
+/* Reads the SHA-256 of another gateway's key that shall be this one, into `digest`, if one was
+ * given. */
+MUST_USE enum err admin_key_take_over(const struct admin_operation *op,
+                                      const struct admin_key *asked, struct key_wish *wish,
+                                      uint8_t digest[CRYPTO_SHA256_BYTES]);
+
+/* Finds the key that the path names and that is to be changed, and judges whether its changer may,
+ * and saw it as it is. Nobody else changes it before he does: this is the thread that does. There
+ * is room for the answer then. */
+MUST_USE enum err admin_key_find(const struct admin_operation *op, struct arena *arena,
+                                 struct store_key *out);
+
+/* Writes a key as the whole answer, with its ETag if the route has one; `text`: its own, this once,
+ * or empty. */
+MUST_USE enum err admin_key_answer(const struct admin_operation *op, const struct store_key *key,
+                                   struct span text);
+
 /* ---- ids ---- */
 
 #define ADMIN_ID_BYTES 25 /* with its NUL */

@@ -193,3 +193,43 @@ enum err admin_key_judge_new_role(const struct admin_operation *op, const struct
     }
     return admin_key_judge_role(op, KEY_ADMIN, (uint8_t)(asked - 1));
 }
+
+/* ---- keys of other gateways ---- */
+
+static int digit_of(uint8_t c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+static bool read_digest(struct span hex, uint8_t out[CRYPTO_SHA256_BYTES])
+{
+    bool is_hex = hex.len == 2 * CRYPTO_SHA256_BYTES;
+    for (size_t i = 0; is_hex && i < CRYPTO_SHA256_BYTES; i++) {
+        int high = digit_of(hex.at[2 * i]);
+        int low = digit_of(hex.at[2 * i + 1]);
+        is_hex = high >= 0 && low >= 0;
+        out[i] = (uint8_t)(high << 4 | low);
+    }
+    return is_hex;
+}
+
+enum err admin_key_take_over(const struct admin_operation *op, const struct admin_key *asked,
+                             struct key_wish *wish, uint8_t digest[CRYPTO_SHA256_BYTES])
+{
+    if (asked->sha256.len == 0) {
+        return ERR_OK;
+    }
+    if (!read_digest(asked->sha256, digest)) {
+        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("sha256"),
+                               "'sha256' must be 64 hexadecimal digits");
+    }
+    if (wish->kind == KEY_ADMIN) {
+        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("sha256"),
+                               "'sha256' is for live and test keys: an admin key is made here");
+    }
+    wish->digest = digest;
+    return ERR_OK;
+}

@@ -55,8 +55,25 @@ static enum admin_key_state state_of(const struct admin_operation *op, const str
                                                                        : ADMIN_KEY_ACTIVE;
 }
 
-/* A key as it is shown. */
-static struct admin_key show(const struct admin_operation *op, const struct store_key *key)
+/* When the key was used last; its address is written into `ip`. */
+static void show_use(const struct admin_operation *op, struct admin_key *shown,
+                     char ip[NET_IP_TEXT])
+{
+    struct key_last_use use;
+    if (op->keys == NULL || !keys_last_use(op->keys, shown->id, &use)) {
+        return;
+    }
+    shown->last_used_at = use.at;
+    shown->last_used_secret = use.by_previous ? 2 : 1;
+    if (use.has_address) {
+        net_ip_text(&use.address, ip);
+        shown->last_used_ip = span_of(ip);
+    }
+}
+
+/* A key as it is shown; an address of it lies in `ip`. */
+static struct admin_key show(const struct admin_operation *op, const struct store_key *key,
+                             char ip[NET_IP_TEXT])
 {
     bool is_kind = key->kind >= KEY_LIVE && key->kind <= KEY_ADMIN;
     struct admin_key shown = {
@@ -72,6 +89,11 @@ static struct admin_key show(const struct admin_operation *op, const struct stor
         .ip_allowlist = key->networks,
         .tags = key->tags,
         .limits = admin_limits_of(op, key->id),
+        .imported = key->pepper == KEY_PEPPER_NONE,
+        .rotate_every_s = key->rotate_every_s,
+        .rotated_at = key->rotated,
+        .rotation_due_at = keys_due(key),
+        .previous_expires_at = {key->before_ends.us > op->now.us ? key->before_ends.us : 0},
         .created_at = key->created,
         .expires_at = key->expires,
         .revoked_at = key->revoked};
@@ -79,6 +101,7 @@ static struct admin_key show(const struct admin_operation *op, const struct stor
         shown.revoked_at = keys_revoked(op->keys, key->id);
     }
     shown.status = (int)state_of(op, key, shown.revoked_at);
+    show_use(op, &shown, ip);
     return shown;
 }
 
@@ -89,12 +112,15 @@ static enum err take_room(const struct admin_operation *op)
     return buf_reserve(op->out, KEY_ANSWER_MAX) == NULL ? ERR_NO_MEMORY : ERR_OK;
 }
 
-/* Writes a key as the whole answer, with its ETag if the route has one. */
-static enum err answer_key(const struct admin_operation *op, const struct store_key *key,
-                           struct span text)
+enum err admin_key_answer(const struct admin_operation *op, const struct store_key *key,
+                          struct span text)
 {
     struct json_writer w;
-    struct admin_key shown = show(op, key);
+    char ip[NET_IP_TEXT];
+    struct admin_key shown = show(op, key, ip);
+    if (op->route->number == ADMIN_ROUTE_key_rotate) {
+        shown.previous_expires_at = key->before_ends; /* though it is now */
+    }
     if ((op->route->rules & ADMIN_ETAG) != 0 &&
         admin_object_tag(ADMIN_OBJECT_key, &shown, op->answer->tag) != ERR_OK) {
         op->answer->tag[0] = '\0'; /* what was done must not look as if it had failed */
@@ -118,7 +144,7 @@ static enum err answer_made(const struct admin_operation *op, struct span id, st
     struct store_key made = {.id = id};
     enum err e = store_change_get(op->store, STORE_TABLE_KEY, &made);
     made.id = id;
-    return e == ERR_OK ? answer_key(op, &made, text) : e;
+    return e == ERR_OK ? admin_key_answer(op, &made, text) : e;
 }
 
 /* Its limits are put before anybody can know its text. */
@@ -162,10 +188,13 @@ static enum err make(const struct admin_operation *op, const struct admin_key *a
                             .name = asked->name,
                             .expires = asked->expires_at,
                             .scopes = scopes_of_words(asked->scopes),
+                            .rotate_every_s = asked->rotate_every_s,
                             .actor = op->request->actor,
                             .seed = op->seed};
+    uint8_t digest[CRYPTO_SHA256_BYTES];
     enum err e = admin_key_wish(op, asked, &wish);
     e = e == ERR_OK ? admin_limits_check(op, SPAN(""), &asked->limits) : e;
+    e = e == ERR_OK ? admin_key_take_over(op, asked, &wish, digest) : e;
     if (e != ERR_OK) {
         return e;
     }
@@ -208,7 +237,8 @@ static enum err on_key(void *context, const void *row)
         return ERR_OK;
     }
     list->left--;
-    const struct admin_key shown = show(list->op, key);
+    char ip[NET_IP_TEXT];
+    const struct admin_key shown = show(list->op, key, ip);
     admin_object_write(&list->w, ADMIN_OBJECT_key, &shown);
     return buf_failed(list->w.out) ? ERR_NO_MEMORY : ERR_OK;
 }
@@ -258,10 +288,8 @@ static enum err find_named(const struct admin_operation *op, struct arena *arena
     return e == ERR_OK ? store_row_keep(STORE_TABLE_KEY, out, arena) : e;
 }
 
-/* Finds the key that is to be changed, and judges whether its changer may, and saw it as it is.
- * Nobody else changes it before he does: this is the thread that does. */
-static enum err find_to_change(const struct admin_operation *op, struct arena *arena,
-                               struct store_key *out)
+enum err admin_key_find(const struct admin_operation *op, struct arena *arena,
+                        struct store_key *out)
 {
     enum err e = find_named(op, arena, out);
     if (e == ERR_OK) {
@@ -270,7 +298,8 @@ static enum err find_to_change(const struct admin_operation *op, struct arena *a
     if (e != ERR_OK) {
         return e;
     }
-    const struct admin_key shown = show(op, out);
+    char ip[NET_IP_TEXT];
+    const struct admin_key shown = show(op, out, ip);
     return admin_judge(op, ADMIN_OBJECT_key, &shown);
 }
 
@@ -280,7 +309,7 @@ enum err admin_key_show(const struct admin_operation *op)
     struct store_key key;
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
     enum err e = find_named(op, &arena, &key);
-    e = e == ERR_OK ? answer_key(op, &key, SPAN("")) : e;
+    e = e == ERR_OK ? admin_key_answer(op, &key, SPAN("")) : e;
     arena_fini(&arena);
     return e;
 }
@@ -301,10 +330,12 @@ static struct key_change change_of(const struct admin_operation *op, const struc
                                .has_models = gave(given, ADMIN_GAVE(key, models)),
                                .has_networks = gave(given, ADMIN_GAVE(key, ip_allowlist)),
                                .has_tags = gave(given, ADMIN_GAVE(key, tags)),
+                               .has_rotate_every = gave(given, ADMIN_GAVE(key, rotate_every_s)),
                                .name = asked->name,
                                .expires = asked->expires_at,
                                .scopes = scopes_of_words(asked->scopes),
                                .role = (uint8_t)(asked->role - 1),
+                               .rotate_every_s = asked->rotate_every_s,
                                .grant = {asked->models, asked->ip_allowlist, asked->tags},
                                .actor = op->request->actor};
 }
@@ -322,7 +353,7 @@ static enum err change_key(const struct admin_operation *op, const struct admin_
                            uint64_t given, struct arena *arena, struct store_key *key)
 {
     struct key_change wanted = change_of(op, asked, given);
-    enum err e = find_to_change(op, arena, key);
+    enum err e = admin_key_find(op, arena, key);
     if (e == ERR_OK && wanted.has_role) {
         e = admin_key_judge_new_role(op, key, asked->role);
         wanted.has_role = asked->role != 0; /* null is what another kind of key has already */
@@ -350,7 +381,7 @@ static enum err change(const struct admin_operation *op, const struct admin_key 
                                                                               : e;
     }
     admin_note(op, op->route->action, op->id);
-    return answer_key(op, &key, SPAN(""));
+    return admin_key_answer(op, &key, SPAN(""));
 }
 
 enum err admin_key_change(const struct admin_operation *op)
@@ -391,7 +422,7 @@ static enum err forget(const struct admin_operation *op, const struct store_key 
 static enum err end_key(const struct admin_operation *op, bool forgets, struct arena *arena)
 {
     struct store_key key;
-    enum err e = find_to_change(op, arena, &key);
+    enum err e = admin_key_find(op, arena, &key);
     if (e == ERR_OK) {
         e = forgets ? forget(op, &key) : revoke(op, &key);
     }
@@ -399,7 +430,8 @@ static enum err end_key(const struct admin_operation *op, bool forgets, struct a
         return e;
     }
     admin_note(op, forgets ? "key.delete" : op->route->action, op->id);
-    const struct admin_key shown = show(op, &key);
+    char ip[NET_IP_TEXT];
+    const struct admin_key shown = show(op, &key, ip);
     const struct admin_ended_key ended = {shown.id, shown.status, shown.revoked_at};
     struct json_writer w;
     json_write_init(&w, op->out);

@@ -16,6 +16,7 @@
 
 #include "admin/admin_right.h"
 #include "base/clock.h"
+#include "keys/keys.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
 
@@ -30,6 +31,7 @@
 #define ADMIN_KEY_KINDS       "live|test|admin"
 #define ADMIN_KEY_STATES      "active|revoked|expired|no pepper|damaged"
 #define ADMIN_KEY_SCOPES      "chat|completions|embeddings|models"
+#define ADMIN_KEY_SECRETS     "current|previous"
 #define ADMIN_LIVES           "active|ended"
 #define ADMIN_CLASSES         "public|internal|restricted|secret|top-secret"
 #define ADMIN_USER_ROLES      "developer|auditor|operator|admin|owner"
@@ -109,6 +111,17 @@ struct admin_key {
     int role;   /* enum key_role and 1; 0: none */
     uint32_t scopes;
     wall_us created_at, expires_at, revoked_at;
+    struct span sha256;
+    bool imported;
+    int64_t rotate_every_s;
+    wall_us rotated_at, rotation_due_at, previous_expires_at;
+    wall_us last_used_at;
+    struct span last_used_ip;
+    int last_used_secret; /* 0: not used; 1 by its own, 2 by the one before */
+};
+
+struct admin_rotation {
+    int64_t grace_s;
 };
 
 struct admin_ended_key {

@@ -388,7 +388,7 @@ static enum err read_object(const struct reading *r, void *out, uint64_t *given)
         return ERR_BODY_NOT_OBJECT;
     }
     enum err e = read_members(r, 0, out, given);
-    return e == ERR_OK && *given == 0
+    return e == ERR_OK && *given == 0 && r->asked->use == ADMIN_CHANGES
                ? admin_fault_say(r->asked->fault, ERR_VALUE_MISSING, SPAN(""),
                                  "the request changes nothing: give what is to change")
                : e;

@@ -68,3 +68,11 @@ enum err call_key_check(struct call_shared *shared, const struct call_client *by
     }
     return e == ERR_OK ? e : judge(shared, by, client, token, e, retry_s);
 }
+
+void call_key_note(const struct call_shared *shared, const struct call_client *by, void *client,
+                   const struct key_handle *key, wall_us now)
+{
+    struct net_ip from;
+    (void)by->address(client, &from); /* whoever says so */
+    shared->ports->keys.note(shared->keys, key, &from, now);
+}

@@ -22,4 +22,9 @@ MUST_USE enum err call_key_check(struct call_shared *shared, const struct call_c
                                  void *client, wall_us now, struct key_handle *out,
                                  int64_t *retry_s);
 
+/* Notes that a key is used by this client, who may: what it is refused from here on is no matter of
+ * who it is. */
+void call_key_note(const struct call_shared *shared, const struct call_client *by, void *client,
+                   const struct key_handle *key, wall_us now);
+
 #endif

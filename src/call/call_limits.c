@@ -12,6 +12,7 @@
 #include "base/counter.h"
 #include "base/money.h"
 #include "call/call_internal.h"
+#include "call/call_key.h"
 #include "journal/journal_balance.h"
 #include "policy/policy_price.h"
 
@@ -156,6 +157,9 @@ bool call_admit_limits(struct call *call)
         return true;
     }
     enum err e = call_look_at_who(call, call->started_wall);
+    if (e == ERR_OK) {
+        call_key_note(shared, call->by, call->client, &call->key, call->started_wall);
+    }
     const struct limits *limits = access_limits(shared->rights);
     while (e == ERR_OK && outcome == LIMITS_NO_ROOM) {
         e = grow_hold(call) ? ERR_OK : ERR_NO_MEMORY;

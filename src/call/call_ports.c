@@ -48,6 +48,7 @@ static const struct call_ports real = {
         {
             .check = keys_check,
             .recheck = keys_recheck,
+            .note = keys_note_use,
         },
     .access =
         {

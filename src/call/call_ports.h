@@ -77,6 +77,8 @@ struct call_ports {
         enum err (*check)(const struct keys *k, struct span token, enum key_use use, wall_us now,
                           struct key_handle *out);
         enum err (*recheck)(const struct keys *k, struct key_handle *handle, wall_us now);
+        void (*note)(const struct keys *k, const struct key_handle *handle,
+                     const struct net_ip *from, wall_us now);
     } keys;
 
     struct {

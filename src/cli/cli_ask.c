@@ -51,13 +51,15 @@ static enum err open_keys(const struct settings *settings, const struct admin_re
     return e == ERR_OK ? keys_prove(*out, store) : e;
 }
 
-/* Who there is, and what each may. Of budgets a key's, too, is told what was spent. */
+/* Who there is, and what each may. Of budgets a key's, too, is told what was spent, and of keys
+ * when they were used, and which have another gateway's digest. */
 static enum err open_access(const struct admin_request *request, struct store *store,
                             struct keys *keys, struct access **out)
 {
     struct access_report report;
     struct keys_report found;
-    bool needs_keys = keys != NULL && span_starts(request->path, SPAN(ADMIN_BUDGETS_PATH));
+    bool needs_keys = keys != NULL && (span_starts(request->path, SPAN(ADMIN_BUDGETS_PATH)) ||
+                                       span_starts(request->path, SPAN(ADMIN_KEYS_PATH)));
     enum err e = access_open(keys, out);
     if (e == ERR_OK) {
         e = access_load(*out, store, &report);

@@ -12,6 +12,7 @@
 #define ROOM_BYTES      (16u << 20) /* more than any command line makes, each byte escaped */
 #define EXPIRES_MOST_MS (INT64_C(100) * 366 * 86400000) /* a hundred years */
 #define WORDS_MAX       16
+#define WHY_BYTES       128
 #define WORD_BYTES      32
 #define DAY_S           86400
 
@@ -148,6 +149,30 @@ static int put_time(struct writing *w, const struct cli_option *o, const char *t
     return CLI_GO_ON;
 }
 
+/* A time as whole seconds. */
+static int put_seconds(struct writing *w, const struct cli_option *o, const struct admin_field *f,
+                       const char *text)
+{
+    int64_t ms = 0;
+    char why[WHY_BYTES];
+    bool is_time =
+        strcmp(text, "0") == 0 || settings_number_read(SETTINGS_DURATION, span_of(text), &ms);
+    if (!is_time || ms % 1000 != 0 || ms / 1000 < f->least || ms / 1000 > f->most) {
+        (void)snprintf(why, sizeof(why),
+                       "takes a time such as 30s, 24h or 90d, from %llds to %llds",
+                       (long long)f->least, (long long)f->most); /* it fits */
+        return misused(w, o, why);
+    }
+    json_write_int(&w->w, ms / 1000);
+    return CLI_GO_ON;
+}
+
+/* Whether a number is seconds: its name says so. */
+static bool is_seconds(const struct admin_field *f)
+{
+    return f->kind == ADMIN_INT && span_ends(span_of(f->name), SPAN("_s"));
+}
+
 /* Names, some of them with commas between. */
 static int put_names(struct writing *w, const struct cli_option *o)
 {
@@ -212,6 +237,7 @@ static int put_value(struct writing *w, const struct cli_option *o, const struct
            : f->kind == ADMIN_TAGS                            ? put_tags(w, o)
            : is_none(o, text)                                 ? put_nothing(w)
            : f->kind == ADMIN_CHOICE                          ? put_choice(w, o, f, text)
+           : is_seconds(f)                                    ? put_seconds(w, o, f, text)
            : f->kind == ADMIN_INT                             ? put_number(w, o, text)
            : f->kind == ADMIN_MOMENT                          ? put_time(w, o, text)
                                                               : put_text(w, text);

@@ -102,6 +102,9 @@ bool gateway_answer_authenticate(struct gateway_answer *a, uint32_t scope)
         e = look_at_who(a);
         a->is_known = e == ERR_OK;
     }
+    if (e == ERR_OK) {
+        call_key_note(a->shared, ports->client, a->x, &a->key, ports->wall());
+    }
     if (e == ERR_OK && scope != 0 && (a->key.scopes & scope) == 0) {
         e = ERR_SCOPE_DENIED;
         len = call_say_scope(scope, text);

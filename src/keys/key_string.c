@@ -38,21 +38,11 @@ static void make(enum key_kind kind, const char middle[RANDOM_CHARS], struct key
     at[CRC_CHARS] = '\0';
 }
 
-void key_string_make(enum key_kind kind, struct key_text *out)
-{
-    char middle[RANDOM_CHARS];
-    crypto_base62_random(middle, sizeof(middle));
-    make(kind, middle, out);
-    crypto_wipe(middle, sizeof(middle));
-}
-
 /* Bytes come in blocks, each a MAC of its number; those that would favour some characters are left
  * out. */
-void key_string_make_of(enum key_kind kind, const uint8_t seed[KEY_SEED_BYTES],
-                        struct key_text *out)
+static void middle_of(const uint8_t seed[KEY_SEED_BYTES], char middle[RANDOM_CHARS])
 {
     static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    char middle[RANDOM_CHARS];
     uint8_t block[CRYPTO_SHA256_BYTES];
     struct crypto_hmac_key hmac;
     size_t len = 0;
@@ -65,10 +55,40 @@ void key_string_make_of(enum key_kind kind, const uint8_t seed[KEY_SEED_BYTES],
             }
         }
     }
-    make(kind, middle, out);
-    crypto_wipe(middle, sizeof(middle));
     crypto_wipe(block, sizeof(block));
     crypto_wipe(&hmac, sizeof(hmac));
+}
+
+void key_string_make(enum key_kind kind, struct key_text *out)
+{
+    char middle[RANDOM_CHARS];
+    crypto_base62_random(middle, sizeof(middle));
+    make(kind, middle, out);
+    crypto_wipe(middle, sizeof(middle));
+}
+
+void key_string_make_of(enum key_kind kind, const uint8_t seed[KEY_SEED_BYTES],
+                        struct key_text *out)
+{
+    char middle[RANDOM_CHARS];
+    middle_of(seed, middle);
+    make(kind, middle, out);
+    crypto_wipe(middle, sizeof(middle));
+}
+
+void key_string_make_again(enum key_kind kind, struct span id, const uint8_t *seed,
+                           struct key_text *out)
+{
+    char middle[RANDOM_CHARS];
+    CHECK(id.len == KEY_ID_CHARS);
+    if (seed == NULL) {
+        crypto_base62_random(middle, sizeof(middle));
+    } else {
+        middle_of(seed, middle);
+    }
+    memcpy(middle, id.at, KEY_ID_CHARS);
+    make(kind, middle, out);
+    crypto_wipe(middle, sizeof(middle));
 }
 
 enum err key_string_parse(struct span text, struct key_parts *out)

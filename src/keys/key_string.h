@@ -44,6 +44,10 @@ void key_string_make(enum key_kind kind, struct key_text *out);
 void key_string_make_of(enum key_kind kind, const uint8_t seed[KEY_SEED_BYTES],
                         struct key_text *out);
 
+/* Makes another text of the key of this id: of a seed, or new if that is NULL. */
+void key_string_make_again(enum key_kind kind, struct span id, const uint8_t *seed,
+                           struct key_text *out);
+
 /*
  * Reads a whole key.
  *

@@ -1,32 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "keys/keys.h"
-
 #include <sys/mman.h>
 
+#include "base/memory.h"
 #include "base/slots.h"
 #include "crypto/random.h"
-#include "keys/key_pepper.h"
-#include "store/store_change.h"
-#include "store/store_tables.h"
+#include "keys/keys_internal.h"
 #include "json/json_scan.h"
 
-_Static_assert(CRYPTO_SHA256_BYTES == sizeof(((struct store_key *)NULL)->mac),
-               "the store keeps whole MACs");
-
 #define PROOF_BYTES sizeof(((struct store_pepper *)NULL)->proof)
-#define HEARD       "keys_denied" /* the name of the count of lines that the store has heard of */
-#define TRIES       8             /* of a change that another program crosses */
-
-/* Lies in pages of its own that are neither swapped out nor dumped: it holds the peppers. */
-struct keys {
-    struct key_peppers peppers;
-    struct key_table *table;
-    struct key_deny *deny; /* NULL before keys_load() */
-    struct key_grants grants;
-    keys_bind *bind; /* NULL: keys are nobody's */
-    void *bind_ctx;
-    _Atomic int64_t turned_us;
-};
 
 /* What a pepper's proof is the MAC of. Never changes. */
 #define PROVED SPAN("atlas pepper proof 1")
@@ -45,6 +26,9 @@ enum err keys_open(const char *pepper_path, struct keys **out)
     if (e == ERR_OK) {
         e = key_table_open(&k->table);
     }
+    if (e == ERR_OK) {
+        e = key_uses_open(&k->uses);
+    }
     if (e != ERR_OK) {
         keys_close(&k);
         return e;
@@ -59,6 +43,9 @@ void keys_close(struct keys **k)
         return;
     }
     key_table_close(&(*k)->table);
+    key_uses_close(&(*k)->uses);
+    atomic_store_explicit(&(*k)->turned_us, INT64_MAX, memory_order_relaxed);
+    keys_tidy_secrets(*k);
     key_grants_fini(&(*k)->grants);
     crypto_wipe(*k, sizeof(**k));
     (void)munmap(*k, sizeof(**k)); /* its arguments are those of mmap() */
@@ -89,6 +76,7 @@ static enum err terms_of(struct keys *k, uint32_t slot, const struct store_key *
     const struct key_grant_texts texts = {row->models, row->networks, row->tags};
     *out = (struct key_terms){.scopes = scopes_of(row),
                               .expires = row->expires,
+                              .due = keys_due(row),
                               .bonds = {SLOTS_NONE, SLOTS_NONE, SLOTS_NONE}};
     mono_us turned = {atomic_load_explicit(&k->turned_us, memory_order_acquire)};
     key_grants_tidy(&k->grants, turned);
@@ -105,17 +93,29 @@ static enum err terms_of(struct keys *k, uint32_t slot, const struct store_key *
 /* The key's slot is the next one: this thread alone inserts. */
 static enum err prepare(struct keys *k, const struct store_key *row, struct key_terms *out)
 {
-    enum err e = key_table_reserve(k->table, key_table_count(k->table) + 1);
+    size_t count = key_table_count(k->table) + 1;
+    enum err e = key_table_reserve(k->table, count);
+    e = e == ERR_OK ? key_table_reserve_digests(k->table, 1) : e;
+    e = e == ERR_OK ? key_uses_reserve(k->uses, count) : e;
     return e == ERR_OK ? terms_of(k, (uint32_t)key_table_count(k->table), row, out) : e;
 }
 
 static enum err insert(struct keys *k, const struct store_key *row, const struct key_terms *terms)
 {
-    struct key_facts facts = {
-        .kind = row->kind, .pepper = row->pepper, .terms = *terms, .revoked = row->revoked};
+    struct key_facts facts = {.kind = row->kind,
+                              .proof = {.pepper = row->pepper},
+                              .terms = *terms,
+                              .revoked = row->revoked};
     memcpy(facts.id, row->id.at, sizeof(facts.id));
-    memcpy(facts.mac, row->mac, sizeof(facts.mac));
-    return key_table_insert(k->table, &facts);
+    memcpy(facts.proof.mac, row->mac, sizeof(facts.proof.mac));
+    enum err e = keys_secrets_of(row, 1, &facts.secrets);
+    if (e == ERR_OK) {
+        e = key_table_insert(k->table, &facts);
+    }
+    if (e != ERR_OK) {
+        memory_free(facts.secrets);
+    }
+    return e;
 }
 
 struct loading {
@@ -159,6 +159,9 @@ enum err keys_load(struct keys *k, struct store *s, struct key_deny *deny,
     enum err e = keys_prove(k, s);
     if (e == ERR_OK) {
         e = store_key_page(s, STORE_INDEX_KEY_BY_NUMBER, &all, on_row, &loading);
+    }
+    if (e == ERR_OK) {
+        e = keys_load_uses(k, s);
     }
     if (e == ERR_OK && deny != NULL) {
         e = key_deny_read(deny, &place, on_denial, &loading);
@@ -218,63 +221,102 @@ uint32_t keys_scopes(const struct key_wish *wish)
     return (wished & ~KEY_SCOPES_INFERENCE) == 0 && wish->role == 0 ? wished : 0;
 }
 
-/* Has the rows follow what was recorded. When they cannot now, they do as soon as they can. */
-static void follow(struct store *s)
+void keys_follow(struct store *s)
 {
     enum err e = store_catch_up(s);
     (void)e; /* the journal's health tells of it (journal_apply.h) */
 }
 
+/* The text of a wish's key: of its seed, or new. */
+static void make_text(const struct key_wish *wish, struct key_text *out, struct key_parts *parts)
+{
+    if (wish->seed == NULL) {
+        key_string_make(wish->kind, out);
+    } else {
+        key_string_make_of(wish->kind, wish->seed, out);
+    }
+    CHECK(key_string_parse(span_of(out->text), parts) == ERR_OK);
+}
+
+static struct store_key row_of(const struct key_wish *wish, struct span id, wall_us now)
+{
+    return (struct store_key){.id = id,
+                              .name = wish->name,
+                              .kind = (uint8_t)wish->kind,
+                              .scopes = wish->kind == KEY_ADMIN ? 0 : keys_scopes(wish),
+                              .role = wish->role,
+                              .team = wish->team,
+                              .user = wish->user,
+                              .plan = wish->plan,
+                              .models = wish->grant.models,
+                              .networks = wish->grant.networks,
+                              .tags = wish->grant.tags,
+                              .rotate_every_s = wish->rotate_every_s,
+                              .created = now,
+                              .expires = wish->expires};
+}
+
+/* Puts what is kept of the key's secret into its row: of a text of ours its MAC, of one that is
+ * taken over its digest, which no other key may have. */
+static enum err put_proof(const struct keys *k, const struct key_wish *wish,
+                          const struct key_text *text, struct store_key *row)
+{
+    uint32_t slot, secret;
+    if (wish->digest == NULL) {
+        keys_prove_text(k, text, row);
+        return ERR_OK;
+    }
+    row->pepper = KEY_PEPPER_NONE;
+    memcpy(row->mac, wish->digest, sizeof(row->mac));
+    if (!key_table_find_digest(k->table, wish->digest, &slot, &secret)) {
+        return ERR_OK;
+    }
+    struct span there = span_make(key_table_slot(k->table, slot)->id, KEY_ID_CHARS);
+    return wish->seed != NULL && span_equal(there, row->id) ? ERR_EXISTS : ERR_KEY_TAKEN;
+}
+
+/* All that can fail first: once it is recorded, taking it in cannot. */
+static enum err record_new(struct keys *k, struct store *s, const struct key_wish *wish,
+                           const struct store_key *row)
+{
+    struct key_terms terms;
+    enum err e = prepare(k, row, &terms);
+    if (e != ERR_OK) {
+        return e;
+    }
+    e = store_change(s, STORE_TABLE_KEY, row, false, "key.create", wish->actor);
+    e = e == ERR_OK ? store_settle(s) : e;
+    if (e != ERR_OK) {
+        key_grants_drop(&k->grants, terms.grant);
+        return e;
+    }
+    e = insert(k, row, &terms);
+    keys_follow(s);
+    return e;
+}
+
+static bool is_wish(const struct key_wish *wish, wall_us now)
+{
+    return is_name(wish->name) && keys_scopes(wish) != 0 && keys_is_rhythm(wish->rotate_every_s) &&
+           (wish->expires.us == 0 || wish->expires.us > now.us) &&
+           (wish->digest == NULL || wish->kind != KEY_ADMIN);
+}
+
 enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wish, wall_us now,
                      struct key_text *out, char id[KEY_ID_CHARS + 1])
 {
-    uint32_t scopes = keys_scopes(wish);
-    if (!is_name(wish->name) || scopes == 0 ||
-        (wish->expires.us != 0 && wish->expires.us <= now.us)) {
-        return ERR_VALUE_INVALID;
-    }
-    size_t newest = k->peppers.count - 1;
     struct key_text key = {{0}};
     struct key_parts parts;
-    if (wish->seed == NULL) {
-        key_string_make(wish->kind, &key);
-    } else {
-        key_string_make_of(wish->kind, wish->seed, &key);
+    if (!is_wish(wish, now)) {
+        return ERR_VALUE_INVALID;
     }
-    CHECK(key_string_parse(span_of(key.text), &parts) == ERR_OK);
-    struct store_key row = {.id = parts.id,
-                            .name = wish->name,
-                            .kind = (uint8_t)wish->kind,
-                            .pepper = k->peppers.row[newest].version,
-                            .scopes = wish->kind == KEY_ADMIN ? 0 : scopes,
-                            .role = wish->role,
-                            .team = wish->team,
-                            .user = wish->user,
-                            .plan = wish->plan,
-                            .models = wish->grant.models,
-                            .networks = wish->grant.networks,
-                            .tags = wish->grant.tags,
-                            .created = now,
-                            .expires = wish->expires};
-    crypto_hmac(&k->peppers.row[newest].hmac, span_of(key.text), row.mac);
-
-    /* All that can fail first: once it is recorded, taking it in cannot. */
-    struct key_terms terms;
-    enum err e = prepare(k, &row, &terms);
-    if (e == ERR_OK) {
-        e = store_change(s, STORE_TABLE_KEY, &row, false, "key.create", wish->actor);
-        e = e == ERR_OK ? store_settle(s) : e;
-        if (e != ERR_OK) {
-            key_grants_drop(&k->grants, terms.grant);
-        }
-    }
-    if (e == ERR_OK) {
-        e = insert(k, &row, &terms);
-        follow(s);
-    }
+    make_text(wish, &key, &parts);
+    struct store_key row = row_of(wish, parts.id, now);
+    enum err e = put_proof(k, wish, &key, &row);
+    e = e == ERR_OK ? record_new(k, s, wish, &row) : e;
     if (e == ERR_OK || (e == ERR_EXISTS && wish->seed != NULL)) {
         span_copy_text(parts.id, id, KEY_ID_CHARS + 1);
-        *out = key;
+        *out = wish->digest == NULL ? key : (struct key_text){{0}};
     }
     crypto_wipe(&key, sizeof(key));
     return e;
@@ -285,6 +327,7 @@ static bool is_change(const struct store_key *row, const struct key_change *chan
     const struct key_wish wish = {.kind = (enum key_kind)row->kind, .scopes = change->scopes};
     return !row->is_damaged && (!change->has_name || is_name(change->name)) &&
            (!change->has_scopes || (change->scopes != 0 && keys_scopes(&wish) != 0)) &&
+           (!change->has_rotate_every || keys_is_rhythm(change->rotate_every_s)) &&
            (!change->has_role || (row->kind == KEY_ADMIN && change->role < KEY_ROLES)) &&
            (!change->has_expires || change->expires.us == 0 || change->expires.us > now.us);
 }
@@ -304,6 +347,7 @@ static enum err change_row(struct store *s, const struct key_change *change, wal
     row->expires = change->has_expires ? change->expires : row->expires;
     row->scopes = change->has_scopes ? change->scopes : row->scopes;
     row->role = change->has_role ? change->role : row->role;
+    row->rotate_every_s = change->has_rotate_every ? change->rotate_every_s : row->rotate_every_s;
     row->plan = change->has_plan ? change->plan : row->plan;
     row->models = change->has_models ? change->grant.models : row->models;
     row->networks = change->has_networks ? change->grant.networks : row->networks;
@@ -336,7 +380,7 @@ enum err keys_change(struct keys *k, struct store *s, struct span id,
         return e;
     }
     e = ERR_REVISION;
-    for (int i = 0; e == ERR_REVISION && i < TRIES; i++) {
+    for (int i = 0; e == ERR_REVISION && i < KEYS_TRIES; i++) {
         *out = (struct store_key){.id = id};
         e = change_row(s, change, now, out);
     }
@@ -350,144 +394,9 @@ enum err keys_change(struct keys *k, struct store *s, struct span id,
     if (e != ERR_OK) {
         return e;
     }
-    follow(s);
+    keys_follow(s);
     *out = (struct store_key){.id = id};
     return store_change_get(s, STORE_TABLE_KEY, out);
-}
-
-enum err keys_deny(struct keys *k, struct span id, wall_us when)
-{
-    return key_table_revoke(k->table, id, key_deny_moment(when));
-}
-
-/* Has the revocation recorded, unless the row says it already. */
-static enum err record_revocation(struct store *s, struct span id, struct span actor, wall_us when)
-{
-    enum err e = ERR_REVISION;
-    for (int i = 0; e == ERR_REVISION && i < TRIES; i++) {
-        struct store_key row = {.id = id};
-        e = store_change_get(s, STORE_TABLE_KEY, &row);
-        if (e != ERR_OK || row.revoked.us != 0) {
-            return e;
-        }
-        row.revoked = key_deny_moment(when);
-        e = store_change(s, STORE_TABLE_KEY, &row, false, "key.revoke", actor);
-    }
-    return e;
-}
-
-enum err keys_revoke_row(struct store *s, struct span id, struct span actor, wall_us when)
-{
-    enum err behind = store_change_begin(s);
-    (void)behind; /* who revoked it is worth more than a change of its name that the row lacks */
-    enum err e = record_revocation(s, id, actor, when);
-    if (e == ERR_OK) {
-        e = store_settle(s);
-        follow(s);
-    }
-    return e;
-}
-
-enum err keys_revoke(struct keys *k, struct store *s, struct span id, struct span actor,
-                     wall_us now)
-{
-    enum err in_memory = keys_deny(k, id, now);
-    (void)in_memory; /* not there when nothing was loaded */
-    enum err in_file = k->deny == NULL ? ERR_FILE : key_deny_add(k->deny, id, now);
-    enum err e = keys_revoke_row(s, id, actor, now);
-    return in_file == ERR_OK && e != ERR_NOT_FOUND_ROW ? ERR_OK : e;
-}
-
-/* Who wrote into the file is not known; that it was the file is. */
-#define BY_FILE SPAN("file:" KEY_DENY_FILE)
-
-struct telling {
-    struct store *store;
-    enum err failed;
-};
-
-static void on_told(void *context, const struct key_denial *denial)
-{
-    struct telling *t = context;
-    if (t->failed != ERR_OK) {
-        return;
-    }
-    struct span id = span_make(denial->id, KEY_ID_CHARS);
-    enum err e = record_revocation(t->store, id, BY_FILE, denial->when);
-    t->failed = e == ERR_NOT_FOUND_ROW ? ERR_OK : e; /* it was deleted, or never was one */
-}
-
-/* Tells of the lines from `place` on. Those that were told and not counted are revoked by then, so
- * that telling them again changes nothing. */
-static enum err tell(struct key_deny *deny, struct telling *t, struct key_deny_place *place)
-{
-    enum err e = key_deny_read(deny, place, on_told, t);
-    e = e == ERR_OK ? t->failed : e;
-    if (e == ERR_OK) {
-        e = store_catch_up(t->store);
-    }
-    return e == ERR_OK ? store_number_set(t->store, HEARD, place->line) : e;
-}
-
-static void on_line(void *context, const struct key_denial *denial)
-{
-    (void)denial;
-    *(uint64_t *)context += 1;
-}
-
-enum err keys_tell_store(struct key_deny *deny, struct store *s)
-{
-    uint64_t heard = 0;
-    uint64_t lines = 0;
-    enum err e = store_change_record_rest(s);
-    if (e == ERR_OK) {
-        e = store_number(s, HEARD, &heard);
-    }
-    if (e != ERR_OK) {
-        return e;
-    }
-    /* The last line that it has heard of must be there: else the file is another, and all is told.
-     */
-    struct key_deny_place place = {.line = heard == 0 ? 0 : heard - 1};
-    e = key_deny_read(deny, &place, on_line, &lines);
-    if (e != ERR_OK || (heard > 0 && lines == 1 && place.line == heard) || (heard | lines) == 0) {
-        return e;
-    }
-    e = store_catch_up(s); /* what is recorded already need not be told */
-    if (e != ERR_OK) {
-        return e;
-    }
-    struct telling t = {.store = s};
-    place = (struct key_deny_place){.line = lines == 0 ? 0 : heard};
-    return tell(deny, &t, &place);
-}
-
-enum err keys_delete(struct keys *k, struct store *s, struct span id, struct span actor,
-                     wall_us now)
-{
-    struct store_key row = {.id = id};
-    enum err e = store_change_begin(s);
-    e = e == ERR_OK ? store_change_get(s, STORE_TABLE_KEY, &row) : e;
-    if (e != ERR_OK) {
-        return e;
-    }
-    bool is_revoked = row.revoked.us != 0 || keys_revoked(k, id).us != 0;
-    bool is_expired = row.expires.us != 0 && row.expires.us <= now.us;
-    if (!is_revoked && !is_expired && !row.is_damaged) {
-        return ERR_VALUE_INVALID;
-    }
-    row = (struct store_key){.id = id, .revision = row.revision};
-    e = store_change(s, STORE_TABLE_KEY, &row, true, "key.delete", actor);
-    if (e == ERR_OK) {
-        e = store_settle(s);
-    }
-    if (e != ERR_OK) {
-        return e;
-    }
-    enum err in_memory = keys_deny(k, id, now);
-    (void)in_memory; /* not there when nothing was loaded */
-    follow(s);
-    return ERR_OK;
 }
 
 const struct key_grant *keys_grant(const struct keys *k, uint32_t slot)
@@ -524,98 +433,12 @@ bool keys_derive(const struct keys *k, uint8_t version, struct span message,
 
 bool keys_has_pepper(const struct keys *k, uint8_t version)
 {
-    return key_pepper_find(&k->peppers, version) != NULL;
+    return version == KEY_PEPPER_NONE || key_pepper_find(&k->peppers, version) != NULL;
 }
 
 uint8_t keys_newest_pepper(const struct keys *k)
 {
     return k->peppers.row[k->peppers.count - 1].version;
-}
-
-static bool is_for(uint8_t kind, enum key_use use)
-{
-    return (kind == KEY_ADMIN) == (use == KEY_USE_ADMIN);
-}
-
-/* Whether the key of a slot is good, and what it is now: the words that may change. */
-static enum err look_at_slot(const struct key_slot *slot, wall_us now, struct key_handle *out)
-{
-    /* Before the words it counts: a change in between makes the next recheck look again. */
-    uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_acquire);
-    int64_t expires = atomic_load_explicit(&slot->expires_us, memory_order_acquire);
-    /* Whenever it was: a clock that is set back must not bring a key back. */
-    if (atomic_load_explicit(&slot->revoked_us, memory_order_acquire) != KEY_NEVER_US) {
-        return ERR_KEY_REVOKED;
-    }
-    if (expires <= now.us) {
-        return ERR_KEY_EXPIRED;
-    }
-    out->generation = generation;
-    out->scopes = atomic_load_explicit(&slot->scopes, memory_order_acquire);
-    out->expires.us = expires;
-    out->team = atomic_load_explicit(&slot->team, memory_order_acquire);
-    out->user = atomic_load_explicit(&slot->user, memory_order_acquire);
-    return ERR_OK;
-}
-
-/* Finds the slot of a key whose secret is right. An unknown id costs what a wrong secret does. */
-static enum err find_proven(const struct keys *k, struct span token, struct span id,
-                            uint32_t *number)
-{
-    static const uint8_t nothing[CRYPTO_SHA256_BYTES];
-    const struct crypto_hmac_key *hmac = NULL;
-    const uint8_t *expected = nothing;
-    if (key_table_find(k->table, id, number)) {
-        const struct key_slot *slot = key_table_slot(k->table, *number);
-        hmac = key_pepper_find(&k->peppers, slot->pepper);
-        expected = slot->mac;
-    }
-    bool is_known = hmac != NULL;
-    if (!is_known) {
-        hmac = &k->peppers.row[k->peppers.count - 1].hmac;
-        expected = nothing;
-    }
-    uint8_t mac[CRYPTO_SHA256_BYTES];
-    crypto_hmac(hmac, token, mac);
-    bool is_equal = crypto_equal(mac, expected, sizeof(mac));
-    return is_equal && is_known ? ERR_OK : ERR_KEY_INVALID;
-}
-
-enum err keys_check(const struct keys *k, struct span token, enum key_use use, wall_us now,
-                    struct key_handle *out)
-{
-    struct key_parts parts;
-    enum err e = key_string_parse(token, &parts);
-    if (e != ERR_OK) {
-        return e;
-    }
-    uint32_t number = 0;
-    e = find_proven(k, token, parts.id, &number);
-    if (e != ERR_OK) {
-        return e;
-    }
-    const struct key_slot *slot = key_table_slot(k->table, number);
-    if (!is_for(slot->kind, use)) {
-        return ERR_KEY_WRONG_KIND;
-    }
-    struct key_handle found = {.slot = number, .kind = slot->kind};
-    memcpy(found.id, slot->id, KEY_ID_CHARS);
-    e = look_at_slot(slot, now, &found);
-    if (e == ERR_OK) {
-        *out = found;
-    }
-    return e;
-}
-
-enum err keys_recheck(const struct keys *k, struct key_handle *handle, wall_us now)
-{
-    const struct key_slot *slot = key_table_slot(k->table, handle->slot);
-    if (LIKELY(atomic_load_explicit(&slot->generation, memory_order_acquire) ==
-                   handle->generation &&
-               now.us < handle->expires.us)) {
-        return ERR_OK;
-    }
-    return look_at_slot(slot, now, handle);
 }
 
 uint64_t keys_revision(const struct keys *k)

@@ -12,7 +12,9 @@
  * pepper file, is counted, and the others are loaded.
  *
  * The order of a check is: shape and checksum, id, MAC (against nothing when the id is unknown, in
- * the same time), kind, revocation, expiry. Only who knows the secret is told why it is no good.
+ * the same time), kind, revocation, expiry, the end of a secret that was replaced. Only who knows
+ * the secret is told why it is no good. What has another shape is looked for among the keys that
+ * were taken over from other gateways, by its digest, if there are any.
  *
  * Ownership  keys_open() hands the keys to the caller, who gives them back to keys_close().
  * Threads    the functions that take a store on the store's thread only; the others anywhere at
@@ -28,10 +30,20 @@
 #include "keys/key_scope.h"
 #include "keys/key_string.h"
 #include "keys/key_table.h"
+#include "keys/key_uses.h"
 #include "store/store.h"
 
 #define KEYS_PEPPER_FILE "pepper" /* its name in the data folder */
 #define KEYS_NAME_MAX    STORE_TEXT_MAX
+
+#define KEY_GRACE_S        86400
+#define KEY_GRACE_MOST_S   (7 * KEY_GRACE_S)
+#define KEY_RHYTHM_LEAST_S 3600
+#define KEY_RHYTHM_MOST_S  (3660 * INT64_C(86400)) /* ten years */
+
+/* Bytes of another gateway's key that is taken over; all printable ASCII without blanks. */
+#define KEY_FOREIGN_LEAST 16
+#define KEY_FOREIGN_MOST  256
 
 /* Bytes of a key's grant, as the store has room for them. */
 #define KEY_MODELS_MAX         1536
@@ -50,8 +62,10 @@ struct key_handle {
     uint32_t generation;
     uint32_t scopes;     /* a set of enum key_scope; of an admin key its role */
     uint8_t kind;        /* enum key_kind */
-    wall_us expires;     /* KEY_NEVER_US: never */
+    wall_us expires;     /* the key, or its secret if that is sooner; KEY_NEVER_US: never */
     uint32_t team, user; /* struct key_bonds */
+    uint32_t secret;     /* the number of the one that it was checked by (key_secret.h) */
+    bool is_previous;    /* that is the one before the key's own */
     char id[KEY_ID_CHARS + 1];
 };
 
@@ -71,9 +85,13 @@ struct key_wish {
     uint32_t scopes;              /* of an inference key; 0: all */
     struct span team, user, plan; /* ids; empty: none */
     struct key_grant_texts grant;
-    struct span actor;   /* who makes it, for the journal; empty: not known */
-    uint8_t role;        /* enum key_role, of an admin key */
-    const uint8_t *seed; /* KEY_SEED_BYTES that its text is made of; NULL: it is new */
+    struct span actor;      /* who makes it, for the journal; empty: not known */
+    uint8_t role;           /* enum key_role, of an admin key */
+    int64_t rotate_every_s; /* 0: no such rule */
+    const uint8_t *seed;    /* KEY_SEED_BYTES that its text is made of; NULL: it is new */
+    /* SHA-256 of another gateway's key that shall work on as this one; NULL: a key of ours. Not of
+     * an admin key: what opens that must not lie in a database as it is */
+    const uint8_t *digest;
 };
 
 /*
@@ -128,12 +146,13 @@ uint32_t keys_scopes(const struct key_wish *wish);
 
 /*
  * Makes a key: in the journal first (store/store_change.h), in memory then, in the store last.
- * `out` is the only copy of its text; `id` is where its id is written. Works without keys_load(),
- * too.
+ * `out` is the only copy of its text, empty of one that is taken over; `id` is where its id is
+ * written. Works without keys_load(), too.
  *
  *   ERR_VALUE_INVALID  the name, expiry or a network is not valid, or scopes or role are not those
  *                      of the kind
  *   ERR_EXISTS  the key of the wish's seed was made before; its text and id are told
+ *   ERR_KEY_TAKEN  another key has this digest
  *   what the bind says
  *   any error of the store or the journal: the key does not work. After ERR_STORE_UNSURE it may be
  *   listed.
@@ -144,11 +163,12 @@ MUST_USE enum err keys_create(struct keys *k, struct store *s, const struct key_
 /* What shall be another about a key. */
 struct key_change {
     bool has_name, has_expires, has_scopes, has_role;
-    bool has_plan, has_models, has_networks, has_tags;
+    bool has_plan, has_models, has_networks, has_tags, has_rotate_every;
     struct span name; /* as a wish's */
     wall_us expires;  /* 0: never */
     uint32_t scopes;  /* some of an inference key's, not none */
     uint8_t role;     /* enum key_role, of an admin key */
+    int64_t rotate_every_s;
     struct span plan;
     struct key_grant_texts grant;
     struct span actor; /* as in struct key_wish */
@@ -165,6 +185,37 @@ struct key_change {
  */
 MUST_USE enum err keys_change(struct keys *k, struct store *s, struct span id,
                               const struct key_change *change, wall_us now, struct store_key *out);
+
+/* How a key is rotated. */
+struct key_rotation {
+    int64_t grace_s;     /* how long the secret that it has now works on; 0 to KEY_GRACE_MOST_S */
+    struct span actor;   /* as in struct key_wish */
+    const uint8_t *seed; /* as in struct key_wish */
+};
+
+/*
+ * Gives the key a new secret, made with the newest pepper; its id stays. The one that it had works
+ * until the grace is over. In the journal first, in memory then. `text` is the only copy of the new
+ * one; `*out` is the row, whose spans are valid until the next operation on the store.
+ *
+ *   ERR_NOT_FOUND_ROW
+ *   ERR_ROTATION       the secret before works still
+ *   ERR_EXISTS         the rotation of this seed was done before; its text and row are told
+ *   ERR_REVISION       as keys_change()
+ *   ERR_VALUE_INVALID  the key was revoked, has expired or is damaged, or the grace is too long
+ *   any error of the store or the journal: the key has the secret that it had. After
+ *   ERR_STORE_UNSURE it may have the new one from the next start on
+ */
+MUST_USE enum err keys_rotate(struct keys *k, struct store *s, struct span id,
+                              const struct key_rotation *rotation, wall_us now,
+                              struct store_key *out, struct key_text *text);
+
+/* When the key of a row should be rotated; 0: never. It works on: whoever wants it to end gives it
+ * an end. */
+wall_us keys_due(const struct store_key *row);
+
+/* Whether a key may be due every so many seconds, or never. */
+bool keys_is_rhythm(int64_t rotate_every_s);
 
 /*
  * Ends the key of this id at `when` in memory, at once and for this process only: it must be
@@ -223,7 +274,8 @@ wall_us keys_revoked(const struct keys *k, struct span id);
 MUST_USE bool keys_derive(const struct keys *k, uint8_t version, struct span message,
                           uint8_t out[CRYPTO_SHA256_BYTES]);
 
-/* Whether the pepper file holds this version, and which one new keys take. */
+/* Whether the pepper file holds this version, or a secret of it needs none, and which one new keys
+ * take. */
 bool keys_has_pepper(const struct keys *k, uint8_t version);
 uint8_t keys_newest_pepper(const struct keys *k);
 
@@ -234,19 +286,41 @@ uint8_t keys_newest_pepper(const struct keys *k);
  *   ERR_KEY_WRONG_KIND  an admin key on inference routes, or the reverse
  *   ERR_KEY_REVOKED
  *   ERR_KEY_EXPIRED
+ *   ERR_KEY_REPLACED    by the secret before the key's own, whose grace is over
  */
 MUST_USE enum err keys_check(const struct keys *k, struct span token, enum key_use use, wall_us now,
                              struct key_handle *out);
 
 /*
- * Whether a key that was checked is good still, in nanoseconds: ERR_OK, ERR_KEY_REVOKED or
- * ERR_KEY_EXPIRED. After ERR_OK the handle's end and scopes are what they are now; whoever needs a
- * scope looks at them.
+ * Whether a key that was checked is good still, in nanoseconds: ERR_OK, ERR_KEY_REVOKED,
+ * ERR_KEY_EXPIRED or ERR_KEY_REPLACED. After ERR_OK the handle's end and scopes are what they are
+ * now; whoever needs a scope looks at them.
  */
 MUST_USE enum err keys_recheck(const struct keys *k, struct key_handle *handle, wall_us now);
 
 /* Counts up with each change of a key: when it moved, open calls recheck theirs. */
 uint64_t keys_revision(const struct keys *k);
+
+/* ---- when keys were used last ---- */
+
+/* Notes that a key that was checked is used now, from this address (::, not known): a store or
+ * two, once a second. */
+void keys_note_use(const struct keys *k, const struct key_handle *handle, const struct net_ip *from,
+                   wall_us now);
+
+/* When the key of this id was used last; false: never, as far as is known. */
+bool keys_last_use(const struct keys *k, struct span id, struct key_last_use *out);
+
+/*
+ * Writes uses that the store has not heard of, KEYS_USES_A_STEP keys at most. Never a record: they
+ * are worth no more than what a crash takes, the last few seconds. Any error of the store: they are
+ * written the next time.
+ */
+#define KEYS_USES_A_STEP 512
+MUST_USE enum err keys_save_uses(struct keys *k, struct store *s);
+
+/* Whether there is any for keys_save_uses(). */
+bool keys_has_uses(const struct keys *k);
 
 /* The table, for counts and figures. */
 const struct key_table *keys_table(const struct keys *k);

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `atlas key create`, `list`, `show` and `edit`. */
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "cli/cli_ask.h"
 #include "cli/cli_show.h"
 #include "crypto/random.h"
 #include "main/commands.h"
 #include "main/key_id.h"
+#include "main/key_print.h"
 #include "main/main_noun.h"
-#include "json/json_value.h"
 
 static const struct main_noun keys = {
     ADMIN_KEYS_PATH, ADMIN_OBJECT_key,
@@ -30,7 +27,7 @@ static const struct main_noun keys = {
              "What you say of it: env=prod, and again for more; none: no tags", .member = "tags", \
              .none = "none")
 /* What a key may, as it is made and later. */
-#define WHAT_IT_MAY SCOPES, MAIN_MODELS, ALLOW_IP, MAIN_EXPIRES, MAIN_PLAN, TAG
+#define WHAT_IT_MAY SCOPES, MAIN_MODELS, ALLOW_IP, MAIN_EXPIRES, MAIN_ROTATE_EVERY, MAIN_PLAN, TAG
 #define ROLE(what) \
     CLI_TEXT(struct main_given, role, "role", "ROLE", what, .member = "role", .words = ADMIN_ROLES)
 
@@ -79,38 +76,6 @@ MAIN_ACT(main_key_list, "key list", keys, list)
 /* A key that was made and is not shown is of no use. */
 #define KEY_IS_LOST "; it was made: find it with `atlas key list`, revoke it, and make another"
 
-static int print_line(struct span line)
-{
-    printf("%.*s\n", SPAN_ARGS(line));
-    if (fflush(stdout) == 0 && ferror(stdout) == 0) {
-        return CLI_DONE;
-    }
-    fprintf(stderr, "atlas key create: the output cannot be written: %s" KEY_IS_LOST "\n",
-            strerrordesc_np(errno));
-    return CLI_FAILED;
-}
-
-/* Prints the key of the answer, alone. */
-static int print_key(struct span answer)
-{
-    struct json_index x;
-    json_index_init(&x, 1024, 4);
-    enum err e = json_index_parse_borrow(&x, answer);
-    uint32_t key = e == ERR_OK ? json_find(&x, 0, SPAN("key")) : JSON_NONE;
-    int status = CLI_FAILED;
-    if (key == JSON_NONE) {
-        fprintf(stderr, "atlas key create: the key cannot be read from the answer%s%s%s\n",
-                e == ERR_OK ? "" : ": ", e == ERR_OK ? "" : err_sentence(e), KEY_IS_LOST);
-    } else {
-        status = print_line(json_inside(&x, key)); /* Base62 and "_": nothing is escaped */
-    }
-    json_index_fini(&x);
-    if (status == CLI_DONE && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO)) {
-        fprintf(stderr, "keep it: it is not shown again\n");
-    }
-    return status;
-}
-
 /* Makes it and prints it; what held it is wiped. */
 static int make(const struct main_act *act, struct span body)
 {
@@ -120,7 +85,9 @@ static int make(const struct main_act *act, struct span body)
     buf_init(&answer, CLI_ANSWER_MAX);
     int status = cli_ask(act->command, act->given->config, &request, &answer);
     if (status == CLI_GO_ON) {
-        status = act->given->json ? print_line(buf_span(&answer)) : print_key(buf_span(&answer));
+        status = act->given->json
+                     ? main_key_print(act->command, buf_span(&answer), KEY_IS_LOST)
+                     : main_key_print_text(act->command, buf_span(&answer), KEY_IS_LOST);
     }
     if (answer.at != NULL) {
         crypto_wipe(answer.at, answer.cap);

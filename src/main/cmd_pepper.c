@@ -57,7 +57,9 @@ static enum err on_key(void *context, const void *row)
 {
     const struct store_key *key = row;
     struct users *users = context;
+    bool has_before = key->before_ends.us > clock_wall().us && key->before_pepper != key->pepper;
     users->count[key->pepper] += key->revoked.us == 0 ? 1 : 0;
+    users->count[key->before_pepper] += key->revoked.us == 0 && has_before ? 1 : 0;
     return ERR_OK;
 }
 

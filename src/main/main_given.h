@@ -16,7 +16,7 @@ struct main_given {
     const char *config;
     const char *id; /* the plain word */
     const char *name, *organisation, *team, *user, *key, *plan, *role, *region, *max_class;
-    const char *expires, *each, *data;
+    const char *expires, *each, *data, *rotate_every, *grace, *sha256;
     const char *requests_per_minute, *burst, *tokens_per_minute, *tokens_per_day, *concurrent;
     const char *max_tokens;
     const char *amount, *window, *time_zone, *week_starts, *model, *currency;
@@ -45,6 +45,12 @@ struct main_given {
     CLI_TEXT(struct main_given, expires, "expires", "TIME",                                     \
              "When it ends: 12h or 30d from now, or as the day 2027-01-31 begins (UTC); never", \
              .member = "expires_at", .none = "never")
+
+#define MAIN_ROTATE_EVERY                                                                      \
+    CLI_TEXT(struct main_given, rotate_every, "rotate-every", "TIME",                          \
+             "How old its secret may get: 90d; the log says when it is due, and it works on; " \
+             "never: as old as it may",                                                        \
+             .member = "rotate_every_s", .none = "never")
 
 #define MAIN_LIMIT(name, part, what) \
     CLI_TEXT(struct main_given, name, #name, "N", what, .member = part #name, .none = "none")

@@ -443,6 +443,9 @@ static void settle_store(struct serve_gateway *g)
  * workers, whom it wakes; the store after the journal, and before admin, whose answers it owes. */
 static void close_data(struct serve_gateway *g)
 {
+    if (g->store_thread != NULL) {
+        serve_key_jobs_end(&g->key_jobs, g->keys, g->store_thread);
+    }
     settle_store(g);
     journal_recorder_stop(g->recorder);
     journal_apply_stop(g->apply);

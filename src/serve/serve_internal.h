@@ -17,6 +17,7 @@
 #include "net/net_loop.h"
 #include "net/net_timer.h"
 #include "serve/serve.h"
+#include "serve/serve_key_jobs.h"
 
 #define SERVE_SIGNALS 5
 
@@ -61,6 +62,7 @@ struct serve_gateway {
     struct limits_gate *gate; /* what addresses may ask */
     struct key_deny *deny;
     struct key_watch *key_watch;
+    struct serve_key_jobs key_jobs;
     struct journal *journal;
     struct journal_apply *apply;
     struct journal_recorder *recorder;

@@ -174,6 +174,7 @@ void serve_keys_step(struct serve_gateway *g)
     access_set_turned(g->rights, turned);
     policy_book_set_turned(g->book, turned);
     tell_budgets(g);
+    serve_key_jobs_step(&g->key_jobs, g->keys, g->store_thread);
     enum err trouble = key_watch_trouble(g->key_watch);
     if (trouble != ERR_OK) {
         health_set(HEALTH_KEYS_UNTOLD, NULL,

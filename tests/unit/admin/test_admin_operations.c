@@ -40,12 +40,14 @@ static void a_new_key_is_said_once_and_works(void **state)
                          "\\\"a\\\"\",\"kind\":\"test\",\"expires_at\":\"2026-11-24T04:00:00Z\","
                          "\"scopes\":[\"chat\",\"models\"]}"),
                      ERR_OK);
-    assert_true(says(f,
-                     ",\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"status\":\"active\","
-                     "\"scopes\":[\"chat\",\"models\"],\"role\":null,\"team\":null,\"user\":null,"
-                     "\"plan\":null,\"models\":[],\"ip_allowlist\":[],\"tags\":{},"
-                     "\"limits\":null,\"created_at\":1795489200,"
-                     "\"expires_at\":1795492800,\"revoked_at\":null}"));
+    assert_true(
+        says(f, ",\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"status\":\"active\","
+                "\"scopes\":[\"chat\",\"models\"],\"role\":null,\"team\":null,\"user\":null,"
+                "\"plan\":null,\"models\":[],\"ip_allowlist\":[],\"tags\":{},"
+                "\"limits\":null,\"imported\":false,\"rotate_every_s\":null,\"rotated_at\":null,"
+                "\"rotation_due_at\":null,\"previous_expires_at\":null,\"last_used_at\":null,"
+                "\"last_used_ip\":null,\"last_used_secret\":null,\"created_at\":1795489200,"
+                "\"expires_at\":1795492800,\"revoked_at\":null}"));
     const char *text = strstr(said(f), "mx4_sk_test_");
     assert_non_null(text);
     struct key_handle handle;
@@ -145,10 +147,11 @@ static void a_refusal_names_what_is_at_fault_and_says_what_to_do(void **state)
          "'scopes' must be a list of some of chat, completions, embeddings, models"},
         {HTTP_POST, "", "{\"name\":\"n\",\"budget\":1}", "budget",
          "'budget' is no member of this request, which may hold name, kind, scopes, role, team, "
-         "user, plan, models, ip_allowlist, tags, limits, expires_at"},
+         "user, plan, models, ip_allowlist, tags, limits, sha256, rotate_every_s, expires_at"},
         {HTTP_POST, "", "{\"name\":\"n\",\"id\":1}", "id",
          "'id' cannot be given: leave it out; this request may hold name, kind, scopes, role, "
-         "team, user, plan, models, ip_allowlist, tags, limits, expires_at"},
+         "team, user, plan, models, ip_allowlist, tags, limits, sha256, rotate_every_s, "
+         "expires_at"},
         {HTTP_POST, "", "{\"name\":\"n\",\"name\":\"m\"}", "name", "'name' is given twice"},
         {HTTP_POST, "", "{}", "name", "'name' is missing"},
         {HTTP_POST, "x=1", "{\"name\":\"n\"}", "x",
@@ -255,12 +258,14 @@ static enum err ask_route(struct fixture *f, const struct admin_route *route, co
     size_t len = brace == NULL ? strlen(route->path) : (size_t)(brace - route->path);
     (void)snprintf(path, sizeof(path), "%.*s%s%s", (int)len, route->path, brace == NULL ? "" : id,
                    brace == NULL ? "" : strchr(brace, '}') + 1);
-    const struct admin_request request = {
-        .method = route->method,
-        .path = span_of(path),
-        .body = route->takes == ADMIN_OBJECT_none ? SPAN("") : SPAN("{\"name\":\"judged\"}"),
-        .if_match = span_of(if_match),
-        .right = {.is_local = true}};
+    const struct admin_request request = {.method = route->method,
+                                          .path = span_of(path),
+                                          .body = route->takes == ADMIN_OBJECT_none ? SPAN("")
+                                                  : route->takes == ADMIN_OBJECT_rotation
+                                                      ? SPAN("{\"grace_s\":0}")
+                                                      : SPAN("{\"name\":\"judged\"}"),
+                                          .if_match = span_of(if_match),
+                                          .right = {.is_local = true}};
     buf_clear(&f->reply);
     enum err e = admin_operate(&f->means, f->store, &request, NOW, &f->reply, &answer);
     buf_put_byte(&f->reply, '\0');

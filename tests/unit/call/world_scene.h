@@ -93,7 +93,7 @@ static const struct call_ports world_ports = {
                 .problem = attempt_problem_now,
                 .close = attempt_end,
                 .finish = attempt_end},
-    .keys = {.check = world_key_check, .recheck = world_key_recheck},
+    .keys = {.check = world_key_check, .recheck = world_key_recheck, .note = world_key_note},
     .journal = {.take = slot_take,
                 .record = slot_record,
                 .arm = slot_arm,

@@ -91,11 +91,14 @@ static void a_change_is_in_its_row_when_its_record_is_applied(void **state)
     assert_string_equal(book.line[0].object, "AAAAaaaa0001");
     assert_string_equal(
         book.line[0].state,
-        "{\"created_us\":1795489200123456,\"expires_us\":1795489200123457,"
+        "{\"before_ends_us\":0,\"before_mac\":\""
+        "0000000000000000000000000000000000000000000000000000000000000000\","
+        "\"before_pepper\":0,\"created_us\":1795489200123456,\"expires_us\":1795489200123457,"
         "\"id\":\"AAAAaaaa0001\",\"kind\":2,\"mac\":\""
         "41414141414141414141414141414141414141414141414141414141414141ff\","
         "\"models\":\"\",\"name\":\"a \\\"name\\\" of \xd9\x85\xd9\x81\",\"networks\":\"\","
-        "\"pepper\":200,\"plan\":\"\",\"revoked_us\":0,\"role\":0,\"scopes\":3221225477,"
+        "\"pepper\":200,\"plan\":\"\",\"revoked_us\":0,\"role\":0,\"rotate_every_s\":0,"
+        "\"rotated_us\":0,\"scopes\":3221225477,"
         "\"tags\":\"\",\"team\":\"\",\"user\":\"\"}");
     assert_int_equal(store_settle(s), ERR_OK);
     assert_int_equal(store_catch_up(s), ERR_OK);
