@@ -145,7 +145,9 @@ static void report(struct bench *b, const char *query)
             forget(b);
         }
         double began = now_s(CLOCK_MONOTONIC);
-        must(admin_operate(&(const struct admin_means){0}, b->store, &request, (wall_us){0}, &out, &answer), query);
+        must(admin_operate(&(const struct admin_means){0}, b->store, &request, (wall_us){0}, &out,
+                           &answer),
+             query);
         printf("report  %s  %7.1f ms, %zu bytes: %s\n", ways[way],
                (now_s(CLOCK_MONOTONIC) - began) * 1e3, buf_span(&out).len, query);
         buf_fini(&out);
