@@ -59,20 +59,6 @@ MUST_USE enum err access_restore(struct access *a, struct store *s);
 MUST_USE enum err access_change(struct access *a, struct store *s, enum store_table_id table,
                                 const void *row, const char *verb, struct span actor);
 
-/*
- * Ends an evaluation: revokes its keys, and marks its team's row, which its reader has as it was
- * changed last, as ended. One that was ended before keeps its time.
- *
- *   as access_change(), and as keys_revoke()
- */
-MUST_USE enum err access_end_evaluation(struct access *a, struct store *s, struct store_team *team,
-                                        const char *verb, struct span actor, wall_us now);
-
-/* Looks at teams from slot `*from` on for an evaluation that is over and not marked as ended, and
- * ends one at most: `*from` is where the next look begins, 0 when all were looked at. As
- * access_end_evaluation(). */
-MUST_USE enum err access_end_over(struct access *a, struct store *s, wall_us now, uint32_t *from);
-
 /* Who there is. */
 const struct directory *access_directory(const struct access *a);
 const struct limits *access_limits(const struct access *a);

@@ -3,10 +3,11 @@
  * The end of an evaluation. Its keys go first: who dies in between finds the team as it was, and
  * does it again. A key that was revoked before keeps its time.
  */
-#include "access/access_internal.h"
+#include "access/access_evaluation.h"
 
 #include <string.h>
 
+#include "access/access_internal.h"
 #include "base/arena.h"
 #include "store/store_change.h"
 

@@ -4,6 +4,7 @@
  * the team's, which says by `trial` that it is one: the id of that key. So the key's text is made
  * first, then the team, then the key; who sends the request again after a kill makes what is left.
  */
+#include "access/access_evaluation.h"
 #include "admin/admin_internal.h"
 #include "base/arena.h"
 #include "base/slots.h"
@@ -264,9 +265,9 @@ enum err admin_evaluation_end(const struct admin_operation *op)
 /* ---- all ---- */
 
 struct lister {
-    struct admin_pager pager;
+    struct admin_pager pager; /* the first member: rows are given with it */
+    bool has_ended;           /* those are listed, too */
     const struct admin_operation *op;
-    bool has_ended;
 };
 
 static enum err on_team(void *context, const void *given)
@@ -287,16 +288,13 @@ static enum err on_team(void *context, const void *given)
 enum err admin_evaluation_list(const struct admin_operation *op)
 {
     const struct admin_value *after = admin_param(op, "after");
-    const struct admin_value *include = admin_param(op, "include");
     const struct store_team from = {.number = after == NULL ? 0 : after->number};
-    const struct store_page page = {.from = &from, .after = true, .limit = INT64_MAX};
-    struct lister l = {.op = op, .has_ended = include != NULL};
-    if (include != NULL && !span_is(include->text, "ended")) {
-        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("include"),
-                               "'include' may be 'ended' alone");
+    struct lister l = {.op = op};
+    enum err e = admin_include(op, &l.has_ended);
+    if (e != ERR_OK) {
+        return e;
     }
-    admin_pager_begin(&l.pager, op);
-    enum err e = store_change_page(op->store, STORE_TABLE_TEAM, STORE_INDEX_TEAM_BY_NUMBER, &page,
-                                   on_team, &l);
+    e = admin_pager_rows(&l.pager, op, STORE_TABLE_TEAM, STORE_INDEX_TEAM_BY_NUMBER, &from,
+                         on_team);
     return e == ERR_OK || e == ERR_NOT_FOUND_ROW ? admin_pager_end(&l.pager) : e;
 }

@@ -171,6 +171,15 @@ struct admin_pager {
 void admin_pager_begin(struct admin_pager *p, const struct admin_operation *op);
 MUST_USE enum err admin_pager_end(struct admin_pager *p);
 
+/* Whether `include` asks for what has ended, too; ERR_VALUE_INVALID: it asks for something else. */
+MUST_USE enum err admin_include(const struct admin_operation *op, bool *has_ended);
+
+/* Begins a page, and gives the rows of a table in this order behind `from`, until one is said to be
+ * too many: ERR_NOT_FOUND_ROW. */
+MUST_USE enum err admin_pager_rows(struct admin_pager *p, const struct admin_operation *op,
+                                   enum store_table_id table, unsigned index, const void *from,
+                                   store_on_row *on_row);
+
 /* Whether a row of this number is to be written; ERR_NOT_FOUND_ROW: the page is full. */
 MUST_USE enum err admin_pager_next(struct admin_pager *p, int64_t number);
 

@@ -244,6 +244,25 @@ void admin_pager_begin(struct admin_pager *p, const struct admin_operation *op)
     admin_list_begin(&p->w, op->out);
 }
 
+enum err admin_include(const struct admin_operation *op, bool *has_ended)
+{
+    const struct admin_value *include = admin_param(op, "include");
+    *has_ended = include != NULL;
+    return include == NULL || span_is(include->text, "ended")
+               ? ERR_OK
+               : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("include"),
+                                 "'include' may be 'ended' alone");
+}
+
+enum err admin_pager_rows(struct admin_pager *p, const struct admin_operation *op,
+                          enum store_table_id table, unsigned index, const void *from,
+                          store_on_row *on_row)
+{
+    const struct store_page page = {.from = from, .after = true, .limit = INT64_MAX};
+    admin_pager_begin(p, op);
+    return store_change_page(op->store, table, index, &page, on_row, p);
+}
+
 enum err admin_pager_next(struct admin_pager *p, int64_t number)
 {
     if (p->left == 0) {

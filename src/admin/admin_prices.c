@@ -242,9 +242,9 @@ enum err admin_price_end(const struct admin_operation *op)
 /* ---- all ---- */
 
 struct lister {
-    struct admin_pager pager;
+    struct admin_pager pager; /* the first member: rows are given with it */
+    bool has_ended;           /* those are listed, too */
     const struct admin_operation *op;
-    bool has_ended;
 };
 
 static enum err write(struct lister *l, int64_t number, const struct admin_price *shown)
@@ -287,17 +287,14 @@ static enum err list_configured(struct lister *l, int64_t after)
 enum err admin_price_list(const struct admin_operation *op)
 {
     const struct admin_value *after = admin_param(op, "after");
-    const struct admin_value *include = admin_param(op, "include");
     const struct store_price from = {.number = after == NULL ? 0 : after->number};
-    const struct store_page page = {.from = &from, .after = true, .limit = INT64_MAX};
-    struct lister l = {.op = op, .has_ended = include != NULL};
-    if (include != NULL && !span_is(include->text, "ended")) {
-        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("include"),
-                               "'include' may be 'ended' alone");
+    struct lister l = {.op = op};
+    enum err e = admin_include(op, &l.has_ended);
+    if (e != ERR_OK) {
+        return e;
     }
-    admin_pager_begin(&l.pager, op);
-    enum err e = store_change_page(op->store, STORE_TABLE_PRICE, STORE_INDEX_PRICE_BY_NUMBER, &page,
-                                   on_price, &l);
+    e = admin_pager_rows(&l.pager, op, STORE_TABLE_PRICE, STORE_INDEX_PRICE_BY_NUMBER, &from,
+                         on_price);
     e = e == ERR_OK ? list_configured(&l, from.number) : e;
     return e == ERR_OK || e == ERR_NOT_FOUND_ROW ? admin_pager_end(&l.pager) : e;
 }

@@ -6,7 +6,7 @@
  */
 #include <stdatomic.h>
 
-#include "access/access.h"
+#include "access/access_evaluation.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "serve/serve_internal.h"
