@@ -142,6 +142,28 @@ static void make_keys(struct place *p, size_t count)
     say("keys_create() in one batch", now_ns() - start, count);
 }
 
+/* A key that was rotated: its own secret, and the one before. */
+static void bench_two_secrets(struct place *p)
+{
+    struct key_handle handle;
+    struct key_text now;
+    struct store_key row;
+    const struct key_rotation rotation = {.grace_s = KEY_GRACE_S};
+    struct key_parts parts;
+    MUST(key_string_parse(span_of(p->sample[0].text), &parts));
+    MUST(keys_rotate(p->keys, p->store, parts.id, &rotation, NOW, &row, &now));
+    BENCH("keys_check() of a rotated key", 20000,
+          MUST(keys_check(p->keys, span_of(now.text), KEY_USE_INFERENCE, NOW, &handle)));
+    BENCH("keys_check() by the secret before", 20000,
+          MUST(keys_check(p->keys, span_of(p->sample[0].text), KEY_USE_INFERENCE, NOW, &handle)));
+}
+
+static void bench_use(const struct place *p, const struct key_handle *handle)
+{
+    static const struct net_ip from = {{1}};
+    BENCH("keys_note_use()", 100000, keys_note_use(p->keys, handle, &from, NOW));
+}
+
 static void bench_count(struct place *p, size_t count)
 {
     struct key_handle handle;
@@ -165,6 +187,8 @@ static void bench_count(struct place *p, size_t count)
     BENCH("keys_check()", samples,
           MUST(keys_check(p->keys, span_of(p->sample[at].text), KEY_USE_INFERENCE, NOW, &handle)));
     BENCH("keys_recheck()", 100000, MUST(keys_recheck(p->keys, &handle, NOW)));
+    bench_two_secrets(p);
+    bench_use(p, &handle);
     struct key_text unknown;
     key_string_make(KEY_LIVE, &unknown);
     BENCH("keys_check() of an unknown key", 20000,

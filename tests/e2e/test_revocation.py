@@ -153,7 +153,7 @@ def test_a_list_of_many_keys_keeps_no_key_alive(make_gateway, sim, tmp_path):
     gateway = make_gateway(config(sim))
     with contextlib.closing(sqlite3.connect(gateway.data / "atlas.db")) as db, db:
         row = {name: 0 if kind.upper() == "INTEGER" else "" for _, name, kind, *_ in db.execute("PRAGMA table_info(api_key)")}
-        row |= {"kind": 1, "pepper": 1, "mac": bytes(32), "scopes": 15, "created_us": 1, "revision": 1}
+        row |= {"kind": 1, "pepper": 1, "mac": bytes(32), "before_mac": bytes(32), "scopes": 15, "created_us": 1, "revision": 1}
         db.executemany(f"INSERT INTO api_key ({', '.join(row)}) VALUES ({', '.join(':' + name for name in row)})",
                        ({**row, "number": i + 1000, "id": f"many{i:08}", "name": f"key number {i}"} for i in range(MANY)))
         db.execute("INSERT OR REPLACE INTO meta VALUES ('revision', ?, '')", (MANY + 1000,))
