@@ -20,7 +20,7 @@
 struct writing {
     struct cli_body *body;
     struct json_writer w;
-    const char *part; /* "limits.burst": one of the part that is open; NULL: none is */
+    const char *part; /* "limits.burst": one of the part that is open; "": none is */
 };
 
 /* "--burst"; "ID" of a plain word. */
@@ -63,14 +63,14 @@ static const struct admin_field *field_of(const struct writing *w, const char *m
 
 static size_t part_length(const char *member)
 {
-    return member == NULL || strchr(member, '.') == NULL ? 0 : strcspn(member, ".");
+    return strchr(member, '.') == NULL ? 0 : strcspn(member, ".");
 }
 
 /* Opens the part that the member is of, closes the one before. */
 static void turn_to_part(struct writing *w, const char *member)
 {
     size_t before = part_length(w->part), now = part_length(member);
-    if (before == now && (now == 0 || memcmp(w->part, member, now) == 0)) {
+    if (before == now && strncmp(w->part, member, now) == 0) {
         return;
     }
     if (before > 0) {
@@ -80,7 +80,7 @@ static void turn_to_part(struct writing *w, const char *member)
         json_write_key_span(&w->w, span_make(member, now));
         json_write_object(&w->w);
     }
-    w->part = now > 0 ? member : NULL;
+    w->part = now > 0 ? member : "";
 }
 
 /* ---- values ---- */
@@ -230,17 +230,23 @@ static int put_nothing(struct writing *w)
     return CLI_GO_ON;
 }
 
-static int put_value(struct writing *w, const struct cli_option *o, const struct admin_field *f)
+/* What the one text of an option says. */
+static int put_one(struct writing *w, const struct cli_option *o, const struct admin_field *f)
 {
     const char *text = o->value == NULL ? o->says : cli_given_text(o, w->body->given);
-    return f->kind == ADMIN_NAMES || f->kind == ADMIN_CHOICES ? put_names(w, o)
-           : f->kind == ADMIN_TAGS                            ? put_tags(w, o)
-           : is_none(o, text)                                 ? put_nothing(w)
-           : f->kind == ADMIN_CHOICE                          ? put_choice(w, o, f, text)
-           : is_seconds(f)                                    ? put_seconds(w, o, f, text)
-           : f->kind == ADMIN_INT                             ? put_number(w, o, text)
-           : f->kind == ADMIN_MOMENT                          ? put_time(w, o, text)
-                                                              : put_text(w, text);
+    return is_none(o, text)          ? put_nothing(w)
+           : f->kind == ADMIN_CHOICE ? put_choice(w, o, f, text)
+           : is_seconds(f)           ? put_seconds(w, o, f, text)
+           : f->kind == ADMIN_INT    ? put_number(w, o, text)
+           : f->kind == ADMIN_MOMENT ? put_time(w, o, text)
+                                     : put_text(w, text);
+}
+
+static int put_value(struct writing *w, const struct cli_option *o, const struct admin_field *f)
+{
+    return !o->is_list             ? put_one(w, o, f)
+           : f->kind == ADMIN_TAGS ? put_tags(w, o)
+                                   : put_names(w, o);
 }
 
 /* ---- members ---- */
@@ -298,7 +304,7 @@ static int put_member(struct writing *w, const struct cli_option *o)
 
 int cli_body_write(struct cli_body *body, struct buf *out)
 {
-    struct writing w = {.body = body};
+    struct writing w = {.body = body, .part = ""};
     int status = CLI_GO_ON;
     body->members = 0;
     buf_init(out, ROOM_BYTES);
@@ -314,7 +320,7 @@ int cli_body_write(struct cli_body *body, struct buf *out)
     if (status != CLI_GO_ON) {
         return status; /* half of it is of no use */
     }
-    turn_to_part(&w, NULL);
+    turn_to_part(&w, "");
     json_write_end(&w.w);
     enum err e = json_write_finish(&w.w);
     if (e != ERR_OK) {
