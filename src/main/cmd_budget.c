@@ -99,6 +99,32 @@ static int check_fixed(const struct json_index *x, uint32_t object, const struct
     return CLI_GO_ON;
 }
 
+/* The next of the same kind, from `object` on; JSON_NONE: there is none. */
+static uint32_t next_same(const struct json_index *x, uint32_t object, const struct main_given *g,
+                          const struct main_subject *subject)
+{
+    while (object != JSON_NONE && !is_same(x, object, g, subject)) {
+        object = json_next(x, object);
+    }
+    return object;
+}
+
+/* What the budget that was found lets be done with it. */
+static int check(const struct json_index *x, uint32_t object, const struct main_given *g,
+                 const struct main_subject *subject, char id[MAIN_SUBJECT_BYTES])
+{
+    uint32_t row = json_find(x, object, SPAN("id"));
+    span_copy_text(row == JSON_NONE ? SPAN("") : json_inside(x, row), id, MAIN_SUBJECT_BYTES);
+    if (next_same(x, json_next(x, object), g, subject) != JSON_NONE) {
+        fprintf(stderr,
+                "atlas budget set: there are several of this kind, %s is the first: change or end "
+                "them by their ids; `atlas budget list` shows them\n",
+                id);
+        return CLI_FAILED;
+    }
+    return check_fixed(x, object, g, id);
+}
+
 /* Finds the budget of the same kind in the list; an empty `id`: there is none. */
 static int pick(const struct main_act *act, struct span list, const struct main_subject *subject,
                 char id[MAIN_SUBJECT_BYTES])
@@ -109,17 +135,13 @@ static int pick(const struct main_act *act, struct span list, const struct main_
     json_index_init(&x, VALUES_MAX, DEPTH_MAX);
     enum err e = json_index_parse_borrow(&x, list);
     uint32_t data = e == ERR_OK ? json_find(&x, 0, SPAN("data")) : JSON_NONE;
-    uint32_t object = data == JSON_NONE ? JSON_NONE : json_first(&x, data);
-    while (object != JSON_NONE && !is_same(&x, object, act->given, subject)) {
-        object = json_next(&x, object);
-    }
+    uint32_t first = data == JSON_NONE ? JSON_NONE : json_first(&x, data);
+    uint32_t object = next_same(&x, first, act->given, subject);
     if (e != ERR_OK) {
         fprintf(stderr, "atlas budget set: %s\n", err_sentence(e));
         status = CLI_FAILED;
     } else if (object != JSON_NONE) {
-        uint32_t row = json_find(&x, object, SPAN("id"));
-        span_copy_text(row == JSON_NONE ? SPAN("") : json_inside(&x, row), id, MAIN_SUBJECT_BYTES);
-        status = check_fixed(&x, object, act->given, id);
+        status = check(&x, object, act->given, subject, id);
     }
     json_index_fini(&x);
     return status;

@@ -305,6 +305,17 @@ def test_a_list_goes_over_many_pages(make_gateway, sim):
     assert len(place.done("user", "list").splitlines()) == 1006
 
 
+def test_of_budgets_that_are_alike_the_id_is_asked_for(make_gateway, sim):
+    place = at_home(make_gateway({"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}}), True)
+    team = place.team()
+    made = [place.gateway.admin("POST", "/admin/v1/budgets", json={"team": team["id"], "amount": "1"}).json() for _ in range(2)]
+    said = place.command("budget", "set", "--team", team["name"], "--amount", "2")
+    assert (said.returncode, said.stdout) == (1, "") and "several" in said.stderr and made[0]["id"] in said.stderr
+    assert place.json("budget", "list")["data"] == made
+    place.done("budget", "end", made[0]["id"])
+    assert place.json("budget", "set", "--team", team["name"], "--amount", "2")["id"] == made[1]["id"]
+
+
 # ---- mistakes ----
 
 WRONG = [
