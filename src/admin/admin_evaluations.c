@@ -212,11 +212,12 @@ static enum err find(const struct admin_operation *op, struct arena *arena, stru
 {
     const struct directory *d = access_directory(op->rights);
     uint32_t slot = directory_slot(d, DIRECTORY_TEAM, op->id);
+    *t = (struct store_team){.number = 0};
     slot =
         slot != SLOTS_NONE ? slot : directory_slot_of_name(d, DIRECTORY_TEAM, op->id, SLOTS_NONE);
     enum err e = slot == SLOTS_NONE ? ERR_NOT_FOUND_ROW : ERR_OK;
     if (e == ERR_OK) {
-        *t = (struct store_team){.id = span_of(directory_find(d, DIRECTORY_TEAM, slot)->id)};
+        t->id = span_of(directory_find(d, DIRECTORY_TEAM, slot)->id);
         e = store_change_get(op->store, STORE_TABLE_TEAM, t);
     }
     e = e == ERR_OK ? store_row_keep(STORE_TABLE_TEAM, t, arena) : e;
@@ -264,15 +265,9 @@ enum err admin_evaluation_end(const struct admin_operation *op)
 
 /* ---- all ---- */
 
-struct lister {
-    struct admin_pager pager; /* the first member: rows are given with it */
-    bool has_ended;           /* those are listed, too */
-    const struct admin_operation *op;
-};
-
 static enum err on_team(void *context, const void *given)
 {
-    struct lister *l = context;
+    struct admin_lister *l = context;
     const struct store_team *t = given;
     if (t->trial.len == 0 || (is_over(l->op, t) && !l->has_ended) || !admin_sees(l->op, t->id)) {
         return ERR_OK;
@@ -289,7 +284,7 @@ enum err admin_evaluation_list(const struct admin_operation *op)
 {
     const struct admin_value *after = admin_param(op, "after");
     const struct store_team from = {.number = after == NULL ? 0 : after->number};
-    struct lister l = {.op = op};
+    struct admin_lister l = {.op = op};
     enum err e = admin_include(op, &l.has_ended);
     if (e != ERR_OK) {
         return e;

@@ -171,6 +171,13 @@ struct admin_pager {
 void admin_pager_begin(struct admin_pager *p, const struct admin_operation *op);
 MUST_USE enum err admin_pager_end(struct admin_pager *p);
 
+/* What gives a list its rows. */
+struct admin_lister {
+    struct admin_pager pager; /* the first member: rows are given with it */
+    const struct admin_operation *op;
+    bool has_ended; /* those are listed, too */
+};
+
 /* Whether `include` asks for what has ended, too; ERR_VALUE_INVALID: it asks for something else. */
 MUST_USE enum err admin_include(const struct admin_operation *op, bool *has_ended);
 

@@ -241,13 +241,7 @@ enum err admin_price_end(const struct admin_operation *op)
 
 /* ---- all ---- */
 
-struct lister {
-    struct admin_pager pager; /* the first member: rows are given with it */
-    bool has_ended;           /* those are listed, too */
-    const struct admin_operation *op;
-};
-
-static enum err write(struct lister *l, int64_t number, const struct admin_price *shown)
+static enum err write(struct admin_lister *l, int64_t number, const struct admin_price *shown)
 {
     enum err e = admin_pager_next(&l->pager, number);
     if (e == ERR_OK) {
@@ -258,7 +252,7 @@ static enum err write(struct lister *l, int64_t number, const struct admin_price
 
 static enum err on_price(void *context, const void *given)
 {
-    struct lister *l = context;
+    struct admin_lister *l = context;
     const struct store_price *row = given;
     if (row->ended.us != 0 && !l->has_ended) {
         return ERR_OK;
@@ -268,7 +262,7 @@ static enum err on_price(void *context, const void *given)
 }
 
 /* Lists the configuration's, beyond the number `after`. */
-static enum err list_configured(struct lister *l, int64_t after)
+static enum err list_configured(struct admin_lister *l, int64_t after)
 {
     const struct policy *p = l->op->policy;
     int64_t number = CONFIGURED;
@@ -288,7 +282,7 @@ enum err admin_price_list(const struct admin_operation *op)
 {
     const struct admin_value *after = admin_param(op, "after");
     const struct store_price from = {.number = after == NULL ? 0 : after->number};
-    struct lister l = {.op = op};
+    struct admin_lister l = {.op = op};
     enum err e = admin_include(op, &l.has_ended);
     if (e != ERR_OK) {
         return e;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "access/access.h"
+#include "access/access_evaluation.h"
 #include "keys/key_pepper.h"
 #include "store/store_change.h"
 
@@ -503,6 +504,63 @@ static void a_zone_that_is_not_known_counts_in_utc_and_is_told(void **state)
     assert_int_equal(report.damaged, 0);
 }
 
+/* ---- evaluations ---- */
+
+static void put_team(struct fixture *f, const char *id, struct span trial, wall_us expires)
+{
+    struct store_team row = {.id = span_of(id),
+                             .name = span_of(id),
+                             .organisation = SPAN("org_a"),
+                             .trial = trial,
+                             .expires = expires};
+    change(f, STORE_TABLE_TEAM, &row, "team.create");
+}
+
+static wall_us ended(struct fixture *f, const char *id)
+{
+    struct store_team row = {.id = span_of(id)};
+    assert_int_equal(store_change_get(f->store, STORE_TABLE_TEAM, &row), ERR_OK);
+    return row.ended;
+}
+
+/* Looks at all teams, as the gateway does; how many looks that took. */
+static size_t look_at_all(struct fixture *f, wall_us now)
+{
+    uint32_t from = 0;
+    size_t looks = 0;
+    do {
+        assert_int_equal(access_end_over(f->a, f->store, now, &from), ERR_OK);
+        looks++;
+    } while (from != 0);
+    return looks;
+}
+
+static void evaluations_that_are_over_are_ended_once_with_their_keys(void **state)
+{
+    struct fixture *f = *state;
+    const wall_us soon = {NOW.us + 1000000}, later = {NOW.us + 2000000};
+    put_team(f, "team_one", SPAN("NeverMade000"), soon); /* killed before its key was made */
+    put_team(f, "team_two", SPAN(""), soon);             /* a team that ends, and no evaluation */
+    put_team(f, "team_far", SPAN("NeverMade001"), (wall_us){NOW.us + 9000000});
+    struct caller first = make(f, (struct key_wish){.team = SPAN("team_one")});
+    struct caller second = make(f, (struct key_wish){.team = SPAN("team_one")});
+    struct caller other = make(f, (struct key_wish){.team = SPAN("team_far")});
+    assert_int_equal(look_at_all(f, NOW), 1);
+    assert_int_equal(ended(f, "team_one").us, 0);
+    assert_in_range(look_at_all(f, later), 1, 2); /* one a look */
+    assert_int_equal(ended(f, "team_one").us, later.us);
+    assert_int_equal(ended(f, "team_two").us, 0);
+    assert_int_equal(ended(f, "team_far").us, 0);
+    assert_int_not_equal(keys_revoked(f->keys, span_of(first.id)).us, 0);
+    assert_int_not_equal(keys_revoked(f->keys, span_of(second.id)).us, 0);
+    assert_int_equal(keys_revoked(f->keys, span_of(other.id)).us, 0);
+    assert_int_equal(look_at_all(f, (wall_us){later.us + 1000000}), 1);
+    assert_int_equal(ended(f, "team_one").us, later.us); /* it keeps its time */
+    restart(f);
+    assert_int_equal(look_at_all(f, (wall_us){later.us + 1000000}), 1);
+    assert_int_equal(ended(f, "team_one").us, later.us);
+}
+
 int main(void)
 {
 #define WITH(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -518,6 +576,7 @@ int main(void)
         WITH(ids_and_names_are_those_of_the_rows),
         WITH(a_model_must_be_the_key_s_and_the_team_s),
         WITH(a_zone_that_is_not_known_counts_in_utc_and_is_told),
+        WITH(evaluations_that_are_over_are_ended_once_with_their_keys),
     };
     return cmocka_run_group_tests_name("access", tests, NULL, NULL);
 }
