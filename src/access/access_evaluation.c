@@ -9,6 +9,7 @@
 
 #include "access/access_internal.h"
 #include "base/arena.h"
+#include "keys/keys_change.h"
 #include "store/store_change.h"
 
 #define KEYS_MAX  64 /* revoked with it; what else there may be is refused, as its team is over */

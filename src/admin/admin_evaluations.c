@@ -10,7 +10,7 @@
 #include "base/slots.h"
 #include "crypto/hmac.h"
 #include "crypto/random.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 #include "policy/policy.h"
 #include "store/store_change.h"
 

@@ -12,6 +12,7 @@
 #include "admin/admin_operations.h"
 #include "admin/admin_status.h"
 #include "base/health.h"
+#include "keys/keys_change.h"
 
 /* One request to the store under way. */
 struct admin_operation {

@@ -3,6 +3,7 @@
 #include "admin/admin_internal.h"
 #include "base/arena.h"
 #include "crypto/random.h"
+#include "keys/keys_change.h"
 #include "store/store_tables.h"
 
 static enum err explain(const struct admin_operation *op, enum err e)

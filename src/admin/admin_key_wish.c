@@ -2,7 +2,7 @@
 /* What a request for a key may ask: whose it is, its role, from where it may be used. */
 #include "admin/admin_internal.h"
 #include "base/slots.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 
 static enum err refuse_role(const struct admin_operation *op)
 {

@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "crypto/hmac.h"
 #include "crypto/random.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 #include "store/store_change.h"
 #include "store/store_tables.h"
 

@@ -16,7 +16,7 @@
 
 #include "admin/admin_right.h"
 #include "base/clock.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
 

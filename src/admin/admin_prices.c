@@ -152,14 +152,14 @@ static enum err put(const struct admin_operation *op, const struct store_price *
 {
     enum err e = store_change(op->store, STORE_TABLE_PRICE, row, false, op->route->action,
                               op->request->actor);
-    if (e == ERR_OK) {
-        e = store_settle(op->store);
-    }
-    if (e == ERR_OK && op->book != NULL) {
-        e = policy_book_apply(op->book, row, op->now);
-    }
     if (e != ERR_OK) {
         return e;
+    }
+    /* When the disk did not take it it may be all the same: then it holds at once. */
+    enum err on_disk = store_settle(op->store);
+    enum err taken = op->book == NULL ? ERR_OK : policy_book_apply(op->book, row, op->now);
+    if (on_disk != ERR_OK || taken != ERR_OK) {
+        return on_disk != ERR_OK ? on_disk : taken;
     }
     enum err follows = store_catch_up(op->store);
     (void)follows; /* the journal's health tells of it (journal_apply.h) */

@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "http/http_target.h"
 #include "keys/key_watch.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 #include "net/net_loop.h"
 #include "server/exchange.h"
 #include "store/store_tables.h"

@@ -6,19 +6,27 @@
 void retired_add(struct retired_list *list, struct retired *block)
 {
     block->at = clock_mono();
-    block->next = list->first;
-    list->first = block;
+    block->next = NULL;
+    struct retired **end = list->first == NULL ? &list->first : &list->last->next;
+    *end = list->last = block;
 }
 
 void retired_tidy(struct retired_list *list, mono_us turned, retired_free *free_block)
 {
-    for (struct retired **at = &list->first; *at != NULL;) {
-        struct retired *block = *at;
+    struct retired *kept = NULL; /* the last one that stays so far */
+    struct retired *block = list->first;
+    while (block != NULL && clock_since(block->at, turned) > 0) {
         struct retired *next = block->next;
-        if (clock_since(block->at, turned) > 0 && free_block(block)) {
-            *at = next;
+        if (!free_block(block)) {
+            kept = block;
+        } else if (kept == NULL) {
+            list->first = next;
         } else {
-            at = &block->next;
+            kept->next = next;
         }
+        block = next;
+    }
+    if (block == NULL) {
+        list->last = kept;
     }
 }

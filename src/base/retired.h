@@ -27,14 +27,15 @@ struct retired {
 typedef bool retired_free(struct retired *block);
 
 struct retired_list {
-    struct retired *first; /* NULL at first */
+    struct retired *first, *last; /* the oldest and the newest; NULL at first */
 };
 
 /* Has a block freed later. Another has been put in its place by now, by atomic_exchange(): nobody
  * finds it any more. */
 void retired_add(struct retired_list *list, struct retired *block);
 
-/* Has those freed that were retired before `turned`. */
+/* Has those freed that were retired before `turned`. It looks no further than the first that was
+ * not, so who retires a million in one turn may tidy after each. */
 void retired_tidy(struct retired_list *list, mono_us turned, retired_free *free_block);
 
 #endif

@@ -141,14 +141,22 @@ static int64_t server_us_of(const struct call_try *t, bool is_answered)
     return t->server_us < most ? t->server_us : most;
 }
 
-/* Of a call that holds tokens or money no more of an answer is counted than it holds: our count may
- * be too high, and a server that said more was not asked for it (0093). */
+/* How far beyond what was asked for our own count of an answer may be by mistake: it may be too high
+ * by a quarter, and a completion may say its prompt again. */
+static int64_t most_by_mistake(const struct call *call, int64_t asked)
+{
+    int64_t echo = call->request.endpoint == OPENAI_COMPLETIONS ? call->input_held : 0;
+    return asked > INT64_MAX / 2 ? INT64_MAX : asked + asked / 4 + echo;
+}
+
+/* Of a call that holds tokens or money as much is counted as was asked for where our own count is
+ * a little higher. A server that ignored the bound said more, and that is what was used (0093). */
 static void bound_output(const struct call_try *t, struct journal_record *r)
 {
-    int64_t most = t->plan.asked;
-    if (t->call->input_held > 0 && most >= 0 && r->tokens_out > most) {
-        r->tokens_out = most;
-        r->tokens_out_estimated = true;
+    int64_t asked = t->plan.asked;
+    if (t->call->input_held > 0 && asked >= 0 && r->tokens_out > asked && r->tokens_out_estimated &&
+        r->tokens_out <= most_by_mistake(t->call, asked)) {
+        r->tokens_out = asked;
     }
 }
 

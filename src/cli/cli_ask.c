@@ -9,7 +9,7 @@
 #include "cli/cli_admin.h"
 #include "cli/cli_data.h"
 #include "cli/cli_options.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 #include "settings/settings.h"
 #include "store/store.h"
 #include "json/json_value.h"

@@ -11,7 +11,7 @@
 #include "cli/cli_data.h"
 #include "cli/cli_options.h"
 #include "keys/key_watch.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 #include "store/store_tables.h"
 
 #define ANSWER_BYTES_MAX (64u << 10)

@@ -9,7 +9,7 @@
 
 #include "base/counter.h"
 #include "base/memory.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 #include "store/store_thread.h"
 
 #define RETRY_FIRST_MS 200

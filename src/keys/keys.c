@@ -221,12 +221,6 @@ uint32_t keys_scopes(const struct key_wish *wish)
     return (wished & ~KEY_SCOPES_INFERENCE) == 0 && wish->role == 0 ? wished : 0;
 }
 
-void keys_follow(struct store *s)
-{
-    enum err e = store_catch_up(s);
-    (void)e; /* the journal's health tells of it (journal_apply.h) */
-}
-
 /* The text of a wish's key: of its seed, or new. */
 static void make_text(const struct key_wish *wish, struct key_text *out, struct key_parts *parts)
 {
@@ -384,15 +378,13 @@ enum err keys_change(struct keys *k, struct store *s, struct span id,
         *out = (struct store_key){.id = id};
         e = change_row(s, change, now, out);
     }
-    if (e == ERR_OK) {
-        e = store_settle(s);
-    }
     if (e != ERR_OK) {
         return e;
     }
-    e = change_in_memory(k, out);
-    if (e != ERR_OK) {
-        return e;
+    /* When the disk did not take it it may be all the same: then it holds at once. */
+    enum err on_disk = store_settle(s), taken = change_in_memory(k, out);
+    if (on_disk != ERR_OK || taken != ERR_OK) {
+        return on_disk != ERR_OK ? on_disk : taken;
     }
     keys_follow(s);
     *out = (struct store_key){.id = id};
@@ -402,17 +394,6 @@ enum err keys_change(struct keys *k, struct store *s, struct span id,
 const struct key_grant *keys_grant(const struct keys *k, uint32_t slot)
 {
     return atomic_load_explicit(&key_table_slot(k->table, slot)->grant, memory_order_acquire);
-}
-
-wall_us keys_revoked(const struct keys *k, struct span id)
-{
-    uint32_t number;
-    if (!key_table_find(k->table, id, &number)) {
-        return (wall_us){0};
-    }
-    int64_t at =
-        atomic_load_explicit(&key_table_slot(k->table, number)->revoked_us, memory_order_acquire);
-    return (wall_us){at == KEY_NEVER_US ? 0 : at};
 }
 
 bool keys_derive(const struct keys *k, uint8_t version, struct span message,

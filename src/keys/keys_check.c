@@ -156,3 +156,14 @@ enum err keys_recheck(const struct keys *k, struct key_handle *handle, wall_us n
     }
     return look_at_slot(slot, now, handle);
 }
+
+wall_us keys_revoked(const struct keys *k, struct span id)
+{
+    uint32_t number;
+    if (!key_table_find(k->table, id, &number)) {
+        return (wall_us){0};
+    }
+    int64_t at =
+        atomic_load_explicit(&key_table_slot(k->table, number)->revoked_us, memory_order_acquire);
+    return (wall_us){at == KEY_NEVER_US ? 0 : at};
+}

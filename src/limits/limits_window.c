@@ -267,10 +267,14 @@ void limits_windows_raise(struct limits_windows *w, int64_t limit)
 {
     for (int i = 0; i < LIMITS_WINDOWS; i++) {
         struct limits_room *room = &w->rooms[i];
+        if (!enter(room)) {
+            continue; /* it is being furnished for another window, which used nothing yet */
+        }
         int64_t beyond = atomic_exchange(&room->beyond, 0);
         int64_t fits = beyond > 0 ? add_within(&room->taken, limit, beyond, true) : 0;
         (void)atomic_fetch_add(&room->spent, fits);
         (void)atomic_fetch_add(&room->beyond, beyond - fits);
+        leave(room);
     }
 }
 

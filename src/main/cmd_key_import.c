@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "cli/cli_ask.h"
 #include "cli/cli_body.h"
+#include "keys/keys_change.h"
 #include "main/commands.h"
 #include "main/key_print.h"
 #include "main/main_given.h"

@@ -23,6 +23,7 @@
 #define N_MAX          128  /* OpenAI's own bound on n */
 #define DEVELOPERS_MAX 4096 /* messages whose role may have to be changed */
 #define TOKENS_MAX     (1LL << 40)
+#define TOKENS_NOT_SAID (-2)  /* beside -1, which says that there is no bound */
 #define ROW_BYTES      16 /* of a step: what an element of a list costs */
 
 enum stage { TOP, ROUTING, EXTRA, EXTRA_ROUTING, MODEL, LIST, ELEMENTS, OPTIONS, REST };
@@ -354,25 +355,28 @@ static int64_t times(int64_t most, int64_t by)
     return most > TOKENS_MAX / by ? TOKENS_MAX : most * by;
 }
 
+/* The bound on the output. Where both names are used, which of them a server keeps to is its own
+ * business: the greater counts, and one that says "no bound". */
 static enum err read_output_max(struct openai_reading *r)
 {
     struct openai_request *out = &r->request;
-    int64_t n = 1, best_of = 1, each = -1;
+    int64_t n = 1, best_of = 1, older = TOKENS_NOT_SAID, newer = TOKENS_NOT_SAID;
     enum err e = read_count(r, OPENAI_FACT_N, SPAN("n"), 1, &n);
     if (e == ERR_OK && out->endpoint == OPENAI_COMPLETIONS) {
         e = read_count(r, OPENAI_FACT_BEST_OF, SPAN("best_of"), 0, &best_of);
     }
     if (e == ERR_OK) {
-        e = read_count(r, OPENAI_FACT_MAX_TOKENS, SPAN("max_tokens"), -1, &each);
+        e = read_count(r, OPENAI_FACT_MAX_TOKENS, SPAN("max_tokens"), -1, &older);
     }
     if (e == ERR_OK) {
         e = read_count(r, OPENAI_FACT_MAX_COMPLETION_TOKENS, SPAN("max_completion_tokens"), -1,
-                       &each);
+                       &newer);
     }
     int64_t prompts = out->inputs > 0 ? out->inputs : 1;
     out->choices = (uint32_t)(n * prompts); /* at most 128 times what a body can hold */
     out->answers = (uint32_t)((n > best_of ? n : best_of) * prompts);
-    if (e == ERR_OK && each >= 0) {
+    int64_t each = older > newer ? older : newer;
+    if (e == ERR_OK && each >= 0 && older != -1 && newer != -1) {
         out->output_tokens_max = times(each, out->answers);
     }
     return e;
@@ -380,7 +384,9 @@ static enum err read_output_max(struct openai_reading *r)
 
 int64_t openai_request_output(const struct openai_request *request, int64_t each, int64_t limit)
 {
-    bool is_said = request->output_tokens_max >= 0 || each == 0;
+    /* A chat of no tokens is none: servers take it for "no bound". Some completions are. */
+    bool is_said = request->output_tokens_max > 0 || each == 0 ||
+                   (request->output_tokens_max == 0 && request->endpoint != OPENAI_CHAT);
     int64_t most = is_said || request->endpoint == OPENAI_EMBEDDINGS
                        ? request->output_tokens_max
                        : times(each, request->answers);

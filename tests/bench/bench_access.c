@@ -31,6 +31,7 @@
 #include "access/access.h"
 #include "base/memory.h"
 #include "keys/key_pepper.h"
+#include "keys/keys_change.h"
 #include "limits/limits_gate.h"
 #include "store/store_change.h"
 

@@ -16,7 +16,7 @@
 #include "crypto/crc.h"
 #include "crypto/random.h"
 #include "keys/key_pepper.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 #include "store/store_change.h"
 
 #define ROUNDS  15

@@ -20,7 +20,7 @@
 #include "journal/journal.h"
 #include "journal/journal_apply.h"
 #include "journal/journal_internal.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 #include "store/store.h"
 #include "store/store_thread.h"
 

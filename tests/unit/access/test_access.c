@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_access.c — what rows say of somebody is what holds for their calls: after a change, and
  * after a start. */
+#include "keys/keys_change.h"
 #include "unit.h"
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_admin_operations.c — what an operator asks for is done or refused, and said in JSON. */
 #include "admin_scene.h"
+#include "keys/keys_change.h"
 
 static void other_routes_and_methods_are_refused(void **state)
 {

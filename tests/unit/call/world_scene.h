@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "world_attempt.h"
 #include "world_journal.h"
 
 #define CHAT_BODY(more) "{'model':'m','messages':[{'role':'user','content':'hi'}]" more "}"

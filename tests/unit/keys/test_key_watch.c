@@ -10,7 +10,7 @@
 
 #include "keys/key_pepper.h"
 #include "keys/key_watch.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 #include "store/store_tables.h"
 #include "store/store_thread.h"
 

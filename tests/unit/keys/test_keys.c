@@ -9,7 +9,7 @@
 #include "crypto/base62.h"
 #include "crypto/crc.h"
 #include "keys/key_pepper.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 #include "store/store_tables.h"
 
 #define NOW ((wall_us){INT64_C(1795489200000000)})

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "keys/key_pepper.h"
-#include "keys/keys.h"
+#include "keys/keys_change.h"
 #include "store/store_tables.h"
 
 #define NOW   ((wall_us){INT64_C(1795489200000000)})
@@ -367,7 +367,7 @@ static void *look(void *context)
 {
     struct race *race = context;
     static const struct net_ip from = {{1}};
-    while (!atomic_load(&race->over)) {
+    for (int64_t turn = 0; !atomic_load(&race->over); turn++) {
         struct key_text text;
         struct key_handle handle;
         (void)pthread_mutex_lock(&race->lock);
@@ -376,7 +376,7 @@ static void *look(void *context)
         enum err e = keys_check(race->f->keys, span_of(text.text), KEY_USE_INFERENCE, NOW, &handle);
         e = e == ERR_OK ? keys_recheck(race->f->keys, &handle, NOW) : e;
         if (e == ERR_OK) {
-            keys_note_use(race->f->keys, &handle, &from, (wall_us){NOW.us + rand() % 5 * S});
+            keys_note_use(race->f->keys, &handle, &from, (wall_us){NOW.us + turn % 5 * S});
         }
         /* Two rotations may have gone by since it was taken: then it is nobody's. */
         atomic_fetch_add(&race->refused,
