@@ -27,7 +27,8 @@ static int passed(const struct key_round *r, int64_t at_us, bool tells_itself)
 static void warn(struct key_warning *out, const struct key_slot *slot, bool is_rotation, int days,
                  int64_t at_us)
 {
-    *out = (struct key_warning){.is_rotation = is_rotation, .days = days, .at = {at_us}};
+    *out = (struct key_warning){
+        .is_rotation = is_rotation, .days = days, .at = {at_us}, .since = {at_us - days * DAY_US}};
     memcpy(out->id, slot->id, KEY_ID_CHARS);
 }
 

@@ -24,7 +24,8 @@ struct key_warning {
     char id[KEY_ID_CHARS + 1];
     bool is_rotation; /* it should be rotated; else it ends */
     int days;         /* in so many, or in fewer: 14, 3, 1; 0: it is due */
-    wall_us at;
+    wall_us at;       /* it ends, or is due */
+    wall_us since;    /* there are that many days or fewer; who made it later knew */
 };
 
 struct key_round {

@@ -8,10 +8,11 @@
 #include "store/store_tables.h"
 #include "store/store_thread.h"
 
-#define SAVE_MS   2000
-#define ROUND_MS  60000
-#define LINES_MAX 1000 /* of a round; the rest is counted */
-#define END_STEPS 64
+#define SAVE_MS    2000
+#define ROUND_MS   60000
+#define LINES_MAX  1000 /* of a round; the rest is counted */
+#define END_STEPS  64
+#define ROUNDED_US 1000000 /* an end is told in whole seconds */
 
 /* ---- uses ---- */
 
@@ -61,7 +62,11 @@ static void tell(struct store *s, const struct key_warning *w)
 {
     char when[CLOCK_TEXT_BYTES];
     struct store_key row = {.id = span_of(w->id)};
-    struct span name = store_change_get(s, STORE_TABLE_KEY, &row) == ERR_OK ? row.name : SPAN("?");
+    bool is_there = store_change_get(s, STORE_TABLE_KEY, &row) == ERR_OK;
+    struct span name = is_there ? row.name : SPAN("?");
+    if (is_there && w->since.us <= row.created.us + ROUNDED_US) {
+        return; /* whoever made it made it so */
+    }
     clock_text(w->at, when);
     if (!w->is_rotation) {
         log_warn("key_expiring", "key %s (%.*s) ends within %d day%s, at %s", w->id,

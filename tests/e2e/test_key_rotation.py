@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A key gets another secret while the one before works on; what ends with the grace; what a kill and a restart leave."""
+import concurrent.futures
 import json
+import os
 import re
+import signal
 import sqlite3
 import time
 import uuid
@@ -166,6 +169,50 @@ def test_secrets_outlive_a_kill_and_the_database(tmp_path, sim):
     assert gateway.unannounced() == []
 
 
+def test_a_kill_in_the_middle_rotates_none_twice(tmp_path, sim):
+    """Between the record and memory, between memory and the reply: whoever asks again with the same Idempotency-Key gets the secret there is."""
+    gateway = Gateway(tmp_path / "g", config(sim))
+    gateway.announce("gateway_died")
+    try:
+        made = [gateway.new_key(f"k{i}") for i in range(60)]
+        told = {}
+
+        def turn(i, patient):
+            while True:
+                try:
+                    said = gateway.admin("POST", f"{KEYS}/{made[i]['id']}/rotate", json={"grace_s": 3600}, headers={"Idempotency-Key": f"turn-{i}"})
+                except httpx.HTTPError:
+                    if not patient:
+                        return
+                    continue
+                if said.status_code == 200:
+                    assert told.setdefault(i, said.json()["key"]) == said.json()["key"]
+                    return
+                assert said.status_code in (409, 503), said.text
+                if not patient:
+                    return
+
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            running = [pool.submit(turn, i, False) for i in range(60)]
+            concurrent.futures.wait(running[:15])
+            os.kill(until(gateway.children, 10 * SLOWER)[0], signal.SIGKILL)
+            concurrent.futures.wait(running)
+        until(lambda: gateway.count_log("ready") == 2, 10 * SLOWER)
+        before = len(told)
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda i: turn(i, True), range(60)))
+        assert 15 <= before and len(told) == 60
+        for i, key in told.items():
+            assert [ask(gateway, one).status_code for one in (made[i]["key"], key)] == [200, 200]
+            assert rotate(gateway, made[i]["id"], 409)
+        lines = map(json.loads, gateway.command("journal", "print").stdout.splitlines())
+        turned = [line["object"] for line in lines if line["kind"] == "admin" and line["action"] == "key.rotate"]
+        assert len(turned) == 60 == len(set(turned))
+    finally:
+        gateway.stop()
+    assert gateway.unannounced() == []
+
+
 def test_a_rotation_moves_a_key_to_the_newest_pepper(tmp_path, sim):
     gateway = Gateway(tmp_path / "g", config(sim))
     try:
@@ -223,21 +270,23 @@ def test_a_key_that_is_due_works_on_and_the_log_says_so(tmp_path, sim):
         made = json.loads(gateway.command("key", "create", "--name", "quarterly", "--rotate-every", "90d", "--json").stdout)
         assert made["rotate_every_s"] == 90 * 86400
         assert made["rotation_due_at"] == made["created_at"] + 90 * 86400
-        soon = gateway.new_key("soon", rotate_every_s=3600)
+        soon = gateway.new_key("soon", rotate_every_s=92 * 86400 - 7200)
         ends = gateway.new_key("ends", expires_at=rfc3339(time.time() + 2 * 86400))
+        gateway.new_key("young", expires_at=rfc3339(time.time() + 3600), rotate_every_s=3600)
         gateway.stop()
-        with sqlite3.connect(gateway.data / "atlas.db") as db:  # as if it were 90 days later
-            db.execute("UPDATE api_key SET created_us = created_us - ? WHERE id = ?", (91 * 86400 * 1000000, made["id"]))
+        with sqlite3.connect(gateway.data / "atlas.db") as db:  # as if it were 91 days later, for all but the youngest
+            db.execute("UPDATE api_key SET created_us = created_us - ? WHERE name <> 'young'", (91 * 86400 * 1000000,))
         gateway.announce("key_rotation_due", "key_expiring")
         gateway.start()
         until(lambda: gateway.count_log("key_rotation_due") == 2 and gateway.count_log("key_expiring") == 1)
         said = [line for line in gateway.log().splitlines() if "key_rotation_due" in line or "key_expiring" in line]
         assert any(made["id"] in line and "quarterly" in line and "should have been rotated" in line for line in said)
         assert any(soon["id"] in line and "within 1 day" in line for line in said)
+        assert not any("young" in line for line in said)  # who made it knew
         assert any(ends["id"] in line and "within 3 days" in line for line in said)
         assert not any(key["key"] in line for line in said for key in (made, soon, ends))
         assert ask(gateway, made["key"]).status_code == 200
-        until(lambda: [gateway.metrics()[name] for name in ("atlas_keys_rotation_due", "atlas_keys_expiring")] == [1, 1])
+        until(lambda: [gateway.metrics()[name] for name in ("atlas_keys_rotation_due", "atlas_keys_expiring")] == [1, 2])
         new = rotate(gateway, made["id"])
         assert new["rotation_due_at"] == new["rotated_at"] + 90 * 86400
         changed = gateway.command("key", "edit", soon["id"], "--rotate-every", "never")

@@ -119,6 +119,12 @@ static void a_grace_of_nothing_ends_the_old_secret_at_once(void **state)
     assert_int_equal(check(f, made.key.text, NOW), ERR_KEY_REPLACED);
     assert_int_equal(check(f, second.text, NOW), ERR_OK);
     assert_int_equal(rotate(f, made.id, 0, NOW, &second), ERR_OK); /* none is in progress */
+    /* What was replaced is freed when every loop has turned, and a minute later; not before. */
+    keys_set_turned(f->keys, clock_after_ms(clock_mono(), 50000));
+    assert_int_equal(rotate(f, made.id, 0, NOW, &second), ERR_OK);
+    keys_set_turned(f->keys, clock_after_ms(clock_mono(), 3600000));
+    assert_int_equal(rotate(f, made.id, 0, NOW, &second), ERR_OK);
+    assert_int_equal(check(f, second.text, NOW), ERR_OK);
 }
 
 static void what_does_not_work_is_not_rotated(void **state)
