@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "journal/journal_balance.h"
+#include "limits/limits.h"
 #include "store/store_tables.h"
 
 #define ARENA_BYTES 65536
@@ -117,6 +118,25 @@ static void a_sum_that_would_pass_the_largest_number_stays_there(void **state)
     assert_int_equal(spent(f, "aaa", 0), INT64_MAX);
 }
 
+/* As many as limits_hold_names() writes. */
+static void every_window_that_a_call_names_is_counted(void **state)
+{
+    struct fixture *f = *state;
+    char windows[LIMITS_NAMES_MAX] = "", id[32];
+    assert_int_equal(JOURNAL_BUDGETS_MAX, LIMITS_NAMED_MAX);
+    for (int i = 0; i < LIMITS_NAMED_MAX; i++) {
+        size_t len = strlen(windows);
+        (void)snprintf(windows + len, sizeof(windows) - len, "%sbudget%06d$1795996800",
+                       i > 0 ? " " : "", i);
+    }
+    add(f, windows, 1, 5);
+    apply(f);
+    for (int i = 0; i < LIMITS_NAMED_MAX; i++) {
+        (void)snprintf(id, sizeof(id), "budget%06d", i);
+        assert_int_equal(spent(f, id, 1795996800), 5);
+    }
+}
+
 int main(void)
 {
 #define WITH(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -125,6 +145,7 @@ int main(void)
         WITH(what_costs_nothing_makes_no_row),
         WITH(what_is_no_window_is_passed_over_and_the_others_count),
         WITH(a_sum_that_would_pass_the_largest_number_stays_there),
+        WITH(every_window_that_a_call_names_is_counted),
     };
     return cmocka_run_group_tests_name("journal_balance", tests, NULL, NULL);
 }

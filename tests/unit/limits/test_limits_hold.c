@@ -150,17 +150,23 @@ static void a_record_names_each_window_that_the_call_holds_of(void **state)
 static void more_windows_than_a_record_has_room_for_are_told(void **state)
 {
     struct world *w = *state;
+    static const struct {
+        enum limits_span span;
+        size_t each; /* bytes, with the blank before the next */
+    } rows[] = {{LIMITS_DAY, 24}, {LIMITS_TOTAL, 15}};
     char names[LIMITS_NAMES_MAX], id[16];
     struct limits_wish wishes[LIMITS_BUDGETS_MAX];
-    for (size_t count = 1; count <= LIMITS_BUDGETS_MAX; count++) {
-        (void)snprintf(id, sizeof(id), "budget%06zu", count);
-        wishes[count - 1] = wish_of(id, LIMITS_TOKEN_BUDGET, 100, LIMITS_DAY);
-        put_budgets(w, LIMITS_TEAM, wishes, count);
-        assert_int_equal(reserve(w, 1, 0), LIMITS_TAKEN);
-        size_t len = limits_hold_names(&w->hold, names);
-        size_t needed = count * 24 - 1;
-        assert_int_equal(len, needed < LIMITS_NAMES_MAX ? needed : LIMITS_NAMES_MAX + 1);
-        limits_settle(&w->hold, 0, 0, at_noon.mono);
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        for (size_t count = 1; count <= LIMITS_BUDGETS_MAX; count++) {
+            (void)snprintf(id, sizeof(id), "budget%06zu", count);
+            wishes[count - 1] = wish_of(id, LIMITS_TOKEN_BUDGET, 100, rows[r].span);
+            put_budgets(w, LIMITS_TEAM, wishes, count);
+            assert_int_equal(reserve(w, 1, 0), LIMITS_TAKEN);
+            size_t len = limits_hold_names(&w->hold, names);
+            assert_int_equal(len, count <= LIMITS_NAMED_MAX ? count * rows[r].each - 1
+                                                            : LIMITS_NAMES_MAX + 1);
+            limits_settle(&w->hold, 0, 0, at_noon.mono);
+        }
     }
 }
 

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a caller may try to spend more than its budget has: many answers, odd bounds, enormous numbers, many inputs."""
+import pytest
+
+from harness.raw import Raw
+from harness.tenants import HI, Tree, ask, body_of, budgets, error, nano, records
+from harness.upstream import CHAT, reply
+from harness.waiting import until
+
+CONTEXT = 4000
+HUGE = (2**31, 2**53, 2**62, 2**63 - 1, 2**63, 10**30, 1e18, 1e300)
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway, sim, upstream):
+    return make_gateway({
+        "upstreams": {"u": {"url": upstream.url}, "sim": {"url": sim.base}},
+        "models": {"u": {"upstream": "u", "price": {"input": "1", "output": "2"}},
+                   "small": {"upstream": "u", "context": CONTEXT, "price": {"input": "1", "output": "2"}},
+                   "dear": {"upstream": "u", "price": {"input": "1000000", "output": "1000000", "per": 1}}}})
+
+
+def settled(gateway, budget):
+    return until(lambda: (b := budgets(gateway)[budget]) and nano(b["held"]) == 0 and b, 10, "nothing to be held")
+
+
+@pytest.mark.parametrize("bounds, most", [
+    ({"max_tokens": 30}, 30), ({"max_completion_tokens": 30, "max_tokens": None}, 30),
+    ({"max_tokens": 30, "n": 5}, 150), ({"max_tokens": 1, "max_completion_tokens": 300}, 300),
+    ({"max_tokens": 30, "n": 128}, 3840)],
+    ids=lambda v: str(v))
+def test_all_that_a_server_may_answer_is_held(gateway, upstream, bounds, most):
+    tree = Tree(gateway)
+    budget = tree.budget("team", "1.00")
+    held = []
+
+    def script(connection, request):
+        held.append(nano(budgets(gateway)[budget]["held"]))
+        asked = request.json
+        told = max(asked.get("max_tokens") or 0, asked.get("max_completion_tokens") or 0) * asked.get("n", 1)
+        reply(200, {**CHAT, "usage": {"prompt_tokens": 7, "completion_tokens": told, "total_tokens": 7 + told}})(connection, request)
+
+    upstream.script(script)
+    with Raw(gateway.port, tree.secret) as raw:
+        body = {k: v for k, v in body_of("u", **bounds).items() if v is not None}
+        raw.request("POST", "/v1/chat/completions", body)
+        got = raw.read_reply()
+    if got.status == 400:  # both at once need not be taken
+        upstream.scripts.clear()
+        assert settled(gateway, budget)["spent"] == "0.00"
+        return
+    assert got.status == 200, got.body
+    told = got.json["usage"]["completion_tokens"]
+    assert held[0] >= told * 2000 + 7000 and told <= most
+    [end] = [r for r in records(gateway) if r["key"] == tree.key]
+    assert (end["tokens_out"], end["cost_nano"]) == (told, told * 2000 + 7000)
+    b = settled(gateway, budget)
+    assert nano(b["spent"]) == end["cost_nano"] and b["beyond"] == "0.00"
+
+
+@pytest.mark.parametrize("model", ["u", "small", "dear"])
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens", "n"])
+@pytest.mark.parametrize("number", HUGE, ids=str)
+def test_no_number_is_so_large_that_it_becomes_small(gateway, upstream, model, field, number):
+    tree = Tree(gateway)
+    budget = tree.budget("team", "0.50")
+    tokens = tree.budget("key", "100000", unit="tokens")
+    tree.limit("user", tokens_per_minute=100_000)
+    members = {"max_tokens": 20, field: number}
+    with Raw(gateway.port, tree.secret) as raw:
+        raw.request("POST", "/v1/chat/completions", {"model": model, "messages": HI, **members})
+        got = raw.read_reply()
+    assert got.status in (200, 400, 429), got.body
+    if got.status == 200:  # it was bounded by what the model may answer
+        assert model == "small" and upstream.requests[-1].json.get("n", 1) * CONTEXT < 100_000
+    b = settled(gateway, budget)
+    assert nano(b["spent"]) <= nano(b["amount"]) and nano(b["spent"]) >= 0 and b["beyond"] == "0.00"
+    assert 0 <= nano(budgets(gateway)[tokens]["spent"]) <= 100_000 * 10**9
+    assert ask(gateway, tree.secret, "u").status == 200  # nothing stays held
+
+
+def test_many_inputs_are_held_for_all_of_them(gateway, upstream):
+    tree = Tree(gateway)
+    budget = tree.budget("team", "1.00")
+    held = []
+
+    def script(connection, request):
+        held.append(nano(budgets(gateway)[budget]["held"]))
+        count = len(request.json["input"])
+        reply(200, {"object": "list", "model": "served", "usage": {"prompt_tokens": count * 3, "total_tokens": count * 3},
+                    "data": [{"object": "embedding", "index": i, "embedding": [1]} for i in range(count)]})(connection, request)
+
+    for inputs in (["some words here"] * 1000, [[1, 2, 3]] * 1000):
+        upstream.script(script)
+        with Raw(gateway.port, tree.secret) as raw:
+            raw.request("POST", "/v1/embeddings", {"model": "u", "input": inputs})
+            assert raw.read_reply().status == 200
+        assert held[-1] >= 3000 * 1000
+    assert nano(settled(gateway, budget)["spent"]) == 2 * 3000 * 1000
+
+
+@pytest.mark.parametrize("amount", ["0", "0.00"])
+def test_a_budget_of_nothing_lets_nothing_through(gateway, amount):
+    tree = Tree(gateway)
+    tree.budget("organisation", amount)
+    refused = ask(gateway, tree.secret, "u")
+    assert (refused.status, error(refused)["code"]) == (429, "insufficient_quota")
+    assert refused.header("x-should-retry") == "false"
+
+
+@pytest.mark.parametrize("amount", ["-1", "-0.01", "1e3", "NaN", "9223372036.854775808", "99999999999999999999", "0.0000000001", "1,50", " 1", "", None, True, []])
+def test_an_amount_that_is_none_is_refused(gateway, amount):
+    tree = Tree(gateway)
+    said = gateway.admin("POST", "/admin/v1/budgets", json={"team": tree.team, "amount": amount})
+    assert said.status_code == 400 and said.json()["error"]["param"] == "amount", said.text
+
+
+def test_budgets_of_the_most_windows_that_a_call_may_count_in_are_all_kept_over_a_start(gateway, upstream):
+    tree = Tree(gateway)
+    all_ = [tree.budget(level, "1.00") for level in ("team", "organisation") for _ in range(8)]
+    assert ask(gateway, tree.secret, "u").status == 200
+    assert {nano(settled(gateway, b)["spent"]) for b in all_} == {13_000}
+    more = tree.budget("key", "1.00")
+    refused = ask(gateway, tree.secret, "u")  # its record has no room to name it
+    assert (refused.status, error(refused)["code"]) == (503, "overloaded")
+    assert nano(settled(gateway, more)["spent"]) == 0
+    assert gateway.stop() == 0
+    gateway.start()
+    assert {nano(budgets(gateway)[b]["spent"]) for b in all_} == {13_000}
