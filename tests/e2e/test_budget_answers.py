@@ -260,3 +260,38 @@ def test_each_threshold_is_told_once(gateway):
     assert all(re.search(r"organisation \d+", line) for percent in (50, 80, 100) for line in told(gateway, budget, percent))
     spend(gateway, Tree(gateway), 1)
     stays(lambda: len(told(gateway, budget, 100)) == 1, 1.2)
+
+
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_a_threshold_that_was_told_is_not_told_again_after_a_start(gateway, end):
+    gateway.announce("budget_threshold")
+    tree = Tree(gateway)
+    budget = tree.budget("team", "0.10")
+    spend(gateway, tree, 6)
+    until(lambda: told(gateway, budget, 50), 5 * SLOWER)
+    settled(gateway, budget)
+    gateway.command("usage")  # all records are on the disk
+    if end == "stopped":
+        assert gateway.stop() == 0
+    else:
+        gateway.kill()
+    gateway.start()
+    assert budgets(gateway)[budget]["thresholds_passed"] == [50]
+    spend(gateway, tree, 2)
+    until(lambda: told(gateway, budget, 80), 5 * SLOWER)
+    assert len(told(gateway, budget, 50)) == 1
+
+
+# ---- whom it tells ----
+
+
+def test_a_key_reads_the_budgets_that_its_calls_count_in_and_no_others(gateway):
+    tree, other = Tree(gateway), Tree(gateway)
+    mine = {tree.budget(level, "1.00") for level in LEVELS}
+    other.budget("team", "1.00")
+    spend(gateway, tree, 1)
+    said = gateway.request("GET", "/v1/budget", key=tree.secret)
+    assert said.status_code == 200, said.text
+    shown = {b["id"]: b for b in said.json()["data"]}
+    assert set(shown) == mine
+    assert {(nano(b["spent"]), nano(b["held"])) for b in shown.values()} == {(10_000_000, 0)}
