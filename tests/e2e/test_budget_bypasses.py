@@ -127,3 +127,44 @@ def test_budgets_of_the_most_windows_that_a_call_may_count_in_are_all_kept_over_
     assert gateway.stop() == 0
     gateway.start()
     assert {nano(budgets(gateway)[b]["spent"]) for b in all_} == {13_000}
+
+
+# ---- a second try that the server is told no bound of ----
+
+NOT_SUPPORTED = {"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this model.",
+                           "type": "invalid_request_error", "param": "max_tokens", "code": "unsupported_parameter"}}
+
+
+@pytest.fixture
+def forgetful(make_gateway, upstream):
+    """A new one each: it learns."""
+    return make_gateway({
+        "upstreams": {"u": {"url": upstream.url}},
+        "models": {"known": {"upstream": "u", "max_output": 20, "context": CONTEXT, "price": {"input": "1", "output": "2"}},
+                   "unknown": {"upstream": "u", "max_output": 20, "price": {"input": "1", "output": "2"}}}})
+
+
+def said(tokens):
+    return reply(200, {**CHAT, "usage": {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": 7 + tokens}})
+
+
+def test_a_second_try_without_a_bound_holds_the_context_or_is_not_made(forgetful, upstream):
+    forgetful.announce("call_failed")
+    tree = Tree(forgetful)
+    small = tree.budget("team", "0.001")
+    upstream.script(reply(400, NOT_SUPPORTED))
+    refused = ask(forgetful, tree.secret, "known", max_tokens=None)
+    assert (refused.status, error(refused)["code"]) == (429, "insufficient_quota"), refused.body
+    assert len(upstream.requests) == 1
+    assert nano(settled(forgetful, small)["spent"]) == 0
+    forgetful.admin("PATCH", f"/admin/v1/budgets/{small}", json={"amount": "1.00"}).raise_for_status()
+    held = []
+
+    def script(connection, request):
+        held.append(nano(budgets(forgetful)[small]["held"]))
+        said(3000)(connection, request)
+
+    upstream.script(reply(400, NOT_SUPPORTED), script)
+    assert ask(forgetful, tree.secret, "known", max_tokens=None).status == 200
+    assert held[0] >= CONTEXT * 2000
+    assert nano(settled(forgetful, small)["spent"]) == 3000 * 2000 + 7000
