@@ -136,20 +136,20 @@ def fixed_port(gateway):
 
 
 def allow(gateway, seed):
-    """Budgets of all levels, some of which are spent on the way; the keys' secrets, and whose each budget is."""
+    """Budgets of all levels, some of which are spent on the way: of three organisations, or by odd seeds all of one. The keys' secrets."""
     chance = random.Random(seed)
-    trees = [Tree(gateway) for _ in range(3)]
+    trees = [Tree(gateway) for _ in range(1 if seed % 2 else 3)]
+    share = CALLS / len(trees)
     secrets = []
-    for tree in trees:
-        secrets += [tree.secret, tree.new_key()["key"], tree.new_key(user=None)["key"]]
     for i, tree in enumerate(trees):
-        for level in LEVELS:
-            worth = {"key": 0.4, "user": 0.6, "team": 1.0, "organisation": 1.2}[level] * CALLS * 30_000 / 3 * (0.2 + chance.random())
-            tree.budget(level, f"{int(worth) / 10**9:.9f}", window=chance.choice(("day", "week", "month", "total")))
-        tree.budget("team", f"{CALLS * 3000 / 10**9:.9f}", model="n")
-        make(gateway, "budgets", team=tree.team, each="key", amount=f"{CALLS * 8000 / 10**9:.9f}", window="total")
-        tree.budget("organisation", str(CALLS * (10 + 40 * i)), unit="tokens")
-    return trees, secrets
+        secrets += [tree.secret, tree.new_key()["key"], tree.new_key(user=None)["key"]]
+        for level, worth in zip(LEVELS, (0.4, 0.6, 1.0, 1.2)):
+            amount = worth * share * 30_000 * (0.2 + chance.random())
+            tree.budget(level, f"{int(amount) / 10**9:.9f}", window=chance.choice(("day", "week", "month", "total")))
+        tree.budget("team", f"{share * 9000 / 10**9:.9f}", model="n")
+        make(gateway, "budgets", team=tree.team, each="key", amount=f"{share * 24_000 / 10**9:.9f}", window="total")
+        tree.budget("organisation", str(int(share) * (30 + 120 * i)), unit="tokens")
+    return secrets
 
 
 def used_by(budget, ends):
@@ -195,7 +195,7 @@ class Story:
         gateway.announce("budget_threshold", "call_failed", "gateway_died", "upstream_down", "journal_torn", "log_lost")
         try:
             fixed_port(gateway)
-            _, secrets = allow(gateway, seed)
+            secrets = allow(gateway, seed)
             self.poller = Poller(gateway)
             self.crowd = Crowd(gateway, secrets, seed)
             kill_again_and_again(gateway, self.crowd, kills, random.Random(seed))
