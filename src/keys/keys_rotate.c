@@ -144,6 +144,18 @@ static void rotate_in_memory(struct keys *k, const struct store_key *row,
     }
 }
 
+/* Whether memory has the row's secret, or does not know the key. */
+static bool has_secret(const struct keys *k, const struct store_key *row)
+{
+    uint32_t slot;
+    if (!key_table_find(k->table, row->id, &slot)) {
+        return true;
+    }
+    const struct key_secrets *s =
+        atomic_load_explicit(&key_table_slot(k->table, slot)->secrets, memory_order_relaxed);
+    return s != NULL && crypto_equal(s->now.mac, row->mac, sizeof(row->mac));
+}
+
 /* Has the rotation recorded; `row` is what the key is then. */
 static enum err record(struct keys *k, struct store *s, const struct key_rotation *rotation,
                        wall_us now, struct store_key *row, struct key_text *text)
@@ -173,7 +185,12 @@ enum err keys_rotate(struct keys *k, struct store *s, struct span id,
     }
     *out = (struct store_key){.id = id};
     e = record(k, s, rotation, now, out, text);
-    if (e == ERR_OK) {
+    bool is_here = e == ERR_EXISTS && has_secret(k, out);
+    if (e == ERR_EXISTS && !is_here) { /* the disk had not said that it took it: memory waited */
+        enum err on_disk = store_settle(s);
+        e = on_disk == ERR_OK ? ERR_EXISTS : on_disk;
+    }
+    if (e == ERR_OK || (e == ERR_EXISTS && !is_here)) {
         rotate_in_memory(k, out, secrets);
         keys_follow(s);
     } else {

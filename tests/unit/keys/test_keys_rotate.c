@@ -233,6 +233,31 @@ static void a_seed_gives_the_same_secret_once(void **state)
     assert_int_equal(check(f, first.text, NOW), ERR_OK);
 }
 
+/* As when the disk did not say that it took the record: the row has it, memory has not. */
+static void a_rotation_that_memory_waited_with_holds_when_it_is_asked_for_again(void **state)
+{
+    struct fixture *f = *state;
+    struct made made = make(f, KEY_LIVE);
+    static const uint8_t seed[KEY_SEED_BYTES] = {4, 5, 6};
+    const struct key_rotation rotation = {.grace_s = GRACE, .seed = seed};
+    struct fixture other = *f;
+    struct keys_report report;
+    struct key_text first, again;
+    struct store_key row;
+    struct span id = span_of(made.id);
+    assert_int_equal(keys_open(f->pepper, &other.keys), ERR_OK);
+    assert_int_equal(keys_load(other.keys, f->store, NULL, &report), ERR_OK);
+    assert_int_equal(keys_rotate(f->keys, f->store, id, &rotation, NOW, &row, &first), ERR_OK);
+    assert_int_equal(check(&other, first.text, NOW), ERR_KEY_INVALID);
+    assert_int_equal(keys_rotate(other.keys, f->store, id, &rotation, NOW, &row, &again),
+                     ERR_EXISTS);
+    assert_string_equal(first.text, again.text);
+    assert_int_equal(check(&other, first.text, NOW), ERR_OK);
+    assert_int_equal(check(&other, made.key.text, NOW), ERR_OK);
+    assert_int_equal(check(&other, made.key.text, after(GRACE)), ERR_KEY_REPLACED);
+    keys_close(&other.keys);
+}
+
 static void a_key_is_due_by_its_last_rotation(void **state)
 {
     struct fixture *f = *state;
@@ -436,6 +461,7 @@ int main(void)
         TEST(a_handle_ends_with_the_secret_it_was_checked_by),
         TEST(a_rotation_takes_the_newest_pepper),
         TEST(a_seed_gives_the_same_secret_once),
+        TEST(a_rotation_that_memory_waited_with_holds_when_it_is_asked_for_again),
         TEST(a_key_is_due_by_its_last_rotation),
         TEST(a_key_that_was_taken_over_works_until_it_is_rotated),
         TEST(many_that_were_taken_over_are_found),
