@@ -151,10 +151,18 @@ static void step_look(struct serve_key_jobs *j, struct store_thread *store, mono
     }
 }
 
+/* Once: jobs under way read it. */
+static void note_keys(struct serve_key_jobs *j, struct keys *keys)
+{
+    if (j->keys == NULL) {
+        j->keys = keys;
+    }
+}
+
 void serve_key_jobs_step(struct serve_key_jobs *j, struct keys *keys, struct store_thread *store)
 {
     mono_us now = clock_mono();
-    j->keys = keys;
+    note_keys(j, keys);
     step_save(j, store, now);
     step_look(j, store, now);
 }
@@ -162,7 +170,7 @@ void serve_key_jobs_step(struct serve_key_jobs *j, struct keys *keys, struct sto
 void serve_key_jobs_end(struct serve_key_jobs *j, struct keys *keys, struct store_thread *store)
 {
     const struct store_job job = {run_last_save, NULL, j};
-    j->keys = keys;
+    note_keys(j, keys);
     if (keys != NULL && keys_has_uses(keys)) {
         enum err e = store_thread_post(store, &job);
         (void)e; /* a few seconds of them are lost */
