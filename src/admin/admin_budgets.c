@@ -6,6 +6,7 @@
 #include "admin/admin_internal.h"
 #include "base/arena.h"
 #include "base/money.h"
+#include "journal/journal_record.h"
 #include "store/store_change.h"
 
 #define IN_USD      SPAN("USD")
@@ -70,6 +71,9 @@ static enum err refuse(const struct admin_operation *op, const char *member, con
 static enum err read_amount(const struct admin_operation *op, const struct admin_budget *asked,
                             int64_t *out)
 {
+    if (asked->unit == MONEY_UNITS && asked->amount > JOURNAL_NUMBER_MAX) {
+        return refuse(op, "amount", "at most 9007199.254740991, as a record of it has to be exact");
+    }
     *out = asked->unit == MONEY_UNITS ? asked->amount : asked->amount / MONEY_UNIT;
     return asked->unit == MONEY_UNITS || asked->amount % MONEY_UNIT == 0
                ? ERR_OK

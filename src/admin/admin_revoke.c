@@ -61,7 +61,7 @@ static enum err run_in_store(struct store *store, void *context)
                            v->job.when);
 }
 
-/* A revocation that the file holds, on its way to the journal and the store. */
+/* A revocation on its way to the journal and the store. */
 struct following {
     char id[KEY_ID_CHARS];
     char actor[ADMIN_CALLER_BYTES];
@@ -80,7 +80,8 @@ static void on_followed(void *context, enum err result)
     memory_free(context);
 }
 
-/* Has the record say who revoked the key: the file does not know. Nobody waits for it. */
+/* Has the record say who revoked the key: the file does not know, so it must not be told of first.
+ * Nobody waits for it. */
 static void follow(const struct revocation *v)
 {
     struct following *f = memory_new(sizeof(*f));
@@ -120,9 +121,6 @@ static void on_done(struct net_task *task)
         struct admin_answer done = {.action = admin_route(ADMIN_ROUTE_key_end)->action};
         span_copy_text(span_make(v->job.id, KEY_ID_CHARS), done.object, sizeof(done.object));
         admin_tell(&done, span_of(v->actor));
-    }
-    if (is_held && !v->asked_store) {
-        follow(v);
     }
     if (exchange_is_gone(v->x)) {
         exchange_cancel(v->x);
@@ -171,6 +169,7 @@ bool admin_revoke(struct admin_revoker *r, struct exchange *x, struct span name,
     net_task_init(&v->done, on_done);
     list_push_back(&r->open, &v->link);
     exchange_attach(x, on_event, v);
+    follow(v);
     key_watch_post(r->watch, &v->job);
     return true;
 }

@@ -17,13 +17,19 @@ int64_t call_answer_bound(const struct call *call, const struct policy_model *mo
     return is_ours && bound > room ? (room > 0 ? room : 1) : bound;
 }
 
+int64_t call_answer_most(const struct call *call, const struct policy_model *model, int64_t told)
+{
+    return told > 0                    ? told
+           : model->context_tokens > 0 ? model->context_tokens
+                                       : call_answer_bound(call, model);
+}
+
 struct call_most call_most_of(const struct call *call, const struct call_candidate *candidate,
                               int64_t told)
 {
     const struct policy_model *model = candidate->match.model;
-    int64_t context = model->context_tokens;
-    int64_t each = told > 0 ? told : context > 0 ? context : call_answer_bound(call, model);
-    int64_t output = openai_request_output(&call->request, each, context);
+    int64_t output = openai_request_output(&call->request, call_answer_most(call, model, told),
+                                           model->context_tokens);
     int64_t input =
         call->input_held > call->input_estimate ? call->input_held : call->input_estimate;
     output = output < 0 ? 0 : output;

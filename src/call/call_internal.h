@@ -186,6 +186,9 @@ struct span call_limits_fields(struct call *call);
 /* What an answer is bounded to where its caller says nothing; 0: it is not. */
 int64_t call_answer_bound(const struct call *call, const struct policy_model *model);
 
+/* The longest answer that a server may write which was told this bound, 0: none. */
+int64_t call_answer_most(const struct call *call, const struct policy_model *model, int64_t told);
+
 /* The most that the answers of a call may come to at a model, with what the try told its server
  * (`told`: 0 nothing), and what that costs. */
 struct call_most {

@@ -141,8 +141,8 @@ static int64_t server_us_of(const struct call_try *t, bool is_answered)
     return t->server_us < most ? t->server_us : most;
 }
 
-/* How far beyond what was asked for our own count of an answer may be by mistake: it may be too high
- * by a quarter, and a completion may say its prompt again. */
+/* How far beyond what was asked for our own count of an answer may be by mistake: it may be too
+ * high by a quarter, and a completion may say its prompt again. */
 static int64_t most_by_mistake(const struct call *call, int64_t asked)
 {
     int64_t echo = call->request.endpoint == OPENAI_COMPLETIONS ? call->input_held : 0;
@@ -150,12 +150,13 @@ static int64_t most_by_mistake(const struct call *call, int64_t asked)
 }
 
 /* Of a call that holds tokens or money as much is counted as was asked for where our own count is
- * a little higher. A server that ignored the bound said more, and that is what was used (0093). */
+ * a little higher, or we cut it. A server that ignored the bound said more, and that is what was
+ * used (0093). */
 static void bound_output(const struct call_try *t, struct journal_record *r)
 {
     int64_t asked = t->plan.asked;
     if (t->call->input_held > 0 && asked >= 0 && r->tokens_out > asked && r->tokens_out_estimated &&
-        r->tokens_out <= most_by_mistake(t->call, asked)) {
+        (t->is_cut || r->tokens_out <= most_by_mistake(t->call, asked))) {
         r->tokens_out = asked;
     }
 }

@@ -142,6 +142,18 @@ static enum openai_reasoning reasoning_of(const struct policy_model *model)
     NEVER("a model's setting is one of these");
 }
 
+/* How long an answer may be. Of a call that holds something never longer than that: a server that
+ * was told no bound is held at it by us. */
+static int64_t longest_answer(const struct call_try *t)
+{
+    const struct call *call = t->call;
+    int64_t bound = call_try_bound(t);
+    if (call->input_held > 0) {
+        bound = call_answer_most(call, t->candidate->match.model, bound);
+    }
+    return openai_request_output(&call->request, bound, 0);
+}
+
 /* How its answer is to be read. */
 static enum err make_plan(struct call_try *t)
 {
@@ -157,7 +169,7 @@ static enum err make_plan(struct call_try *t)
         .reasoning = reasoning_of(t->candidate->match.model),
         .inputs = call->request.inputs,
         .choices = call->request.choices,
-        .asked = openai_request_output(&call->request, call_try_bound(t), 0),
+        .asked = longest_answer(t),
     };
     return t->plan.quoted_model.at == NULL ? ERR_NO_MEMORY : ERR_OK;
 }

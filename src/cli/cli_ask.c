@@ -80,7 +80,7 @@ static void tell_store(const char *command, const struct settings *settings, str
         e = key_deny_open(path, &deny);
     }
     if (e == ERR_OK) {
-        e = keys_tell_store(deny, store);
+        e = keys_tell_store(deny, store, UINT64_MAX);
     }
     key_deny_close(&deny);
     if (e != ERR_OK) {

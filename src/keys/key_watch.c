@@ -25,8 +25,10 @@ struct key_watch {
     pthread_cond_t woken; /* a job was posted, or `stopping` was set */
     struct list jobs;     /* struct key_watch_job */
     bool stopping;
-    bool behind; /* the store may not have heard of all that is in the file */
-    bool posted; /* a job of the store's waits or runs */
+    bool behind;             /* the store may not have heard of all that is in the file */
+    bool posted;             /* a job of the store's waits or runs */
+    uint64_t known, telling; /* lines that were seen, and before which that job tells of them: who
+                                revokes a key by its id tells of it before the line is there */
     enum err trouble;
     int64_t retry_ms; /* how long the next failure is waited after */
     mono_us retry_at;
@@ -60,6 +62,7 @@ static void look(struct key_watch *w)
     if (is_other || w->place.line != before) {
         lock(w);
         w->behind = true;
+        w->known = w->place.line;
         unlock(w);
     }
 }
@@ -148,10 +151,7 @@ void key_watch_post(struct key_watch *w, struct key_watch_job *job)
 static enum err run_job(struct store *s, void *context)
 {
     struct key_watch *w = context;
-    lock(w);
-    w->behind = false; /* what comes from now on is another job's */
-    unlock(w);
-    return keys_tell_store(w->deny, s);
+    return keys_tell_store(w->deny, s, w->telling); /* which is another's once this is over */
 }
 
 static void on_job_done(void *context, enum err result)
@@ -176,11 +176,16 @@ void key_watch_step(struct key_watch *w, struct store_thread *store)
     lock(w);
     bool is_due = clock_since(w->retry_at, clock_mono()) >= 0;
     bool post = w->behind && !w->posted && is_due;
-    w->posted |= post;
+    if (post) {
+        w->posted = true;
+        w->behind = false; /* what comes from now on is another job's */
+        w->telling = w->known;
+    }
     unlock(w);
     if (post && store_thread_post_urgent(store, &job) != ERR_OK) {
         lock(w);
         w->posted = false; /* the next step tries again */
+        w->behind = true;
         unlock(w);
     }
 }

@@ -155,13 +155,13 @@ MUST_USE enum err keys_revoke(struct keys *k, struct store *s, struct span id, s
 MUST_USE enum err keys_revoke_row(struct store *s, struct span id, struct span actor, wall_us when);
 
 /*
- * Tells the journal and the store of what they have not heard of yet: all that the file of revoked
- * keys holds, and what commands changed while no gateway ran.
+ * Tells the journal and the store of what they have not heard of yet: what the file of revoked
+ * keys holds before its line `end`, and what commands changed while no gateway ran.
  *
  *   any error of the store or the journal: what is left is told the next time. ERR_DISK: the file
  *   cannot be read
  */
-MUST_USE enum err keys_tell_store(struct key_deny *deny, struct store *s);
+MUST_USE enum err keys_tell_store(struct key_deny *deny, struct store *s, uint64_t end);
 
 /*
  * Takes a key that was revoked or has expired out of the store. In memory it stays refused.

@@ -52,13 +52,15 @@ enum err keys_revoke(struct keys *k, struct store *s, struct span id, struct spa
 
 struct telling {
     struct store *store;
+    struct key_deny_place place;
+    uint64_t end; /* the first line that is not told of now */
     enum err failed;
 };
 
 static void on_told(void *context, const struct key_denial *denial)
 {
     struct telling *t = context;
-    if (t->failed != ERR_OK) {
+    if (t->failed != ERR_OK || t->place.line >= t->end) {
         return;
     }
     struct span id = span_make(denial->id, KEY_ID_CHARS);
@@ -66,16 +68,19 @@ static void on_told(void *context, const struct key_denial *denial)
     t->failed = e == ERR_NOT_FOUND_ROW ? ERR_OK : e; /* it was deleted, or never was one */
 }
 
-/* Tells of the lines from `place` on. Those that were told and not counted are revoked by then, so
- * that telling them again changes nothing. */
-static enum err tell(struct key_deny *deny, struct telling *t, struct key_deny_place *place)
+/* Tells of the lines from its place on. Those that were told and not counted are revoked by then,
+ * so that telling them again changes nothing. */
+static enum err tell(struct key_deny *deny, struct telling *t)
 {
-    enum err e = key_deny_read(deny, place, on_told, t);
+    uint64_t from = t->place.line, end = t->end > from ? t->end : from;
+    enum err e = key_deny_read(deny, &t->place, on_told, t);
     e = e == ERR_OK ? t->failed : e;
     if (e == ERR_OK) {
         e = store_catch_up(t->store);
     }
-    return e == ERR_OK ? store_number_set(t->store, HEARD, place->line) : e;
+    return e == ERR_OK
+               ? store_number_set(t->store, HEARD, t->place.line < end ? t->place.line : end)
+               : e;
 }
 
 static void on_line(void *context, const struct key_denial *denial)
@@ -84,7 +89,7 @@ static void on_line(void *context, const struct key_denial *denial)
     *(uint64_t *)context += 1;
 }
 
-enum err keys_tell_store(struct key_deny *deny, struct store *s)
+enum err keys_tell_store(struct key_deny *deny, struct store *s, uint64_t end)
 {
     uint64_t heard = 0;
     uint64_t lines = 0;
@@ -106,9 +111,8 @@ enum err keys_tell_store(struct key_deny *deny, struct store *s)
     if (e != ERR_OK) {
         return e;
     }
-    struct telling t = {.store = s};
-    place = (struct key_deny_place){.line = lines == 0 ? 0 : heard};
-    return tell(deny, &t, &place);
+    struct telling t = {.store = s, .place = {.line = lines == 0 ? 0 : heard}, .end = end};
+    return tell(deny, &t);
 }
 
 /* What is left of a key that was deleted is of no use; nor does it harm. */

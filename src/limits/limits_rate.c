@@ -71,3 +71,17 @@ void limits_rate_give_back(struct limits_rate *r, struct limits_pace pace,
         (void)atomic_fetch_sub_explicit(&r->back_at, back, memory_order_relaxed);
     }
 }
+
+void limits_rate_repace(struct limits_rate *r, struct limits_pace from, struct limits_pace to,
+                        mono_us now)
+{
+    int64_t here = now.us * TICKS_A_US;
+    int64_t back_at = atomic_load_explicit(&r->back_at, memory_order_relaxed), next;
+    do {
+        int64_t taken = back_at > here ? back_at - here : 0;
+        int64_t count = (taken + from.each - 1) / from.each;
+        next = here + (count < to.burst ? count : to.burst) * to.each;
+    } while (back_at > here &&
+             !atomic_compare_exchange_weak_explicit(&r->back_at, &back_at, next,
+                                                    memory_order_relaxed, memory_order_relaxed));
+}

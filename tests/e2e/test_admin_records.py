@@ -155,11 +155,6 @@ def test_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(gateway, pause_s
     assert set(listed(gateway)) == set(made)
 
 
-def unrecorded(gateway):
-    with contextlib.closing(sqlite3.connect(gateway.data / "atlas.db")) as db:
-        return db.execute("SELECT count(*) FROM unrecorded").fetchone()[0]
-
-
 @contextlib.contextmanager
 def locked(path):
     """Another program holds the database."""
@@ -176,7 +171,7 @@ def test_what_the_rows_lack_is_undone_by_no_later_change(gateway):
     def change(key_id, **members):
         return gateway.admin("PATCH", f"/admin/v1/keys/{key_id}", json=members, headers={"If-Match": "*"}, timeout=30 * SLOWER)
 
-    until(lambda: unrecorded(gateway) == 0, 20 * SLOWER, "the plans that init made are recorded")
+    gateway.until_recorded()
     with locked(gateway.data / "atlas.db"):
         gateway.revoke(ended["id"])
         until(lambda: actions(gateway, ended["id"]) == ["key.create", "key.revoke"], 20 * SLOWER)

@@ -28,6 +28,7 @@ def kinds(gateway):
 def test_a_store_that_takes_no_records_is_said_and_asked_ever_less_often(make_gateway, sim):
     gateway = make_gateway({"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
     gateway.announce("store_failing")
+    gateway.until_recorded()
     store = sqlite3.connect(gateway.data / "atlas.db", timeout=20)
     with contextlib.closing(store):
         store.execute(DOWN)
@@ -56,6 +57,7 @@ def test_past_a_bound_of_records_that_the_store_lacks_calls_are_refused_until_it
     def call():
         return client.post("/v1/chat/completions", json=body)
 
+    gateway.until_recorded()
     store = sqlite3.connect(gateway.data / "atlas.db", timeout=20)
     with contextlib.closing(store):
         store.execute(DOWN)
@@ -87,6 +89,7 @@ def test_a_full_disk_is_said_while_it_is_full_and_calls_go_on_when_there_is_room
                             "data": str(small_disk / "data"), "log": {"access": "off"},
                             "calls": {"max": 62}, "journal": {"slots": 64, "segment_max": "1MiB"}}, data=small_disk / "data")
     gateway.announce("disk_full", "store_failing")
+    gateway.until_recorded()
     ballast = small_disk / "ballast"
     with open(ballast, "wb", buffering=0) as f, contextlib.suppress(OSError):  # then it is full
         while True:
@@ -133,6 +136,7 @@ def test_a_child_that_is_killed_while_the_disk_is_full_comes_back_and_says_503_u
                             "calls": {"max": 62}, "journal": {"slots": 64, "segment_max": "1MiB"}}, data=small_disk / "data")
     gateway.announce("disk_full", "store_failing", "gateway_died", "store", "keys", "journal")
     assert gateway.chat("m").status_code == 200
+    gateway.until_recorded()
     ballast = small_disk / "ballast"
     with open(ballast, "wb", buffering=0) as f, contextlib.suppress(OSError):  # then it is full
         while True:

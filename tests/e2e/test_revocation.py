@@ -151,7 +151,7 @@ def test_a_configuration_that_is_not_valid_here_keeps_no_key_alive(gateway, tmp_
 
 def test_a_list_of_many_keys_keeps_no_key_alive(make_gateway, sim, tmp_path):
     gateway = make_gateway(config(sim))
-    gateway.announce("keys_untold", "store_failing")  # what init made may not be in the rows when they are locked
+    gateway.until_recorded()
     with contextlib.closing(sqlite3.connect(gateway.data / "atlas.db")) as db, db:
         row = {name: 0 if kind.upper() == "INTEGER" else "" for _, name, kind, *_ in db.execute("PRAGMA table_info(api_key)")}
         row |= {"kind": 1, "pepper": 1, "mac": bytes(32), "before_mac": bytes(32), "scopes": 15, "created_us": 1, "revision": 1}

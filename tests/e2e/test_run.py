@@ -99,7 +99,8 @@ def test_all_that_follows_the_word_paste_can_be_pasted_as_it_stands(running):
     assert '"object":"chat.completion"' in done.stdout
     assert '"embedding":[' in done.stdout
     for model in ("smollm2-135m", "gemma3-270m", "multilingual-e5-small"):
-        assert re.search(rf"make-run +{model} +1 ", done.stdout)
+        assert re.search(rf"make-run +\S+ +{model} +1 ", done.stdout), done.stdout
+    assert "x-ratelimit-limit-requests" in done.stdout and "insufficient_quota" in done.stdout
 
 
 def commands_of(page):
@@ -110,11 +111,11 @@ def commands_of(page):
 
 def test_each_command_works_when_it_is_pasted_alone(running):
     commands = commands_of(running.said())
-    assert len(commands) == 4
-    for command in commands:
+    assert len(commands) == 7
+    for number, command in enumerate(commands):
         done = subprocess.run(["bash", "-e"], input=command, capture_output=True, text=True, timeout=60 * SLOWER, check=False)
         assert (done.returncode, done.stderr) == (0, ""), command
-        assert done.stdout.strip() and '"error"' not in done.stdout, command
+        assert done.stdout.strip() and ('"error"' in done.stdout) == (number == 4), command  # the budget is too small
 
 
 def test_the_page_and_the_table_that_it_leads_to_fit_eighty_columns(running):
@@ -153,7 +154,7 @@ def test_ctrl_c_with_an_open_stream_says_what_it_waits_for_and_a_second_one_does
     until(lambda: "usage" in run.said() or run.process.poll() is not None, 60 * SLOWER, "make run is up")
     with socket.create_connection(("127.0.0.1", run.port)) as caller:
         body = b'{"model":"smollm2","stream":true,"messages":[{"role":"user","content":"hi"}],"sim":{"tokens":100000,"tokens_per_second":10}}'
-        key = (tmp_path / "atlas" / "key").read_text().strip().encode()
+        key = (tmp_path / "atlas" / "key-make-run").read_text().strip().encode()
         caller.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + key +
                        b"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         assert caller.recv(4096).startswith(b"HTTP/1.1 200")

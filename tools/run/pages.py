@@ -47,15 +47,17 @@ Paste into another terminal, all at once or one by one:
 
 {calls}
 # how its team's limits stand: every reply says so
-curl -s -o /dev/null -D - http://127.0.0.1:{port}/v1/models \
-  -H "Authorization: Bearer "\
-{key} | grep -i ratelimit
+curl -s -o /dev/null -D - http://127.0.0.1:{port}/v1/models \\
+  -H "Authorization: Bearer "\\
+{key} \\
+  | grep -i ratelimit
 
-# a call that its team's budget is too small for: 429, which says when there is more
+# a call that its team's budget is too small for: 429, and when there is more
 {refused}
 # both budgets, and what it all used
-{atlas} budget list \
+{atlas} budget list \\
   --config {cache}/atlas.yaml
+
 {atlas} usage --by team,model \\
   --config {cache}/atlas.yaml
 """
@@ -102,7 +104,7 @@ def configuration(models, cache, port, admin_port, drain_s):
 
 def welcome(models, cache, atlas, port, keys, took):
     form = {"atlas": shlex.quote(str(atlas)), "cache": shlex.quote(str(cache)), "port": port, "key": keys["make-run"]}
-    poor = {**form, "key": keys["small-budget"]}
+    poor = {**form, "key": keys["small"]}
     refused = CURL.format(path="/chat/completions", body=CHAT.format(model=models[0].name), behind="; echo", **poor)
     calls = ""
     for model in models:

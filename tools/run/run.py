@@ -274,7 +274,7 @@ def run_atlas(*words):
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-TEAMS = {"make-run": "1.00", "small-budget": "0.000001"}  # and what each may spend a month, in USD
+TEAMS = {"make-run": "1.00", "small": "0.000001"}  # and what each may spend a month, in USD
 
 
 def make_teams():

@@ -8,6 +8,7 @@ import pathlib
 import re
 import resource
 import signal
+import sqlite3
 import ssl
 import subprocess
 
@@ -150,6 +151,13 @@ class Gateway:
         with open(self.log_path, "rb") as f:
             f.seek(since)
             return f.read().decode(errors="replace")
+
+    def until_recorded(self):
+        """Waits until what `atlas init` made is recorded: from then on the rows lack nothing that is not of the test."""
+        def rest():
+            with contextlib.closing(sqlite3.connect(self.data / "atlas.db", timeout=20)) as db:
+                return db.execute("SELECT count(*) FROM unrecorded").fetchone()[0]
+        until(lambda: rest() == 0, 20 * SLOWER, "what init made is recorded")
 
     def count_log(self, event, since=0):
         return sum(1 for line in self.log(since).splitlines() if (m := LOG_LINE.match(line)) and m[2] == event)

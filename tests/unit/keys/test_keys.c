@@ -403,25 +403,25 @@ static void the_store_is_told_of_each_revocation_once_and_of_all_after_a_restore
     struct key_deny *deny = open_deny(f);
     struct made made[3];
     uint64_t heard = 0;
-    assert_int_equal(keys_tell_store(deny, f->store), ERR_OK);
+    assert_int_equal(keys_tell_store(deny, f->store, UINT64_MAX), ERR_OK);
     for (size_t i = 0; i < ROWS(made); i++) {
         made[i] = make(f, KEY_LIVE, (wall_us){0});
         assert_int_equal(key_deny_add(deny, span_of(made[i].id), NOW), ERR_OK);
-        assert_int_equal(keys_tell_store(deny, f->store), ERR_OK);
+        assert_int_equal(keys_tell_store(deny, f->store, UINT64_MAX), ERR_OK);
         assert_int_equal(revoked_in_store(f, made[i].id), NOW.us);
         assert_int_equal(store_number(f->store, "keys_denied", &heard), ERR_OK);
         assert_int_equal(heard, i + 1);
     }
     uint64_t revision = 0, after = 0;
     assert_int_equal(store_revision(f->store, &revision), ERR_OK);
-    assert_int_equal(keys_tell_store(deny, f->store), ERR_OK);
+    assert_int_equal(keys_tell_store(deny, f->store, UINT64_MAX), ERR_OK);
     assert_int_equal(store_revision(f->store, &after), ERR_OK);
     assert_int_equal(after, revision);
     close_deny(f, &deny); /* another file, shorter than what the store has heard of */
     deny = open_deny(f);
     struct made late = make(f, KEY_LIVE, (wall_us){0});
     assert_int_equal(key_deny_add(deny, span_of(late.id), NOW), ERR_OK);
-    assert_int_equal(keys_tell_store(deny, f->store), ERR_OK);
+    assert_int_equal(keys_tell_store(deny, f->store, UINT64_MAX), ERR_OK);
     assert_int_equal(revoked_in_store(f, late.id), NOW.us);
     close_deny(f, &deny);
 }
