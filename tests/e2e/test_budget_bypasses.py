@@ -27,7 +27,7 @@ def settled(gateway, budget):
 @pytest.mark.parametrize("bounds, most", [
     ({"max_tokens": 30}, 30), ({"max_completion_tokens": 30, "max_tokens": None}, 30),
     ({"max_tokens": 30, "n": 5}, 150), ({"max_tokens": 1, "max_completion_tokens": 300}, 300),
-    ({"max_tokens": 30, "n": 128}, 3840)],
+    ({"max_tokens": 300, "max_completion_tokens": 1}, 300), ({"max_tokens": 30, "n": 128}, 3840)],
     ids=lambda v: str(v))
 def test_all_that_a_server_may_answer_is_held(gateway, upstream, bounds, most):
     tree = Tree(gateway)
