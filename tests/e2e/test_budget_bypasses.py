@@ -4,7 +4,7 @@ import pytest
 
 from harness.raw import Raw
 from harness.tenants import HI, Tree, ask, body_of, budgets, error, nano, records
-from harness.upstream import CHAT, reply
+from harness.upstream import CHAT, chunk, reply, stream
 from harness.waiting import until
 
 CONTEXT = 4000
@@ -115,6 +115,18 @@ def test_an_amount_that_is_none_is_refused(gateway, amount):
     assert said.status_code == 400 and said.json()["error"]["param"] == "amount", said.text
 
 
+def test_the_largest_amount_is_kept_to_the_billionth(gateway, upstream):
+    tree = Tree(gateway)
+    budget = tree.budget("team", "9007199.254740991")  # a record of it has to be exact
+    assert ask(gateway, tree.secret, "u").status == 200
+    b = settled(gateway, budget)
+    assert (b["amount"], nano(b["spent"])) == ("9007199.254740991", 7 * 1000 + 3 * 2000)
+    refused = ask(gateway, tree.secret, "dear", max_tokens=20)  # a million a token
+    assert refused.status in (200, 429)
+    b = settled(gateway, budget)
+    assert nano(b["spent"]) <= nano(b["amount"])
+
+
 def test_budgets_of_the_most_windows_that_a_call_may_count_in_are_all_kept_over_a_start(gateway, upstream):
     tree = Tree(gateway)
     all_ = [tree.budget(level, "1.00") for level in ("team", "organisation") for _ in range(8)]
@@ -168,3 +180,16 @@ def test_a_second_try_without_a_bound_holds_the_context_or_is_not_made(forgetful
     assert ask(forgetful, tree.secret, "known", max_tokens=None).status == 200
     assert held[0] >= CONTEXT * 2000
     assert nano(settled(forgetful, small)["spent"]) == 3000 * 2000 + 7000
+
+
+def test_an_answer_that_nothing_bounds_is_cut_at_what_it_holds(forgetful, upstream):
+    forgetful.announce("budget_threshold")
+    tree = Tree(forgetful)
+    budget = tree.budget("team", "0.01")
+    upstream.script(reply(400, NOT_SUPPORTED),
+                    stream(chunk({"role": "assistant", "content": ""}), *(chunk({"content": f"word{i} "}) for i in range(9000)), chunk({}, "stop")))
+    got = ask(forgetful, tree.secret, "unknown", max_tokens=None, stream=True)
+    assert got.status in (200, 429)
+    b = settled(forgetful, budget)
+    [end] = [r for r in records(forgetful) if r["key"] == tree.key]
+    assert b["beyond"] == "0.00" and nano(b["spent"]) == end["cost_nano"] <= end["reserved_nano"], (b, end)

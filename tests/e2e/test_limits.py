@@ -394,6 +394,17 @@ def test_what_was_taken_stays_taken_when_a_limit_is_set_again(gateway):
     assert ask(gateway, tree.secret).status == 429
 
 
+def test_a_limit_that_is_raised_lets_calls_through_at_once(gateway):
+    tree = Tree(gateway)
+    for level, count in (("key", 2), ("team", 1)):  # the second is tight when the first is wide
+        tree.limit(level, requests_per_minute=1, burst=count)
+    assert [ask(gateway, tree.secret).status for _ in range(2)] == [200, 429]
+    for level in ("key", "team"):
+        tree.limit(level, requests_per_minute=600, burst=10)
+    reply = until(lambda: (r := ask(gateway, tree.secret)).status == 200 and r, 1 * SLOWER, "a call at the new rate")
+    assert 1 <= remaining(reply) <= 9
+
+
 # ---- very many at once ----
 
 KEYS, CALLS = map(int, os.environ.get("CROWD", "60x20").split("x"))  # CROWD=1000x100 by hand

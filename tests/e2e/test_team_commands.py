@@ -369,7 +369,7 @@ def test_budgets_that_cannot_be_are_refused(place):
         said = place.command("budget", "set", "--team", team["id"], *words)
         assert (said.returncode, said.stdout) == (status, ""), words
         assert word in said.stderr
-    assert team["id"] not in place.done("budget", "list")
+    assert team["id"] not in place.command("budget", "list").stdout
 
 
 def test_what_cannot_be_written_is_said(place):
