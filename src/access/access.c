@@ -367,14 +367,15 @@ bool access_permits(const struct access *a, const struct key_handle *key,
 struct access_numbers access_numbers(const struct access *a, struct span id)
 {
     const struct access_rows *rows = access_book_find(&a->book, id);
-    return rows == NULL
-               ? (struct access_numbers){0}
-               : (struct access_numbers){.requests_per_minute = rows->numbers.requests_per_minute,
-                                         .burst = rows->numbers.burst,
-                                         .tokens_per_minute = rows->numbers.tokens_per_minute,
-                                         .tokens_per_day = rows->tokens_per_day,
-                                         .concurrent = rows->numbers.concurrent,
-                                         .max_tokens = rows->numbers.answer_tokens};
+    if (rows == NULL) {
+        return (struct access_numbers){0};
+    }
+    return (struct access_numbers){.requests_per_minute = rows->numbers.requests_per_minute,
+                                   .burst = rows->numbers.burst,
+                                   .tokens_per_minute = rows->numbers.tokens_per_minute,
+                                   .tokens_per_day = rows->tokens_per_day,
+                                   .concurrent = rows->numbers.concurrent,
+                                   .max_tokens = rows->numbers.answer_tokens};
 }
 
 size_t access_count_budgets(const struct access *a, struct span id)

@@ -18,14 +18,14 @@ static enum err explain(const struct admin_operation *op, enum err e)
 static enum err rotate(const struct admin_operation *op, int64_t grace_s, struct arena *arena)
 {
     const struct key_rotation rotation = {
-        .grace_s = grace_s, .actor = op->request->actor, .seed = op->seed};
+        .now = op->now, .grace_s = grace_s, .actor = op->request->actor, .seed = op->seed};
     struct key_text text = {{0}};
     struct store_key key;
     enum err e = admin_key_find(op, arena, &key);
     if (e != ERR_OK) {
         return e;
     }
-    e = keys_rotate(op->keys, op->store, op->id, &rotation, op->now, &key, &text);
+    e = keys_rotate(op->keys, op->store, op->id, &rotation, &key, &text);
     if (e == ERR_OK) {
         admin_note(op, op->route->action, op->id);
     }

@@ -76,20 +76,7 @@ enum admin_object admin_part_of(const struct admin_field *field)
     return (enum admin_object)object;
 }
 
-static bool is_part_nothing(enum admin_object part, const void *at)
-{
-    size_t count;
-    const struct admin_field *f = admin_fields(part, &count);
-    for (size_t i = 0; i < count; i++) {
-        CHECK(f[i].kind != ADMIN_PART); /* a part has none itself */
-        if (!admin_field_is_nothing(&f[i], (const char *)at + f[i].offset)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool admin_field_is_nothing(const struct admin_field *field, const void *at)
+static bool is_value_nothing(const struct admin_field *field, const void *at)
 {
     switch (field->kind) {
     case ADMIN_TEXT:
@@ -117,7 +104,22 @@ bool admin_field_is_nothing(const struct admin_field *field, const void *at)
     case ADMIN_PART:
         break;
     }
-    return is_part_nothing(admin_part_of(field), at);
+    NEVER("a part has none itself");
+}
+
+bool admin_field_is_nothing(const struct admin_field *field, const void *at)
+{
+    size_t count;
+    if (field->kind != ADMIN_PART) {
+        return is_value_nothing(field, at);
+    }
+    const struct admin_field *f = admin_fields(admin_part_of(field), &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_value_nothing(&f[i], (const char *)at + f[i].offset)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool admin_field_is_asked(const struct admin_field *field, uint64_t asked)

@@ -244,9 +244,6 @@ static void clear(const struct admin_field *f, void *at)
     memset(at, 0, f->kind == ADMIN_PART ? admin_object_size(admin_part_of(f)) : sizes[f->kind]);
 }
 
-static enum err read_part(const struct reading *r, const struct admin_field *f, uint32_t row,
-                          void *at);
-
 static enum err read_value(const struct reading *r, const struct admin_field *f, uint32_t row,
                            void *at)
 {
@@ -281,7 +278,7 @@ static enum err read_value(const struct reading *r, const struct admin_field *f,
     case ADMIN_MONEY:
         return read_money(r, f, row, at);
     case ADMIN_PART:
-        return read_part(r, f, row, at);
+        NEVER("a part has none itself");
     case ADMIN_HOUR:
     case ADMIN_NUMBERS:
     case ADMIN_PARTS:
@@ -323,7 +320,9 @@ static enum err refuse_member(const struct reading *r, struct span key)
                            "'%s' is no member of %s, which may hold %s", name, place, names);
 }
 
-static enum err read_member(const struct reading *r, uint32_t key, void *out, uint64_t *given)
+/* The field of a member; NULL: there is none, and what is wrong is said. */
+static const struct admin_field *find_field(const struct reading *r, uint32_t key, uint64_t *given,
+                                            enum err *e)
 {
     size_t count;
     const struct admin_field *f = admin_fields(object_of(r), &count);
@@ -331,12 +330,13 @@ static enum err read_member(const struct reading *r, uint32_t key, void *out, ui
         if (json_text_is(&r->x, key, span_of(f[i].name)) &&
             admin_field_is_taken(&f[i], r->asked->use)) {
             *given |= (uint64_t)1 << i;
-            return read_value(r, &f[i], json_value(&r->x, key), (char *)out + f[i].offset);
+            return &f[i];
         }
     }
     struct span name;
-    enum err e = json_text(&r->x, key, r->asked->arena, &name);
-    return e == ERR_NO_MEMORY ? e : refuse_member(r, e == ERR_OK ? name : SPAN("?"));
+    *e = json_text(&r->x, key, r->asked->arena, &name);
+    *e = *e == ERR_NO_MEMORY ? *e : refuse_member(r, *e == ERR_OK ? name : SPAN("?"));
+    return NULL;
 }
 
 static enum err check_needed(const struct reading *r, uint64_t given)
@@ -354,7 +354,12 @@ static enum err check_needed(const struct reading *r, uint64_t given)
     return ERR_OK;
 }
 
-static enum err read_members(const struct reading *r, uint32_t row, void *out, uint64_t *given)
+typedef enum err reader(const struct reading *r, const struct admin_field *f, uint32_t row,
+                        void *at);
+
+/* Reads the members of an object with `read`, each of them. */
+static enum err read_members(const struct reading *r, uint32_t row, reader *read, void *out,
+                             uint64_t *given)
 {
     uint32_t twice;
     char name[NAME_BYTES];
@@ -366,19 +371,22 @@ static enum err read_members(const struct reading *r, uint32_t row, void *out, u
     }
     for (uint32_t key = json_first(&r->x, row); e == ERR_OK && key != JSON_NONE;
          key = json_next(&r->x, key)) {
-        e = read_member(r, key, out, given);
+        const struct admin_field *f = find_field(r, key, given, &e);
+        e = f == NULL ? e : read(r, f, json_value(&r->x, key), (char *)out + f->offset);
     }
     return e == ERR_OK ? check_needed(r, *given) : e;
 }
 
-static enum err read_part(const struct reading *r, const struct admin_field *f, uint32_t row,
-                          void *at)
+static enum err read_part_or_value(const struct reading *r, const struct admin_field *f,
+                                   uint32_t row, void *at)
 {
     struct reading part = *r;
     uint64_t given = 0;
-    CHECK(r->part == NULL); /* a part has none itself */
+    if (f->kind != ADMIN_PART || json_kind(&r->x, row) == JSON_NULL) {
+        return read_value(r, f, row, at);
+    }
     part.part = f;
-    return json_kind(&r->x, row) == JSON_OBJECT ? read_members(&part, row, at, &given)
+    return json_kind(&r->x, row) == JSON_OBJECT ? read_members(&part, row, read_value, at, &given)
                                                 : refuse(r, f, "an object");
 }
 
@@ -387,7 +395,7 @@ static enum err read_object(const struct reading *r, void *out, uint64_t *given)
     if (json_kind(&r->x, 0) != JSON_OBJECT) {
         return ERR_BODY_NOT_OBJECT;
     }
-    enum err e = read_members(r, 0, out, given);
+    enum err e = read_members(r, 0, read_part_or_value, out, given);
     return e == ERR_OK && *given == 0 && r->asked->use == ADMIN_CHANGES
                ? admin_fault_say(r->asked->fault, ERR_VALUE_MISSING, SPAN(""),
                                  "the request changes nothing: give what is to change")

@@ -37,7 +37,7 @@ struct admin_right {
 };
 
 /* The right of an admin key with these bits in memory (key_scope.h). */
-struct admin_right admin_right_of_key(uint32_t scopes);
+struct admin_right admin_right_of_key(uint32_t bits);
 
 /* Whether the right holds the scope. */
 bool admin_right_has(const struct admin_right *right, enum admin_scope scope);

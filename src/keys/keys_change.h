@@ -98,6 +98,7 @@ MUST_USE enum err keys_change(struct keys *k, struct store *s, struct span id,
 
 /* How a key is rotated. */
 struct key_rotation {
+    wall_us now;
     int64_t grace_s;     /* how long the secret that it has now works on; 0 to KEY_GRACE_MOST_S */
     struct span actor;   /* as in struct key_wish */
     const uint8_t *seed; /* as in struct key_wish */
@@ -117,8 +118,8 @@ struct key_rotation {
  *   ERR_STORE_UNSURE it may have the new one from the next start on
  */
 MUST_USE enum err keys_rotate(struct keys *k, struct store *s, struct span id,
-                              const struct key_rotation *rotation, wall_us now,
-                              struct store_key *out, struct key_text *text);
+                              const struct key_rotation *rotation, struct store_key *out,
+                              struct key_text *text);
 
 /* When the key of a row should be rotated; 0: never. It works on: whoever wants it to end gives it
  * an end. */

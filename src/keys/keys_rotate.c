@@ -77,9 +77,10 @@ static bool works(const struct keys *k, const struct store_key *row, wall_us now
 }
 
 /* Makes the row that of the key with another secret, and the secret's text. */
-static enum err rotate_row(const struct keys *k, const struct key_rotation *rotation, wall_us now,
+static enum err rotate_row(const struct keys *k, const struct key_rotation *rotation,
                            struct store_key *row, struct key_text *text)
 {
+    wall_us now = rotation->now;
     if (!works(k, row, now)) {
         return ERR_VALUE_INVALID;
     }
@@ -99,11 +100,11 @@ static enum err rotate_row(const struct keys *k, const struct key_rotation *rota
 }
 
 static enum err change_row(struct keys *k, struct store *s, const struct key_rotation *rotation,
-                           wall_us now, struct store_key *row, struct key_text *text)
+                           struct store_key *row, struct key_text *text)
 {
     enum err e = store_change_get(s, STORE_TABLE_KEY, row);
     if (e == ERR_OK) {
-        e = rotate_row(k, rotation, now, row, text);
+        e = rotate_row(k, rotation, row, text);
     }
     return e == ERR_OK ? store_change(s, STORE_TABLE_KEY, row, false, "key.rotate", rotation->actor)
                        : e;
@@ -158,19 +159,19 @@ static bool has_secret(const struct keys *k, const struct store_key *row)
 
 /* Has the rotation recorded; `row` is what the key is then. */
 static enum err record(struct keys *k, struct store *s, const struct key_rotation *rotation,
-                       wall_us now, struct store_key *row, struct key_text *text)
+                       struct store_key *row, struct key_text *text)
 {
     struct span id = row->id;
     enum err e = ERR_REVISION;
     for (int i = 0; e == ERR_REVISION && i < KEYS_TRIES; i++) {
         *row = (struct store_key){.id = id};
-        e = change_row(k, s, rotation, now, row, text);
+        e = change_row(k, s, rotation, row, text);
     }
     return e == ERR_OK ? store_settle(s) : e;
 }
 
 enum err keys_rotate(struct keys *k, struct store *s, struct span id,
-                     const struct key_rotation *rotation, wall_us now, struct store_key *out,
+                     const struct key_rotation *rotation, struct store_key *out,
                      struct key_text *text)
 {
     struct key_secrets *secrets;
@@ -184,7 +185,7 @@ enum err keys_rotate(struct keys *k, struct store *s, struct span id,
         return e;
     }
     *out = (struct store_key){.id = id};
-    e = record(k, s, rotation, now, out, text);
+    e = record(k, s, rotation, out, text);
     bool is_here = e == ERR_EXISTS && has_secret(k, out);
     if (e == ERR_EXISTS && !is_here) { /* the disk had not said that it took it: memory waited */
         enum err on_disk = store_settle(s);

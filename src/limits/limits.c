@@ -251,16 +251,16 @@ static void retire(struct limits *l, struct limits_set *before, const struct lim
 }
 
 /* Who is given more, or less, need not wait until what was taken by the old pace is back. */
-static void repace(const struct limits_set *set, const struct limits_set *before)
+static void change_rates(const struct limits_set *set, const struct limits_set *before)
 {
     mono_us now = clock_mono();
     if (set->requests.each != before->requests.each && set->requests.each != 0 &&
         before->requests.each != 0) {
-        limits_rate_repace(&set->account->requests, before->requests, set->requests, now);
+        limits_rate_change(&set->account->requests, before->requests, set->requests, now);
     }
     if (set->tokens.each != before->tokens.each && set->tokens.each != 0 &&
         before->tokens.each != 0) {
-        limits_rate_repace(&set->account->tokens, before->tokens, set->tokens, now);
+        limits_rate_change(&set->account->tokens, before->tokens, set->tokens, now);
     }
 }
 
@@ -287,7 +287,7 @@ enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,
     (void)atomic_exchange(place, set); /* `before`: nobody else puts terms */
     l->count[level] = slot < l->count[level] ? l->count[level] : slot + 1;
     if (before != NULL) {
-        repace(set, before);
+        change_rates(set, before);
         retire(l, before, set, today);
     }
     return ERR_OK;

@@ -72,7 +72,7 @@ void limits_rate_give_back(struct limits_rate *r, struct limits_pace pace,
     }
 }
 
-void limits_rate_repace(struct limits_rate *r, struct limits_pace from, struct limits_pace to,
+void limits_rate_change(struct limits_rate *r, struct limits_pace from, struct limits_pace to,
                         mono_us now)
 {
     int64_t here = now.us * TICKS_A_US;

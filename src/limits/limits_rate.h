@@ -68,7 +68,7 @@ void limits_rate_give_back(struct limits_rate *r, struct limits_pace pace,
                            struct limits_taken taken, int64_t unused, mono_us now);
 
 /* Has what is taken and not back yet come back by another pace: as many, `to.burst` at most. */
-void limits_rate_repace(struct limits_rate *r, struct limits_pace from, struct limits_pace to,
+void limits_rate_change(struct limits_rate *r, struct limits_pace from, struct limits_pace to,
                         mono_us now);
 
 #endif

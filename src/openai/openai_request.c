@@ -15,16 +15,16 @@
 #include "openai/openai_request_walk.h"
 #include "json/json_value.h"
 
-#define MODEL_MAX      1024 /* bytes of a name; models of ours have shorter ones */
-#define ESCAPE_BYTES   6    /* of a text, for a byte that it says, at most */
-#define INPUTS_MAX     2048 /* OpenAI's own bound on the strings of one embeddings call */
-#define LIFTED_MAX     256  /* members of extra_body: each is looked for in the body */
-#define TOP_MAX        1024 /* members of the body; OpenAI has some forty */
-#define N_MAX          128  /* OpenAI's own bound on n */
-#define DEVELOPERS_MAX 4096 /* messages whose role may have to be changed */
-#define TOKENS_MAX     (1LL << 40)
-#define TOKENS_NOT_SAID (-2)  /* beside -1, which says that there is no bound */
-#define ROW_BYTES      16 /* of a step: what an element of a list costs */
+#define MODEL_MAX       1024 /* bytes of a name; models of ours have shorter ones */
+#define ESCAPE_BYTES    6    /* of a text, for a byte that it says, at most */
+#define INPUTS_MAX      2048 /* OpenAI's own bound on the strings of one embeddings call */
+#define LIFTED_MAX      256  /* members of extra_body: each is looked for in the body */
+#define TOP_MAX         1024 /* members of the body; OpenAI has some forty */
+#define N_MAX           128  /* OpenAI's own bound on n */
+#define DEVELOPERS_MAX  4096 /* messages whose role may have to be changed */
+#define TOKENS_MAX      (1LL << 40)
+#define TOKENS_NOT_SAID (-2) /* beside -1, which says that there is no bound */
+#define ROW_BYTES       16   /* of a step: what an element of a list costs */
 
 enum stage { TOP, ROUTING, EXTRA, EXTRA_ROUTING, MODEL, LIST, ELEMENTS, OPTIONS, REST };
 

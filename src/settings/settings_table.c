@@ -163,8 +163,8 @@ void settings_describe(const struct settings_row *row, struct buf *out)
         [SETTINGS_DURATION] = "a duration (ms, s, m, h, d)",
         [SETTINGS_SECONDS] = "a duration (s, m, h, d)",
         [SETTINGS_PRICE] = "a decimal number",
-        [SETTINGS_MOMENT] = "a day (in UTC) or a time, such as 2027-01-01 or "
-                            "2027-01-01T00:00:00+03:00",
+        [SETTINGS_MOMENT] = ("a day (in UTC) or a time, such as 2027-01-01 or "
+                             "2027-01-01T00:00:00+03:00"),
         [SETTINGS_CURRENCY] = "three capital letters of ISO 4217, such as USD",
         [SETTINGS_CHOICE] = "one of ",
         [SETTINGS_CHOICES] = "a list of some of ",

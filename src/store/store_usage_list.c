@@ -24,7 +24,7 @@ enum err store_usage_walk_to(struct store_usage_walk *w, struct span team, int32
 
 enum err store_usage_walk(struct store *s, struct store_usage_walk *w, store_on_row *on_row)
 {
-    enum err e;
+    enum err e = ERR_OK;
     do {
         const struct store_usage from = w->from; /* it is written while this page ends */
         const struct store_page page = {.from = &from, .limit = INT64_MAX};

@@ -76,9 +76,9 @@ static struct made make(struct fixture *f, enum key_kind kind)
 static enum err rotate(struct fixture *f, const char *id, int64_t grace_s, wall_us now,
                        struct key_text *out)
 {
-    const struct key_rotation rotation = {.grace_s = grace_s, .actor = SPAN("uid:1")};
+    const struct key_rotation rotation = {.now = now, .grace_s = grace_s, .actor = SPAN("uid:1")};
     struct store_key row;
-    return keys_rotate(f->keys, f->store, span_of(id), &rotation, now, &row, out);
+    return keys_rotate(f->keys, f->store, span_of(id), &rotation, &row, out);
 }
 
 static enum err check(struct fixture *f, const char *token, wall_us now)
@@ -220,14 +220,14 @@ static void a_seed_gives_the_same_secret_once(void **state)
     struct fixture *f = *state;
     struct made made = make(f, KEY_LIVE);
     static const uint8_t seed[KEY_SEED_BYTES] = {1, 2, 3};
-    const struct key_rotation rotation = {.grace_s = GRACE, .seed = seed};
+    struct key_rotation rotation = {.now = NOW, .grace_s = GRACE, .seed = seed};
     struct key_text first, again;
     struct store_key row;
     struct span id = span_of(made.id);
-    assert_int_equal(keys_rotate(f->keys, f->store, id, &rotation, NOW, &row, &first), ERR_OK);
+    assert_int_equal(keys_rotate(f->keys, f->store, id, &rotation, &row, &first), ERR_OK);
     open_again(f); /* as after a kill behind the record */
-    assert_int_equal(keys_rotate(f->keys, f->store, id, &rotation, after(9), &row, &again),
-                     ERR_EXISTS);
+    rotation.now = after(9);
+    assert_int_equal(keys_rotate(f->keys, f->store, id, &rotation, &row, &again), ERR_EXISTS);
     assert_string_equal(first.text, again.text);
     assert_int_equal(row.rotated.us, NOW.us);
     assert_int_equal(check(f, first.text, NOW), ERR_OK);
@@ -239,7 +239,7 @@ static void a_rotation_that_memory_waited_with_holds_when_it_is_asked_for_again(
     struct fixture *f = *state;
     struct made made = make(f, KEY_LIVE);
     static const uint8_t seed[KEY_SEED_BYTES] = {4, 5, 6};
-    const struct key_rotation rotation = {.grace_s = GRACE, .seed = seed};
+    struct key_rotation rotation = {.now = NOW, .grace_s = GRACE, .seed = seed};
     struct fixture other = *f;
     struct keys_report report;
     struct key_text first, again;
@@ -247,10 +247,9 @@ static void a_rotation_that_memory_waited_with_holds_when_it_is_asked_for_again(
     struct span id = span_of(made.id);
     assert_int_equal(keys_open(f->pepper, &other.keys), ERR_OK);
     assert_int_equal(keys_load(other.keys, f->store, NULL, &report), ERR_OK);
-    assert_int_equal(keys_rotate(f->keys, f->store, id, &rotation, NOW, &row, &first), ERR_OK);
+    assert_int_equal(keys_rotate(f->keys, f->store, id, &rotation, &row, &first), ERR_OK);
     assert_int_equal(check(&other, first.text, NOW), ERR_KEY_INVALID);
-    assert_int_equal(keys_rotate(other.keys, f->store, id, &rotation, NOW, &row, &again),
-                     ERR_EXISTS);
+    assert_int_equal(keys_rotate(other.keys, f->store, id, &rotation, &row, &again), ERR_EXISTS);
     assert_string_equal(first.text, again.text);
     assert_int_equal(check(&other, first.text, NOW), ERR_OK);
     assert_int_equal(check(&other, made.key.text, NOW), ERR_OK);
