@@ -132,6 +132,7 @@ static enum err fill(const struct admin_operation *op, const struct admin_budget
     }
     enum err e = read_amount(op, asked, &row->amount);
     e = e == ERR_OK ? check_zone(op, row->zone) : e;
+    e = e == ERR_OK && row->model.len > 0 ? admin_check_model(op, row->model) : e;
     e = e == ERR_OK ? admin_resolve_whose(op, &whose, false, subject) : e;
     row->subject = span_of(subject);
     return e == ERR_OK ? check_count(op, row->subject) : e;

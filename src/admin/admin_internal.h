@@ -65,6 +65,10 @@ MUST_USE enum err admin_judge(const struct admin_operation *op, enum admin_objec
 
 /* ---- who there is: admin_names.c ---- */
 
+/* Whether the configuration has a model of this name: what is said of an alias, or of a name that
+ * is misspelt, would never hold. ERR_VALUE_INVALID, told of `model`. */
+MUST_USE enum err admin_check_model(const struct admin_operation *op, struct span name);
+
 /*
  * The id of the one that a request names by id or name, as the value of `member`; empty stays
  * empty. One that has ended is not found by its name. `team`: of users, by name, only those of this

@@ -6,6 +6,7 @@
 #include "base/slots.h"
 #include "crypto/base62.h"
 #include "crypto/hmac.h"
+#include "policy/policy.h"
 #include "store/store_change.h"
 
 #define ID_CHARS 12
@@ -58,6 +59,21 @@ enum err admin_resolve(const struct admin_operation *op, enum directory_kind kin
     }
     *id = span_of(directory_find(d, kind, slot)->id);
     return ERR_OK;
+}
+
+enum err admin_check_model(const struct admin_operation *op, struct span name)
+{
+    const struct policy *p = op->policy;
+    for (size_t i = 0; p != NULL && i < p->model_count; i++) {
+        if (span_equal(p->models[i].name, name)) {
+            return ERR_OK;
+        }
+    }
+    return p == NULL ? ERR_OK
+                     : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("model"),
+                                       "the configuration has no model '%.*s'; say a model by its "
+                                       "name there, not by an alias",
+                                       SPAN_ARGS(span_cut_text(name, 64)));
 }
 
 /* ---- whose ---- */

@@ -68,22 +68,6 @@ static enum err answer(const struct admin_operation *op, const struct store_pric
 
 /* ---- making ---- */
 
-/* Prices are the models' own: one of an alias, or of a name that is misspelt, would never hold. */
-static enum err check_model(const struct admin_operation *op, struct span name)
-{
-    const struct policy *p = op->policy;
-    for (size_t i = 0; p != NULL && i < p->model_count; i++) {
-        if (span_equal(p->models[i].name, name)) {
-            return ERR_OK;
-        }
-    }
-    return p == NULL ? ERR_OK
-                     : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("model"),
-                                       "the configuration has no model '%.*s'; a price is of a "
-                                       "model by its name there, not by an alias",
-                                       SPAN_ARGS(span_cut_text(name, 64)));
-}
-
 static enum err check_amounts(const struct admin_operation *op, uint64_t given)
 {
     const uint64_t amounts = ADMIN_GAVE(price, input) | ADMIN_GAVE(price, output) |
@@ -143,7 +127,7 @@ static enum err fill(const struct admin_operation *op, const struct admin_price 
     }
     enum err e = check_amounts(op, given);
     e = e == ERR_OK ? check_from(op, row->from) : e;
-    e = e == ERR_OK ? check_model(op, row->model) : e;
+    e = e == ERR_OK ? admin_check_model(op, row->model) : e;
     return e == ERR_OK ? check_room(op) : e;
 }
 

@@ -186,10 +186,20 @@ static struct ask *ask_new(const struct gateway_answer *a)
     return ask;
 }
 
+/* A key has no more than half of the places, so that another gets its answer. */
+static bool has_place(struct gateway_asks *asks, uint32_t slot)
+{
+    size_t of_key = 0;
+    for (struct list *l = asks->open.next; l != &asks->open; l = l->next) {
+        of_key += LIST_OF(l, struct ask, link)->key.slot == slot;
+    }
+    return asks->count < GATEWAY_ASKS_MAX && of_key < GATEWAY_ASKS_MAX / 2;
+}
+
 static enum err post(const struct gateway_answer *a)
 {
     struct gateway_asks *asks = a->shared->asks;
-    if (asks == NULL || asks->count >= GATEWAY_ASKS_MAX) {
+    if (asks == NULL || !has_place(asks, a->key.slot)) {
         return ERR_OVERLOADED;
     }
     struct ask *ask = ask_new(a);

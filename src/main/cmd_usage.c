@@ -30,9 +30,7 @@ static int print_table(struct span answer)
         {"DAY", "day", "-", CLI_OPTIONAL},
         {"HOUR", "hour", "-", CLI_OPTIONAL},
         {"ORGANISATION", "organisation_name", "-", CLI_OPTIONAL},
-        {"ITS ID", "organisation", "-", CLI_OPTIONAL},
         {"TEAM", "team_name", "-", CLI_OPTIONAL},
-        {"ITS ID", "team", "-", CLI_OPTIONAL},
         {"USER", "user_name", "-", CLI_OPTIONAL},
         {"THEIR ID", "user", "-", CLI_OPTIONAL},
         {"KEY", "key_name", "-", CLI_OPTIONAL},
@@ -44,7 +42,7 @@ static int print_table(struct span answer)
         {"LEFT", "interrupted", "0", CLI_RIGHT | CLI_OPTIONAL},
         {"FAILED", "failed", "0", CLI_RIGHT | CLI_OPTIONAL},
         {"REFUSED", "refused", "0", CLI_RIGHT | CLI_OPTIONAL},
-        {"GUESSED", "estimated", "0", CLI_RIGHT | CLI_OPTIONAL},
+        {"EST", "estimated", "0", CLI_RIGHT | CLI_OPTIONAL},
         {"IN", "tokens_in", "0", CLI_RIGHT},
         {"CACHED", "tokens_cached", "0", CLI_RIGHT | CLI_OPTIONAL},
         {"OUT", "tokens_out", "0", CLI_RIGHT},
@@ -74,10 +72,10 @@ static void teach(FILE *out)
     fprintf(out,
             "--by takes some of organisation,team,user,key,model,upstream,route,day,hour, and\n"
             "without it one line is of all. CALLS reached a model server: LEFT of them ended\n"
-            "because the caller left or the gateway stopped, FAILED by an error; of GUESSED\n"
+            "because the caller left or the gateway stopped, FAILED by an error; of EST\n"
             "ones the tokens are our estimate. REFUSED ones stand beside them: of those\n"
             "nothing was sent. IN and OUT are tokens, COST is in CURRENCY, to six places.\n"
-            "A column of which nothing is to be said is left out.\n");
+            "A column of which nothing is to be said is left out; --json says the ids, too.\n");
 }
 
 const struct cli_option main_usage_options[] = {

@@ -58,7 +58,7 @@ curl -s -o /dev/null -D - http://127.0.0.1:{port}/v1/models \\
 {atlas} budget list \\
   --config {cache}/atlas.yaml
 
-{atlas} usage --by team \\
+{atlas} usage --by team,model \\
   --config {cache}/atlas.yaml
 """
 
