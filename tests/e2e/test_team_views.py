@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a team sees with its own keys: its models, what its limits and budgets have left."""
 import concurrent.futures
+import threading
 
 import pytest
 
@@ -235,6 +236,26 @@ def test_many_ask_at_once_and_leave_and_calls_go_on(gateway, upstream, used):
     assert set(statuses) <= {None, 200, 503} and statuses.count(200) > 0
     chat(gateway, upstream, key, "b")
     until(lambda: usage(gateway, key).json()["data"][0]["calls"] >= 4, 10 * SLOWER, "the sums")
+
+
+def test_a_key_that_asks_all_the_time_leaves_places_for_another(gateway, used):
+    over = threading.Event()
+
+    def ask_on():
+        while not over.is_set():
+            with Raw(gateway.port, used["one"]["key"]) as raw:
+                raw.request("GET", "/v1/usage?by=key,model,day,hour")
+                assert raw.read_reply().status in (200, 503)
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        busy = [pool.submit(ask_on) for _ in range(12)]
+        try:
+            for _ in range(50):
+                usage(gateway, used["two"]["key"])  # which is 200
+        finally:
+            over.set()
+        for one in busy:
+            one.result()
 
 
 def test_a_gateway_that_stops_while_questions_wait_ends_well(make_gateway, upstream):
