@@ -422,6 +422,27 @@ enum limits_outcome limits_extend(struct limits_hold *hold, int64_t tokens, int6
     return LIMITS_TAKEN;
 }
 
+/* "ID$1764536400": a budget's id, what it counts, and when its window began in seconds. By hand, as
+ * printf() took a quarter of all that limits cost a call. How long it is, or would be. */
+static size_t name_window(const struct limits_part *part, char *out, size_t room)
+{
+    char digits[20]; /* of the largest number */
+    size_t first = sizeof(digits), id = strlen(part->budget->is.id);
+    int64_t from_us = atomic_load(&part->share.room->from_us);
+    uint64_t from_s = from_us > 0 ? (uint64_t)from_us / 1000000 : 0;
+    do {
+        digits[--first] = (char)('0' + from_s % 10);
+        from_s /= 10;
+    } while (from_s > 0);
+    size_t len = id + 1 + sizeof(digits) - first;
+    if (len <= room) {
+        memcpy(out, part->budget->is.id, id);
+        out[id] = part->kind == LIMITS_MONEY_BUDGET ? '$' : '#';
+        memcpy(out + id + 1, digits + first, sizeof(digits) - first);
+    }
+    return len;
+}
+
 size_t limits_hold_names(const struct limits_hold *hold, char out[LIMITS_NAMES_MAX])
 {
     size_t len = 0, count = 0;
@@ -433,11 +454,10 @@ size_t limits_hold_names(const struct limits_hold *hold, char out[LIMITS_NAMES_M
         if (++count > LIMITS_NAMED_MAX) {
             return LIMITS_NAMES_MAX + 1;
         }
-        int64_t from_us = atomic_load(&part->share.room->from_us);
-        int more = snprintf(out + len, LIMITS_NAMES_MAX - len, "%s%s%c%lld", len > 0 ? " " : "",
-                            part->budget->is.id, part->kind == LIMITS_MONEY_BUDGET ? '$' : '#',
-                            (long long)(from_us / 1000000));
-        len += (size_t)more;
+        if (len > 0 && len < LIMITS_NAMES_MAX) {
+            out[len++] = ' ';
+        }
+        len += name_window(part, out + len, LIMITS_NAMES_MAX - len);
         if (len >= LIMITS_NAMES_MAX) {
             return LIMITS_NAMES_MAX + 1;
         }
