@@ -56,6 +56,7 @@ static enum err open_store(struct serve_gateway *g)
     struct store_settings settings = {
         .driver = "sqlite", .path = path, .busy_ms = STORE_BUSY_MS, .complaint = complaint};
     struct stat st;
+    serve_look_at_age(g, path);
     g->store_is_young =
         stat(path, &st) != 0 ? errno == ENOENT : S_ISREG(st.st_mode) && st.st_size == 0;
     enum err e = store_open(&settings, &g->store);

@@ -158,6 +158,10 @@ void serve_usage_close(struct serve_gateway *g);
 /* Who answers what keys ask of usage. */
 struct gateway_answerer serve_answerer(struct serve_gateway *g);
 
+/* Has the clock be in doubt at the start where it is days beyond what was written last to the store
+ * of this path, as that of a machine that starts with a wrong one is. */
+void serve_look_at_age(struct serve_gateway *g, const char *store);
+
 /* Whether the clock was set so lately that nothing is ended or forgotten by it for good. */
 bool serve_clock_is_in_doubt(const struct serve_gateway *g, mono_us now);
 

@@ -4,7 +4,10 @@
  * that takes some milliseconds, so that what else it is asked goes between. When a pass is done the
  * next is looked for after a while: days pass slowly.
  */
+#include <limits.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -14,9 +17,10 @@
 #include "store/store_thread.h"
 #include "store/store_usage.h"
 
-#define REST_MS  60000 /* after a pass, or a step that failed */
-#define DOUBT_MS 3600000
-#define HOUR_S   3600
+#define REST_MS    60000 /* after a pass, or a step that failed */
+#define DOUBT_DAYS 2
+#define DOUBT_MS   3600000
+#define HOUR_S     3600
 
 /* A window lasts a month at most; a journal that is replayed may be some weeks behind. */
 #define BALANCES_KEPT_US (INT64_C(100) * 86400 * 1000000)
@@ -57,6 +61,26 @@ static int32_t day_before(wall_us now, int64_t seconds)
     int32_t hour = store_hour(now);
     int64_t hours = seconds / HOUR_S;
     return seconds == 0 || hours >= hour ? NO_HOURS : store_day_hour(hour - (int32_t)hours);
+}
+
+void serve_look_at_age(struct serve_gateway *g, const char *store)
+{
+    char log[PATH_MAX + sizeof("-wal")];
+    struct stat st;
+    (void)snprintf(log, sizeof(log), "%s-wal", store);
+    if (stat(store, &st) != 0) {
+        return;
+    }
+    time_t last = st.st_mtime;
+    last = stat(log, &st) == 0 && st.st_mtime > last ? st.st_mtime : last;
+    int64_t days = (clock_wall().us / 1000000 - last) / 86400;
+    if (days >= DOUBT_DAYS) {
+        g->clock_jumped = clock_mono();
+        log_info("clock_in_doubt",
+                 "nothing was written to %s for %lld days, if the clock is right: for an hour no "
+                 "evaluation is ended and no usage summed up or forgotten",
+                 store, (long long)days);
+    }
 }
 
 /* A clock that was just set may be set once more: what is forgotten by it would be gone. */

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import httpx
@@ -188,3 +189,16 @@ def test_a_child_that_finds_less_room_than_its_journal_needs_answers_503_until_t
     until(lambda: (attempt(gateway) or (0,))[0] == 200, 30 * SLOWER)
     assert gateway.children() == [waiting]
     assert gateway.stop() == 0
+
+
+def test_a_start_whose_clock_is_days_beyond_what_was_written_last_forgets_nothing_for_an_hour(make_gateway, sim):
+    gateway = make_gateway({"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
+    assert gateway.stop() == 0
+    last_week = time.time() - 7 * 86400
+    os.utime(gateway.data / "atlas.db", (last_week, last_week))
+    gateway.start()
+    assert gateway.count_log("clock_in_doubt") == 1 and "for 7 days" in gateway.log()
+    assert gateway.chat("m").status_code == 200
+    assert gateway.stop() == 0
+    gateway.start()
+    assert gateway.count_log("clock_in_doubt") == 1
