@@ -65,6 +65,10 @@ MUST_USE enum err admin_judge(const struct admin_operation *op, enum admin_objec
 
 /* ---- who there is: admin_names.c ---- */
 
+/* As admin_resolve(), of what has not ended, or is what `*id` says already. */
+MUST_USE enum err admin_give(const struct admin_operation *op, enum directory_kind kind,
+                             struct span given, const char *member, struct span *id);
+
 /* Whether the configuration has a model of this name: what is said of an alias, or of a name that
  * is misspelt, would never hold. ERR_VALUE_INVALID, told of `model`. */
 MUST_USE enum err admin_check_model(const struct admin_operation *op, struct span name);

@@ -150,7 +150,7 @@ enum err admin_key_wish(const struct admin_operation *op, const struct admin_key
         e = choose_user(op, asked->user, wish);
     }
     if (e == ERR_OK) {
-        e = admin_resolve(op, DIRECTORY_PLAN, asked->plan, "plan", SLOTS_NONE, &wish->plan);
+        e = admin_give(op, DIRECTORY_PLAN, asked->plan, "plan", &wish->plan);
     }
     if (e == ERR_OK && wish->plan.len > 0) {
         e = judge_plan(op);
@@ -171,9 +171,7 @@ enum err admin_key_change_wish(const struct admin_operation *op, const struct ad
 {
     enum err e = check_grant(op, &change->grant);
     e = e == ERR_OK && change->has_plan ? judge_plan(op) : e;
-    return e == ERR_OK
-               ? admin_resolve(op, DIRECTORY_PLAN, asked->plan, "plan", SLOTS_NONE, &change->plan)
-               : e;
+    return e == ERR_OK ? admin_give(op, DIRECTORY_PLAN, asked->plan, "plan", &change->plan) : e;
 }
 
 /* The role that a key shall have from now on; null takes none away. */

@@ -61,6 +61,22 @@ enum err admin_resolve(const struct admin_operation *op, enum directory_kind kin
     return ERR_OK;
 }
 
+enum err admin_give(const struct admin_operation *op, enum directory_kind kind, struct span given,
+                    const char *member, struct span *id)
+{
+    const struct directory *d = access_directory(op->rights);
+    struct span had = *id;
+    enum err e = admin_resolve(op, kind, given, member, SLOTS_NONE, id);
+    uint32_t slot = e == ERR_OK ? directory_slot(d, kind, *id) : SLOTS_NONE;
+    if (slot == SLOTS_NONE || span_equal(had, *id) ||
+        directory_find(d, kind, slot)->ended.us == 0) {
+        return e;
+    }
+    return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, span_of(member),
+                           "the %s '%.*s' has ended: who has it keeps it, and nobody else gets it",
+                           kinds[kind].word, SPAN_ARGS(span_cut_text(given, 64)));
+}
+
 enum err admin_check_model(const struct admin_operation *op, struct span name)
 {
     const struct policy *p = op->policy;

@@ -148,10 +148,10 @@ static enum err team_fill(const struct admin_operation *op, const union shown *a
 {
     const struct admin_team *a = &asked->team;
     struct store_team *t = &row->team;
-    enum err e = admin_resolve(op, DIRECTORY_ORGANISATION, a->organisation, "organisation",
-                               SLOTS_NONE, &t->organisation);
+    enum err e =
+        admin_give(op, DIRECTORY_ORGANISATION, a->organisation, "organisation", &t->organisation);
     if (e == ERR_OK) {
-        e = admin_resolve(op, DIRECTORY_PLAN, a->plan, "plan", SLOTS_NONE, &t->plan);
+        e = admin_give(op, DIRECTORY_PLAN, a->plan, "plan", &t->plan);
     }
     t->name = a->name;
     t->models = a->models;
@@ -205,9 +205,7 @@ static enum err user_fill(const struct admin_operation *op, const union shown *a
     row->user.name = a->name;
     row->user.role = (uint8_t)a->role;
     enum err e = admin_limits_check(op, row->user.id, &a->limits);
-    e = e != ERR_OK
-            ? e
-            : admin_resolve(op, DIRECTORY_TEAM, a->team, "team", SLOTS_NONE, &row->user.team);
+    e = e != ERR_OK ? e : admin_give(op, DIRECTORY_TEAM, a->team, "team", &row->user.team);
     if (e == ERR_OK && !admin_right_gives(&op->request->right, (enum key_role)a->role)) {
         return admin_fault_say(&op->answer->fault, ERR_SCOPE_DENIED, SPAN("role"),
                                "only an owner may make users owners or admins");

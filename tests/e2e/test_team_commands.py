@@ -372,6 +372,20 @@ def test_budgets_that_cannot_be_are_refused(place):
     assert team["id"] not in place.command("budget", "list").stdout
 
 
+def test_a_plan_that_has_ended_is_given_to_nobody_more_and_stays_with_who_has_it(place):
+    plan = place.json("plan", "set", "passing", "--concurrent", "3")["id"]
+    has, other = place.team("--plan", "passing"), place.team()
+    key = place.json("key", "create", "--name", "early", "--plan", plan)["id"]
+    place.done("plan", "end", "passing")
+    for words in (["team", "edit", other["id"], "--plan", plan], ["team", "edit", other["id"], "--plan", "passing"],
+                  ["key", "create", "--name", "late", "--plan", plan], ["team", "create", "--name", "late", "--plan", plan]):
+        said = place.command(*words)
+        assert said.returncode == 1 and "plan" in said.stderr, (words, said.stderr)
+    edited = place.json("team", "edit", has["id"], "--region", "sa")
+    assert (edited["plan"], edited["region"]) == (plan, "sa")
+    assert place.json("key", "edit", key, "--name", "still early")["plan"] == plan
+
+
 def test_what_cannot_be_written_is_said(place):
     with open("/dev/full", "w", encoding="ascii") as full:
         for words in (["team", "list", "--json"], ["plan", "show", "professional"], ["key", "create", "--name", "lost"]):
