@@ -80,6 +80,28 @@ void access_set_turned(struct access *a, mono_us turned)
     }
 }
 
+void access_look_for_ends(struct access *a, wall_us now)
+{
+    if (access_revision(a) == a->ends.revision && now.us < a->ends.next_us) {
+        return;
+    }
+    bool is_over = false;
+    int64_t next_us = INT64_MAX;
+    uint32_t count = directory_count(a->directory, DIRECTORY_TEAM);
+    a->ends.revision = access_revision(a);
+    for (uint32_t slot = 0; slot < count; slot++) {
+        const struct directory_entry *team = directory_find(a->directory, DIRECTORY_TEAM, slot);
+        int64_t at = team == NULL || team->expires.us == 0 ? INT64_MAX : team->expires.us;
+        is_over = is_over || (at <= now.us && at > a->ends.looked_us);
+        next_us = at > now.us && at < next_us ? at : next_us;
+    }
+    a->ends.looked_us = now.us;
+    a->ends.next_us = next_us;
+    if (is_over) {
+        atomic_fetch_add_explicit(&a->revision, 1, memory_order_release);
+    }
+}
+
 uint64_t access_revision(const struct access *a)
 {
     return a == NULL ? 0 : atomic_load_explicit(&a->revision, memory_order_acquire);

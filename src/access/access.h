@@ -63,6 +63,10 @@ MUST_USE enum err access_change(struct access *a, struct store *s, enum store_ta
 const struct directory *access_directory(const struct access *a);
 const struct limits *access_limits(const struct access *a);
 
+/* Counts the revision up when a team's time is over: nobody else says so. One thread, now and then;
+ * it looks at all teams where one ends, or something has changed. */
+void access_look_for_ends(struct access *a, wall_us now);
+
 /* Every reader's loop has turned since: what was replaced before is freed at the next change. */
 void access_set_turned(struct access *a, mono_us turned);
 

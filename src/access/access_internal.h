@@ -40,6 +40,10 @@ struct access {
     struct limits *limits;
     struct access_book book;
     _Atomic uint64_t revision;
+    struct {
+        uint64_t revision;
+        int64_t looked_us, next_us;
+    } ends; /* access_look_for_ends(): up to where it has looked, and when the next team ends */
     _Atomic int64_t turned_us;
     uint64_t news_told; /* limits_news() when it was told last */
 };

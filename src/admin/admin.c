@@ -145,6 +145,18 @@ static enum err note_stranger(struct admin *a, struct exchange *x, enum err e, i
     return e == ERR_KEY_INVALID ? judge_guess(a, x, who, token, retry_s) : e;
 }
 
+/* Whether whose key it is has not ended, and it may be used from there: as for calls. */
+static enum err judge_who(const struct access *rights, const struct key_handle *key,
+                          const struct net_ip *from)
+{
+    struct limits_subjects who;
+    if (rights == NULL) {
+        return ERR_OK;
+    }
+    enum err e = access_look(rights, key, clock_wall(), &who);
+    return e == ERR_OK && !access_admits(rights, key, from) ? ERR_ADDRESS_NOT_ALLOWED : e;
+}
+
 /* Finds who asks, and whether it may. */
 static enum err admit(struct door *door, struct exchange *x, const struct admin_route *route,
                       struct admin_caller *caller, struct admin_fault *fault, int64_t *retry_s)
@@ -164,6 +176,11 @@ static enum err admit(struct door *door, struct exchange *x, const struct admin_
     }
     struct net_ip from;
     (void)exchange_address(x, &from); /* who knows it does not matter */
+    enum err who = judge_who(door->admin->options.rights, &caller->key, &from);
+    if (who != ERR_OK) {
+        *fault = (struct admin_fault){.param = ""}; /* its own sentence says it */
+        return who;
+    }
     keys_note_use(door->admin->options.keys, &caller->key, &from, clock_wall());
     return e; /* a key that may not is used, too */
 }

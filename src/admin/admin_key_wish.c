@@ -209,7 +209,7 @@ static bool read_digest(struct span hex, uint8_t out[CRYPTO_SHA256_BYTES])
         int high = digit_of(hex.at[2 * i]);
         int low = digit_of(hex.at[2 * i + 1]);
         is_hex = high >= 0 && low >= 0;
-        out[i] = is_hex ? (uint8_t)(high << 4 | low) : 0;
+        out[i] = (uint8_t)(is_hex ? high << 4 | low : 0);
     }
     return is_hex;
 }

@@ -138,6 +138,23 @@ static enum err refuse_scopes(const struct admin_operation *op)
                            "models; an admin key has a role instead");
 }
 
+/* What bounds calls bounds no admin key: nobody shall think that it does. */
+static enum err judge_admin(const struct admin_operation *op, const struct admin_key *asked,
+                            enum key_kind kind)
+{
+    static const struct admin_limits none;
+    const char *member = asked->models.len > 0                              ? "models"
+                         : asked->plan.len > 0                              ? "plan"
+                         : memcmp(&asked->limits, &none, sizeof(none)) != 0 ? "limits"
+                                                                            : NULL;
+    return kind != KEY_ADMIN || member == NULL
+               ? ERR_OK
+               : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, span_of(member),
+                                 "'%s' is for keys that call models: leave it out, an admin key "
+                                 "calls none",
+                                 member);
+}
+
 /* Answers with a key that was made by the same request before. */
 static enum err answer_made(const struct admin_operation *op, struct span id, struct span text)
 {
@@ -198,7 +215,8 @@ static enum err make(const struct admin_operation *op, const struct admin_key *a
     if (e != ERR_OK) {
         return e;
     }
-    return keys_scopes(&wish) == 0 ? refuse_scopes(op) : create(op, &wish, &asked->limits);
+    e = keys_scopes(&wish) == 0 ? refuse_scopes(op) : judge_admin(op, asked, wish.kind);
+    return e == ERR_OK ? create(op, &wish, &asked->limits) : e;
 }
 
 enum err admin_key_create(const struct admin_operation *op)

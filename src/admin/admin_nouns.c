@@ -198,6 +198,15 @@ static void user_show(const struct admin_operation *op, const union row *row, un
                                     .ended_at = u->ended};
 }
 
+static enum err judge_role(const struct admin_operation *op, enum key_role role)
+{
+    return admin_right_gives(&op->request->right, role)
+               ? ERR_OK
+               : admin_fault_say(&op->answer->fault, ERR_SCOPE_DENIED, SPAN("role"),
+                                 "only an owner may make, change or end users who are owners or "
+                                 "admins");
+}
+
 static enum err user_fill(const struct admin_operation *op, const union shown *asked,
                           union row *row)
 {
@@ -206,10 +215,7 @@ static enum err user_fill(const struct admin_operation *op, const union shown *a
     row->user.role = (uint8_t)a->role;
     enum err e = admin_limits_check(op, row->user.id, &a->limits);
     e = e != ERR_OK ? e : admin_give(op, DIRECTORY_TEAM, a->team, "team", &row->user.team);
-    if (e == ERR_OK && !admin_right_gives(&op->request->right, (enum key_role)a->role)) {
-        return admin_fault_say(&op->answer->fault, ERR_SCOPE_DENIED, SPAN("role"),
-                               "only an owner may make users owners or admins");
-    }
+    e = e == ERR_OK ? judge_role(op, (enum key_role)a->role) : e;
     return e == ERR_OK && !admin_sees(op, row->user.team)
                ? admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("team"),
                                  "'team' must be the team that your key is bound to")
@@ -493,6 +499,9 @@ static enum err end(const struct admin_operation *op, const struct noun *noun)
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
     enum err e = find_to_change(op, noun, &arena, &row, &shown);
     struct common common = noun->common(&row);
+    if (e == ERR_OK && noun->kind == DIRECTORY_USER) {
+        e = judge_role(op, (enum key_role)row.user.role);
+    }
     if (e == ERR_OK && common.ended->us == 0) {
         *common.ended = op->now;
         e = put_row(op, noun, &row, op->route->action);

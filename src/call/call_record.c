@@ -141,23 +141,15 @@ static int64_t server_us_of(const struct call_try *t, bool is_answered)
     return t->server_us < most ? t->server_us : most;
 }
 
-/* How far beyond what was asked for our own count of an answer may be by mistake: it may be too
- * high by a quarter, and a completion may say its prompt again. */
-static int64_t most_by_mistake(const struct call *call, int64_t asked)
-{
-    int64_t echo = call->request.endpoint == OPENAI_COMPLETIONS ? call->input_held : 0;
-    return asked > INT64_MAX / 2 ? INT64_MAX : asked + asked / 4 + echo;
-}
-
-/* Of a call that holds tokens or money as much is counted as was asked for where our own count is
- * a little higher, or we cut it. A server that ignored the bound said more, and that is what was
- * used (0093). */
-static void bound_output(const struct call_try *t, struct journal_record *r)
+/* Of a call that holds tokens or money as much is counted as was asked for where the server said
+ * nothing, as our own count may be far too high, or where we cut it. A server that ignored the
+ * bound and says so said more, and that is what was used (0093). */
+static void bound_output(const struct call_try *t, bool is_said, struct journal_record *r)
 {
     int64_t asked = t->plan.asked;
-    if (t->call->input_held > 0 && asked >= 0 && r->tokens_out > asked && r->tokens_out_estimated &&
-        (t->is_cut || r->tokens_out <= most_by_mistake(t->call, asked))) {
+    if (t->call->input_held > 0 && asked > 0 && r->tokens_out > asked && (t->is_cut || !is_said)) {
         r->tokens_out = asked;
+        r->tokens_out_estimated = true;
     }
 }
 
@@ -204,7 +196,7 @@ void call_fill_used(const struct call_try *t, struct journal_record *r)
         r->tokens_reasoning = used.reasoning;
         r->tokens_in_estimated = used.input_estimated;
         r->tokens_out_estimated = used.output_estimated;
-        bound_output(t, r);
+        bound_output(t, usage->has_output, r);
     }
     bool is_left =
         !is_answered && t->is_sent && t->error == ERR_OK && call->error == ERR_CLIENT_GONE;

@@ -12,7 +12,8 @@
 #include "sse/sse_write.h"
 #include "text/text_tokens.h"
 
-#define CUT_SLACK 64 /* tokens by which our count may be too high, of a short answer */
+#define CUT_SLACK  64 /* tokens by which our count may be too high, of a short answer */
+#define CUT_FACTOR 8  /* and of a long one how many times */
 
 void call_try_begin_stream(struct call_try *t)
 {
@@ -135,9 +136,9 @@ static bool has_something(const struct call_try *t)
 }
 
 /*
- * Whether more was said than the call holds, whatever the server was told. Our count may be more
- * than the server's by a quarter; where an event is a token, it is not. Of who is not limited
- * nothing is held.
+ * Whether more was said than the call holds, whatever the server was told. An event is a token or
+ * several. By our own count alone a server is not judged before it is far beyond: words that are
+ * one token of its are up to five of ours (Arabic). Of who is not limited nothing is held.
  */
 static bool is_beyond_held(const struct call_try *t)
 {
@@ -150,7 +151,8 @@ static bool is_beyond_held(const struct call_try *t)
         most += call->input_held;
     }
     int64_t written = (int64_t)text_tokens_of(t->stream.answer.written);
-    return written > most + most / 4 + CUT_SLACK || (t->said > (uint64_t)most && written >= most);
+    bool is_far = (written - CUT_SLACK) / CUT_FACTOR > most;
+    return is_far || (t->said > (uint64_t)most && written >= most);
 }
 
 /* Ends the answer here, as one that has reached its length. */

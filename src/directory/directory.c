@@ -21,7 +21,7 @@ struct subject_id {
 
 struct directory {
     struct slots entries[DIRECTORY_KINDS]; /* struct directory_entry */
-    uint32_t count[DIRECTORY_KINDS];
+    _Atomic uint32_t count[DIRECTORY_KINDS];
     struct map ids; /* to struct subject_id */
     struct subject_id *first_id;
     struct retired_list retired;

@@ -14,7 +14,8 @@
  * Ownership  directory_open() hands the directory to the caller, who gives it back to
  *            directory_close(). An entry that was found is good until the thread's loop turns.
  * Limits     SLOTS_MAX of a kind. A subject costs its names and about 150 bytes.
- * Threads    directory_find(): any, at any time. The others: one thread at a time.
+ * Threads    directory_find(), directory_count(): any, at any time. The others: one thread at a
+ *            time.
  * Sources    docs/formats/schema.md.
  */
 #ifndef DIRECTORY_DIRECTORY_H

@@ -172,6 +172,7 @@ void serve_keys_step(struct serve_gateway *g)
     key_watch_step(g->key_watch, g->store_thread);
     mono_us turned = turned_by_all(g);
     access_set_turned(g->rights, turned);
+    access_look_for_ends(g->rights, clock_wall());
     policy_book_set_turned(g->book, turned);
     tell_budgets(g);
     serve_key_jobs_step(&g->key_jobs, g->keys, g->store_thread);

@@ -150,7 +150,7 @@ def real(tmp_path_factory):
     out = open(folder / "out", "w")
     process = subprocess.Popen(["/usr/bin/python3", ROOT / "tools" / "run" / "run.py"], stdout=out,
                                stderr=out, stdin=subprocess.DEVNULL, env=environment)
-    key_file = folder / "atlas" / "key"
+    key_file = folder / "atlas" / "key-make-run"
     until(lambda: process.poll() is not None or
           (key_file.exists() and answers(f"http://127.0.0.1:{port}/v1/models",
                                          key_file.read_text().strip())), 240, "make run is up")

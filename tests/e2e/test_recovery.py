@@ -147,8 +147,10 @@ def test_a_torn_tail_is_cut_off_and_said(gateway, tail):
 
 @pytest.mark.parametrize("bytes_lost", [1, 100, 2000])
 def test_a_journal_that_lost_its_end_is_left_alone(gateway, bytes_lost):
+    lines = map(json.loads, gateway.command("journal", "print").stdout.splitlines())
+    last = max(line["seq"] for line in lines)
     segment(gateway).write_bytes(segment(gateway).read_bytes()[:-bytes_lost])
-    assert f"the store has seen record {3 + 2 * CALLS}" in refusal(gateway)
+    assert f"the store has seen record {last}" in refusal(gateway)
     told(gateway, "it ends before what the store has seen")
 
 
