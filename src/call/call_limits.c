@@ -114,10 +114,10 @@ static void note_wait(struct call *call, const struct limits_refusal *why)
     int64_t us = why->retry_us;
     if (why->kind == LIMITS_TOKEN_BUDGET || why->kind == LIMITS_MONEY_BUDGET) {
         int64_t now = call->shared->ports->wall().us;
-        us = why->resets.us - now;
+        us = why->resets.us == LIMITS_NEVER_US ? WAIT_MAX_US : why->resets.us - now;
     }
-    bool is_ever = !why->is_never && why->resets.us != LIMITS_NEVER_US;
-    call->retry_after_s = !is_ever ? 0 : us <= 0 ? 1 : seconds_of(us);
+    us = us < WAIT_MAX_US ? us : WAIT_MAX_US;
+    call->retry_after_s = us <= 0 ? 1 : seconds_of(us);
 }
 
 static void refuse(struct call *call, const struct limits_refusal *why)

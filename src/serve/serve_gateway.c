@@ -37,7 +37,7 @@
 #define PATH_BYTES      4300
 #define STORE_BUSY_MS   5000
 #define STORE_JOBS_MAX  1024
-#define STORE_SETTLE_MS 1000 /* that the end, or the start, waits for what the store was asked */
+#define STORE_SETTLE_MS 1000 /* that the end waits for what the store was asked */
 #define WATCH_MS        JOURNAL_APPLY_INTERVAL_MS
 #define TRIM_LEAST      (32u << 20) /* of a peak: less is not worth the wait */
 
@@ -305,15 +305,6 @@ static enum err start_journal(struct serve_gateway *g)
     return journal_start(g->journal);
 }
 
-/* What commands did while no gateway ran is recorded before anybody asks for more. A database that
- * another program holds is not waited for much longer: it is told later. */
-static enum err tell_store(struct serve_gateway *g)
-{
-    key_watch_step(g->key_watch, g->store_thread);
-    (void)store_thread_settle(g->store_thread, STORE_SETTLE_MS);
-    return ERR_OK;
-}
-
 static enum err start_workers(struct serve_gateway *g)
 {
     for (int i = 0; i < g->in.workers; i++) {
@@ -496,10 +487,10 @@ static enum err open_data_when_there_is_room(struct serve_gateway *g)
 static enum err open_all(struct serve_gateway *g)
 {
     static enum err (*const steps[])(struct serve_gateway *) = {
-        open_loop,    open_tls,          open_data_when_there_is_room,
-        open_policy,  open_resolver,     open_gate,
-        open_workers, open_housekeeping, start_journal,
-        tell_store,   start_workers,
+        open_loop,     open_tls,          open_data_when_there_is_room,
+        open_policy,   open_resolver,     open_gate,
+        open_workers,  open_housekeeping, start_journal,
+        start_workers,
     };
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < sizeof(steps) / sizeof(steps[0]); i++) {

@@ -45,7 +45,7 @@ static void put_lines(struct buf *out, const struct err_row *row, struct span mo
         buf_put(out, span_make(id.text, CRYPTO_CALL_ID_CHARS));
         buf_put(out, SPAN("\r\n"));
     }
-    if (row->retry && (status == 429 || status == 503) && !has_line(more, SPAN("retry-after:"))) {
+    if ((status == 429 || status == 503) && !has_line(more, SPAN("retry-after:"))) {
         buf_put(out, SPAN("Retry-After: 1\r\n"));
     }
     if (!row->retry && is_retried(status)) {

@@ -27,6 +27,7 @@ def gateway(tmp_path, sim):
 def locked(gateway):
     """Another program that holds the database for itself."""
     gateway.announce("keys_untold")
+    gateway.until_recorded()
     other = sqlite3.connect(gateway.data / "atlas.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     try:
