@@ -164,6 +164,29 @@ static enum err answer_made(const struct admin_operation *op, struct span id, st
     return e == ERR_OK ? admin_key_answer(op, &made, text) : e;
 }
 
+/* Answers with a key that was made just now. Its row is told as it was wished where the store
+ * cannot say it, for want of memory: a key whose text is not told is lost. */
+static enum err answer_new(const struct admin_operation *op, const struct key_wish *wish,
+                           struct span id, struct span text)
+{
+    enum err e = answer_made(op, id, text);
+    const struct store_key wished = {.id = id,
+                                     .name = wish->name,
+                                     .kind = (uint8_t)wish->kind,
+                                     .scopes = wish->kind == KEY_ADMIN ? 0 : keys_scopes(wish),
+                                     .role = wish->role,
+                                     .team = wish->team,
+                                     .user = wish->user,
+                                     .plan = wish->plan,
+                                     .models = wish->grant.models,
+                                     .networks = wish->grant.networks,
+                                     .tags = wish->grant.tags,
+                                     .rotate_every_s = wish->rotate_every_s,
+                                     .created = op->now,
+                                     .expires = wish->expires};
+    return e == ERR_NO_MEMORY ? admin_key_answer(op, &wished, text) : e;
+}
+
 /* Its limits are put before anybody can know its text. */
 static enum err create(const struct admin_operation *op, const struct key_wish *wish,
                        const struct admin_limits *limits)
@@ -181,7 +204,7 @@ static enum err create(const struct admin_operation *op, const struct key_wish *
         e = admin_limits_put(op, span_of(id), limits);
     }
     if (e == ERR_OK) {
-        e = answer_made(op, span_of(id), span_of(text.text));
+        e = answer_new(op, wish, span_of(id), span_of(text.text));
     }
     crypto_wipe(&text, sizeof(text));
     return e;
