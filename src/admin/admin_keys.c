@@ -170,20 +170,7 @@ static enum err answer_new(const struct admin_operation *op, const struct key_wi
                            struct span id, struct span text)
 {
     enum err e = answer_made(op, id, text);
-    const struct store_key wished = {.id = id,
-                                     .name = wish->name,
-                                     .kind = (uint8_t)wish->kind,
-                                     .scopes = wish->kind == KEY_ADMIN ? 0 : keys_scopes(wish),
-                                     .role = wish->role,
-                                     .team = wish->team,
-                                     .user = wish->user,
-                                     .plan = wish->plan,
-                                     .models = wish->grant.models,
-                                     .networks = wish->grant.networks,
-                                     .tags = wish->grant.tags,
-                                     .rotate_every_s = wish->rotate_every_s,
-                                     .created = op->now,
-                                     .expires = wish->expires};
+    const struct store_key wished = keys_row(wish, id, op->now);
     return e == ERR_NO_MEMORY ? admin_key_answer(op, &wished, text) : e;
 }
 

@@ -232,7 +232,7 @@ static void make_text(const struct key_wish *wish, struct key_text *out, struct 
     CHECK(key_string_parse(span_of(out->text), parts) == ERR_OK);
 }
 
-static struct store_key row_of(const struct key_wish *wish, struct span id, wall_us now)
+struct store_key keys_row(const struct key_wish *wish, struct span id, wall_us now)
 {
     return (struct store_key){.id = id,
                               .name = wish->name,
@@ -305,7 +305,7 @@ enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wis
         return ERR_VALUE_INVALID;
     }
     make_text(wish, &key, &parts);
-    struct store_key row = row_of(wish, parts.id, now);
+    struct store_key row = keys_row(wish, parts.id, now);
     enum err e = put_proof(k, wish, &key, &row);
     e = e == ERR_OK ? record_new(k, s, wish, &row) : e;
     if (e == ERR_OK || (e == ERR_EXISTS && wish->seed != NULL)) {

@@ -16,6 +16,7 @@
 #define KEYS_KEYS_CHANGE_H
 
 #include "keys/keys.h"
+#include "store/store_tables.h"
 
 #define KEYS_NAME_MAX STORE_TEXT_MAX
 
@@ -69,6 +70,10 @@ uint32_t keys_scopes(const struct key_wish *wish);
  */
 MUST_USE enum err keys_create(struct keys *k, struct store *s, const struct key_wish *wish,
                               wall_us now, struct key_text *out, char id[KEY_ID_CHARS + 1]);
+
+/* The row of a key that is made by a wish, but for what proves its secret. Its spans are the wish's
+ * and `id`. */
+struct store_key keys_row(const struct key_wish *wish, struct span id, wall_us now);
 
 /* What shall be another about a key. */
 struct key_change {
