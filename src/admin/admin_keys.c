@@ -165,13 +165,13 @@ static enum err answer_made(const struct admin_operation *op, struct span id, st
 }
 
 /* Answers with a key that was made just now. Its row is told as it was wished where the store
- * cannot say it, for want of memory: a key whose text is not told is lost. */
+ * cannot say it: a key whose text is not told is lost. */
 static enum err answer_new(const struct admin_operation *op, const struct key_wish *wish,
                            struct span id, struct span text)
 {
     enum err e = answer_made(op, id, text);
     const struct store_key wished = keys_row(wish, id, op->now);
-    return e == ERR_NO_MEMORY ? admin_key_answer(op, &wished, text) : e;
+    return e != ERR_OK ? admin_key_answer(op, &wished, text) : e;
 }
 
 /* Its limits are put before anybody can know its text. */
