@@ -43,6 +43,17 @@ def make_gateway(tmp_path_factory):
         yield make
 
 
+@pytest.fixture(params=["running", "stopped"])
+def commands(request, gateway, tmp_path):
+    """atlas … against the running gateway of the module, and against a data folder alone."""
+    if request.param == "running":
+        return gateway.command
+    path = tmp_path / "atlas.yaml"
+    path.write_text(f"data: {tmp_path}/data\n")
+    assert processes.run("init", "--config", path).returncode == 0
+    return lambda *arguments: processes.run(*arguments, "--config", path)
+
+
 @pytest.fixture(scope="module")
 def make_sim(tmp_path_factory):
     with contextlib.ExitStack() as stops:  # one that crashed does not keep the others running

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness.processes import Gateway, run
+from harness.processes import Gateway
 
 KEYS = "/admin/v1/keys"
 
@@ -123,16 +123,6 @@ def test_taken_over_keys_outlive_a_kill_and_the_database(tmp_path, sim):
     finally:
         gateway.stop()
     assert gateway.unannounced() == []
-
-
-@pytest.fixture(params=["running", "stopped"])
-def commands(request, gateway, tmp_path):
-    if request.param == "running":
-        return gateway.command
-    path = tmp_path / "atlas.yaml"
-    path.write_text(f"data: {tmp_path}/data\n")
-    assert run("init", "--config", path).returncode == 0
-    return lambda *arguments: run(*arguments, "--config", path)
 
 
 def test_the_command_takes_a_file_of_digests(commands, tmp_path):

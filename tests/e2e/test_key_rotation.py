@@ -12,7 +12,7 @@ import uuid
 import httpx
 import pytest
 
-from harness.processes import PLAIN, SLOWER, Gateway, rfc3339, run
+from harness.processes import PLAIN, SLOWER, Gateway, rfc3339
 from harness.raw import Raw, events
 from harness.waiting import until
 
@@ -236,16 +236,6 @@ def test_a_rotation_moves_a_key_to_the_newest_pepper(tmp_path, sim):
     finally:
         gateway.stop()
     assert gateway.unannounced() == []
-
-
-@pytest.fixture(params=["running", "stopped"])
-def commands(request, gateway, tmp_path):
-    if request.param == "running":
-        return gateway.command
-    path = tmp_path / "atlas.yaml"
-    path.write_text(f"data: {tmp_path}/data\n")
-    assert run("init", "--config", path).returncode == 0
-    return lambda *arguments: run(*arguments, "--config", path)
 
 
 def test_the_command_prints_the_new_secret_alone(commands):

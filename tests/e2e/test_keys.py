@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness.processes import SLOWER, Gateway, rfc3339, run
+from harness.processes import SLOWER, Gateway, rfc3339
 from harness.raw import Raw, events
 from harness.waiting import until
 
@@ -19,17 +19,6 @@ WITHIN_S = 1.0 * SLOWER
 @pytest.fixture(scope="module")
 def gateway(make_gateway, sim):
     return make_gateway({"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
-
-
-@pytest.fixture(params=["running", "stopped"])
-def commands(request, gateway, tmp_path):
-    """atlas key … against a running gateway, and against a data folder alone."""
-    if request.param == "running":
-        return gateway.command
-    path = tmp_path / "atlas.yaml"
-    path.write_text(f"data: {tmp_path}/data\n")
-    assert run("init", "--config", path).returncode == 0
-    return lambda *arguments: run(*arguments, "--config", path)
 
 
 def test_key_create_prints_the_key_alone(commands):
