@@ -39,11 +39,7 @@ const struct cli_option main_organisation_edit_options[] = {
 };
 const struct cli_option main_organisation_end_options[] = OF_ONE(AN_ORGANISATION);
 
-MAIN_ACT(main_organisation_create, "organisation create", organisations, create)
-MAIN_ACT(main_organisation_list, "organisation list", organisations, list)
-MAIN_ACT(main_organisation_show, "organisation show", organisations, show)
-MAIN_ACT(main_organisation_edit, "organisation edit", organisations, edit)
-MAIN_ACT(main_organisation_end, "organisation end", organisations, end)
+MAIN_ACTS(organisation, organisations)
 
 /* ---- teams ---- */
 
@@ -87,11 +83,7 @@ const struct cli_option main_team_edit_options[] = {
 };
 const struct cli_option main_team_end_options[] = OF_ONE(A_TEAM);
 
-MAIN_ACT(main_team_create, "team create", teams, create)
-MAIN_ACT(main_team_list, "team list", teams, list)
-MAIN_ACT(main_team_show, "team show", teams, show)
-MAIN_ACT(main_team_edit, "team edit", teams, edit)
-MAIN_ACT(main_team_end, "team end", teams, end)
+MAIN_ACTS(team, teams)
 
 /* ---- users ---- */
 
@@ -125,8 +117,4 @@ const struct cli_option main_user_edit_options[] = {
 };
 const struct cli_option main_user_end_options[] = OF_ONE(A_USER);
 
-MAIN_ACT(main_user_create, "user create", users, create)
-MAIN_ACT(main_user_list, "user list", users, list)
-MAIN_ACT(main_user_show, "user show", users, show)
-MAIN_ACT(main_user_edit, "user edit", users, edit)
-MAIN_ACT(main_user_end, "user end", users, end)
+MAIN_ACTS(user, users)

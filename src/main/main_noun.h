@@ -36,6 +36,14 @@ struct main_act {
         return main_noun_##verb(&act);                                          \
     }
 
+/* All five of a noun whose word the program's functions have in their names. */
+#define MAIN_ACTS(word, noun)                                     \
+    MAIN_ACT(main_##word##_create, #word " create", noun, create) \
+    MAIN_ACT(main_##word##_list, #word " list", noun, list)       \
+    MAIN_ACT(main_##word##_show, #word " show", noun, show)       \
+    MAIN_ACT(main_##word##_edit, #word " edit", noun, edit)       \
+    MAIN_ACT(main_##word##_end, #word " end", noun, end)
+
 /* Each does it and prints the answer. The exit status. */
 int main_noun_create(const struct main_act *act);
 int main_noun_list(const struct main_act *act);
