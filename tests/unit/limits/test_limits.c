@@ -1,52 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_limits.c — of all that applies to a call it has a part, or of none; and never more than
  * allowed. */
-#include "unit.h"
+#include "limits_scene.h"
 
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "limits/limits.h"
-
-#define PARTS 64
-
-static struct limits_zone *utc;
-static const struct limits_times at_noon = {{INT64_C(5000000000)}, {INT64_C(1796000000000000)}};
-static const struct limits_subjects caller = {{7, 3, 2, 1}};
-
-struct world {
-    struct limits *l;
-    struct limits_hold hold;
-    struct limits_refusal why;
-};
-
-static struct limits_hold hold_new(void)
-{
-    return (struct limits_hold){.parts = calloc(PARTS, limits_part_bytes()), .room = PARTS};
-}
-
-static int setup(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-    assert_non_null(w);
-    assert_int_equal(limits_zone_open("UTC", &utc), ERR_OK);
-    assert_int_equal(limits_open(&w->l), ERR_OK);
-    w->hold = hold_new();
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct world *w = *state;
-    free(w->hold.parts);
-    limits_close(&w->l);
-    limits_close(&w->l);
-    limits_zone_close(&utc);
-    free(w);
-    return 0;
-}
 
 static void put(struct world *w, enum limits_level level, struct limits_terms terms)
 {

@@ -1,44 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_limits_hold.c — more for another try, what a record says of a hold, and looks that take
  * nothing. */
-#include "unit.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "limits/limits.h"
-
-#define PARTS 64
-
-static struct limits_zone *utc;
-static const struct limits_times at_noon = {{INT64_C(5000000000)}, {INT64_C(1796000000000000)}};
-static const struct limits_subjects caller = {{7, 3, 2, 1}};
-
-struct world {
-    struct limits *l;
-    struct limits_hold hold;
-    struct limits_refusal why;
-};
-
-static int setup(void **state)
-{
-    static struct world w;
-    memset(&w, 0, sizeof(w));
-    assert_int_equal(limits_zone_open("UTC", &utc), ERR_OK);
-    assert_int_equal(limits_open(&w.l), ERR_OK);
-    w.hold = (struct limits_hold){.parts = calloc(PARTS, limits_part_bytes()), .room = PARTS};
-    *state = &w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct world *w = *state;
-    free(w->hold.parts);
-    limits_close(&w->l);
-    limits_zone_close(&utc);
-    return 0;
-}
+#include "limits_scene.h"
 
 static struct limits_wish wish_of(const char *id, enum limits_kind kind, int64_t limit,
                                   enum limits_span span)
