@@ -28,12 +28,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench_recorder.h"
+
 #include "access/access.h"
 #include "base/memory.h"
 #include "keys/key_pepper.h"
 #include "keys/keys_change.h"
 #include "limits/limits_gate.h"
-#include "store/store_change.h"
 
 #define ROUNDS     15
 #define SAMPLE     20000
@@ -111,24 +112,6 @@ static void make_people(struct place *p)
                                   .team = name_of("team_", i * KEYS_USER / KEYS_TEAM, other)};
         MUST(store_user_insert(p->store, &user));
     }
-}
-
-static enum err on_publish(void *ctx, const struct store_change *change)
-{
-    return store_change_apply(((struct place *)ctx)->store, change);
-}
-
-static enum err on_settle(void *ctx)
-{
-    (void)ctx;
-    return ERR_OK;
-}
-
-static enum err on_apply(void *ctx, struct store *s)
-{
-    (void)ctx;
-    (void)s;
-    return ERR_OK;
 }
 
 static void make_keys(struct place *p)
@@ -344,8 +327,8 @@ static void run_scene(struct place *p, const char *what)
 static void fill(struct place *p, void (*rows)(struct place *p))
 {
     const struct store_settings settings = {.driver = "sqlite", .path = p->path, .busy_ms = 1000};
-    const struct store_recorder recorder = {on_publish, on_settle, on_apply, p};
     MUST(store_open(&settings, &p->store));
+    const struct store_recorder recorder = bench_recorder(p->store);
     store_set_recorder(p->store, &recorder);
     MUST(store_begin(p->store, STORE_SYNC_LATER));
     rows(p);

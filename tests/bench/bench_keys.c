@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bench_recorder.h"
+
 #include "base/memory.h"
 #include "crypto/base64.h"
 #include "crypto/call_id.h"
@@ -17,7 +19,6 @@
 #include "crypto/random.h"
 #include "keys/key_pepper.h"
 #include "keys/keys_change.h"
-#include "store/store_change.h"
 
 #define ROUNDS  15
 #define SAMPLE  20000 /* keys that are checked in one round */
@@ -101,25 +102,6 @@ struct place {
     struct key_text *sample; /* SAMPLE keys, spread over all of them */
 };
 
-/* A journal that is as fast as none: what is recorded is applied at once, in the open batch. */
-static enum err on_publish(void *ctx, const struct store_change *change)
-{
-    return store_change_apply(((struct place *)ctx)->store, change);
-}
-
-static enum err on_settle(void *ctx)
-{
-    (void)ctx;
-    return ERR_OK;
-}
-
-static enum err on_apply(void *ctx, struct store *s)
-{
-    (void)ctx;
-    (void)s;
-    return ERR_OK;
-}
-
 /* Makes `count` keys in the store. */
 static void make_keys(struct place *p, size_t count)
 {
@@ -127,7 +109,7 @@ static void make_keys(struct place *p, size_t count)
     char id[KEY_ID_CHARS + 1];
     struct key_text key;
     size_t samples = count < SAMPLE ? count : SAMPLE, stride = count / samples;
-    const struct store_recorder recorder = {on_publish, on_settle, on_apply, p};
+    const struct store_recorder recorder = bench_recorder(p->store);
     store_set_recorder(p->store, &recorder);
     int64_t start = now_ns();
     MUST(store_begin(p->store, STORE_SYNC_NOW));
