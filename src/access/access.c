@@ -12,7 +12,8 @@
 #define BUDGET_PREFIX SPAN("budget_")
 
 /* Whose a key is, and what it may: before it works. */
-static enum err bind(void *ctx, uint32_t slot, const struct store_key *row, struct key_bonds *out)
+static enum err bind(void *ctx, uint32_t slot, const struct store_key *row, struct key_grant *grant,
+                     struct key_bonds *out)
 {
     struct access *a = ctx;
     out->team = directory_slot(a->directory, DIRECTORY_TEAM, row->team);
@@ -21,7 +22,8 @@ static enum err bind(void *ctx, uint32_t slot, const struct store_key *row, stru
     bool is_whole = (row->team.len == 0 || out->team != SLOTS_NONE) &&
                     (row->user.len == 0 || out->user != SLOTS_NONE) &&
                     (row->plan.len == 0 || out->plan != SLOTS_NONE);
-    return is_whole ? access_put_key_terms(a, slot, row->id, out) : ERR_NOT_FOUND_ROW;
+    enum err e = is_whole ? access_tags_mark(a, grant) : ERR_NOT_FOUND_ROW;
+    return e == ERR_OK ? access_put_key_terms(a, slot, row->id, out) : e;
 }
 
 enum err access_open(struct keys *keys, struct access **out)
@@ -31,6 +33,7 @@ enum err access_open(struct keys *keys, struct access **out)
         return ERR_NO_MEMORY;
     }
     a->keys = keys;
+    access_tags_init(&a->tags);
     enum err e = access_book_init(&a->book);
     if (e == ERR_OK) {
         e = directory_open(&a->directory);
@@ -59,6 +62,7 @@ void access_close(struct access **access)
     limits_close(&a->limits);
     directory_close(&a->directory);
     access_book_fini(&a->book);
+    access_tags_fini(&a->tags);
     memory_free(a);
 }
 
@@ -166,6 +170,9 @@ enum err access_load(struct access *a, struct store *s, struct access_report *re
     if (e == ERR_OK) {
         e = store_budget_page(s, STORE_INDEX_BUDGET_BY_NUMBER, &all, on_budget, &l);
     }
+    if (e == ERR_OK) {
+        e = access_tags_load(a);
+    }
     return e == ERR_OK ? put_all_terms(&l) : e;
 }
 
@@ -208,6 +215,9 @@ static enum err take_in_entry(struct access *a, enum directory_kind kind, const 
     const struct directory_entry *entry;
     directory_tidy(a->directory, (mono_us){atomic_load(&a->turned_us)});
     enum err e = directory_apply(a->directory, kind, row, &entry);
+    if (e == ERR_OK && kind == DIRECTORY_TAG) {
+        e = access_tags_add(a, entry);
+    }
     return e == ERR_OK ? access_put_terms(a, kind, entry->slot) : e;
 }
 
@@ -232,7 +242,8 @@ static enum err take_in(struct access *a, enum store_table_id table, const void 
     } entries[] = {{STORE_TABLE_ORGANISATION, DIRECTORY_ORGANISATION},
                    {STORE_TABLE_TEAM, DIRECTORY_TEAM},
                    {STORE_TABLE_USER, DIRECTORY_USER},
-                   {STORE_TABLE_PLAN, DIRECTORY_PLAN}};
+                   {STORE_TABLE_PLAN, DIRECTORY_PLAN},
+                   {STORE_TABLE_TAG, DIRECTORY_TAG}};
     for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
         if (entries[i].table == table) {
             return take_in_entry(a, entries[i].kind, row);
@@ -273,13 +284,11 @@ static void write_amount(const struct limits_wish *budget, int64_t amount, char 
 
 static void on_step(void *context, const struct limits_event *event)
 {
-    static const char *const levels[LIMITS_LEVELS] = {"key", "user", "team", "organisation"};
+    static const char *const levels[LIMITS_LEVELS] = {"key", "user", "team", "organisation", "tag"};
     static const char *const windows[] = {"daily", "weekly", "monthly", "total"};
     const struct access *a = context;
     char spent[64], limit[64];
-    struct limits_subjects who = {{SLOTS_NONE, SLOTS_NONE, SLOTS_NONE, SLOTS_NONE}};
-    who.slot[event->level] = event->slot;
-    struct span name = access_name(a, &who, event->level);
+    struct span name = access_name(a, event->level, event->slot);
     write_amount(event->budget, event->balance.spent, spent, sizeof(spent));
     write_amount(event->budget, event->limit, limit, sizeof(limit));
     for (int i = 0; i < LIMITS_STEPS; i++) {
@@ -311,10 +320,11 @@ static bool has_ended(const struct access *a, enum directory_kind kind, uint32_t
 enum err access_look(const struct access *a, const struct key_handle *key, wall_us now,
                      struct limits_subjects *out)
 {
-    *out = (struct limits_subjects){.slot = {[LIMITS_KEY] = key->slot,
-                                             [LIMITS_USER] = key->user,
-                                             [LIMITS_TEAM] = key->team,
-                                             [LIMITS_ORGANISATION] = SLOTS_NONE}};
+    *out = (struct limits_subjects)LIMITS_SUBJECTS_NONE;
+    out->slot[LIMITS_KEY] = key->slot;
+    out->slot[LIMITS_USER] = key->user;
+    out->slot[LIMITS_TEAM] = key->team;
+    access_put_tags(a, key->slot, out);
     if (key->team == SLOTS_NONE) {
         return ERR_OK;
     }
@@ -327,32 +337,25 @@ enum err access_look(const struct access *a, const struct key_handle *key, wall_
     return has_ended(a, DIRECTORY_USER, key->user, now) ? ERR_USER_ENDED : ERR_OK;
 }
 
-static const struct directory_entry *
-find_entry(const struct access *a, const struct limits_subjects *who, enum limits_level level)
+static const struct directory_entry *find_entry(const struct access *a, enum limits_level level,
+                                                uint32_t slot)
 {
-    static const enum directory_kind kinds[LIMITS_LEVELS] = {
-        [LIMITS_USER] = DIRECTORY_USER,
-        [LIMITS_TEAM] = DIRECTORY_TEAM,
-        [LIMITS_ORGANISATION] = DIRECTORY_ORGANISATION,
-    };
-    return level == LIMITS_KEY || who->slot[level] == SLOTS_NONE
+    return level == LIMITS_KEY || slot == SLOTS_NONE
                ? NULL
-               : directory_find(a->directory, kinds[level], who->slot[level]);
+               : directory_find(a->directory, access_kind_of(level), slot);
 }
 
-struct span access_id(const struct access *a, const struct limits_subjects *who,
-                      enum limits_level level)
+struct span access_id(const struct access *a, enum limits_level level, uint32_t slot)
 {
-    const struct directory_entry *e = find_entry(a, who, level);
+    const struct directory_entry *e = find_entry(a, level, slot);
     return e == NULL ? SPAN("") : span_of(e->id);
 }
 
-struct span access_name(const struct access *a, const struct limits_subjects *who,
-                        enum limits_level level)
+struct span access_name(const struct access *a, enum limits_level level, uint32_t slot)
 {
-    const struct directory_entry *e = find_entry(a, who, level);
-    if (level == LIMITS_KEY && a->keys != NULL && who->slot[level] != SLOTS_NONE) {
-        return span_make(key_table_slot(keys_table(a->keys), who->slot[level])->id, KEY_ID_CHARS);
+    const struct directory_entry *e = find_entry(a, level, slot);
+    if (level == LIMITS_KEY && a->keys != NULL && slot != SLOTS_NONE) {
+        return span_make(key_table_slot(keys_table(a->keys), slot)->id, KEY_ID_CHARS);
     }
     return e == NULL ? SPAN("") : e->name;
 }

@@ -49,8 +49,8 @@ MUST_USE enum err access_load(struct access *a, struct store *s, struct access_r
 MUST_USE enum err access_restore(struct access *a, struct store *s);
 
 /*
- * Changes a row of organisation, team, user, plan, limit or budget, or makes it (revision 0): in
- * the journal, in memory then, in the store last.
+ * Changes a row of organisation, team, user, plan, tag, limit or budget, or makes it (revision 0):
+ * in the journal, in memory then, in the store last.
  *
  *   as store_change() and store_settle()
  *   ERR_STORE_UNSURE  it holds in memory, and is shown
@@ -88,13 +88,11 @@ void access_tell_budgets(struct access *a, wall_us now);
 MUST_USE enum err access_look(const struct access *a, const struct key_handle *key, wall_us now,
                               struct limits_subjects *out);
 
-/* The id of a subject of these; empty: there is none. */
-struct span access_id(const struct access *a, const struct limits_subjects *who,
-                      enum limits_level level);
+/* The id of a level's subject that is no key; empty: there is none. */
+struct span access_id(const struct access *a, enum limits_level level, uint32_t slot);
 
 /* What people call it; a key has its id. */
-struct span access_name(const struct access *a, const struct limits_subjects *who,
-                        enum limits_level level);
+struct span access_name(const struct access *a, enum limits_level level, uint32_t slot);
 
 /* Whether the key may be used from an address. */
 bool access_admits(const struct access *a, const struct key_handle *key, const struct net_ip *from);

@@ -34,11 +34,27 @@ struct access_book {
     struct limits_zone *utc;
 };
 
+/* A tag that has, or had, limits. */
+struct access_tag {
+    struct access_tag *next;
+    uint32_t slot;
+    bool is_limited;
+    size_t name_len;
+    char name[]; /* "env=prod" */
+};
+
+struct access_tags {
+    struct map by_name;
+    struct access_tag *first;
+    _Atomic uint32_t limited; /* how many are: of none, no call looks for tags */
+};
+
 struct access {
     struct keys *keys;
     struct directory *directory;
     struct limits *limits;
     struct access_book book;
+    struct access_tags tags;
     _Atomic uint64_t revision;
     struct {
         uint64_t revision;
@@ -69,8 +85,33 @@ MUST_USE enum err access_put_key_terms(struct access *a, uint32_t slot, struct s
                                        const struct key_bonds *bonds);
 MUST_USE enum err access_refresh(struct access *a, struct span id);
 
+/* Of which kind the subjects of a level are, which is not LIMITS_KEY. */
+enum directory_kind access_kind_of(enum limits_level level);
+
 /* The level and slot that an id is of; false: it is nobody's. */
 bool access_find_subject(const struct access *a, struct span id, enum limits_level *level,
                          uint32_t *slot);
+
+/* ---- tags: access_tags.c ---- */
+
+void access_tags_init(struct access_tags *t);
+void access_tags_fini(struct access_tags *t);
+
+/* Takes in a tag of the directory; and all of them, before keys are bound. ERR_NO_MEMORY. */
+MUST_USE enum err access_tags_add(struct access *a, const struct directory_entry *tag);
+MUST_USE enum err access_tags_load(struct access *a);
+
+/* Whether a tag is limited is as its rows say from now on, to all keys that bear it. */
+void access_tags_refresh(struct access *a, uint32_t slot);
+
+/* Marks a grant (NULL: none) with those of its tags that are limited. ERR_VALUE_INVALID: they are
+ * more than a call can count in. */
+MUST_USE enum err access_tags_mark(const struct access *a, struct key_grant *grant);
+
+/* Whether a tag is among these lines. */
+bool access_has_tag(struct span lines, struct span name);
+
+/* Puts the tags of a key among its call's subjects. */
+void access_put_tags(const struct access *a, uint32_t key, struct limits_subjects *out);
 
 #endif

@@ -143,6 +143,7 @@ enum err access_put_terms(struct access *a, enum directory_kind kind, uint32_t s
         [DIRECTORY_TEAM] = LIMITS_TEAM,
         [DIRECTORY_USER] = LIMITS_USER,
         [DIRECTORY_PLAN] = LIMITS_LEVELS,
+        [DIRECTORY_TAG] = LIMITS_TAG,
     };
     const struct directory_entry *e = directory_find(a->directory, kind, slot);
     if (e == NULL || levels[kind] == LIMITS_LEVELS) {
@@ -156,7 +157,11 @@ enum err access_put_terms(struct access *a, enum directory_kind kind, uint32_t s
     if (kind == DIRECTORY_USER) {
         from.each = find_each(a, e->team, EACH_USER);
     }
-    return put(a, &from);
+    enum err failed = put(a, &from);
+    if (failed == ERR_OK && kind == DIRECTORY_TAG) {
+        access_tags_refresh(a, slot);
+    }
+    return failed;
 }
 
 /* ---- all that some rows are of ---- */
@@ -210,6 +215,17 @@ static enum err refresh_plan(struct access *a, uint32_t plan)
     return e == ERR_OK ? refresh_keys(a, SLOTS_NONE, plan) : e;
 }
 
+enum directory_kind access_kind_of(enum limits_level level)
+{
+    static const enum directory_kind kinds[LIMITS_LEVELS] = {
+        [LIMITS_USER] = DIRECTORY_USER,
+        [LIMITS_TEAM] = DIRECTORY_TEAM,
+        [LIMITS_ORGANISATION] = DIRECTORY_ORGANISATION,
+        [LIMITS_TAG] = DIRECTORY_TAG,
+    };
+    return kinds[level];
+}
+
 bool access_find_subject(const struct access *a, struct span id, enum limits_level *level,
                          uint32_t *slot)
 {
@@ -218,7 +234,8 @@ bool access_find_subject(const struct access *a, struct span id, enum limits_lev
         enum limits_level level;
     } rows[] = {{DIRECTORY_ORGANISATION, LIMITS_ORGANISATION},
                 {DIRECTORY_TEAM, LIMITS_TEAM},
-                {DIRECTORY_USER, LIMITS_USER}};
+                {DIRECTORY_USER, LIMITS_USER},
+                {DIRECTORY_TAG, LIMITS_TAG}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         *level = rows[i].level;
         *slot = directory_slot(a->directory, rows[i].kind, id);
@@ -232,17 +249,13 @@ bool access_find_subject(const struct access *a, struct span id, enum limits_lev
 
 static enum err refresh_subject(struct access *a, struct span id)
 {
-    static const enum directory_kind kinds[LIMITS_LEVELS] = {
-        [LIMITS_USER] = DIRECTORY_USER,
-        [LIMITS_TEAM] = DIRECTORY_TEAM,
-        [LIMITS_ORGANISATION] = DIRECTORY_ORGANISATION,
-    };
     enum limits_level level;
     uint32_t slot;
     if (!access_find_subject(a, id, &level, &slot)) {
         return ERR_OK;
     }
-    return level == LIMITS_KEY ? refresh_key(a, slot) : access_put_terms(a, kinds[level], slot);
+    return level == LIMITS_KEY ? refresh_key(a, slot)
+                               : access_put_terms(a, access_kind_of(level), slot);
 }
 
 enum err access_refresh(struct access *a, struct span id)

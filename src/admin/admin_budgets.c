@@ -14,7 +14,7 @@
 #define MONEY_UNITS 0
 #define TOKEN_UNITS 1
 #define MONDAY      1
-#define NO_WINDOW   (-1)
+#define PREFIX      (sizeof("budget_") - 1)
 #define TOKENS_MAX  (INT64_MAX / MONEY_UNIT)
 
 _Static_assert(LIMITS_STEPS == 3, "ADMIN_THRESHOLDS says them");
@@ -28,13 +28,14 @@ static struct admin_budget show(const struct admin_operation *op, const struct s
 {
     struct limits_balance balance = {.range = {.to = {LIMITS_NEVER_US}}};
     bool is_money = row->currency.len > 0;
-    struct admin_whose whose = admin_whose_of(row->subject);
+    struct admin_whose whose = admin_whose_of(op, row->subject);
     bool is_known = access_balance(op->rights, row->id, op->now, &balance);
     struct admin_budget shown = {.id = row->id,
                                  .organisation = whose.organisation,
                                  .team = whose.team,
                                  .user = whose.user,
                                  .key = whose.key,
+                                 .tag = whose.tag,
                                  .each = whose.each,
                                  .model = row->model,
                                  .unit = is_money ? MONEY_UNITS : TOKEN_UNITS,
@@ -118,6 +119,7 @@ static enum err fill(const struct admin_operation *op, const struct admin_budget
                                       .team = asked->team,
                                       .user = asked->user,
                                       .key = asked->key,
+                                      .tag = asked->tag,
                                       .each = asked->each};
     bool is_money = asked->unit == MONEY_UNITS;
     row->currency = is_money && asked->currency.len == 0 ? IN_USD : asked->currency;
@@ -135,7 +137,11 @@ static enum err fill(const struct admin_operation *op, const struct admin_budget
     e = e == ERR_OK && row->model.len > 0 ? admin_check_model(op, row->model) : e;
     e = e == ERR_OK ? admin_resolve_whose(op, &whose, false, subject) : e;
     row->subject = span_of(subject);
-    return e == ERR_OK ? check_count(op, row->subject) : e;
+    e = e == ERR_OK ? check_count(op, row->subject) : e;
+    e = e == ERR_OK ? admin_budget_judge(op, row->subject, asked->tag,
+                                         span_cut(row->id, PREFIX, row->id.len), row->model)
+                    : e;
+    return e == ERR_OK && asked->tag.len > 0 ? admin_tag_make(op, asked->tag, row->subject) : e;
 }
 
 static enum err read_body(const struct admin_operation *op, enum admin_use use, struct arena *arena,

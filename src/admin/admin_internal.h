@@ -91,7 +91,7 @@ bool admin_is_shared_name(const struct admin_operation *op, enum directory_kind 
 /* Whose something is: the one of these that is given, by its id; with `each`, a team's template.
  * ERR_VALUE_INVALID: none is, or several are, or it is not there. */
 struct admin_whose {
-    struct span organisation, team, user, key, plan;
+    struct span organisation, team, user, key, plan, tag;
     int each; /* 0: none; 1 key, 2 user */
 };
 #define ADMIN_SUBJECT_BYTES 41
@@ -99,8 +99,8 @@ MUST_USE enum err admin_resolve_whose(const struct admin_operation *op,
                                       const struct admin_whose *given, bool takes_plans,
                                       char out[ADMIN_SUBJECT_BYTES]);
 
-/* The reverse. */
-struct admin_whose admin_whose_of(struct span subject);
+/* The reverse; a tag has its name. */
+struct admin_whose admin_whose_of(const struct admin_operation *op, struct span subject);
 
 /* The id of the team that a subject is, or is of; empty: of none. In memory that others change only
  * on this thread. */
@@ -110,6 +110,37 @@ struct span admin_team_of(const struct admin_operation *op, struct span subject)
  * other team has its name: admin_nouns.c. */
 MUST_USE enum err admin_team_place(const struct admin_operation *op, struct span organisation,
                                    struct store_team *team);
+
+/* ---- tags: admin_tags.c, admin_fits.c ---- */
+
+/* The id of a tag that a request names, `env=prod`; of one that never had limits a new one, if
+ * `out` is given. ERR_VALUE_INVALID: it cannot be a tag, or there is none. */
+MUST_USE enum err admin_tag_resolve(const struct admin_operation *op, struct span given, char *out,
+                                    struct span *id);
+
+/* Makes the tag of this name and id, if it is to have its first limit, once a key more that bears
+ * it has room for it. */
+MUST_USE enum err admin_tag_make(const struct admin_operation *op, struct span name,
+                                 struct span id);
+
+/* What a tag is called; empty: there is none of this id. */
+struct span admin_tag_name(const struct admin_operation *op, struct span id);
+
+/* Whether the caller may give a key these tags for those that it has: what limits it is not his to
+ * change, and its calls must have room for what they count in. */
+MUST_USE enum err admin_tags_judge(const struct admin_operation *op, const struct store_key *key,
+                                   struct span tags);
+
+/* Whether a budget more of a subject leaves room for what its keys' calls count in; `tag` is its
+ * name, if it is one. */
+MUST_USE enum err admin_budget_judge(const struct admin_operation *op, struct span subject,
+                                     struct span tag, struct span id, struct span model);
+
+/* The same of the day's tokens, and of those that a plan says. */
+MUST_USE enum err admin_day_judge(const struct admin_operation *op, struct span subject,
+                                  struct span tag);
+MUST_USE enum err admin_plan_judge(const struct admin_operation *op, struct span subject,
+                                   struct span plan);
 
 /* What the rows say that a subject is limited to; and puts it there, if it is another. */
 struct admin_limits admin_limits_of(const struct admin_operation *op, struct span subject);

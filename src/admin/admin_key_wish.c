@@ -163,7 +163,9 @@ enum err admin_key_wish(const struct admin_operation *op, const struct admin_key
     } else if (e == ERR_OK && asked->role != 0) {
         e = refuse_role(op);
     }
-    return e == ERR_OK ? check_grant(op, &wish->grant) : e;
+    e = e == ERR_OK ? check_grant(op, &wish->grant) : e;
+    const struct store_key none = {.team = wish->team, .user = wish->user};
+    return e == ERR_OK ? admin_tags_judge(op, &none, wish->grant.tags) : e;
 }
 
 enum err admin_key_change_wish(const struct admin_operation *op, const struct admin_key *asked,

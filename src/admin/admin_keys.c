@@ -389,6 +389,12 @@ static enum err change_key(const struct admin_operation *op, const struct admin_
     if (e == ERR_OK) {
         e = admin_key_change_wish(op, asked, &wanted);
     }
+    if (e == ERR_OK && wanted.has_tags) {
+        e = admin_tags_judge(op, key, asked->tags);
+    }
+    if (e == ERR_OK && wanted.has_plan) {
+        e = admin_plan_judge(op, op->id, wanted.plan);
+    }
     bool has_limits = gave(given, ADMIN_GAVE(key, limits));
     if (e == ERR_OK && has_limits) {
         e = admin_limits_check(op, op->id, &asked->limits);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Limits by themselves: of an organisation, team, user, key or plan, or of each child of a team. */
+/* Limits by themselves: of an organisation, team, user, key, plan or tag, or of each child of a
+ * team. */
+#include "access/access_fits.h"
 #include "admin/admin_internal.h"
 #include "base/arena.h"
 #include "store/store_change.h"
 
 static struct admin_limit show(const struct admin_operation *op, struct span subject)
 {
-    struct admin_whose whose = admin_whose_of(subject);
+    struct admin_whose whose = admin_whose_of(op, subject);
     struct admin_limits n = admin_limits_of(op, subject);
     return (struct admin_limit){.id = subject,
                                 .organisation = whose.organisation,
@@ -14,6 +16,7 @@ static struct admin_limit show(const struct admin_operation *op, struct span sub
                                 .user = whose.user,
                                 .key = whose.key,
                                 .plan = whose.plan,
+                                .tag = whose.tag,
                                 .each = whose.each,
                                 .requests_per_minute = n.requests_per_minute,
                                 .burst = n.burst,
@@ -23,7 +26,8 @@ static struct admin_limit show(const struct admin_operation *op, struct span sub
                                 .max_tokens = n.max_tokens};
 }
 
-static enum err put(const struct admin_operation *op, struct span subject,
+/* `tag`: the name of one that has no limits yet, perhaps; empty: it is none. */
+static enum err put(const struct admin_operation *op, struct span subject, struct span tag,
                     const struct admin_limit *asked)
 {
     const struct admin_limits limits = {.requests_per_minute = asked->requests_per_minute,
@@ -33,6 +37,10 @@ static enum err put(const struct admin_operation *op, struct span subject,
                                         .concurrent = asked->concurrent,
                                         .max_tokens = asked->max_tokens};
     enum err e = admin_limits_check(op, subject, &limits);
+    if (e == ERR_OK && tag.len > 0 && limits.tokens_per_day != 0) {
+        e = admin_day_judge(op, subject, tag);
+    }
+    e = e == ERR_OK && tag.len > 0 ? admin_tag_make(op, tag, subject) : e;
     e = e == ERR_OK ? admin_limits_put(op, subject, &limits) : e;
     if (e != ERR_OK) {
         return e;
@@ -63,24 +71,29 @@ enum err admin_limit_set(const struct admin_operation *op)
     enum err e = read_body(op, ADMIN_MAKES, &arena, &asked);
     e = e == ERR_OK ? store_change_begin(op->store) : e;
     if (e == ERR_OK) {
-        const struct admin_whose whose = {asked.organisation, asked.team, asked.user,
-                                          asked.key,          asked.plan, asked.each};
+        const struct admin_whose whose = {asked.organisation, asked.team, asked.user, asked.key,
+                                          asked.plan,         asked.tag,  asked.each};
         e = admin_resolve_whose(op, &whose, true, subject);
     }
-    e = e == ERR_OK ? put(op, span_of(subject), &asked) : e;
+    e = e == ERR_OK ? put(op, span_of(subject), asked.tag, &asked) : e;
     arena_fini(&arena);
     return e;
 }
 
-/* The id of what the path names; a name will do. */
+/* The id of what the path names; a name will do. A tag that has no limits yet may be given some. */
 static enum err find_subject(const struct admin_operation *op, char out[ADMIN_SUBJECT_BYTES])
 {
-    struct admin_whose whose = admin_whose_of(op->id);
-    enum err e = admin_resolve_whose(op, &whose, true, out);
+    struct admin_whose whose = admin_whose_of(op, op->id);
+    bool is_new = whose.tag.len > 0 && access_tag_id(op->rights, whose.tag).len == 0;
+    enum err e = is_new && op->route->method != HTTP_PATCH
+                     ? ERR_VALUE_INVALID
+                     : admin_resolve_whose(op, &whose, true, out);
     e = e == ERR_OK && !admin_sees(op, admin_team_of(op, span_of(out))) ? ERR_VALUE_INVALID : e;
     return e == ERR_VALUE_INVALID
-               ? admin_fault_say(&op->answer->fault, ERR_NOT_FOUND_ROW, SPAN(""),
-                                 "there is no organisation, team, user, key or plan of this id")
+               ? admin_fault_say(
+                     &op->answer->fault, ERR_NOT_FOUND_ROW, SPAN(""),
+                     "there is no organisation, team, user, key or plan of this id, nor a "
+                     "tag that has limits")
                : e;
 }
 
@@ -105,6 +118,7 @@ static enum err find_to_change(const struct admin_operation *op, char subject[AD
         return e;
     }
     *shown = show(op, span_of(subject));
+    shown->tag = shown->tag.len > 0 ? shown->tag : admin_whose_of(op, op->id).tag;
     return admin_judge(op, ADMIN_OBJECT_limit, shown);
 }
 
@@ -116,7 +130,7 @@ enum err admin_limit_change(const struct admin_operation *op)
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
     enum err e = find_to_change(op, subject, &shown);
     e = e == ERR_OK ? read_body(op, ADMIN_CHANGES, &arena, &shown) : e;
-    e = e == ERR_OK ? put(op, span_of(subject), &shown) : e;
+    e = e == ERR_OK ? put(op, span_of(subject), shown.tag, &shown) : e;
     arena_fini(&arena);
     return e;
 }
@@ -127,7 +141,7 @@ enum err admin_limit_end(const struct admin_operation *op)
     char subject[ADMIN_SUBJECT_BYTES];
     const struct admin_limit none = {.each = 0};
     enum err e = find_to_change(op, subject, &shown);
-    return e == ERR_OK ? put(op, span_of(subject), &none) : e;
+    return e == ERR_OK ? put(op, span_of(subject), SPAN(""), &none) : e;
 }
 
 struct lister {

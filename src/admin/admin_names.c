@@ -20,6 +20,7 @@ static const struct {
     [DIRECTORY_TEAM] = {"team", "teams"},
     [DIRECTORY_USER] = {"user", "users"},
     [DIRECTORY_PLAN] = {"plan", "plans"},
+    [DIRECTORY_TAG] = {"tag", "limits"},
 };
 
 bool admin_is_shared_name(const struct admin_operation *op, enum directory_kind kind,
@@ -107,8 +108,8 @@ static enum err resolve_key(const struct admin_operation *op, struct span given)
 static enum err refuse_whose(const struct admin_operation *op, bool takes_plans)
 {
     return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("team"),
-                           "say whose it is: one of organisation, team, user%s key%s",
-                           takes_plans ? "," : " and", takes_plans ? " and plan" : "");
+                           "say whose it is: one of organisation, team, user, key%s and tag",
+                           takes_plans ? ", plan" : "");
 }
 
 enum err admin_resolve_whose(const struct admin_operation *op, const struct admin_whose *given,
@@ -122,10 +123,13 @@ enum err admin_resolve_whose(const struct admin_operation *op, const struct admi
                 {given->team, DIRECTORY_TEAM},
                 {given->user, DIRECTORY_USER},
                 {given->plan, DIRECTORY_PLAN}};
-    struct span id = SPAN("");
-    size_t count = given->key.len > 0;
-    enum err e = count > 0 ? resolve_key(op, given->key) : ERR_OK;
-    id = count > 0 ? given->key : id;
+    struct span id = given->key;
+    char made[ADMIN_ID_BYTES];
+    size_t count = (given->key.len > 0) + (given->tag.len > 0);
+    enum err e = given->key.len > 0 ? resolve_key(op, given->key) : ERR_OK;
+    if (e == ERR_OK && given->tag.len > 0) {
+        e = admin_tag_resolve(op, given->tag, made, &id);
+    }
     for (size_t i = 0; e == ERR_OK && i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (rows[i].given.len > 0) {
             count++;
@@ -144,26 +148,29 @@ enum err admin_resolve_whose(const struct admin_operation *op, const struct admi
     return e;
 }
 
-struct admin_whose admin_whose_of(struct span subject)
+struct admin_whose admin_whose_of(const struct admin_operation *op, struct span subject)
 {
     struct admin_whose whose = {.each = 0};
     size_t cut = span_find(subject, '/', 0);
     struct span id = span_cut(subject, 0, cut);
     struct span end = span_cut(subject, cut, subject.len);
     whose.each = span_is(end, "/key") ? 1 : span_is(end, "/user") ? 2 : 0;
+    bool is_tag = span_starts(id, SPAN("tag_")) || span_find(id, '=', 0) < id.len;
     struct span *member = span_starts(id, SPAN("org_"))    ? &whose.organisation
                           : span_starts(id, SPAN("team_")) ? &whose.team
                           : span_starts(id, SPAN("user_")) ? &whose.user
                           : span_starts(id, SPAN("plan_")) ? &whose.plan
+                          : is_tag                         ? &whose.tag
                                                            : &whose.key;
     *member = id;
+    whose.tag = span_starts(id, SPAN("tag_")) ? admin_tag_name(op, id) : whose.tag;
     return whose;
 }
 
 struct span admin_team_of(const struct admin_operation *op, struct span subject)
 {
     const struct directory *d = access_directory(op->rights);
-    struct admin_whose whose = admin_whose_of(subject);
+    struct admin_whose whose = admin_whose_of(op, subject);
     uint32_t user = directory_slot(d, DIRECTORY_USER, whose.user), key;
     uint32_t team = directory_slot(d, DIRECTORY_TEAM, whose.team);
     if (user != SLOTS_NONE) {
@@ -200,11 +207,13 @@ enum err admin_limits_check(const struct admin_operation *op, struct span subjec
                                admin_scope_word(ADMIN_SCOPE_MONEY_WRITE));
     }
     long long most = (long long)limits->requests_per_minute * LIMITS_BURST_MINUTES;
-    return most == 0 || limits->burst <= most
+    if (most > 0 && limits->burst > most) {
+        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("burst"),
+                               "'burst' must be at most what comes back in a day: %lld here", most);
+    }
+    return limits->tokens_per_day == 0 || there.tokens_per_day != 0 || subject.len == 0
                ? ERR_OK
-               : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("burst"),
-                                 "'burst' must be at most what comes back in a day: %lld here",
-                                 most);
+               : admin_day_judge(op, subject, SPAN(""));
 }
 
 enum err admin_limits_put(const struct admin_operation *op, struct span subject,

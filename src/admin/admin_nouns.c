@@ -153,6 +153,7 @@ static enum err team_fill(const struct admin_operation *op, const union shown *a
     if (e == ERR_OK) {
         e = admin_give(op, DIRECTORY_PLAN, a->plan, "plan", &t->plan);
     }
+    e = e == ERR_OK ? admin_plan_judge(op, t->id, t->plan) : e;
     t->name = a->name;
     t->models = a->models;
     t->region = a->region;

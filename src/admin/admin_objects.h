@@ -168,13 +168,13 @@ struct admin_plan {
 };
 
 struct admin_limit {
-    struct span id, organisation, team, user, key, plan;
+    struct span id, organisation, team, user, key, plan, tag;
     int each;
     int64_t requests_per_minute, burst, tokens_per_minute, tokens_per_day, concurrent, max_tokens;
 };
 
 struct admin_budget {
-    struct span id, organisation, team, user, key, model, currency, time_zone;
+    struct span id, organisation, team, user, key, tag, model, currency, time_zone;
     int each, unit, window, week_starts;
     int64_t amount, spent, held, beyond;
     uint32_t thresholds_passed;

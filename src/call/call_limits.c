@@ -27,14 +27,15 @@ _Static_assert(LIMITS_NAMED_MAX <= JOURNAL_BUDGETS_MAX, "each window has its bal
 
 /* ---- what a refusal says ---- */
 
-static const char *const levels[LIMITS_LEVELS] = {"API key", "user", "team", "organisation"};
+static const char *const levels[LIMITS_LEVELS] = {"API key", "user", "team", "organisation", "tag"};
 static const char *const windows[] = {"daily", "weekly", "monthly", "total"};
 
 /* "team treasury" */
-static void write_whose(const struct call *call, enum limits_level level, char *out, size_t size)
+static void write_whose(const struct call *call, const struct limits_refusal *why, char *out,
+                        size_t size)
 {
-    struct span name = access_name(call->shared->rights, &call->who, level);
-    (void)snprintf(out, size, "%s%s%.*s", levels[level], name.len > 0 ? " " : "",
+    struct span name = access_name(call->shared->rights, why->level, why->slot);
+    (void)snprintf(out, size, "%s%s%.*s", levels[why->level], name.len > 0 ? " " : "",
                    SPAN_ARGS(span_cut_text(name, 64))); /* a cut one will do */
 }
 
@@ -79,7 +80,7 @@ static enum err say_refusal(const struct call *call, const struct limits_refusal
                             char out[SENTENCE_BYTES])
 {
     char whose[160];
-    write_whose(call, why->level, whose, sizeof(whose));
+    write_whose(call, why, whose, sizeof(whose));
     switch (why->kind) {
     case LIMITS_REQUESTS:
         (void)snprintf(out, SENTENCE_BYTES,

@@ -82,7 +82,7 @@ static void fill_reserved(const struct call *call, const struct call_try *t,
 static void set_who(const struct call *call, enum limits_level level, enum journal_text text,
                     struct journal_record *r)
 {
-    journal_record_set(r, text, access_id(call->shared->rights, &call->who, level));
+    journal_record_set(r, text, access_id(call->shared->rights, level, call->who.slot[level]));
 }
 
 /* Whose it is, and which budgets it counts in. */

@@ -151,6 +151,10 @@ static struct facts facts_of(enum directory_kind kind, const void *row)
         const struct store_plan *p = row;
         return (struct facts){.id = p->id, .name = p->name, .ended = p->ended};
     }
+    case DIRECTORY_TAG: {
+        const struct store_tag *t = row;
+        return (struct facts){.id = t->id, .name = t->name};
+    }
     case DIRECTORY_KINDS:
         break;
     }
@@ -277,6 +281,11 @@ static enum err on_plan(void *context, const void *row)
     return take_in(context, row, ((const struct store_plan *)row)->is_damaged);
 }
 
+static enum err on_tag(void *context, const void *row)
+{
+    return take_in(context, row, ((const struct store_tag *)row)->is_damaged);
+}
+
 static enum err on_team(void *context, const void *row)
 {
     return take_in(context, row, ((const struct store_team *)row)->is_damaged);
@@ -299,6 +308,7 @@ enum err directory_load(struct directory *d, struct store *s, struct directory_r
         {DIRECTORY_ORGANISATION, STORE_TABLE_ORGANISATION, STORE_INDEX_ORGANISATION_BY_NUMBER,
          on_organisation},
         {DIRECTORY_PLAN, STORE_TABLE_PLAN, STORE_INDEX_PLAN_BY_NUMBER, on_plan},
+        {DIRECTORY_TAG, STORE_TABLE_TAG, STORE_INDEX_TAG_BY_NUMBER, on_tag},
         {DIRECTORY_TEAM, STORE_TABLE_TEAM, STORE_INDEX_TEAM_BY_NUMBER, on_team},
         {DIRECTORY_USER, STORE_TABLE_USER, STORE_INDEX_USER_BY_NUMBER, on_user},
     };

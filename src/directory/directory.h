@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * directory.h — who there is: organisations, their teams, the teams' users, and the plans they
- * have.
+ * directory.h — who there is: organisations, their teams, the teams' users, the plans they have,
+ * and tags of keys that are limited.
  *
  * A *subject* has a number of its kind, its slot, that it keeps for as long as the directory is
  * open. What is said of it is an *entry*, published whole and replaced whole: a call reads it
@@ -34,6 +34,7 @@ enum directory_kind {
     DIRECTORY_TEAM,
     DIRECTORY_USER,
     DIRECTORY_PLAN,
+    DIRECTORY_TAG,
     DIRECTORY_KINDS
 };
 
@@ -70,8 +71,8 @@ MUST_USE enum err directory_load(struct directory *d, struct store *s,
                                  struct directory_report *report);
 
 /*
- * Takes in a row, or what it is from now on: of the store's tables organisation, team, user or
- * plan.
+ * Takes in a row, or what it is from now on: of the store's tables organisation, team, user, plan
+ * or tag.
  * `*out` is its entry, if that is asked for.
  *
  *   ERR_NO_MEMORY  what was said of it stays

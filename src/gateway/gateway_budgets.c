@@ -11,10 +11,9 @@
 #define TOKENS_A_DAY   SPAN("day/") /* begins the id of a limit that is no budget's row */
 
 static const char *const levels[LIMITS_LEVELS] = {
-    [LIMITS_KEY] = "key",
-    [LIMITS_USER] = "user",
-    [LIMITS_TEAM] = "team",
-    [LIMITS_ORGANISATION] = "organisation",
+    [LIMITS_KEY] = "key",   [LIMITS_USER] = "user",
+    [LIMITS_TEAM] = "team", [LIMITS_ORGANISATION] = "organisation",
+    [LIMITS_TAG] = "tag",
 };
 
 static const char *const windows[] = {[LIMITS_DAY] = "day",
@@ -86,13 +85,13 @@ static void write_budget(struct json_writer *w, const char *level,
     json_write_end(w);
 }
 
-static void write_level(const struct gateway_answer *a, enum limits_level level,
-                        struct json_writer *w)
+static void write_place(const struct gateway_answer *a, size_t place, struct json_writer *w)
 {
+    enum limits_level level = limits_level_at(place);
     const struct limits *limits = access_limits(a->shared->rights);
     wall_us now = a->shared->ports->wall();
     struct limits_standing_budget budget;
-    uint32_t slot = a->who.slot[level];
+    uint32_t slot = a->who.slot[place];
     for (size_t i = 0;
          slot != LIMITS_NOBODY && limits_budget_at(limits, level, slot, i, now, &budget); i++) {
         write_budget(w, levels[level], &budget);
@@ -109,8 +108,8 @@ void gateway_budgets_list(struct gateway_answer *a)
     json_write_member_text(&w, "object", "list");
     json_write_key(&w, "data");
     json_write_array(&w);
-    for (enum limits_level level = 0; a->shared->rights != NULL && level < LIMITS_LEVELS; level++) {
-        write_level(a, level, &w);
+    for (size_t i = 0; a->shared->rights != NULL && i < LIMITS_SLOTS; i++) {
+        write_place(a, i, &w);
     }
     json_write_end(&w);
     json_write_end(&w);

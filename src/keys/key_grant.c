@@ -86,6 +86,9 @@ static struct key_grant *grant_new(const struct key_grant_texts *texts, size_t n
     if (grant == NULL) {
         return NULL;
     }
+    for (size_t i = 0; i < KEY_MARKS; i++) {
+        atomic_store(&grant->mark[i], SLOTS_NONE);
+    }
     uint8_t *at = grant->text + room;
     grant->whole = span_make(at, len);
     for (size_t i = 0; i < TEXTS; i++) {
@@ -102,7 +105,7 @@ static struct key_grant *grant_new(const struct key_grant_texts *texts, size_t n
 _Static_assert(_Alignof(struct net_network) == 1, "networks lie among bytes");
 
 enum err key_grants_take(struct key_grants *g, const struct key_grant_texts *texts,
-                         const struct key_grant **out)
+                         struct key_grant **out)
 {
     size_t networks = count_lines(texts->networks);
     *out = NULL;
@@ -143,5 +146,14 @@ void key_grants_drop(struct key_grants *g, const struct key_grant *grant)
     if (found != NULL && --found->keys == 0) {
         map_take(&g->map, found->whole);
         retired_add(&g->retired, &found->retired);
+    }
+}
+
+void key_grants_each(const struct key_grants *g, key_grants_on_one *on_one, void *context)
+{
+    for (size_t i = 0; i < g->map.cap; i++) {
+        if (g->map.slots[i].value != NULL) {
+            on_one(context, g->map.slots[i].value);
+        }
     }
 }

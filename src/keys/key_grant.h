@@ -7,7 +7,8 @@
  *            by the keys that have it (take, drop); one that nobody has any more is freed when
  *            every reader's loop has turned.
  * Limits     KEY_NETWORKS_MAX networks.
- * Threads    reading a grant: any, within a turn of its loop. The others: one at a time.
+ * Threads    reading a grant, marks by atomics: any, within a turn of its loop. The others: one at
+ *            a time.
  * Sources    RFC 4632 and RFC 4291 (networks).
  */
 #ifndef KEYS_KEY_GRANT_H
@@ -17,19 +18,24 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "base/retired.h"
+#include "base/slots.h"
 #include "base/span.h"
 #include "net/net_ip.h"
 
 #define KEY_NETWORKS_MAX 64
+#define KEY_MARKS        4
 
 /* What a row says of it: a line each; empty: no bound. */
 struct key_grant_texts {
     struct span models, networks, tags;
 };
 
-/* Never changes, but for who counts it. */
+/* Never changes, but for who counts it, and its marks. */
 struct key_grant {
     struct retired retired;
+    /* Numbers that another part gives it for what it says, where it likes; SLOTS_NONE: none. One
+     * that stays has its place, so that a reader misses none. */
+    _Atomic uint32_t mark[KEY_MARKS];
     struct span whole; /* the texts, in `text`: what it is found by */
     uint64_t keys;     /* that have it */
     struct key_grant_texts says;
@@ -53,7 +59,11 @@ void key_grants_fini(struct key_grants *g);
  *   ERR_NO_MEMORY
  */
 MUST_USE enum err key_grants_take(struct key_grants *g, const struct key_grant_texts *texts,
-                                  const struct key_grant **out);
+                                  struct key_grant **out);
+
+/* Calls this with each grant that somebody has. */
+typedef void key_grants_on_one(void *context, struct key_grant *grant);
+void key_grants_each(const struct key_grants *g, key_grants_on_one *on_one, void *context);
 
 /* Counts it once less; NULL: nothing. */
 void key_grants_drop(struct key_grants *g, const struct key_grant *grant);

@@ -80,9 +80,11 @@ static enum err terms_of(struct keys *k, uint32_t slot, const struct store_key *
                               .bonds = {SLOTS_NONE, SLOTS_NONE, SLOTS_NONE}};
     mono_us turned = {atomic_load_explicit(&k->turned_us, memory_order_acquire)};
     key_grants_tidy(&k->grants, turned);
-    enum err e = key_grants_take(&k->grants, &texts, &out->grant);
+    struct key_grant *grant;
+    enum err e = key_grants_take(&k->grants, &texts, &grant);
+    out->grant = e == ERR_OK ? grant : NULL;
     if (e == ERR_OK && k->bind != NULL) {
-        e = k->bind(k->bind_ctx, slot, row, &out->bonds);
+        e = k->bind(k->bind_ctx, slot, row, grant, &out->bonds);
     }
     if (e != ERR_OK) {
         key_grants_drop(&k->grants, out->grant);
@@ -394,6 +396,11 @@ enum err keys_change(struct keys *k, struct store *s, struct span id,
 const struct key_grant *keys_grant(const struct keys *k, uint32_t slot)
 {
     return atomic_load_explicit(&key_table_slot(k->table, slot)->grant, memory_order_acquire);
+}
+
+const struct key_grants *keys_grants(const struct keys *k)
+{
+    return &k->grants;
 }
 
 bool keys_derive(const struct keys *k, uint8_t version, struct span message,

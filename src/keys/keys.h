@@ -53,11 +53,12 @@ struct key_handle {
 
 /*
  * Says whose the key of a row is, before the key works in `slot`, and again with each change of it;
- * whoever knows teams and plans prepares there what the key may then do. An error keeps the key
- * from working, or the change from being taken in.
+ * whoever knows teams and plans prepares there what the key may then do, and marks the grant that
+ * it will have (NULL: none). An error keeps the key from working, or the change from being taken
+ * in.
  */
 typedef enum err keys_bind(void *ctx, uint32_t slot, const struct store_key *row,
-                           struct key_bonds *out);
+                           struct key_grant *grant, struct key_bonds *out);
 
 /*
  * Reads the pepper file at `pepper_path`; no key is known yet.
@@ -107,6 +108,9 @@ MUST_USE enum err keys_load(struct keys *k, struct store *s, struct key_deny *de
 
 /* The grant of a key, for this turn of the loop; NULL: it is bound to nothing. */
 const struct key_grant *keys_grant(const struct keys *k, uint32_t slot);
+
+/* All grants that keys have, for the store's thread. */
+const struct key_grants *keys_grants(const struct keys *k);
 
 /* When the key of this id was revoked, as far as memory knows; 0: it was not. */
 wall_us keys_revoked(const struct keys *k, struct span id);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * limits.h — how much may be asked: requests, tokens, calls at once and money, of a key, its user,
- * their team and its organisation.
+ * their team, its organisation, and of tags that the key bears.
  *
  * A subject is a slot of a level: the number that keys and directory gave it. What is allowed it
  * (its *terms*) is published whole and replaced whole; what was taken (its *account*) stays when
@@ -37,8 +37,18 @@
 #define LIMITS_NAMES_MAX   384 /* of limits_hold_names(), */
 #define LIMITS_NAMED_MAX   16  /* and windows that it names */
 
-/* From the narrowest to the widest: in this order they are asked. */
-enum limits_level { LIMITS_KEY, LIMITS_USER, LIMITS_TEAM, LIMITS_ORGANISATION, LIMITS_LEVELS };
+/* From the narrowest to the widest, and tags behind them: in this order they are asked. */
+enum limits_level {
+    LIMITS_KEY,
+    LIMITS_USER,
+    LIMITS_TEAM,
+    LIMITS_ORGANISATION,
+    LIMITS_TAG,
+    LIMITS_LEVELS
+};
+
+#define LIMITS_TAGS_MAX 4 /* that one call counts in */
+#define LIMITS_SLOTS    (LIMITS_TAG + LIMITS_TAGS_MAX)
 
 /* What a limit counts. */
 enum limits_kind {
@@ -74,14 +84,30 @@ struct limits_terms {
 
 struct limits;
 
-/* Who calls: a slot a level. */
+/* Who calls: a slot a level, and from LIMITS_TAG on several tags. LIMITS_NOBODY may stand anywhere.
+ */
 struct limits_subjects {
-    uint32_t slot[LIMITS_LEVELS];
+    uint32_t slot[LIMITS_SLOTS];
 };
+#define LIMITS_SUBJECTS_NONE                                                           \
+    {                                                                                  \
+        {                                                                              \
+            LIMITS_NOBODY, LIMITS_NOBODY, LIMITS_NOBODY, LIMITS_NOBODY, LIMITS_NOBODY, \
+                LIMITS_NOBODY, LIMITS_NOBODY, LIMITS_NOBODY                            \
+        }                                                                              \
+    }
+_Static_assert(LIMITS_SLOTS == 8, "LIMITS_SUBJECTS_NONE has as many");
+
+/* The level of a place among them. */
+static inline enum limits_level limits_level_at(size_t place)
+{
+    return place < LIMITS_TAG ? (enum limits_level)place : LIMITS_TAG;
+}
 
 /* Why a call is refused. */
 struct limits_refusal {
     enum limits_level level;
+    uint32_t slot; /* whose limit it is */
     enum limits_kind kind;
     bool is_unpriced;             /* money is limited, and what the call costs is not known */
     bool is_never;                /* it asks for more than is ever allowed at once */
@@ -225,6 +251,11 @@ MUST_USE enum limits_outcome limits_extend(struct limits_hold *hold, int64_t tok
  * Returns the length; LIMITS_NAMES_MAX + 1: they are too many for a record.
  */
 size_t limits_hold_names(const struct limits_hold *hold, char out[LIMITS_NAMES_MAX]);
+
+/* Whether a call of these subjects, of whichever model, can name all windows that it counts in, if
+ * these budgets were theirs besides. */
+bool limits_names_fit(const struct limits *l, const struct limits_subjects *who,
+                      const struct limits_wish *more, size_t count);
 
 /* Ends the hold: so many tokens were used, and so much money. */
 void limits_settle(struct limits_hold *hold, int64_t tokens, int64_t nano, mono_us now);

@@ -13,6 +13,7 @@
 struct limits_part {
     enum limits_kind kind;
     enum limits_level level;
+    uint32_t slot;
     struct limits_account *account;
     struct limits_pace pace;
     struct limits_taken taken;
@@ -25,6 +26,7 @@ struct limits_taking {
     struct limits_hold *hold;
     struct limits_refusal *why;
     enum limits_level level;
+    uint32_t slot;
     const struct limits_set *set;
 };
 
@@ -33,11 +35,18 @@ size_t limits_part_bytes(void)
     return sizeof(struct limits_part);
 }
 
+/* The terms of a place among the subjects; NULL: there is nobody, or there are none. */
+static inline const struct limits_set *set_at(const struct limits *l,
+                                              const struct limits_subjects *who, size_t place)
+{
+    return limits_find(l, limits_level_at(place), who->slot[place]);
+}
+
 size_t limits_parts_most(const struct limits *l, const struct limits_subjects *who)
 {
     size_t most = 0;
-    for (size_t i = 0; i < LIMITS_LEVELS; i++) {
-        const struct limits_set *set = limits_find(l, (enum limits_level)i, who->slot[i]);
+    for (size_t i = 0; i < LIMITS_SLOTS; i++) {
+        const struct limits_set *set = set_at(l, who, i);
         most += set == NULL ? 0
                             : (set->requests.each > 0) + (set->tokens.each > 0) +
                                   (set->concurrent > 0) + set->budget_count;
@@ -53,8 +62,8 @@ static int64_t least_set(int64_t a, int64_t b)
 struct limits_bounds limits_bounds_of(const struct limits *l, const struct limits_subjects *who)
 {
     struct limits_bounds bounds = {0};
-    for (size_t i = 0; i < LIMITS_LEVELS; i++) {
-        const struct limits_set *set = limits_find(l, (enum limits_level)i, who->slot[i]);
+    for (size_t i = 0; i < LIMITS_SLOTS; i++) {
+        const struct limits_set *set = set_at(l, who, i);
         if (set != NULL) {
             bounds.answer_tokens = least_set(bounds.answer_tokens, set->answer_tokens);
             bounds.tokens_per_minute = least_set(bounds.tokens_per_minute, set->tokens_per_minute);
@@ -138,7 +147,7 @@ static enum limits_outcome refuse(struct limits_taking *t, enum limits_kind kind
                                   int64_t retry_us)
 {
     *t->why = (struct limits_refusal){
-        .level = t->level, .kind = kind, .limit = limit, .retry_us = retry_us};
+        .level = t->level, .slot = t->slot, .kind = kind, .limit = limit, .retry_us = retry_us};
     return LIMITS_REFUSED;
 }
 
@@ -149,8 +158,8 @@ static struct limits_part *next_part(struct limits_taking *t, enum limits_kind k
     if (hold->count == hold->room) {
         return NULL;
     }
-    hold->parts[hold->count] =
-        (struct limits_part){.kind = kind, .level = t->level, .account = t->set->account};
+    hold->parts[hold->count] = (struct limits_part){
+        .kind = kind, .level = t->level, .slot = t->slot, .account = t->set->account};
     return &hold->parts[hold->count];
 }
 
@@ -298,6 +307,30 @@ static enum limits_outcome reserve_of(struct limits_taking *t, const struct limi
     return outcome == LIMITS_TAKEN ? take_budgets(t, ask, now->wall) : outcome;
 }
 
+/* Has the terms and accounts of all levels fetched at once: each part that is taken waits for
+ * memory else, as a compare-and-swap lets nothing pass. */
+static void fetch_all(const struct limits *l, const struct limits_subjects *who)
+{
+    const struct limits_set *sets[LIMITS_SLOTS];
+    for (size_t i = 0; i < LIMITS_SLOTS; i++) {
+        sets[i] = set_at(l, who, i);
+        __builtin_prefetch(sets[i]);
+    }
+    for (size_t i = 0; i < LIMITS_SLOTS; i++) {
+        if (sets[i] != NULL) {
+            __builtin_prefetch(sets[i]->account, 1);
+        }
+    }
+    for (size_t i = 0; i < LIMITS_SLOTS; i++) {
+        for (size_t b = 0; sets[i] != NULL && b < sets[i]->budget_count && b < 2; b++) {
+            __builtin_prefetch(sets[i]->budgets[b]->is.model);
+            __builtin_prefetch(&sets[i]->budgets[b]->limit, 1);
+            __builtin_prefetch(&sets[i]->budgets[b]->windows.rooms[0], 1);
+            __builtin_prefetch(&sets[i]->budgets[b]->windows.rooms[1], 1);
+        }
+    }
+}
+
 /* Takes of all levels, or of none. */
 static enum limits_outcome take_all(const struct limits *l, const struct limits_subjects *who,
                                     limits_take *take, struct limits_taking *t,
@@ -305,9 +338,10 @@ static enum limits_outcome take_all(const struct limits *l, const struct limits_
 {
     uint32_t before = t->hold->count;
     enum limits_outcome outcome = LIMITS_TAKEN;
-    for (size_t i = 0; outcome == LIMITS_TAKEN && i < LIMITS_LEVELS; i++) {
-        t->level = (enum limits_level)i;
-        t->set = limits_find(l, t->level, who->slot[i]);
+    for (size_t i = 0; outcome == LIMITS_TAKEN && i < LIMITS_SLOTS; i++) {
+        t->level = limits_level_at(i);
+        t->slot = who->slot[i];
+        t->set = set_at(l, who, i);
         outcome = t->set == NULL ? LIMITS_TAKEN : take(t, ask, now);
     }
     if (outcome != LIMITS_TAKEN) {
@@ -320,6 +354,7 @@ enum limits_outcome limits_admit(const struct limits *l, const struct limits_sub
                                  struct limits_hold *hold, mono_us now, struct limits_refusal *why)
 {
     struct limits_taking t = {.hold = hold, .why = why};
+    fetch_all(l, who);
     return take_all(l, who, admit_to, &t, NULL, &(struct limits_times){.mono = now});
 }
 
@@ -338,8 +373,8 @@ void limits_look(const struct limits *l, const struct limits_subjects *who, mono
     struct limits_hold hold = {.parts = NULL};
     struct limits_taking t = {.hold = &hold};
     struct limits_standing standing;
-    for (size_t i = 0; i < LIMITS_LEVELS; i++) {
-        const struct limits_set *set = limits_find(l, (enum limits_level)i, who->slot[i]);
+    for (size_t i = 0; i < LIMITS_SLOTS; i++) {
+        const struct limits_set *set = set_at(l, who, i);
         t.set = set;
         if (set != NULL) {
             look_at_tokens(&t, now);
@@ -370,6 +405,7 @@ static bool extend(struct limits_part *part, int64_t tokens, int64_t nano, mono_
     }
     if (!taken) {
         *why = (struct limits_refusal){.level = part->level,
+                                       .slot = part->slot,
                                        .kind = part->kind,
                                        .limit = limit,
                                        .wanted = more,
@@ -463,4 +499,54 @@ size_t limits_hold_names(const struct limits_hold *hold, char out[LIMITS_NAMES_M
         }
     }
     return len;
+}
+
+/* ---- how many windows there may be ---- */
+
+struct names {
+    size_t count, bytes;
+};
+
+/* What a call of `model` names; NULL: as if it were of all models at once. */
+static void add_name(struct names *n, const struct limits_wish *wish, const char *model)
+{
+    if (model == NULL || wish->model[0] == '\0' || strcmp(wish->model, model) == 0) {
+        n->count++;
+        n->bytes += strlen(wish->id) + sizeof("$1796000000 ") - 1;
+    }
+}
+
+static bool has_room(const struct limits *l, const struct limits_subjects *who,
+                     const struct limits_wish *more, size_t count, const char *model)
+{
+    struct names n = {0, 0};
+    for (size_t place = 0; place < LIMITS_SLOTS; place++) {
+        const struct limits_set *set = set_at(l, who, place);
+        for (size_t i = 0; set != NULL && i < set->budget_count; i++) {
+            add_name(&n, &set->budgets[i]->is, model);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        add_name(&n, &more[i], model);
+    }
+    return n.count <= LIMITS_NAMED_MAX && n.bytes <= LIMITS_NAMES_MAX;
+}
+
+bool limits_names_fit(const struct limits *l, const struct limits_subjects *who,
+                      const struct limits_wish *more, size_t count)
+{
+    if (has_room(l, who, more, count, NULL)) {
+        return true;
+    }
+    bool fits = has_room(l, who, more, count, "");
+    for (size_t place = 0; fits && place < LIMITS_SLOTS; place++) {
+        const struct limits_set *set = set_at(l, who, place);
+        for (size_t i = 0; fits && set != NULL && i < set->budget_count; i++) {
+            fits = has_room(l, who, more, count, set->budgets[i]->is.model);
+        }
+    }
+    for (size_t i = 0; fits && i < count; i++) {
+        fits = has_room(l, who, more, count, more[i].model);
+    }
+    return fits;
 }

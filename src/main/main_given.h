@@ -20,6 +20,7 @@ struct main_given {
     const char *requests_per_minute, *burst, *tokens_per_minute, *tokens_per_day, *concurrent;
     const char *max_tokens;
     const char *amount, *window, *time_zone, *week_starts, *model, *currency;
+    const char *of_tag;
     const char *from, *input, *cached_input, *output, *per, *request, *gpu_second, *days;
     bool json, ended, test, admin, tokens;
     struct cli_texts models, scopes, allow_ip, tag;

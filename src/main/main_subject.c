@@ -9,7 +9,7 @@
 
 #define VALUES_MAX 4096
 #define DEPTH_MAX  8
-#define KINDS      5
+#define KINDS      6
 
 struct kind {
     const char *name, *path, *given;
@@ -22,6 +22,7 @@ static void kinds_of(const struct main_given *g, struct kind out[KINDS])
     out[2] = (struct kind){"user", ADMIN_USERS_PATH, g->user};
     out[3] = (struct kind){"key", ADMIN_KEYS_PATH, g->key};
     out[4] = (struct kind){"plan", ADMIN_PLANS_PATH, g->plan};
+    out[5] = (struct kind){"tag", NULL, g->of_tag};
 }
 
 bool main_subject_is_given(const struct main_given *given)
@@ -95,8 +96,8 @@ int main_subject_find(const struct main_act *act, bool takes_plans, struct main_
     }
     if (meant == NULL) {
         return refuse(act, takes_plans
-                               ? "say whose: --team, --user, --key, --organisation or --plan"
-                               : "say whose: --team, --user, --key or --organisation");
+                               ? "say whose: --team, --user, --key, --organisation, --plan or --tag"
+                               : "say whose: --team, --user, --key, --organisation or --tag");
     }
     out->kind = meant->name;
     out->each = act->given->each;
@@ -105,6 +106,10 @@ int main_subject_find(const struct main_act *act, bool takes_plans, struct main_
     }
     if (out->each != NULL && strcmp(out->each, "key") != 0 && strcmp(out->each, "user") != 0) {
         return refuse(act, "--each takes key or user");
+    }
+    if (meant->path == NULL) {
+        snprintf(out->id, sizeof(out->id), "%s", meant->given); /* one too long is no tag */
+        return CLI_GO_ON;
     }
     if (strcmp(meant->name, "key") != 0) {
         return look_up(act, meant, out->id);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main_subject.h — whose limits or budgets a command is about: --team, --user, --key,
- * --organisation or --plan, by id or name, and --each.
+ * --organisation or --plan, by id or name, --tag, and --each.
  *
  * Ownership  nothing is kept.
  * Threads    the main thread.
@@ -11,7 +11,7 @@
 
 #include "main/main_noun.h"
 
-#define MAIN_SUBJECT_BYTES 64
+#define MAIN_SUBJECT_BYTES 256
 
 /* Options that say whose. */
 #define MAIN_WHOSE                                                                                 \
@@ -20,7 +20,9 @@
         CLI_TEXT(struct main_given, user, "user", "USER", "Of this user", .member = "user"),       \
         CLI_TEXT(struct main_given, key, "key", "KEY", "Of this key, by its id", .member = "key"), \
         CLI_TEXT(struct main_given, organisation, "organisation", "ORG", "Of this organisation",   \
-                 .member = "organisation")
+                 .member = "organisation"),                                                        \
+        CLI_TEXT(struct main_given, of_tag, "tag", "NAME=VALUE",                                   \
+                 "Of all keys that bear this tag, whichever team's", .member = "tag")
 #define MAIN_EACH                                                                            \
     CLI_TEXT(struct main_given, each, "each", "CHILD",                                       \
              "Of a team: not of itself, but of each of its keys or users", .member = "each", \
@@ -28,7 +30,7 @@
 
 struct main_subject {
     const char *kind;            /* "team" */
-    char id[MAIN_SUBJECT_BYTES]; /* "team_…"; a name is looked up */
+    char id[MAIN_SUBJECT_BYTES]; /* "team_…"; a name is looked up; a tag as it is */
     const char *each;            /* "key" or "user"; NULL: itself */
 };
 

@@ -10,10 +10,12 @@
  * else disturbs it.
  * Callers come in an order that the processor's caches cannot guess. `admission` is all that is
  * asked before something is sent and settled behind it: the address, then a request, a place,
- * tokens and money of the key, its user, their team and its organisation, and the windows' names.
+ * tokens and money of the key, its user, their team, its organisation and a tag that it bears, and
+ * the windows' names.
  *
  *   nothing is limited   rows of people alone
- *   teams                each team has a plan, and a budget of money
+ *   teams                each team has a plan, and a budget of money; the tag and the
+ *                        organisation have both, too
  *   everybody's rates    each key and each user has requests, tokens and a number of calls at once,
  *                        by what their team gives them
  *   everybody's budgets  and a budget of money each
@@ -123,7 +125,8 @@ static void make_keys(struct place *p)
         const struct key_wish wish = {.kind = KEY_LIVE,
                                       .name = SPAN("a service of some team"),
                                       .team = name_of("team_", i / KEYS_TEAM, team),
-                                      .user = name_of("user_", i / KEYS_USER, user)};
+                                      .user = name_of("user_", i / KEYS_USER, user),
+                                      .grant.tags = SPAN("env=prod")};
         MUST(keys_create(p->keys, p->store, &wish, NOW, &text, id));
     }
     keys_close(&p->keys);
@@ -156,6 +159,10 @@ static void limit_teams(struct place *p)
     limit(p, SPAN("plan_00000000000"));
     limit(p, SPAN("org_000000000000"));
     give(p, SPAN("budget_org000000000"), SPAN("org_000000000000"));
+    struct store_tag tag = {.id = SPAN("tag_000000000000"), .name = SPAN("env=prod")};
+    MUST(store_tag_insert(p->store, &tag));
+    limit(p, tag.id);
+    give(p, SPAN("budget_tag000000000"), tag.id);
     for (size_t i = 0; i < p->keys_wanted / KEYS_TEAM; i++) {
         give(p, name_of("budget_", i, id), name_of("team_", i, team));
     }
@@ -273,7 +280,7 @@ static void bench_admission(struct place *p)
     b.terms.address = limits_gate_rate_of(1000000000, 1000000000);
     MUST(limits_gate_open(&b.gate));
     double all = time_of(&b, at_the_gate, "the address");
-    all += time_of(&b, hold, "held and settled at four levels");
+    all += time_of(&b, hold, "held and settled at five levels");
     const struct limits_ask ask = {.currency = "USD", .model = SPAN("m"), .asked = SPAN("m")};
     must_be(limits_reserve(access_limits(p->access), &p->who[0], &ask, &b.hold, &b.now, &why) ==
                 LIMITS_TAKEN,

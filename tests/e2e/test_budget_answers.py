@@ -13,7 +13,7 @@ from harness.tenants import LEVELS, Tree, ask, body_of, budgets, error, make, na
 from harness.upstream import CLOSE, chunk, data, reply, stream, usage_chunk
 from harness.waiting import stays, until
 
-WORDS = {"key": "API key", "user": "user", "team": "team", "organisation": "organisation"}
+WORDS = {"key": "API key", "user": "user", "team": "team", "organisation": "organisation", "tag": "tag"}
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_what_a_call_may_come_to_is_held_while_it_runs_at_every_level(gateway, u
         go.set()
         while raw.read_chunk():
             pass
-    assert [settled(gateway, b) for b in all_] == [7 * 1000 + 3 * 2000] * 4
+    assert [settled(gateway, b) for b in all_] == [7 * 1000 + 3 * 2000] * len(LEVELS)
 
 
 @pytest.mark.parametrize("moment", ["before a byte", "in the midst"])

@@ -9,7 +9,7 @@ from harness.processes import SLOWER
 from harness.raw import Raw
 from harness.waiting import until
 
-LEVELS = ("key", "user", "team", "organisation")
+LEVELS = ("key", "user", "team", "organisation", "tag")
 HI = [{"role": "user", "content": "hi"}]
 _numbers = itertools.count()
 
@@ -21,7 +21,7 @@ def make(gateway, what, **body):
 
 
 class Tree:
-    """An organisation, its team, that one's user, and a key of theirs."""
+    """An organisation, its team, that one's user, and a key of theirs that bears a tag of its own."""
 
     def __init__(self, gateway, **key):
         self.gateway = gateway
@@ -29,6 +29,7 @@ class Tree:
         self.organisation = make(gateway, "organisations", name=f"organisation {self.number}")["id"]
         self.team = make(gateway, "teams", name=f"team {self.number}", organisation=self.organisation)["id"]
         self.user = make(gateway, "users", name=f"user {self.number}", team=self.team)["id"]
+        self.tag = f"tree={self.number}"
         self.made = self.new_key(**key)
         self.key, self.secret = self.made["id"], self.made["key"]
 
@@ -36,7 +37,8 @@ class Tree:
         return getattr(self, level)
 
     def new_key(self, **more):
-        return self.gateway.new_key(f"key of {self.number}", **{"team": self.team, "user": self.user, **more})
+        own = {"team": self.team, "user": self.user, "tags": {"tree": str(self.number)}}
+        return self.gateway.new_key(f"key of {self.number}", **{**own, **more})
 
     def sibling(self, level):
         """The secret of another key that `level` is the narrowest common level of."""
@@ -44,8 +46,10 @@ class Tree:
             return self.new_key()["key"]
         if level == "team":
             return self.new_key(user=None)["key"]
-        team = make(self.gateway, "teams", name=f"other team {next(_numbers)}", organisation=self.organisation)["id"]
-        return self.new_key(team=team, user=None)["key"]
+        number = next(_numbers)
+        organisation = make(self.gateway, "organisations", name=f"other {number}")["id"] if level == "tag" else self.organisation
+        team = make(self.gateway, "teams", name=f"other team {number}", organisation=organisation)["id"]
+        return self.new_key(team=team, user=None, **({} if level == "tag" else {"tags": {}}))["key"]
 
     def limit(self, level, **limits):
         set_ = self.gateway.admin("POST", "/admin/v1/limits", json={level: self.id(level), **limits})

@@ -20,7 +20,7 @@ static struct key_grant_texts texts(const char *models, const char *networks, co
 
 static const struct key_grant *take(struct key_grants *g, struct key_grant_texts of)
 {
-    const struct key_grant *grant;
+    struct key_grant *grant;
     assert_int_equal(key_grants_take(g, &of, &grant), ERR_OK);
     return grant;
 }
@@ -118,7 +118,7 @@ static void what_is_no_network_or_too_many_is_refused_and_leaves_nothing(void **
                                       "010.0.0.0/8",    "here",         "fe80::1%eth0"};
     char many[(KEY_NETWORKS_MAX + 1) * 16] = "";
     struct key_grants g;
-    const struct key_grant *grant;
+    struct key_grant *grant;
     key_grants_init(&g);
     for (size_t r = 0; r < ROWS(bad); r++) {
         const struct key_grant_texts of = texts("m", bad[r], "");
@@ -141,6 +141,30 @@ static void what_is_no_network_or_too_many_is_refused_and_leaves_nothing(void **
     key_grants_fini(&g);
 }
 
+static void count_one(void *context, struct key_grant *grant)
+{
+    atomic_store(&grant->mark[0], 7);
+    *(size_t *)context += 1;
+}
+
+static void each_that_somebody_has_is_told_and_can_be_marked(void **state)
+{
+    (void)state;
+    struct key_grants g;
+    size_t count = 0;
+    key_grants_init(&g);
+    const struct key_grant *one = take(&g, texts("m", "", ""));
+    const struct key_grant *other = take(&g, texts("", "", "a=b"));
+    for (size_t i = 0; i < KEY_MARKS; i++) {
+        assert_int_equal(atomic_load(&one->mark[i]), SLOTS_NONE);
+    }
+    key_grants_drop(&g, one);
+    key_grants_each(&g, count_one, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(atomic_load(&other->mark[0]), 7);
+    key_grants_fini(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +172,7 @@ int main(void)
         cmocka_unit_test(a_key_is_admitted_from_its_networks_alone),
         cmocka_unit_test(those_who_say_the_same_share_one_and_all_else_has_its_own),
         cmocka_unit_test(one_that_nobody_has_stays_until_all_readers_have_turned),
+        cmocka_unit_test(each_that_somebody_has_is_told_and_can_be_marked),
         cmocka_unit_test(what_is_no_network_or_too_many_is_refused_and_leaves_nothing),
     };
     return cmocka_run_group_tests_name("key_grant", tests, NULL, NULL);

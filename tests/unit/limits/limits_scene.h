@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limits_scene.h — limits, one caller of all four levels, and room for what a call holds. */
+/* limits_scene.h — limits, one caller of all levels and of two tags, and room for what a call
+ * holds. */
 #ifndef TESTS_LIMITS_SCENE_H
 #define TESTS_LIMITS_SCENE_H
 
@@ -14,7 +15,7 @@
 
 static struct limits_zone *utc;
 static const struct limits_times at_noon = {{INT64_C(5000000000)}, {INT64_C(1796000000000000)}};
-static const struct limits_subjects caller = {{7, 3, 2, 1}};
+static const struct limits_subjects caller = {{7, 3, 2, 1, 0, LIMITS_NOBODY, 4, LIMITS_NOBODY}};
 
 struct world {
     struct limits *l;

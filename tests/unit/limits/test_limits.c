@@ -263,7 +263,9 @@ static void *call_all(void *arg)
     struct thread_of *c = arg;
     struct limits_hold hold = hold_new();
     for (int i = 0; i < TRIES * KEYS; i++) {
-        struct limits_subjects who = {{(uint32_t)(i % KEYS), LIMITS_NOBODY, 0, LIMITS_NOBODY}};
+        struct limits_subjects who = LIMITS_SUBJECTS_NONE;
+        who.slot[LIMITS_KEY] = (uint32_t)(i % KEYS);
+        who.slot[LIMITS_TEAM] = 0;
         struct limits_ask ask = {10, 10, "USD", SPAN("m"), SPAN("")};
         struct limits_refusal why;
         hold.count = 0;

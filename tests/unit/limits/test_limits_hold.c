@@ -133,6 +133,81 @@ static void more_windows_than_a_record_has_room_for_are_told(void **state)
     }
 }
 
+static void whether_all_windows_can_be_named_is_known_before(void **state)
+{
+    struct world *w = *state;
+    char id[16];
+    struct limits_wish wishes[LIMITS_NAMED_MAX + 1];
+    for (size_t i = 0; i < ROWS(wishes); i++) {
+        (void)snprintf(id, sizeof(id), "budget%06zu", i);
+        wishes[i] = wish_of(id, LIMITS_TOKEN_BUDGET, 100, LIMITS_DAY);
+    }
+    put_budgets(w, LIMITS_TEAM, wishes, LIMITS_NAMED_MAX - 1);
+    assert_true(limits_names_fit(w->l, &caller, &wishes[LIMITS_NAMED_MAX - 1], 1));
+    assert_false(limits_names_fit(w->l, &caller, &wishes[LIMITS_NAMED_MAX - 1], 2));
+    put_budgets(w, LIMITS_TEAM, wishes, LIMITS_NAMED_MAX);
+    assert_true(limits_names_fit(w->l, &caller, NULL, 0));
+    assert_false(limits_names_fit(w->l, &caller, &wishes[LIMITS_NAMED_MAX], 1));
+    for (size_t i = 0; i < ROWS(wishes); i++) { /* half of them of each model */
+        (void)snprintf(wishes[i].model, sizeof(wishes[i].model), "model %zu", i % 2);
+    }
+    put_budgets(w, LIMITS_TEAM, wishes, LIMITS_NAMED_MAX);
+    assert_true(limits_names_fit(w->l, &caller, &wishes[LIMITS_NAMED_MAX], 1));
+    struct limits_wish of_all[LIMITS_NAMED_MAX];
+    for (size_t i = 0; i < ROWS(of_all); i++) {
+        (void)snprintf(id, sizeof(id), "all%06zu", i);
+        of_all[i] = wish_of(id, LIMITS_TOKEN_BUDGET, 100, LIMITS_TOTAL);
+    }
+    assert_true(limits_names_fit(w->l, &caller, of_all, LIMITS_NAMED_MAX / 2));
+    assert_false(limits_names_fit(w->l, &caller, of_all, LIMITS_NAMED_MAX / 2 + 1));
+}
+
+static void long_names_are_fewer(void **state)
+{
+    struct world *w = *state;
+    static const char *const ids[] = {"abcdefghijkl/user_000000000000",
+                                      "abcdefghijkl/000000000000"};
+    char names[LIMITS_NAMES_MAX];
+    for (size_t r = 0; r < ROWS(ids); r++) {
+        struct limits_wish wishes[LIMITS_NAMED_MAX];
+        size_t count = 0;
+        bool fits = true;
+        while (fits && count < LIMITS_NAMED_MAX) {
+            wishes[count] = wish_of(ids[r], LIMITS_TOKEN_BUDGET, 100, LIMITS_DAY);
+            wishes[count].id[0] = (char)('a' + count);
+            put_budgets(w, LIMITS_USER, wishes, ++count);
+            fits = limits_names_fit(w->l, &caller, NULL, 0);
+            assert_int_equal(reserve(w, 1, 0), LIMITS_TAKEN);
+            assert_int_equal(limits_hold_names(&w->hold, names) <= LIMITS_NAMES_MAX, fits);
+            limits_settle(&w->hold, 0, 0, at_noon.mono);
+        }
+        assert_false(fits);
+    }
+}
+
+static void several_tags_count_and_one_that_refuses_is_named(void **state)
+{
+    struct world *w = *state;
+    const struct limits_wish wide = wish_of("wide", LIMITS_MONEY_BUDGET, 900, LIMITS_TOTAL);
+    const struct limits_wish narrow = wish_of("narrow", LIMITS_MONEY_BUDGET, 200, LIMITS_TOTAL);
+    const struct limits_terms of_wide = {.budgets = &wide, .budget_count = 1};
+    const struct limits_terms of_narrow = {.budgets = &narrow, .budget_count = 1};
+    struct limits_balance balance;
+    assert_int_equal(limits_put(w->l, LIMITS_TAG, 0, &of_wide, at_noon.wall), ERR_OK);
+    assert_int_equal(limits_put(w->l, LIMITS_TAG, 4, &of_narrow, at_noon.wall), ERR_OK);
+    assert_int_equal(reserve(w, 1, 150), LIMITS_TAKEN);
+    assert_int_equal(reserve(w, 1, 150), LIMITS_REFUSED);
+    assert_int_equal(w->why.level, LIMITS_TAG);
+    assert_int_equal(w->why.slot, 4);
+    assert_true(limits_budget_look(w->l, LIMITS_TAG, 0, SPAN("wide"), at_noon.wall, &balance));
+    assert_int_equal(balance.held, 150);
+    assert_int_equal(extend(w, 1, 100), LIMITS_REFUSED);
+    assert_int_equal(w->why.slot, 4);
+    limits_settle(&w->hold, 1, 120, at_noon.mono);
+    assert_true(limits_budget_look(w->l, LIMITS_TAG, 4, SPAN("narrow"), at_noon.wall, &balance));
+    assert_int_equal(balance.spent, 120);
+}
+
 static void a_look_takes_nothing_and_tells_of_the_tightest(void **state)
 {
     struct world *w = *state;
@@ -174,6 +249,9 @@ int main(void)
         WITH(who_holds_nothing_gets_more_of_nothing),
         WITH(a_record_names_each_window_that_the_call_holds_of),
         WITH(more_windows_than_a_record_has_room_for_are_told),
+        WITH(whether_all_windows_can_be_named_is_known_before),
+        WITH(long_names_are_fewer),
+        WITH(several_tags_count_and_one_that_refuses_is_named),
         WITH(a_look_takes_nothing_and_tells_of_the_tightest),
     };
     return cmocka_run_group_tests_name("limits_hold", tests, NULL, NULL);
