@@ -158,8 +158,13 @@ static bool is_beyond_held(const struct call_try *t)
 /* Ends the answer here, as one that has reached its length. */
 static enum err cut(struct call_try *t)
 {
-    t->stream.is_cut = true;
+    struct journal_record used;
     t->is_cut = true;
+    call_fill_used(t, &used); /* as it will be recorded */
+    t->stream.is_cut = true;
+    t->stream.cut_usage = (struct openai_usage){.input_tokens = used.tokens_in,
+                                                .output_tokens = used.tokens_out,
+                                                .cached_tokens = used.tokens_cached};
     counter_add(COUNT_ANSWERS_CUT, 1);
     return gather_end(t);
 }

@@ -139,8 +139,9 @@ struct openai_stream {
     struct openai_usage usage;
     struct span failure; /* with OPENAI_ERROR: the JSON that says what failed */
     bool usage_sent;
-    bool is_finished; /* openai_stream_finish() has said all */
-    bool is_cut;      /* we end it: choices without a finish_reason end by `length` */
+    bool is_finished;              /* openai_stream_finish() has said all */
+    bool is_cut;                   /* we end it: choices without a finish_reason end by `length`, */
+    struct openai_usage cut_usage; /* and this is what is told that it used */
     bool has_content; /* more was said than a role: text, a call, an end, something unknown */
     struct openai_identity who; /* all chunks, as the first says */
     struct openai_memo *memo;   /* of the last event; NULL until one is worth it */

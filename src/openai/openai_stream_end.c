@@ -143,10 +143,14 @@ static void write_usage(const struct openai_usage *usage, struct json_writer *w)
     json_write_end(w);
 }
 
-static bool owes_usage(const struct openai_stream *s)
+/* The usage that the caller waits for yet; NULL: none. */
+static const struct openai_usage *owed_usage(const struct openai_stream *s)
 {
-    return s->plan->wants_usage && !s->usage_sent && openai_usage_is_known(&s->usage) &&
-           s->usage.written >= s->answer.written;
+    bool is_whole = openai_usage_is_known(&s->usage) && s->usage.written >= s->answer.written;
+    if (!s->plan->wants_usage || s->usage_sent) {
+        return NULL;
+    }
+    return s->is_cut ? &s->cut_usage : is_whole ? &s->usage : NULL;
 }
 
 enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, struct span *out)
@@ -154,11 +158,12 @@ enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, stru
     struct buf b;
     buf_init(&b, LAST_BYTES_MAX + 2 * s->plan->quoted_model.len);
     s->is_finished = write_choices(s, &b);
-    if (s->is_finished && owes_usage(s)) {
+    const struct openai_usage *owed = s->is_finished ? owed_usage(s) : NULL;
+    if (owed != NULL) {
         struct json_writer w;
         json_write_init(&w, &b);
         begin_chunk(s, &w);
-        write_usage(&s->usage, &w);
+        write_usage(owed, &w);
         buf_put(&b, SPAN("\n\n"));
         s->usage_sent = true;
     }

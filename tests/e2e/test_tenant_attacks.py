@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What attackers of teams, keys and limits have found, a test each."""
+import json
 import time
 
 import httpx
@@ -48,6 +49,22 @@ def test_a_stream_of_more_events_than_its_bound_has_tokens_is_cut_there(gateway,
     assert '"length"' in got.body.decode() and got.body.decode().count('"content"') < 110
     until(lambda: budgets(gateway)[budget]["held"] == "0.00", 5 * SLOWER)
     assert budgets(gateway)[budget]["beyond"] == "0.00"
+
+
+def test_a_stream_that_is_cut_tells_the_usage_that_is_charged_to_who_asked_for_it(gateway, upstream):
+    tree = Tree(gateway)
+    tree.budget("team", "1.00")
+    for wants in (True, False):
+        upstream.script(stream(*(chunk({"content": "falcon "}) for _ in range(500)), chunk({}, "stop")))
+        with Raw(gateway.port, tree.secret, timeout=30) as raw:
+            raw.request("POST", "/v1/chat/completions", body_of("u", max_tokens=100, stream=True, stream_options={"include_usage": wants}))
+            events = [json.loads(line[6:]) for line in raw.read_reply().body.decode().splitlines() if line.startswith("data: {")]
+        told = [event["usage"] for event in events if event.get("usage")]
+        assert bool(told) == wants and len(told) <= 1
+        if wants:
+            assert events[-1]["choices"] == [] and told[0]["completion_tokens"] == 100
+            row = until(lambda: gateway.admin("GET", f"/admin/v1/usage?team={tree.team}").json()["data"], 5 * SLOWER)[0]
+            assert (row["tokens_in"], row["tokens_out"]) == (told[0]["prompt_tokens"], told[0]["completion_tokens"])
 
 
 def test_an_answer_whose_server_says_no_usage_costs_no_more_than_it_held(gateway):
