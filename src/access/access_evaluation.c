@@ -69,10 +69,11 @@ static enum err read_team(struct store *s, const char *id, struct arena *arena,
     return e == ERR_OK ? store_row_keep(STORE_TABLE_TEAM, out, arena) : e;
 }
 
-/* Whether a team has passed its time and is not marked as ended. */
+/* Whether an evaluation has passed its time and is not marked as ended. */
 static bool is_over(const struct directory_entry *e, wall_us now)
 {
-    return e != NULL && e->ended.us == 0 && e->expires.us != 0 && e->expires.us <= now.us;
+    return e != NULL && e->is_trial && e->ended.us == 0 && e->expires.us != 0 &&
+           e->expires.us <= now.us;
 }
 
 static enum err end_if_evaluation(struct access *a, struct store *s, const char *id, wall_us now,

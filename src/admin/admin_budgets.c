@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Budgets: made, listed, shown, changed (their amounts), ended. An amount is in billionths of the
- * currency in the store, or in tokens; shown, a token is as a whole of a currency is.
+ * currency in the store, or in tokens.
  */
 #include "admin/admin_internal.h"
 #include "base/arena.h"
@@ -15,13 +15,13 @@
 #define TOKEN_UNITS 1
 #define MONDAY      1
 #define PREFIX      (sizeof("budget_") - 1)
-#define TOKENS_MAX  (INT64_MAX / MONEY_UNIT)
+#define AMOUNT_MAX  (INT64_MAX / 2) /* what is taken of it may be added to it */
 
 _Static_assert(LIMITS_STEPS == 3, "ADMIN_THRESHOLDS says them");
 
-static int64_t shown_amount(bool is_money, int64_t amount)
+static struct admin_amount shown_amount(bool is_money, int64_t amount)
 {
-    return is_money ? amount : (amount < TOKENS_MAX ? amount : TOKENS_MAX) * MONEY_UNIT;
+    return is_money ? (struct admin_amount){amount, -1} : (struct admin_amount){-1, amount};
 }
 
 static struct admin_budget show(const struct admin_operation *op, const struct store_budget *row)
@@ -30,7 +30,11 @@ static struct admin_budget show(const struct admin_operation *op, const struct s
     bool is_money = row->currency.len > 0;
     struct admin_whose whose = admin_whose_of(op, row->subject);
     bool is_known = access_balance(op->rights, row->id, op->now, &balance);
+    struct admin_amount none = shown_amount(is_money, 0);
     struct admin_budget shown = {.id = row->id,
+                                 .spent = none,
+                                 .held = none,
+                                 .beyond = none,
                                  .organisation = whose.organisation,
                                  .team = whose.team,
                                  .user = whose.user,
@@ -47,7 +51,10 @@ static struct admin_budget show(const struct admin_operation *op, const struct s
                                  .status = row->ended.us != 0,
                                  .created_at = row->created,
                                  .ended_at = row->ended};
-    if (is_known) {
+    if (row->ended.us != 0) {
+        shown.spent = shown_amount(is_money, row->spent);
+        shown.thresholds_passed = limits_steps_of(row->spent, row->amount);
+    } else if (is_known) {
         shown.spent = shown_amount(is_money, balance.spent);
         shown.held = shown_amount(is_money, balance.held);
         shown.beyond = shown_amount(is_money, balance.beyond);
@@ -72,13 +79,13 @@ static enum err refuse(const struct admin_operation *op, const char *member, con
 static enum err read_amount(const struct admin_operation *op, const struct admin_budget *asked,
                             int64_t *out)
 {
-    if (asked->unit == MONEY_UNITS && asked->amount > JOURNAL_NUMBER_MAX) {
-        return refuse(op, "amount", "at most 9007199.254740991, as a record of it has to be exact");
-    }
-    *out = asked->unit == MONEY_UNITS ? asked->amount : asked->amount / MONEY_UNIT;
-    return asked->unit == MONEY_UNITS || asked->amount % MONEY_UNIT == 0
+    bool is_money = asked->unit == MONEY_UNITS;
+    *out = is_money ? asked->amount.nano : asked->amount.tokens;
+    return *out >= 0 && *out <= AMOUNT_MAX
                ? ERR_OK
-               : refuse(op, "amount", "a whole number of tokens");
+               : refuse(op, "amount",
+                        is_money ? "at most 4611686018.427387903, with at most 9 places"
+                                 : "a whole number of tokens, at most 4611686018427387903");
 }
 
 static bool is_currency(struct span text)
@@ -240,6 +247,12 @@ enum err admin_budget_change(const struct admin_operation *op)
     return e;
 }
 
+static int64_t spent_of(const struct admin_operation *op, struct span id)
+{
+    struct limits_balance balance;
+    return access_balance(op->rights, id, op->now, &balance) ? balance.spent : 0;
+}
+
 enum err admin_budget_end(const struct admin_operation *op)
 {
     struct arena arena;
@@ -248,6 +261,7 @@ enum err admin_budget_end(const struct admin_operation *op)
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
     enum err e = find_to_change(op, &arena, &row, &shown);
     if (e == ERR_OK && row.ended.us == 0) {
+        row.spent = spent_of(op, row.id);
         row.ended = op->now;
         e = put(op, &row);
     } else if (e == ERR_OK) {

@@ -84,7 +84,11 @@ MUST_USE enum err admin_resolve(const struct admin_operation *op, enum directory
                                 struct span given, const char *member, uint32_t team,
                                 struct span *id);
 
-/* Whether a name without a team stands for several users. */
+/* The slot of the one of this name that has not ended, as the caller sees it; SLOTS_NONE: none. */
+uint32_t admin_slot_of_name(const struct admin_operation *op, enum directory_kind kind,
+                            struct span name, uint32_t team);
+
+/* Whether a name without a team stands for several users that the caller sees. */
 bool admin_is_shared_name(const struct admin_operation *op, enum directory_kind kind,
                           struct span name, uint32_t team);
 

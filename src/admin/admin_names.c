@@ -23,10 +23,26 @@ static const struct {
     [DIRECTORY_TAG] = {"tag", "limits"},
 };
 
+/* Of users, those of the caller's team alone, if it is bound to one. */
+static uint32_t team_seen(const struct admin_operation *op, enum directory_kind kind, uint32_t team)
+{
+    return kind == DIRECTORY_USER && team == SLOTS_NONE && op->caller_team.len > 0
+               ? directory_slot(access_directory(op->rights), DIRECTORY_TEAM, op->caller_team)
+               : team;
+}
+
+uint32_t admin_slot_of_name(const struct admin_operation *op, enum directory_kind kind,
+                            struct span name, uint32_t team)
+{
+    return directory_slot_of_name(access_directory(op->rights), kind, name,
+                                  team_seen(op, kind, team));
+}
+
 bool admin_is_shared_name(const struct admin_operation *op, enum directory_kind kind,
                           struct span name, uint32_t team)
 {
     const struct directory *d = access_directory(op->rights);
+    team = team_seen(op, kind, team);
     uint32_t found = 0, count = kind == DIRECTORY_USER && team == SLOTS_NONE
                                     ? directory_count(d, kind)
                                     : 0; /* the others' names are theirs alone */
@@ -51,7 +67,7 @@ enum err admin_resolve(const struct admin_operation *op, enum directory_kind kin
                                "several %s are called '%.*s': say the id of the one you mean",
                                kinds[kind].plural, SPAN_ARGS(span_cut_text(given, 64)));
     }
-    slot = slot != SLOTS_NONE ? slot : directory_slot_of_name(d, kind, given, team);
+    slot = slot != SLOTS_NONE ? slot : admin_slot_of_name(op, kind, given, team);
     if (slot == SLOTS_NONE) {
         return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, span_of(member),
                                "there is no %s '%.*s'; GET /admin/v1/%s lists those there are",

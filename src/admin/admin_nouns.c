@@ -428,7 +428,7 @@ static enum err find(const struct admin_operation *op, const struct noun *noun, 
         return admin_refuse(op, ERR_NOT_FOUND_ROW,
                             "several users are called so: say the id of the one you mean");
     }
-    slot = slot != SLOTS_NONE ? slot : directory_slot_of_name(d, noun->kind, op->id, SLOTS_NONE);
+    slot = slot != SLOTS_NONE ? slot : admin_slot_of_name(op, noun->kind, op->id, SLOTS_NONE);
     char why[64];
     (void)snprintf(why, sizeof(why), "there is no %s of this id or name", noun->word);
     if (slot == SLOTS_NONE) {

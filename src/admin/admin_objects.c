@@ -101,6 +101,8 @@ static bool is_value_nothing(const struct admin_field *field, const void *at)
         return *(const uint32_t *)at == 0;
     case ADMIN_PARTS:
         return ((const struct admin_parts *)at)->count == 0;
+    case ADMIN_AMOUNT:
+        return false; /* 0 is one */
     case ADMIN_PART:
         break;
     }

@@ -73,6 +73,7 @@ enum admin_kind {
     ADMIN_NAMES,   /* struct span: "a\nb", a line each, as JSON ["a","b"] */
     ADMIN_TAGS,    /* struct span: "a=1\nb=2", sorted, as JSON {"a":"1","b":"2"} */
     ADMIN_MONEY,   /* int64_t: billionths, as JSON "100.00" (base/money.h) */
+    ADMIN_AMOUNT,  /* struct admin_amount: money, or a whole number of tokens, as JSON "100.00" */
     ADMIN_NUMBERS, /* uint32_t: some of the words, which are numbers; of replies alone */
     ADMIN_PART,    /* the struct of another object, which has no parts itself */
     ADMIN_PARTS    /* struct admin_parts; of replies alone */
@@ -173,10 +174,17 @@ struct admin_limit {
     int64_t requests_per_minute, burst, tokens_per_minute, tokens_per_day, concurrent, max_tokens;
 };
 
+/* Of a request both, as its text may be read; -1: it cannot be that. Of a reply one of them, and
+ * -1.
+ */
+struct admin_amount {
+    int64_t nano, tokens;
+};
+
 struct admin_budget {
     struct span id, organisation, team, user, key, tag, model, currency, time_zone;
     int each, unit, window, week_starts;
-    int64_t amount, spent, held, beyond;
+    struct admin_amount amount, spent, held, beyond;
     uint32_t thresholds_passed;
     int status; /* 1: ended */
     wall_us resets_at, created_at, ended_at;

@@ -164,6 +164,40 @@ static enum err read_money(const struct reading *r, const struct admin_field *f,
     return refuse(r, f, what);
 }
 
+/* "100", or "100.00". */
+static bool read_tokens(struct span text, int64_t *tokens)
+{
+    size_t point = span_find(text, '.', 0);
+    struct span whole = span_cut(text, 0, point), rest = span_cut(text, point + 1, text.len);
+    uint64_t number, part = 0;
+    bool is = span_to_u64(whole, INT64_MAX, &number) && (whole.len == 1 || whole.at[0] != '0') &&
+              (point == text.len ||
+               (rest.len <= MONEY_PLACES && span_to_u64(rest, MONEY_UNIT, &part) && part == 0));
+    *tokens = is ? (int64_t)number : -1;
+    return is;
+}
+
+static enum err read_amount(const struct reading *r, const struct admin_field *f, uint32_t row,
+                            struct admin_amount *out)
+{
+    struct span text = {NULL, 0};
+    enum err e = json_kind(&r->x, row) == JSON_STRING
+                     ? json_text(&r->x, row, r->asked->arena, &text)
+                     : ERR_VALUE_INVALID;
+    if (e == ERR_NO_MEMORY) {
+        return e;
+    }
+    bool is_money = e == ERR_OK && money_read(text, &out->nano) && out->nano >= 0;
+    bool is_tokens = e == ERR_OK && read_tokens(text, &out->tokens);
+    out->nano = is_money ? out->nano : -1;
+    out->tokens = is_tokens ? out->tokens : -1;
+    return is_money || is_tokens
+               ? ERR_OK
+               : refuse(r, f,
+                        "an amount as a text, such as \"100.00\", not negative, with at most 9 "
+                        "places; of tokens a whole number");
+}
+
 static enum err read_day(const struct reading *r, const struct admin_field *f, uint32_t row,
                          int32_t *out)
 {
@@ -238,6 +272,7 @@ static void clear(const struct admin_field *f, void *at)
         [ADMIN_NAMES] = sizeof(struct span),
         [ADMIN_TAGS] = sizeof(struct span),
         [ADMIN_MONEY] = sizeof(int64_t),
+        [ADMIN_AMOUNT] = sizeof(struct admin_amount),
         [ADMIN_PART] = 0,
         [ADMIN_PARTS] = sizeof(struct admin_parts),
     };
@@ -277,6 +312,8 @@ static enum err read_value(const struct reading *r, const struct admin_field *f,
         return admin_read_tags(r, f, row, at);
     case ADMIN_MONEY:
         return read_money(r, f, row, at);
+    case ADMIN_AMOUNT:
+        return read_amount(r, f, row, at);
     case ADMIN_PART:
         NEVER("a part has none itself");
     case ADMIN_HOUR:

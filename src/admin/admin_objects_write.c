@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An object becomes JSON, and its entity tag. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "admin/admin_objects.h"
@@ -44,6 +45,18 @@ static void write_money(struct json_writer *w, const struct admin_field *f, int6
 {
     char text[MONEY_TEXT_BYTES];
     money_write(nano, (f->rules & ADMIN_EXACT) != 0 ? MONEY_PLACES : SHOWN_PLACES, text);
+    json_write_text(w, text);
+}
+
+static void write_amount(struct json_writer *w, const struct admin_field *f,
+                         const struct admin_amount *amount)
+{
+    char text[MONEY_TEXT_BYTES];
+    if (amount->nano >= 0) {
+        write_money(w, f, amount->nano);
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "%lld.00", (long long)amount->tokens); /* fits */
     json_write_text(w, text);
 }
 
@@ -152,6 +165,9 @@ static void write_value(struct json_writer *w, const struct admin_field *f, cons
         break;
     case ADMIN_MONEY:
         write_money(w, f, *(const int64_t *)at);
+        break;
+    case ADMIN_AMOUNT:
+        write_amount(w, f, at);
         break;
     case ADMIN_PART:
     case ADMIN_PARTS:

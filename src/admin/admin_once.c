@@ -117,6 +117,37 @@ static enum err forget(struct store *store, struct span id)
     return e == ERR_NOT_FOUND_ROW ? ERR_OK : e;
 }
 
+struct own {
+    struct span caller;
+    size_t count;
+};
+
+static enum err on_own(void *context, const void *given)
+{
+    struct own *own = context;
+    const struct store_idempotency *row = given;
+    bool is_own = span_equal(row->caller, own->caller) && own->count < ADMIN_ONCE_OWN_MAX;
+    own->count += is_own;
+    return is_own ? ERR_OK : ERR_NOT_FOUND_ROW;
+}
+
+/* One caller cannot take the places of all. ERR_OVERLOADED: he has as many as he may. */
+static enum err count_own(const struct admin_once *once, struct admin_fault *fault)
+{
+    struct own own = {.caller = once->request->actor};
+    const struct store_idempotency from = {.caller = own.caller};
+    const struct store_page page = {.from = &from, .limit = ADMIN_ONCE_OWN_MAX + 1};
+    enum err e =
+        store_idempotency_page(once->store, STORE_INDEX_IDEMPOTENCY_BY_CALLER, &page, on_own, &own);
+    e = e == ERR_NOT_FOUND_ROW ? ERR_OK : e;
+    return e == ERR_OK && own.count >= ADMIN_ONCE_OWN_MAX && !once->request->right.is_local
+               ? admin_fault_say(fault, ERR_OVERLOADED, SPAN(""),
+                                 "%d requests of yours of the last 24 hours had an "
+                                 "Idempotency-Key, as many as may: send this one without, or later",
+                                 ADMIN_ONCE_OWN_MAX)
+               : e;
+}
+
 /* Takes out what is over. ERR_OVERLOADED: there are too many still. */
 static enum err purge_old(const struct admin_once *once, struct admin_fault *fault)
 {
@@ -143,11 +174,14 @@ static enum err write_new(struct admin_once *once, const uint8_t request[BLOCK],
                           struct admin_fault *fault)
 {
     enum err e = purge_old(once, fault);
+    e = e == ERR_OK ? count_own(once, fault) : e;
     if (e != ERR_OK) {
         return e;
     }
-    once->row = (struct store_idempotency){
-        .id = span_of(once->id), .pepper = keys_newest_pepper(once->keys), .at = once->now};
+    once->row = (struct store_idempotency){.id = span_of(once->id),
+                                           .caller = once->request->actor,
+                                           .pepper = keys_newest_pepper(once->keys),
+                                           .at = once->now};
     memcpy(once->row.request, request, BLOCK);
     crypto_random(once->row.seed, BLOCK);
     e = store_begin(once->store, STORE_SYNC_NOW);
@@ -171,6 +205,7 @@ static void keep_texts(struct admin_once *once)
     span_copy_text(once->row.tag, once->tag, sizeof(once->tag));
     once->row.tag = span_of(once->tag);
     once->row.id = span_of(once->id);
+    once->row.caller = once->request->actor;
 }
 
 /* The reply that was kept. False: there is none, or it cannot be read any more. */

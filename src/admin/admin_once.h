@@ -20,6 +20,7 @@
 #include "store/store_tables.h"
 
 #define ADMIN_ONCE_ROWS_MAX  10000
+#define ADMIN_ONCE_OWN_MAX   1000 /* of one caller */
 #define ADMIN_ONCE_REPLY_MAX 8192
 
 struct admin_once {

@@ -115,6 +115,13 @@ static void write_tags(struct json_writer *w, const struct admin_field *f, bool 
     json_write_end(w);
 }
 
+static void write_decimal(struct json_writer *w, bool may_be_null)
+{
+    admin_schema_type(w, "string", may_be_null);
+    json_write_member_text(w, "format", "decimal");
+    json_write_member_text(w, "pattern", MONEY_PATTERN);
+}
+
 void admin_schema_kind(struct json_writer *w, const struct admin_field *f, enum admin_shape shape)
 {
     bool may_be_null = (f->rules & ADMIN_MAYBE) != 0;
@@ -149,9 +156,8 @@ void admin_schema_kind(struct json_writer *w, const struct admin_field *f, enum 
         write_tags(w, f, may_be_null);
         break;
     case ADMIN_MONEY:
-        admin_schema_type(w, "string", may_be_null);
-        json_write_member_text(w, "format", "decimal");
-        json_write_member_text(w, "pattern", MONEY_PATTERN);
+    case ADMIN_AMOUNT:
+        write_decimal(w, may_be_null);
         break;
     case ADMIN_DAY:
         admin_schema_type(w, "string", may_be_null);

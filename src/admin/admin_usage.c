@@ -188,6 +188,16 @@ static enum err check_key(const struct admin_operation *op, struct span id)
                : e;
 }
 
+/* Of sums without a call: whether who is asked for is there at all. Who sees one team's things is
+ * not told of others. */
+static enum err check_filter(const struct usage *u)
+{
+    enum err e = admin_usage_check(u->op, ADMIN_BY_ORGANISATION, u->filter.organisation);
+    e = e == ERR_OK ? admin_usage_check(u->op, ADMIN_BY_TEAM, u->filter.team) : e;
+    e = e == ERR_OK ? admin_usage_check(u->op, ADMIN_BY_USER, u->filter.user) : e;
+    return e == ERR_OK && u->filter.key_id.len > 0 ? check_key(u->op, u->filter.key_id) : e;
+}
+
 static enum err sum_up(struct usage *u)
 {
     enum err e = store_usage_list(u->op->store, &u->filter, on_usage, &u->sums);
@@ -196,8 +206,8 @@ static enum err sum_up(struct usage *u)
                                "these are more than %d sums: ask for a shorter time, or by less",
                                ADMIN_USAGE_ROWS_MAX);
     }
-    if (e == ERR_OK && u->sums.count == 0 && u->filter.key_id.len > 0) {
-        e = check_key(u->op, u->filter.key_id);
+    if (e == ERR_OK && u->sums.count == 0) {
+        e = check_filter(u);
     }
     return e == ERR_OK ? admin_sums_finish(&u->sums) : e;
 }

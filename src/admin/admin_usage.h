@@ -90,6 +90,11 @@ MUST_USE enum err admin_usage_resolve(const struct admin_operation *op, enum adm
                                       struct span given, uint8_t room[STORE_TEXT_MAX],
                                       struct span *id);
 
+/* Whether there is one of this id (empty: nobody is asked for), for who sees all teams.
+ * ERR_NOT_FOUND_ROW, told; and as store.h says. */
+MUST_USE enum err admin_usage_check(const struct admin_operation *op, enum admin_by by,
+                                    struct span id);
+
 /* Room for the names of one row. */
 struct admin_usage_names {
     uint8_t organisation[STORE_TEXT_MAX], team[STORE_TEXT_MAX], user[STORE_TEXT_MAX],

@@ -5,6 +5,7 @@
  */
 #include "admin/admin_internal.h"
 #include "admin/admin_usage.h"
+#include "store/store_change.h"
 
 /* Tables of those that have a name; each has the order of its numbers second. */
 static const struct table {
@@ -82,8 +83,25 @@ enum err admin_usage_resolve(const struct admin_operation *op, enum admin_by by,
         return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, span_of(t->word),
                                "several have this name: give the id of one");
     }
-    *id = s.count == 1 ? s.id : given; /* one that is not there has used nothing */
+    *id = s.count == 1 ? s.id : given;
     return e;
+}
+
+/* The same, also where its row lags. */
+static enum err find_new(struct store *store, const struct table *t, struct span id)
+{
+    union row row = {.team = {.number = 0}};
+    memcpy((char *)&row + t->id, &id, sizeof(id));
+    return store_change_get(store, t->table, &row);
+}
+
+enum err admin_usage_check(const struct admin_operation *op, enum admin_by by, struct span id)
+{
+    const struct table *t = &tables[by];
+    enum err e = id.len == 0 || op->caller_team.len > 0 ? ERR_OK : find_new(op->store, t, id);
+    return e == ERR_NOT_FOUND_ROW ? admin_fault_say(&op->answer->fault, e, span_of(t->word),
+                                                    "there is no %s of this id or name", t->word)
+                                  : e;
 }
 
 /* Keeps what a get gave out; empty where there was no such row. */

@@ -159,12 +159,16 @@ static bool is_beyond_held(const struct call_try *t)
 static enum err cut(struct call_try *t)
 {
     struct journal_record used;
+    struct openai_usage *told = arena_alloc(&t->call->arena, sizeof(*told));
+    if (told == NULL) {
+        return ERR_NO_MEMORY;
+    }
     t->is_cut = true;
     call_fill_used(t, &used); /* as it will be recorded */
-    t->stream.is_cut = true;
-    t->stream.cut_usage = (struct openai_usage){.input_tokens = used.tokens_in,
-                                                .output_tokens = used.tokens_out,
-                                                .cached_tokens = used.tokens_cached};
+    *told = (struct openai_usage){.input_tokens = used.tokens_in,
+                                  .output_tokens = used.tokens_out,
+                                  .cached_tokens = used.tokens_cached};
+    t->stream.cut = told;
     counter_add(COUNT_ANSWERS_CUT, 1);
     return gather_end(t);
 }

@@ -167,7 +167,8 @@ static const char *none_of(const struct admin_field *field)
 
 static unsigned look_of(const struct admin_field *field)
 {
-    bool is_number = field->kind == ADMIN_INT || field->kind == ADMIN_MONEY;
+    bool is_number =
+        field->kind == ADMIN_INT || field->kind == ADMIN_MONEY || field->kind == ADMIN_AMOUNT;
     return (field->kind == ADMIN_MOMENT ? CLI_MOMENT : 0) | (is_number ? CLI_RIGHT : 0) |
            ((field->rules & ADMIN_MAYBE) != 0 && field->kind != ADMIN_MOMENT ? CLI_OPTIONAL : 0);
 }

@@ -31,6 +31,7 @@ struct directory {
 struct facts {
     struct span id, name, organisation, team, plan, models, region;
     uint8_t role, max_class;
+    bool is_trial;
     wall_us expires, ended;
 };
 
@@ -139,6 +140,7 @@ static struct facts facts_of(enum directory_kind kind, const void *row)
                               .models = t->models,
                               .region = t->region,
                               .max_class = t->max_class,
+                              .is_trial = t->trial.len > 0,
                               .expires = t->expires,
                               .ended = t->ended};
     }
@@ -212,6 +214,7 @@ static struct directory_entry *entry_new(const struct directory *d, const struct
     e->plan = directory_slot(d, DIRECTORY_PLAN, f->plan);
     e->role = f->role;
     e->max_class = f->max_class;
+    e->is_trial = f->is_trial;
     e->expires = f->expires;
     e->ended = f->ended;
     e->name = put_text(e, &used, f->name);

@@ -47,6 +47,7 @@ struct directory_entry {
     uint32_t organisation, team, plan; /* slots; SLOTS_NONE: none */
     uint8_t role;                      /* a user's, as in the store */
     uint8_t max_class;                 /* a team's, as in the store */
+    bool is_trial;                     /* a team that is an evaluation */
     wall_us expires, ended;            /* 0: it does not, was not */
     struct span name, region, models;  /* of `text`; models a line each, none: all */
     char text[];

@@ -321,6 +321,9 @@ static bool has_digest(const struct key_slot *slot, const uint8_t digest[CRYPTO_
 {
     const struct key_secrets *s = atomic_load_explicit(&slot->secrets, memory_order_acquire);
     *secret = s == NULL ? 0 : s->number;
+    if (atomic_load_explicit(&slot->is_gone, memory_order_acquire)) {
+        return false;
+    }
     if (is_digest(s == NULL ? &slot->proof : &s->now, digest)) {
         return true;
     }
@@ -346,6 +349,14 @@ bool key_table_find_digest(const struct key_table *t, const uint8_t digest[CRYPT
             *out = number;
             return true;
         }
+    }
+}
+
+void key_table_forget(struct key_table *t, struct span id)
+{
+    uint32_t number;
+    if (key_table_find(t, id, &number)) {
+        atomic_store_explicit(&slot_at(t, number)->is_gone, true, memory_order_release);
     }
 }
 

@@ -64,6 +64,7 @@ struct key_slot {
     char id[KEY_ID_CHARS];
     uint8_t kind;
     struct key_proof proof; /* of its first secret */
+    _Atomic bool is_gone;   /* it was deleted: no digest finds it */
 
     _Atomic uint32_t generation; /* 1 at first; counted up after each change of what follows */
     _Atomic uint32_t scopes;
@@ -122,6 +123,9 @@ MUST_USE enum err key_table_change(struct key_table *t, struct span id,
  */
 MUST_USE enum err key_table_rotate(struct key_table *t, struct span id, struct key_secrets *secrets,
                                    struct key_secrets **before);
+
+/* The key is revoked, and was deleted: another may have its digest. Nothing if it is not there. */
+void key_table_forget(struct key_table *t, struct span id);
 
 /* The number of the slot of the key of this id; false if there is none. */
 bool key_table_find(const struct key_table *t, struct span id, uint32_t *out);

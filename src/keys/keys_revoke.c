@@ -151,6 +151,7 @@ enum err keys_delete(struct keys *k, struct store *s, struct span id, struct spa
     }
     enum err in_memory = keys_deny(k, id, now);
     (void)in_memory; /* not there when nothing was loaded */
+    key_table_forget(k->table, id);
     forget_use(k, s, id);
     keys_follow(s);
     return ERR_OK;

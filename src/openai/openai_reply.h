@@ -138,13 +138,14 @@ struct openai_stream {
     struct openai_answer answer;
     struct openai_usage usage;
     struct span failure; /* with OPENAI_ERROR: the JSON that says what failed */
-    bool usage_sent;
-    bool is_finished;              /* openai_stream_finish() has said all */
-    bool is_cut;                   /* we end it: choices without a finish_reason end by `length`, */
-    struct openai_usage cut_usage; /* and this is what is told that it used */
-    bool has_content; /* more was said than a role: text, a call, an end, something unknown */
+    /* Not NULL: we end it. Choices without a finish_reason end by `length`, and this is told as
+     * what it used. Borrowed. */
+    const struct openai_usage *cut;
     struct openai_identity who; /* all chunks, as the first says */
-    struct openai_memo *memo;   /* of the last event; NULL until one is worth it */
+    bool usage_sent;
+    bool is_finished; /* openai_stream_finish() has said all */
+    bool has_content; /* more was said than a role: text, a call, an end, something unknown */
+    struct openai_memo *memo; /* of the last event; NULL until one is worth it */
 };
 
 enum openai_verdict {

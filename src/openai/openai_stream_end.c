@@ -66,7 +66,7 @@ static void write_choice(const struct openai_stream *s, struct openai_choice *c,
     json_write_key(w, "logprobs");
     json_write_null(w);
     json_write_key(w, "finish_reason");
-    if (s->is_cut && c->reason == OPENAI_NO_REASON) {
+    if (s->cut != NULL && c->reason == OPENAI_NO_REASON) {
         c->reason = OPENAI_LENGTH;
     } else if (c->tool_count > 0 && (c->reason == OPENAI_NO_REASON || c->reason == OPENAI_STOP)) {
         c->reason = OPENAI_TOOL_CALLS;
@@ -143,14 +143,12 @@ static void write_usage(const struct openai_usage *usage, struct json_writer *w)
     json_write_end(w);
 }
 
-/* The usage that the caller waits for yet; NULL: none. */
-static const struct openai_usage *owed_usage(const struct openai_stream *s)
+/* The usage that the caller waits for yet. False: he waits for none, or there is none. */
+static bool owes_usage(const struct openai_stream *s, struct openai_usage *out)
 {
     bool is_whole = openai_usage_is_known(&s->usage) && s->usage.written >= s->answer.written;
-    if (!s->plan->wants_usage || s->usage_sent) {
-        return NULL;
-    }
-    return s->is_cut ? &s->cut_usage : is_whole ? &s->usage : NULL;
+    *out = s->cut != NULL ? *s->cut : s->usage;
+    return s->plan->wants_usage && !s->usage_sent && (s->cut != NULL || is_whole);
 }
 
 enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, struct span *out)
@@ -158,12 +156,12 @@ enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, stru
     struct buf b;
     buf_init(&b, LAST_BYTES_MAX + 2 * s->plan->quoted_model.len);
     s->is_finished = write_choices(s, &b);
-    const struct openai_usage *owed = s->is_finished ? owed_usage(s) : NULL;
-    if (owed != NULL) {
+    struct openai_usage owed;
+    if (s->is_finished && owes_usage(s, &owed)) {
         struct json_writer w;
         json_write_init(&w, &b);
         begin_chunk(s, &w);
-        write_usage(owed, &w);
+        write_usage(&owed, &w);
         buf_put(&b, SPAN("\n\n"));
         s->usage_sent = true;
     }

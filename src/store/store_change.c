@@ -5,6 +5,8 @@
  */
 #include "store/store_change.h"
 
+#include <stdio.h>
+
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -16,7 +18,8 @@
 #define GONE        SPAN("{}")
 #define STATE_ROWS  128 /* values in a state */
 #define STATE_DEPTH 2
-#define BYTES_MAX   64 /* of one column of bytes */
+#define BYTES_MAX   64                        /* of one column of bytes */
+#define EXACT_MAX   INT64_C(9007199254740991) /* RFC 8785: what is beyond differs by who reads it */
 
 void store_set_recorder(struct store *s, const struct store_recorder *recorder)
 {
@@ -45,13 +48,25 @@ static const struct store_column *next_name(const struct store_table *t, const c
     return best;
 }
 
+/* A number that JSON's readers do not agree on is a text of its digits. */
+static void write_int(struct json_writer *w, int64_t number)
+{
+    char text[24];
+    if (number <= EXACT_MAX && number >= -EXACT_MAX) {
+        json_write_int(w, number);
+    } else {
+        (void)snprintf(text, sizeof(text), "%lld", (long long)number); /* fits */
+        json_write_text(w, text);
+    }
+}
+
 static void write_field(struct json_writer *w, const struct store_column *c, const void *row)
 {
     static const char digits[] = "0123456789abcdef";
     char hex[2 * BYTES_MAX];
     json_write_key(w, c->name);
     if (c->type == STORE_INT) {
-        json_write_int(w, store_field_int(c, row));
+        write_int(w, store_field_int(c, row));
         return;
     }
     struct span bytes = store_field_bytes(c, row);
@@ -102,6 +117,17 @@ static bool read_bytes(const struct store_column *c, struct span hex, void *row)
     return store_field_put_bytes_borrow(c, row, span_make(bytes, c->size));
 }
 
+static bool read_number(const struct json_index *x, uint32_t row, int64_t *out)
+{
+    uint64_t large;
+    if (json_kind(x, row) != JSON_STRING) {
+        return json_int64(x, row, out) == ERR_OK;
+    }
+    bool is = span_to_u64(json_inside(x, row), INT64_MAX, &large) && large > EXACT_MAX;
+    *out = is ? (int64_t)large : 0;
+    return is;
+}
+
 static enum err read_field(const struct json_index *x, const struct store_column *c,
                            struct arena *arena, void *row)
 {
@@ -112,7 +138,7 @@ static enum err read_field(const struct json_index *x, const struct store_column
         return ERR_JOURNAL_BROKEN;
     }
     if (c->type == STORE_INT) {
-        bool fits = json_int64(x, value, &number) == ERR_OK && store_field_put_int(c, row, number);
+        bool fits = read_number(x, value, &number) && store_field_put_int(c, row, number);
         return fits ? ERR_OK : ERR_JOURNAL_BROKEN;
     }
     enum err e = json_text(x, value, arena, &text);

@@ -173,16 +173,21 @@ def test_it_is_remembered_for_a_day(gateway):
         assert db.execute("SELECT count(*) FROM idempotency").fetchone() == (1,)
 
 
+def fill(db, count, caller):
+    """So many rows more, as if others had been sent; `caller` is SQL of their number n."""
+    columns = [row[1] for row in db.execute("PRAGMA table_info(idempotency)")]
+    new = {"id": "printf('%064d', n)", "number": "number + n", "revision": "revision + n", "caller": caller}
+    db.execute(f"""WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted LIMIT {count})
+                   INSERT INTO idempotency ({', '.join(columns)}) SELECT {', '.join(new.get(c, c) for c in columns)}
+                   FROM (SELECT * FROM idempotency ORDER BY number DESC LIMIT 1), counted""")
+    db.execute("UPDATE meta SET number = number + 20000 WHERE name = 'revision'")
+
+
 def test_there_is_a_bound_and_room_again_when_the_day_is_over(gateway):
     owner = gateway.new_key("owner", kind="admin")["key"]
     assert post(gateway, owner, "k", {"name": "n"}).status_code == 201
     with stopped(gateway) as db:
-        columns = [row[1] for row in db.execute("PRAGMA table_info(idempotency)")]
-        new = {"id": "printf('%064d', n)", "number": "number + n", "revision": "revision + n"}
-        db.execute(f"""WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted LIMIT 9999)
-                       INSERT INTO idempotency ({', '.join(columns)}) SELECT {', '.join(new.get(c, c) for c in columns)}
-                       FROM (SELECT * FROM idempotency LIMIT 1), counted""")
-        db.execute("UPDATE meta SET number = number + 20000 WHERE name = 'revision'")
+        fill(db, 9999, "'key:' || (n % 20)")
     said = post(gateway, owner, "one more", {"name": "refused"})
     assert (said.status_code, said.json()["error"]["code"]) == (503, "overloaded")
     assert post(gateway, owner, "k", {"name": "n"}).status_code == 201
@@ -192,6 +197,18 @@ def test_there_is_a_bound_and_room_again_when_the_day_is_over(gateway):
         db.execute("UPDATE idempotency SET at_us = at_us - 25 * 3600000000 WHERE number < 100")
     assert post(gateway, owner, "one more", {"name": "let"}).status_code == 201
     assert named(gateway, "refused") == []
+
+
+def test_one_caller_s_keys_leave_places_for_all_others(gateway):
+    owner, other = (gateway.new_key("owner", kind="admin")["key"] for _ in range(2))
+    assert post(gateway, owner, "k", {"name": "n"}).status_code == 201
+    with stopped(gateway) as db:
+        fill(db, 999, "caller")
+    said = post(gateway, owner, "one more", {"name": "refused, too"})
+    assert (said.status_code, said.json()["error"]["code"]) == (503, "overloaded") and "1000" in said.json()["error"]["message"]
+    assert post(gateway, owner, "k", {"name": "n"}).status_code == 201
+    assert post(gateway, other, "k", {"name": "n"}).status_code == 201
+    assert named(gateway, "refused, too") == []
 
 
 def test_a_kill_in_the_middle_makes_none_twice(gateway):

@@ -2,6 +2,7 @@
 """What a caller may try to spend more than its budget has: many answers, odd bounds, enormous numbers, many inputs."""
 import pytest
 
+from harness.processes import run
 from harness.raw import Raw
 from harness.tenants import HI, Tree, ask, body_of, budgets, error, nano, records
 from harness.upstream import CHAT, chunk, reply, stream
@@ -115,12 +116,29 @@ def test_an_amount_that_is_none_is_refused(gateway, amount):
     assert said.status_code == 400 and said.json()["error"]["param"] == "amount", said.text
 
 
+def test_the_largest_numbers_of_tokens_and_limits_are_kept_over_a_start(gateway, upstream):
+    tree = Tree(gateway)
+    budget = tree.budget("team", "4611686018427387903", unit="tokens")
+    limit = tree.limit("key", tokens_per_day=4611686018427387903)
+    assert ask(gateway, tree.secret, "u").status == 200
+    assert nano(settled(gateway, budget)["spent"]) == 10 * 10**9
+    assert gateway.stop() == 0
+    assert run("journal", "check", "--config", gateway.config_path).returncode == 0
+    gateway.start()
+    b = budgets(gateway)[budget]
+    assert (b["amount"], b["spent"], b["held"]) == ("4611686018427387903.00", "10.00", "0.00")
+    assert gateway.admin("GET", f"/admin/v1/limits/{tree.key}").json() == limit
+    for amount, unit in (("4611686018427387904", "tokens"), ("4611686018.427387904", "money"), ("1.5", "tokens")):
+        said = gateway.admin("POST", "/admin/v1/budgets", json={"team": tree.team, "amount": amount, "unit": unit})
+        assert (said.status_code, said.json()["error"]["param"]) == (400, "amount"), said.text
+
+
 def test_the_largest_amount_is_kept_to_the_billionth(gateway, upstream):
     tree = Tree(gateway)
-    budget = tree.budget("team", "9007199.254740991")  # a record of it has to be exact
+    budget = tree.budget("team", "4611686018.427387903")  # beyond what JSON's readers agree on as a number
     assert ask(gateway, tree.secret, "u").status == 200
     b = settled(gateway, budget)
-    assert (b["amount"], nano(b["spent"])) == ("9007199.254740991", 7 * 1000 + 3 * 2000)
+    assert (b["amount"], nano(b["spent"])) == ("4611686018.427387903", 7 * 1000 + 3 * 2000)
     refused = ask(gateway, tree.secret, "dear", max_tokens=20)  # a million a token
     assert refused.status in (200, 429)
     b = settled(gateway, budget)

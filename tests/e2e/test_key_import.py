@@ -72,6 +72,17 @@ def test_the_same_key_is_taken_over_once(gateway):
     assert first.status_code == 201 and first.text == second.text and first.json()["id"] != made["id"]
 
 
+def test_the_digest_of_a_key_that_was_deleted_is_free(gateway):
+    key = foreign()
+    first = take_over(gateway, key)["id"]
+    gateway.revoke(first)
+    assert code(gateway.admin("POST", KEYS, json={"name": "again", "sha256": digest(key)})) == (409, "already_exists")  # it is there still
+    assert gateway.admin("DELETE", f"{KEYS}/{first}?forget=true").status_code == 200
+    assert ask(gateway, key).status_code == 401
+    second = take_over(gateway, key)["id"]
+    assert second != first and ask(gateway, key).status_code == 200
+
+
 @pytest.mark.parametrize("body", [
     {"sha256": "ab"}, {"sha256": "x" * 64}, {"sha256": "0" * 65}, {"sha256": 5}, {"sha256": "0" * 64, "kind": "admin", "role": "auditor"},
 ])

@@ -116,3 +116,39 @@ def test_a_team_whose_time_is_over_ends_calls_that_wait(gateway):
         until(lambda: gateway.metrics()["atlas_calls_open"] == 1, 5 * SLOWER, "it waits")
         gateway.admin("PATCH", f"/admin/v1/teams/{tree.team}", json={"expires_at": int(time.time()) + 2}, headers={"If-Match": "*"}).raise_for_status()
         assert raw.read_reply().status == 401
+
+
+def test_a_user_s_name_is_that_of_the_caller_s_team_alone(gateway):
+    mine, other = Tree(gateway), Tree(gateway)
+    name = f"ali of {mine.number}"
+    for tree in (other, mine):
+        tree.ali = make(gateway, "users", name=name, team=tree.team)["id"]
+    admin = gateway.new_key("mine", kind="admin", role="admin", team=mine.team)["key"]
+    seen = as_admin(gateway, admin, "GET", f"/admin/v1/users/{name}")
+    assert seen.status_code == 200 and seen.json()["id"] == mine.ali, seen.text
+    key = as_admin(gateway, admin, "POST", "/admin/v1/keys", json={"name": "k", "user": name})
+    assert key.status_code == 201 and key.json()["user"] == mine.ali, key.text
+    assert gateway.admin("GET", f"/admin/v1/users/{name}").status_code == 404  # who sees both has to say which
+
+
+def test_usage_of_who_is_not_there_is_an_error_and_to_a_team_another_s_is_no_other(gateway):
+    tree, other = Tree(gateway), Tree(gateway)
+    for what in ("organisation", "team", "user", "key"):
+        assert gateway.admin("GET", f"/admin/v1/usage?{what}=nobody").status_code == 404, what
+    admin = gateway.new_key("mine", kind="admin", role="admin", team=tree.team)["key"]
+    for what in ("organisation", "team", "user", "key"):
+        theirs = as_admin(gateway, admin, "GET", f"/admin/v1/usage?{what}={getattr(other, what)}")
+        nobody = as_admin(gateway, admin, "GET", f"/admin/v1/usage?{what}=nobody")
+        assert (theirs.status_code, theirs.text.replace(getattr(other, what), "nobody")) == (nobody.status_code, nobody.text), what
+
+
+def test_a_budget_that_was_ended_shows_what_was_spent(gateway):
+    tree = Tree(gateway)
+    budget = tree.budget("team", "1.00")
+    assert ask(gateway, tree.secret, sim={"tokens": 20}).status == 200
+    spent = until(lambda: (b := budgets(gateway)[budget])["held"] == "0.00" and b["spent"], 5 * SLOWER)
+    ended = gateway.admin("DELETE", f"/admin/v1/budgets/{budget}", headers={"If-Match": "*"})
+    assert (ended.json()["status"], ended.json()["spent"]) == ("ended", spent)
+    gateway.stop()
+    gateway.start()
+    assert gateway.admin("GET", f"/admin/v1/budgets/{budget}").json()["spent"] == spent != "0.00"
