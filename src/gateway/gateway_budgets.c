@@ -27,10 +27,14 @@ static void write_maybe(struct json_writer *w, const char *key, const char *text
     json_write_member_text(w, key, text[0] == '\0' ? NULL : text);
 }
 
-/* Money and tokens alike are texts, as in the admin API. */
+/* Money and tokens alike are texts, as in the admin API; below 0: it is not told. */
 static void write_amount(struct json_writer *w, const char *key, bool is_money, int64_t amount)
 {
     char text[MONEY_TEXT_BYTES];
+    if (amount < 0) {
+        json_write_member_text(w, key, NULL);
+        return;
+    }
     if (is_money) {
         money_write(amount, MONEY_PLACES, text);
     } else {
@@ -60,20 +64,26 @@ static int64_t left_of(const struct limits_standing_budget *b)
     return left > 0 ? left : 0;
 }
 
-static void write_budget(struct json_writer *w, const char *level,
+/* Of what other teams use, too, a key is told what is left alone: that is what binds it. */
+static bool is_of_others(enum limits_level level)
+{
+    return level == LIMITS_ORGANISATION || level == LIMITS_TAG;
+}
+
+static void write_budget(struct json_writer *w, enum limits_level level,
                          const struct limits_standing_budget *b)
 {
-    bool is_money = b->is->kind == LIMITS_MONEY_BUDGET;
+    bool is_money = b->is->kind == LIMITS_MONEY_BUDGET, is_told = !is_of_others(level);
     json_write_object(w);
     write_id(w, b->is->id);
     json_write_member_text(w, "object", "budget");
-    json_write_member_text(w, "level", level);
+    json_write_member_text(w, "level", levels[level]);
     write_maybe(w, "model", b->is->model);
     json_write_member_text(w, "unit", is_money ? "money" : "tokens");
     write_maybe(w, "currency", is_money ? b->is->currency : "");
-    write_amount(w, "amount", is_money, b->limit);
-    write_amount(w, "spent", is_money, b->balance.spent);
-    write_amount(w, "held", is_money, b->balance.held);
+    write_amount(w, "amount", is_money, is_told ? b->limit : -1);
+    write_amount(w, "spent", is_money, is_told ? b->balance.spent : -1);
+    write_amount(w, "held", is_money, is_told ? b->balance.held : -1);
     write_amount(w, "left", is_money, left_of(b));
     json_write_member_text(w, "window", windows[b->is->span]);
     json_write_key(w, "resets_at");
@@ -94,7 +104,7 @@ static void write_place(const struct gateway_answer *a, size_t place, struct jso
     uint32_t slot = a->who.slot[place];
     for (size_t i = 0;
          slot != LIMITS_NOBODY && limits_budget_at(limits, level, slot, i, now, &budget); i++) {
-        write_budget(w, levels[level], &budget);
+        write_budget(w, level, &budget);
     }
 }
 

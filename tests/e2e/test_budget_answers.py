@@ -294,4 +294,6 @@ def test_a_key_reads_the_budgets_that_its_calls_count_in_and_no_others(gateway):
     assert said.status_code == 200, said.text
     shown = {b["id"]: b for b in said.json()["data"]}
     assert set(shown) == mine
-    assert {(nano(b["spent"]), nano(b["held"])) for b in shown.values()} == {(10_000_000, 0)}
+    assert {nano(b["left"]) for b in shown.values()} == {990_000_000}
+    own = [b for b in shown.values() if b["level"] in ("key", "user", "team")]
+    assert len(own) == 3 and {(nano(b["spent"]), nano(b["held"])) for b in own} == {(10_000_000, 0)}
