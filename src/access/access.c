@@ -422,6 +422,13 @@ bool access_balance(const struct access *a, struct span id, wall_us now, struct 
     if (span_starts(found, BUDGET_PREFIX)) {
         found = span_cut(found, BUDGET_PREFIX.len, found.len);
     }
-    return find_of_balance(a, found, &level, &slot) &&
-           limits_budget_look(a->limits, level, slot, found, now, out);
+    if (find_of_balance(a, found, &level, &slot)) {
+        return limits_budget_look(a->limits, level, slot, found, now, out);
+    }
+    const struct access_budget *b = access_book_budget(&a->book, found);
+    if (b != NULL) { /* a template: each child has its own of the same window */
+        *out = (struct limits_balance){
+            .range = limits_range_of(b->wish.zone, b->wish.span, b->wish.week_start, now)};
+    }
+    return b != NULL;
 }

@@ -180,40 +180,61 @@ void access_put_tags(const struct access *a, uint32_t key, struct limits_subject
     }
 }
 
-size_t access_limited_tags(const struct access *a, struct span lines, uint32_t out[ACCESS_TAGS_MAX])
+size_t access_limited_tags(const struct access *a, struct span lines, bool once,
+                           uint32_t out[ACCESS_TAGS_MAX])
 {
     size_t count = 0;
-    for (const struct access_tag *tag = next_limited(a, &lines);
-         tag != NULL && count < ACCESS_TAGS_MAX; tag = next_limited(a, &lines)) {
-        out[count++] = tag->slot;
+    while (lines.len > 0 && count < ACCESS_TAGS_MAX) {
+        const struct access_tag *tag = map_find(&a->tags.by_name, take_line(&lines));
+        if (tag != NULL && (once || tag->is_limited)) {
+            out[count++] = tag->slot;
+        }
     }
     return count;
 }
 
-struct fitting {
-    struct span name;
-    bool fits;
-};
-
-static void on_fitting(void *context, struct key_grant *grant)
+/* Whether a key works, and bears the tag. */
+static bool bears(const struct access *a, uint32_t slot, struct span name)
 {
-    struct fitting *f = context;
-    f->fits = f->fits && (find_mark(grant, SLOTS_NONE) < KEY_MARKS ||
-                          !access_has_tag(grant->says.tags, f->name));
+    const struct key_slot *key = key_table_slot(keys_table(a->keys), slot);
+    const struct key_grant *grant = atomic_load(&key->grant);
+    return grant != NULL && atomic_load(&key->revoked_us) == KEY_NEVER_US &&
+           access_has_tag(grant->says.tags, name);
 }
 
-bool access_tag_fits(const struct access *a, struct span name)
+static uint32_t count_keys(const struct access *a)
+{
+    return a->keys == NULL ? 0 : (uint32_t)key_table_count(keys_table(a->keys));
+}
+
+size_t access_count_bearers(const struct access *a, struct span name)
+{
+    size_t count = 0;
+    for (uint32_t slot = 0; slot < count_keys(a); slot++) {
+        count += bears(a, slot, name);
+    }
+    return count;
+}
+
+bool access_tag_fits(const struct access *a, struct span name, char of[KEY_ID_CHARS + 1])
 {
     const struct access_tag *tag = map_find(&a->tags.by_name, name);
-    struct fitting f = {name, true};
-    if (a->keys != NULL && (tag == NULL || !tag->is_limited)) {
-        key_grants_each(keys_grants(a->keys), on_fitting, &f);
+    bool fits = true;
+    of[0] = '\0';
+    for (uint32_t slot = 0; fits && (tag == NULL || !tag->is_limited) && slot < count_keys(a);
+         slot++) {
+        const struct key_slot *key = key_table_slot(keys_table(a->keys), slot);
+        const struct key_grant *grant = atomic_load(&key->grant);
+        bool has_place = grant == NULL || find_mark(grant, SLOTS_NONE) < KEY_MARKS;
+        fits = has_place || !bears(a, slot, name);
+        span_copy_text(span_make(key->id, fits ? 0 : KEY_ID_CHARS), of, KEY_ID_CHARS + 1);
     }
-    return f.fits;
+    return fits;
 }
 
 struct span access_tag_id(const struct access *a, struct span name)
 {
     const struct access_tag *tag = map_find(&a->tags.by_name, name);
-    return tag == NULL ? SPAN("") : access_id(a, LIMITS_TAG, tag->slot);
+    return tag == NULL ? SPAN("")
+                       : span_of(directory_find(a->directory, DIRECTORY_TAG, tag->slot)->id);
 }

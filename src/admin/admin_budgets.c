@@ -247,10 +247,12 @@ enum err admin_budget_change(const struct admin_operation *op)
     return e;
 }
 
+/* What calls under way hold is counted as used: nobody looks at the budget any more when they end.
+ */
 static int64_t spent_of(const struct admin_operation *op, struct span id)
 {
     struct limits_balance balance;
-    return access_balance(op->rights, id, op->now, &balance) ? balance.spent : 0;
+    return access_balance(op->rights, id, op->now, &balance) ? balance.spent + balance.held : 0;
 }
 
 enum err admin_budget_end(const struct admin_operation *op)

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Budgets, and what is counted as one, are refused when they are set where calls could not count in
- * them. */
-#include <stdio.h>
-
+ * them: all that a request says together. */
 #include "access/access_fits.h"
 #include "admin/admin_internal.h"
+
+static enum err refuse(const struct admin_operation *op, const char *key)
+{
+    return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN(""),
+                           "calls of the key %s would count in more budgets than one can (%d at "
+                           "most, a day's tokens among them, fewer where each key or user has its "
+                           "own): end one of the key's, its user's, team's, organisation's or "
+                           "tags' first",
+                           key, LIMITS_NAMED_MAX);
+}
 
 enum err admin_budget_judge(const struct admin_operation *op, struct span subject, struct span tag,
                             struct span id, struct span model)
@@ -12,28 +20,39 @@ enum err admin_budget_judge(const struct admin_operation *op, struct span subjec
     char key[KEY_ID_CHARS + 1];
     struct span known = admin_tag_name(op, subject);
     const struct access_wish wish = {subject, known.len > 0 ? known : tag, id, model};
-    return access_budget_fits(op->rights, &wish, key)
+    return access_wishes_fit(op->rights, &wish, 1, key) ? ERR_OK : refuse(op, key);
+}
+
+enum err admin_days_judge(const struct admin_operation *op, const struct admin_day *days,
+                          size_t count)
+{
+    char key[KEY_ID_CHARS + 1];
+    struct access_wish wishes[ACCESS_WISHES_MAX];
+    size_t wanted = 0;
+    CHECK(count <= ACCESS_WISHES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        bool has_plan =
+            days[i].plan.len > 0 && admin_limits_of(op, days[i].plan).tokens_per_day != 0;
+        if ((days[i].tokens_per_day != 0 || has_plan) && days[i].subject.len > 0 &&
+            !access_counts_day(op->rights, days[i].subject)) {
+            struct span known = admin_tag_name(op, days[i].subject);
+            wishes[wanted++] = (struct access_wish){.subject = days[i].subject,
+                                                    .tag = known.len > 0 ? known : days[i].tag};
+        }
+    }
+    return wanted == 0 || access_wishes_fit(op->rights, wishes, wanted, key) ? ERR_OK
+                                                                             : refuse(op, key);
+}
+
+enum err admin_key_judge_room(const struct admin_operation *op, const struct store_key *key,
+                              int64_t tokens_per_day)
+{
+    const struct access_owners owners = {key->team, key->user, key->plan, key->tags,
+                                         tokens_per_day != 0};
+    return access_key_fits(op->rights, key->id, &owners)
                ? ERR_OK
                : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN(""),
-                                 "calls of the key %s would count in more budgets than one can "
-                                 "(%d at most, fewer where each key or user has its own): end one "
-                                 "of the key's, its user's, team's, organisation's or tags' first",
-                                 key, LIMITS_NAMED_MAX);
-}
-
-/* The day's tokens are counted as a budget is. */
-enum err admin_day_judge(const struct admin_operation *op, struct span subject, struct span tag)
-{
-    char id[LIMITS_ID_BYTES] = "day";
-    if (span_find(subject, '/', 0) == subject.len) { /* of a template, each child's comes there */
-        (void)snprintf(id, sizeof(id), "day/%.*s", SPAN_ARGS(subject)); /* fits */
-    }
-    return admin_budget_judge(op, subject, tag, span_of(id), SPAN(""));
-}
-
-enum err admin_plan_judge(const struct admin_operation *op, struct span subject, struct span plan)
-{
-    bool counts = plan.len > 0 && admin_limits_of(op, plan).tokens_per_day != 0 &&
-                  admin_limits_of(op, subject).tokens_per_day == 0;
-    return counts ? admin_day_judge(op, subject, SPAN("")) : ERR_OK;
+                                 "more budgets would hold for the key, its user, team, "
+                                 "organisation and tags together, a day's tokens among them, than "
+                                 "a call can count in: end some first");
 }

@@ -131,20 +131,27 @@ MUST_USE enum err admin_tag_make(const struct admin_operation *op, struct span n
 struct span admin_tag_name(const struct admin_operation *op, struct span id);
 
 /* Whether the caller may give a key these tags for those that it has: what limits it is not his to
- * change, and its calls must have room for what they count in. */
-MUST_USE enum err admin_tags_judge(const struct admin_operation *op, const struct store_key *key,
-                                   struct span tags);
+ * change. */
+MUST_USE enum err admin_tags_judge(const struct admin_operation *op, struct span before,
+                                   struct span after);
 
 /* Whether a budget more of a subject leaves room for what its keys' calls count in; `tag` is its
  * name, if it is one. */
 MUST_USE enum err admin_budget_judge(const struct admin_operation *op, struct span subject,
                                      struct span tag, struct span id, struct span model);
 
-/* The same of the day's tokens, and of those that a plan says. */
-MUST_USE enum err admin_day_judge(const struct admin_operation *op, struct span subject,
-                                  struct span tag);
-MUST_USE enum err admin_plan_judge(const struct admin_operation *op, struct span subject,
-                                   struct span plan);
+/* The same of tokens a day, of several subjects at once. */
+struct admin_day {
+    struct span subject, tag; /* as above */
+    struct span plan;         /* that says some where the subject does not; empty: none */
+    int64_t tokens_per_day;
+};
+MUST_USE enum err admin_days_judge(const struct admin_operation *op, const struct admin_day *days,
+                                   size_t count);
+
+/* The same of a key (without an id: a new one) that shall be as this row says. */
+MUST_USE enum err admin_key_judge_room(const struct admin_operation *op,
+                                       const struct store_key *key, int64_t tokens_per_day);
 
 /* What the rows say that a subject is limited to; and puts it there, if it is another. */
 struct admin_limits admin_limits_of(const struct admin_operation *op, struct span subject);

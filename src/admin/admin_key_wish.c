@@ -164,8 +164,10 @@ enum err admin_key_wish(const struct admin_operation *op, const struct admin_key
         e = refuse_role(op);
     }
     e = e == ERR_OK ? check_grant(op, &wish->grant) : e;
-    const struct store_key none = {.team = wish->team, .user = wish->user};
-    return e == ERR_OK ? admin_tags_judge(op, &none, wish->grant.tags) : e;
+    e = e == ERR_OK ? admin_tags_judge(op, SPAN(""), wish->grant.tags) : e;
+    const struct store_key key = {
+        .team = wish->team, .user = wish->user, .plan = wish->plan, .tags = wish->grant.tags};
+    return e == ERR_OK ? admin_key_judge_room(op, &key, asked->limits.tokens_per_day) : e;
 }
 
 enum err admin_key_change_wish(const struct admin_operation *op, const struct admin_key *asked,

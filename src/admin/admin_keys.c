@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "admin/admin_internal.h"
+#include "admin/admin_reading.h"
 #include "base/arena.h"
 #include "crypto/hmac.h"
 #include "crypto/random.h"
@@ -376,12 +377,30 @@ static enum err put_limits(const struct admin_operation *op, const struct admin_
     return e == ERR_OK ? admin_limits_put(op, op->id, limits) : e;
 }
 
+/* Tags that a change does not name stay. */
+static enum err merge_tags(const struct admin_operation *op, const struct store_key *key,
+                           struct arena *arena, struct span *tags)
+{
+    struct span patch = *tags;
+    if (admin_tags_merge(key->tags, patch, arena, tags)) {
+        return ERR_OK;
+    }
+    return arena_failed(arena)
+               ? ERR_NO_MEMORY
+               : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("tags"),
+                                 "with these the key would have more tags than it may: take some "
+                                 "away, {\"name\": null}");
+}
+
 /* Makes the key what the request says of it. */
 static enum err change_key(const struct admin_operation *op, const struct admin_key *asked,
                            uint64_t given, struct arena *arena, struct store_key *key)
 {
     struct key_change wanted = change_of(op, asked, given);
     enum err e = admin_key_find(op, arena, key);
+    if (e == ERR_OK && wanted.has_tags) {
+        e = merge_tags(op, key, arena, &wanted.grant.tags);
+    }
     if (e == ERR_OK && wanted.has_role) {
         e = admin_key_judge_new_role(op, key, asked->role);
         wanted.has_role = asked->role != 0; /* null is what another kind of key has already */
@@ -390,14 +409,19 @@ static enum err change_key(const struct admin_operation *op, const struct admin_
         e = admin_key_change_wish(op, asked, &wanted);
     }
     if (e == ERR_OK && wanted.has_tags) {
-        e = admin_tags_judge(op, key, asked->tags);
-    }
-    if (e == ERR_OK && wanted.has_plan) {
-        e = admin_plan_judge(op, op->id, wanted.plan);
+        e = admin_tags_judge(op, key->tags, wanted.grant.tags);
     }
     bool has_limits = gave(given, ADMIN_GAVE(key, limits));
     if (e == ERR_OK && has_limits) {
         e = admin_limits_check(op, op->id, &asked->limits);
+    }
+    if (e == ERR_OK && (wanted.has_tags || wanted.has_plan || has_limits)) {
+        const struct store_key then = {.id = op->id,
+                                       .team = key->team,
+                                       .user = key->user,
+                                       .plan = wanted.has_plan ? wanted.plan : key->plan,
+                                       .tags = wanted.has_tags ? wanted.grant.tags : key->tags};
+        e = admin_key_judge_room(op, &then, asked->limits.tokens_per_day);
     }
     if (e == ERR_OK) {
         e = keys_change(op->keys, op->store, op->id, &wanted, op->now, key);

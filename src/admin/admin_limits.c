@@ -26,6 +26,18 @@ static struct admin_limit show(const struct admin_operation *op, struct span sub
                                 .max_tokens = n.max_tokens};
 }
 
+/* A tag that never had limits is not made for nothing. */
+static enum err check_tag(const struct admin_operation *op, struct span id,
+                          const struct admin_limits *limits)
+{
+    static const struct admin_limits none;
+    return admin_tag_name(op, id).len > 0 || memcmp(limits, &none, sizeof(none)) != 0
+               ? ERR_OK
+               : admin_fault_say(&op->answer->fault, ERR_VALUE_MISSING, SPAN(""),
+                                 "say what keys of this tag are limited to, such as "
+                                 "requests_per_minute");
+}
+
 /* `tag`: the name of one that has no limits yet, perhaps; empty: it is none. */
 static enum err put(const struct admin_operation *op, struct span subject, struct span tag,
                     const struct admin_limit *asked)
@@ -37,9 +49,9 @@ static enum err put(const struct admin_operation *op, struct span subject, struc
                                         .concurrent = asked->concurrent,
                                         .max_tokens = asked->max_tokens};
     enum err e = admin_limits_check(op, subject, &limits);
-    if (e == ERR_OK && tag.len > 0 && limits.tokens_per_day != 0) {
-        e = admin_day_judge(op, subject, tag);
-    }
+    const struct admin_day day = {subject, tag, SPAN(""), limits.tokens_per_day};
+    e = e == ERR_OK ? admin_days_judge(op, &day, 1) : e;
+    e = e == ERR_OK && tag.len > 0 ? check_tag(op, subject, &limits) : e;
     e = e == ERR_OK && tag.len > 0 ? admin_tag_make(op, tag, subject) : e;
     e = e == ERR_OK ? admin_limits_put(op, subject, &limits) : e;
     if (e != ERR_OK) {

@@ -57,6 +57,15 @@ static bool sees(const struct admin_operation *op, const struct common *common)
     return common->is_for_all || admin_sees(op, common->team);
 }
 
+/* Whether a subject may be limited so, and its calls can count in it. */
+static enum err check_limits(const struct admin_operation *op, struct span id,
+                             const struct admin_limits *limits)
+{
+    const struct admin_day day = {id, SPAN(""), SPAN(""), limits->tokens_per_day};
+    enum err e = admin_limits_check(op, id, limits);
+    return e == ERR_OK ? admin_days_judge(op, &day, 1) : e;
+}
+
 /* ---- organisations ---- */
 
 static struct common organisation_common(union row *row)
@@ -81,7 +90,7 @@ static enum err organisation_fill(const struct admin_operation *op, const union 
                                   union row *row)
 {
     row->organisation.name = asked->organisation.name;
-    return admin_limits_check(op, row->organisation.id, &asked->organisation.limits);
+    return check_limits(op, row->organisation.id, &asked->organisation.limits);
 }
 
 static enum err organisation_limits(const struct admin_operation *op, const union shown *asked,
@@ -140,7 +149,7 @@ static void team_show(const struct admin_operation *op, const union row *row, un
     out->team.user_limits = admin_limits_of(op, each_of(t->id, "/user", id));
 }
 
-/* The only organisation that has not ended; "default" is made where there is none. */
+/* "default", or the only organisation that has not ended; it is made where there is none. */
 static enum err find_organisation(const struct admin_operation *op, struct span *out);
 
 static enum err team_fill(const struct admin_operation *op, const union shown *asked,
@@ -153,16 +162,20 @@ static enum err team_fill(const struct admin_operation *op, const union shown *a
     if (e == ERR_OK) {
         e = admin_give(op, DIRECTORY_PLAN, a->plan, "plan", &t->plan);
     }
-    e = e == ERR_OK ? admin_plan_judge(op, t->id, t->plan) : e;
     t->name = a->name;
     t->models = a->models;
     t->region = a->region;
     t->max_class = (uint8_t)a->max_class;
     t->expires = a->expires_at;
-    char id[ADMIN_SUBJECT_BYTES];
+    char key[ADMIN_SUBJECT_BYTES], user[ADMIN_SUBJECT_BYTES];
+    const struct admin_day days[] = {
+        {t->id, SPAN(""), t->plan, a->limits.tokens_per_day},
+        {each_of(t->id, "/key", key), SPAN(""), SPAN(""), a->key_limits.tokens_per_day},
+        {each_of(t->id, "/user", user), SPAN(""), SPAN(""), a->user_limits.tokens_per_day}};
     e = e == ERR_OK ? admin_limits_check(op, t->id, &a->limits) : e;
-    e = e == ERR_OK ? admin_limits_check(op, each_of(t->id, "/key", id), &a->key_limits) : e;
-    e = e == ERR_OK ? admin_limits_check(op, each_of(t->id, "/user", id), &a->user_limits) : e;
+    e = e == ERR_OK ? admin_limits_check(op, days[1].subject, &a->key_limits) : e;
+    e = e == ERR_OK ? admin_limits_check(op, days[2].subject, &a->user_limits) : e;
+    e = e == ERR_OK ? admin_days_judge(op, days, sizeof(days) / sizeof(days[0])) : e;
     return e == ERR_OK && t->organisation.len == 0 ? find_organisation(op, &t->organisation) : e;
 }
 
@@ -214,7 +227,7 @@ static enum err user_fill(const struct admin_operation *op, const union shown *a
     const struct admin_user *a = &asked->user;
     row->user.name = a->name;
     row->user.role = (uint8_t)a->role;
-    enum err e = admin_limits_check(op, row->user.id, &a->limits);
+    enum err e = check_limits(op, row->user.id, &a->limits);
     e = e != ERR_OK ? e : admin_give(op, DIRECTORY_TEAM, a->team, "team", &row->user.team);
     e = e == ERR_OK ? judge_role(op, (enum key_role)a->role) : e;
     return e == ERR_OK && !admin_sees(op, row->user.team)
@@ -252,7 +265,7 @@ static enum err plan_fill(const struct admin_operation *op, const union shown *a
                           union row *row)
 {
     row->plan.name = asked->plan.name;
-    return admin_limits_check(op, row->plan.id, &asked->plan.limits);
+    return check_limits(op, row->plan.id, &asked->plan.limits);
 }
 
 static enum err plan_limits(const struct admin_operation *op, const union shown *asked,
@@ -305,6 +318,11 @@ static enum err find_organisation(const struct admin_operation *op, struct span 
     const struct directory *d = access_directory(op->rights);
     size_t found = 0;
     uint32_t count = directory_count(d, DIRECTORY_ORGANISATION);
+    uint32_t usual = directory_slot_of_name(d, DIRECTORY_ORGANISATION, DEFAULT_NAME, SLOTS_NONE);
+    if (usual != SLOTS_NONE) {
+        *out = span_of(directory_find(d, DIRECTORY_ORGANISATION, usual)->id);
+        return ERR_OK;
+    }
     for (uint32_t slot = 0; slot < count; slot++) {
         const struct directory_entry *e = directory_find(d, DIRECTORY_ORGANISATION, slot);
         if (e != NULL && e->ended.us == 0) {

@@ -11,6 +11,7 @@
 
 #define WHAT_BYTES    192
 #define TAG_KEY_BYTES 63
+#define TAGS_MAX      16 /* of a key (admin_objects.def) */
 
 static enum err refuse_names(const struct reading *r, const struct admin_field *f)
 {
@@ -119,7 +120,7 @@ static int by_key(const void *a, const void *b)
     return order != 0 ? order : (one.len > other.len) - (one.len < other.len);
 }
 
-static bool is_tag_key(struct span key)
+bool admin_is_tag_name(struct span key)
 {
     for (size_t i = 0; i < key.len; i++) {
         uint8_t c = key.at[i];
@@ -143,10 +144,14 @@ static enum err take_tags(const struct reading *r, const struct admin_field *f, 
             return ERR_VALUE_INVALID;
         }
         struct tag *tag = &tags[(*count)++];
+        uint32_t value = json_value(&r->x, key);
+        bool is_taken_away = r->asked->use == ADMIN_CHANGES && json_kind(&r->x, value) == JSON_NULL;
+        tag->value = (struct span){NULL, 0};
         e = json_text(&r->x, key, r->asked->arena, &tag->key);
         if (e == ERR_OK) {
-            e = is_tag_key(tag->key) ? read_item(r, f, json_value(&r->x, key), 0, &tag->value)
-                                     : ERR_VALUE_INVALID;
+            e = !admin_is_tag_name(tag->key) ? ERR_VALUE_INVALID
+                : is_taken_away              ? ERR_OK
+                                             : read_item(r, f, value, 0, &tag->value);
         }
     }
     return e;
@@ -157,7 +162,8 @@ static bool write_lines(const struct tag *tags, size_t count, uint8_t room[ADMIN
 {
     for (size_t i = 0; i < count; i++) {
         if ((i > 0 && !add(lines, room, SPAN("\n"))) || !add(lines, room, tags[i].key) ||
-            !add(lines, room, SPAN("=")) || !add(lines, room, tags[i].value)) {
+            (tags[i].value.at != NULL &&
+             (!add(lines, room, SPAN("=")) || !add(lines, room, tags[i].value)))) {
             return false;
         }
     }
@@ -190,4 +196,50 @@ enum err admin_read_tags(const struct reading *r, const struct admin_field *f, u
     }
     *out = lines;
     return e == ERR_VALUE_INVALID ? refuse_tags(r, f) : e;
+}
+
+/* ---- merging ---- */
+
+/* The first line of `rest`, which is cut off it. */
+static struct span take_line(struct span *rest)
+{
+    struct span line = span_cut(*rest, 0, span_find(*rest, '\n', 0));
+    *rest = span_cut(*rest, line.len + 1, rest->len);
+    return line;
+}
+
+/* The name in the first line. */
+static struct tag first_of(struct span lines)
+{
+    struct span line = span_cut(lines, 0, span_find(lines, '\n', 0));
+    return (struct tag){span_cut(line, 0, span_find(line, '=', 0)), {NULL, 0}};
+}
+
+/* The next of two lists that are in order, the patch's where both have it. */
+static struct span take_next(struct span *before, struct span *patch)
+{
+    const struct tag there = first_of(*before), given = first_of(*patch);
+    int order = before->len == 0 ? 1 : patch->len == 0 ? -1 : by_key(&there, &given);
+    if (order == 0) {
+        (void)take_line(before);
+    }
+    return take_line(order < 0 ? before : patch);
+}
+
+bool admin_tags_merge(struct span before, struct span patch, struct arena *arena, struct span *out)
+{
+    uint8_t *room = arena_alloc(arena, ADMIN_LINES_BYTES);
+    size_t count = 0;
+    bool fits = room != NULL;
+    *out = span_make(room, 0);
+    before = patch.at == NULL ? SPAN("") : before;
+    while (fits && before.len + patch.len > 0) {
+        struct span line = take_next(&before, &patch);
+        if (span_find(line, '=', 0) == line.len) {
+            continue;
+        }
+        fits = ++count <= TAGS_MAX && (out->len == 0 || add(out, room, SPAN("\n"))) &&
+               add(out, room, line);
+    }
+    return fits;
 }

@@ -9,6 +9,7 @@
 #define ROWS_MAX   1024 /* keys and values */
 #define DEPTH_MAX  3    /* the object, a part, the names of one of its members */
 #define SECOND_US  INT64_C(1000000)
+#define DAY_US     INT64_C(86400000000)
 #define TIME_LAST  INT64_C(253402300799999999) /* the last microsecond of the year 9999 */
 #define LIST_BYTES 256
 
@@ -108,6 +109,15 @@ static enum err refuse_time(const struct reading *r, const struct admin_field *f
     return refuse(r, f, what);
 }
 
+/* "2027-01-31": as the day begins, UTC. */
+static bool read_as_day(struct span text, wall_us *out)
+{
+    int32_t day;
+    bool is = text.len == sizeof("2027-01-31") - 1 && admin_day_read(text, &day);
+    out->us = is ? day * DAY_US : 0;
+    return is;
+}
+
 static enum err read_time(const struct reading *r, const struct admin_field *f, uint32_t row,
                           wall_us *out)
 {
@@ -117,8 +127,9 @@ static enum err read_time(const struct reading *r, const struct admin_field *f, 
     if (e == ERR_NO_MEMORY) {
         return e;
     }
-    if (e == ERR_OK && admin_time_read(text, out) && out->us <= TIME_LAST &&
-        (!is_later || out->us > r->asked->now.us)) {
+    if (e == ERR_OK &&
+        (admin_time_read(text, out) || (f->kind == ADMIN_MOMENT && read_as_day(text, out))) &&
+        out->us <= TIME_LAST && (!is_later || out->us > r->asked->now.us)) {
         return ERR_OK;
     }
     return refuse_time(r, f);
@@ -283,7 +294,8 @@ static enum err read_value(const struct reading *r, const struct admin_field *f,
                            void *at)
 {
     if (json_kind(&r->x, row) == JSON_NULL) {
-        if ((f->rules & ADMIN_MAYBE) == 0) {
+        bool is_list = f->kind == ADMIN_NAMES || f->kind == ADMIN_TAGS;
+        if ((f->rules & ADMIN_MAYBE) == 0 && !is_list) {
             return refuse_null(r, f);
         }
         clear(f, at);
@@ -432,11 +444,7 @@ static enum err read_object(const struct reading *r, void *out, uint64_t *given)
     if (json_kind(&r->x, 0) != JSON_OBJECT) {
         return ERR_BODY_NOT_OBJECT;
     }
-    enum err e = read_members(r, 0, read_part_or_value, out, given);
-    return e == ERR_OK && *given == 0 && r->asked->use == ADMIN_CHANGES
-               ? admin_fault_say(r->asked->fault, ERR_VALUE_MISSING, SPAN(""),
-                                 "the request changes nothing: give what is to change")
-               : e;
+    return read_members(r, 0, read_part_or_value, out, given);
 }
 
 enum err admin_object_read(struct admin_reading *reading, void *out)

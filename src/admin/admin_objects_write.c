@@ -56,7 +56,7 @@ static void write_amount(struct json_writer *w, const struct admin_field *f,
         write_money(w, f, amount->nano);
         return;
     }
-    (void)snprintf(text, sizeof(text), "%lld.00", (long long)amount->tokens); /* fits */
+    (void)snprintf(text, sizeof(text), "%lld", (long long)amount->tokens); /* fits */
     json_write_text(w, text);
 }
 

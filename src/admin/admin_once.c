@@ -141,7 +141,7 @@ static enum err count_own(const struct admin_once *once, struct admin_fault *fau
         store_idempotency_page(once->store, STORE_INDEX_IDEMPOTENCY_BY_CALLER, &page, on_own, &own);
     e = e == ERR_NOT_FOUND_ROW ? ERR_OK : e;
     return e == ERR_OK && own.count >= ADMIN_ONCE_OWN_MAX && !once->request->right.is_local
-               ? admin_fault_say(fault, ERR_OVERLOADED, SPAN(""),
+               ? admin_fault_say(fault, ERR_BUDGET_SPENT, SPAN(""),
                                  "%d requests of yours of the last 24 hours had an "
                                  "Idempotency-Key, as many as may: send this one without, or later",
                                  ADMIN_ONCE_OWN_MAX)

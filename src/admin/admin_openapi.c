@@ -15,7 +15,8 @@ static const struct {
     {403, "forbidden", "The role of the admin key may not do this"},
     {404, "not_found", "There is nothing of this id"},
     {409, "conflict",
-     "There is one already, or the Idempotency-Key is another request's, or that of one which is "
+     "There is one already, or it was ended, or the Idempotency-Key is another request's, or that "
+     "of one which is "
      "being done"},
     {412, "revision_mismatch", "It was changed since: it is not what If-Match says"},
     {413, "too_large", "The body is larger than 64 KiB"},
@@ -205,7 +206,7 @@ static bool may_fail(const struct admin_route *route, int status)
     case 404:
         return strchr(route->path, '{') != NULL || (route->rules & ADMIN_MISSES) != 0;
     case 409:
-        return route->method == HTTP_POST;
+        return route->method == HTTP_POST || route->method == HTTP_PATCH;
     case 412:
         return route->action != NULL;
     case 428:

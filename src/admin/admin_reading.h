@@ -24,6 +24,16 @@ enum err admin_reading_refuse(const struct reading *r, const struct admin_field 
 bool admin_has_control(struct span text);
 
 /*
+ * What tags are when a request's, a merge patch (RFC 7396), was put over those there were: lines,
+ * in the arena. A line of the patch without '=' takes that tag away; a patch whose `at` is NULL,
+ * all. False: they are more than a key may have; or without memory, as the arena says.
+ */
+bool admin_tags_merge(struct span before, struct span patch, struct arena *arena, struct span *out);
+
+/* Whether a tag may be called so. */
+bool admin_is_tag_name(struct span name);
+
+/*
  * Reads names, or tags, into lines; these lie in the reading's arena.
  *
  *   ERR_VALUE_INVALID  said

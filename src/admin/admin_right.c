@@ -35,6 +35,12 @@ bool admin_right_has(const struct admin_right *right, enum admin_scope scope)
             (!right->has_team || scopes[scope].is_teams));
 }
 
+bool admin_right_sees_all(const struct admin_right *right)
+{
+    return right->is_local ||
+           (right->is_key && !right->has_team && right->role != KEY_ROLE_DEVELOPER);
+}
+
 bool admin_right_gives(const struct admin_right *right, enum key_role role)
 {
     return right->is_local ||

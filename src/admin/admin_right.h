@@ -42,6 +42,9 @@ struct admin_right admin_right_of_key(uint32_t bits);
 /* Whether the right holds the scope. */
 bool admin_right_has(const struct admin_right *right, enum admin_scope scope);
 
+/* Whether it sees what is whose ever; who is asked for by a team's key does not. */
+bool admin_right_sees_all(const struct admin_right *right);
+
 /* Whether it may give a key this role, or take it away; local callers and owners may any, others
  * those below admin. */
 bool admin_right_gives(const struct admin_right *right, enum key_role role);

@@ -98,7 +98,9 @@ static enum err find_new(struct store *store, const struct table *t, struct span
 enum err admin_usage_check(const struct admin_operation *op, enum admin_by by, struct span id)
 {
     const struct table *t = &tables[by];
-    enum err e = id.len == 0 || op->caller_team.len > 0 ? ERR_OK : find_new(op->store, t, id);
+    enum err e = id.len == 0 || !admin_right_sees_all(&op->request->right)
+                     ? ERR_OK
+                     : find_new(op->store, t, id);
     return e == ERR_NOT_FOUND_ROW ? admin_fault_say(&op->answer->fault, e, span_of(t->word),
                                                     "there is no %s of this id or name", t->word)
                                   : e;

@@ -260,6 +260,24 @@ enum err admin_sums_add(struct admin_sums *s, const struct store_usage *row)
     return e;
 }
 
+/* Sums of the same names, from `from` to `to`, that differ by their currency alone: what cost
+ * nothing is of any. Those that stay are put at `kept` and behind; how many there are then. */
+static size_t join_free(struct admin_sums *s, size_t from, size_t to, size_t kept)
+{
+    size_t base = from;
+    while (base + 1 < to && s->rows[base]->sums.cost_nano == 0) {
+        base++;
+    }
+    for (size_t i = from; i < to; i++) {
+        if (i != base && s->rows[i]->sums.cost_nano == 0) {
+            add(&s->rows[base]->sums, &s->rows[i]->sums);
+        } else {
+            s->rows[kept++] = s->rows[i];
+        }
+    }
+    return kept;
+}
+
 enum err admin_sums_finish(struct admin_sums *s)
 {
     const struct store_usage none = {.hour = 0};
@@ -270,14 +288,14 @@ enum err admin_sums_finish(struct admin_sums *s)
         qsort(s->rows, s->count, sizeof(s->rows[0]), compare);
     }
     size_t kept = 0;
-    for (size_t i = 0; i < s->count; i++) {
-        struct admin_sum *sum = s->rows[i];
-        if (i + 1 < s->count && sum->sums.currency.len == 0 &&
-            compare_names(&sum->sums, &s->rows[i + 1]->sums, s->bys) == 0) {
-            add(&s->rows[i + 1]->sums, &sum->sums);
-        } else {
-            s->rows[kept++] = sum;
+    for (size_t from = 0; from < s->count;) {
+        size_t to = from + 1;
+        while (to < s->count &&
+               compare_names(&s->rows[from]->sums, &s->rows[to]->sums, s->bys) == 0) {
+            to++;
         }
+        kept = join_free(s, from, to, kept);
+        from = to;
     }
     s->count = kept;
     return ERR_OK;

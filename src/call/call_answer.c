@@ -15,6 +15,17 @@
 #define SLICE_BYTES  (128 * 1024)
 #define SLICE_PIECES 64
 
+/* Tokens that a whole answer has used; of a stream that begins nobody knows. */
+static int64_t used_of(const struct call *call)
+{
+    struct journal_record r;
+    if (call->answering == NULL || call->request.stream || call->hold.tokens.limit == 0) {
+        return 0;
+    }
+    call_fill_used(call->answering, &r);
+    return r.tokens_in + r.tokens_out;
+}
+
 struct span call_reply_fields(struct call *call, struct span more)
 {
     const struct call_candidate *candidate = call_candidate_of(call);
@@ -27,7 +38,7 @@ struct span call_reply_fields(struct call *call, struct span more)
                            SPAN("\r\n"),
                            lines,
                            cors_fields(call->policy, call->by->head(call->client), &call->arena),
-                           call_limits_fields(call),
+                           call_limits_fields(call, used_of(call)),
                            more};
     size_t len = 0;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {

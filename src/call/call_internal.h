@@ -180,8 +180,10 @@ void call_settle_limits(struct call *call);
 /* Notes what a record of a try, or of the call, says was used. */
 void call_note_used(struct call *call, const struct journal_record *r);
 
-/* The call's header lines that tell how its limits stand. */
-struct span call_limits_fields(struct call *call);
+/* The call's header lines that tell how its limits stand; `used`: tokens of it that are known to
+ * be.
+ */
+struct span call_limits_fields(struct call *call, int64_t used);
 
 /* What an answer is bounded to where its caller says nothing; 0: it is not. */
 int64_t call_answer_bound(const struct call *call, const struct policy_model *model);

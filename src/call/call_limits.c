@@ -22,6 +22,7 @@
 #define TEMPLATE       64 /* tokens that a server may add to a request */
 #define SENTENCE_BYTES 512
 #define WAIT_MAX_US    INT64_C(60000000)
+#define MINUTE_US      INT64_C(60000000)
 
 _Static_assert(LIMITS_NAMED_MAX <= JOURNAL_BUDGETS_MAX, "each window has its balance");
 
@@ -63,9 +64,11 @@ static enum err say_budget(const struct call *call, const struct limits_refusal 
     if (why->resets.us != LIMITS_NEVER_US) {
         clock_text(why->resets, resets);
     }
+    bool is_of_others = why->level == LIMITS_ORGANISATION || why->level == LIMITS_TAG;
     (void)snprintf(out, SENTENCE_BYTES,
-                   "the %s budget of %s has %s of %s left, and this call may come to %s; %s%s",
-                   windows[why->span], whose, left, limit, wanted,
+                   "the %s budget of %s has %s%s%s left, and this call may come to %s; %s%s",
+                   windows[why->span], whose, left, is_of_others ? "" : " of ",
+                   is_of_others ? "" : limit, wanted, /* how much others have is not told */
                    resets[0] != '\0' ? "it resets at " : "it does not reset by itself", resets);
     return wait_us <= WAIT_MAX_US && !why->is_never ? ERR_BUDGET_SOON : ERR_BUDGET_SPENT;
 }
@@ -368,7 +371,7 @@ size_t call_limits_write(const struct limits_tightest *requests,
     return len;
 }
 
-struct span call_limits_fields(struct call *call)
+struct span call_limits_fields(struct call *call, int64_t used)
 {
     char lines[CALL_LIMITS_BYTES];
     const struct limits_hold *hold = &call->hold;
@@ -377,7 +380,13 @@ struct span call_limits_fields(struct call *call)
     }
     /* As of when it was taken: later on the clock nobody has looked. */
     wall_us then = call->started_wall;
-    size_t len = call_limits_write(&hold->requests, &hold->tokens, then, lines);
+    struct limits_tightest tokens = hold->tokens;
+    if (tokens.limit > 0) {
+        int64_t left = tokens.standing.remaining - used;
+        tokens.standing.remaining = left > 0 ? left : 0;
+        tokens.standing.whole_us += used * MINUTE_US / tokens.limit;
+    }
+    size_t len = call_limits_write(&hold->requests, &tokens, then, lines);
     struct span kept = arena_copy(&call->arena, span_make(lines, len));
     return kept.at == NULL ? SPAN("") : kept;
 }

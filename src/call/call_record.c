@@ -238,6 +238,10 @@ void call_fill_held(const struct call_try *t, enum journal_kind kind, struct jou
     r->attempts_sent = call_count_sent_at_most(call);
     r->sent = t->is_started;
     r->tokens_out_estimated = call->request.endpoint != OPENAI_EMBEDDINGS;
+    if (call->input_held > 0) { /* as it is held, so that tokens and money say the same */
+        r->tokens_in = call->input_held;
+        r->tokens_in_estimated = true;
+    }
     fill_cost(t, 1, r);
 }
 

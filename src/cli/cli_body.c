@@ -200,13 +200,14 @@ static int put_names(struct writing *w, const struct cli_option *o)
 static int put_tags(struct writing *w, const struct cli_option *o)
 {
     const struct cli_texts *texts = cli_given_texts(o, w->body->given);
+    if (texts->count == 1 && is_none(o, texts->at[0])) {
+        json_write_null(&w->w); /* all of them away */
+        return CLI_GO_ON;
+    }
     json_write_object(&w->w);
     for (size_t i = 0; i < texts->count; i++) {
         struct span all = span_of(texts->at[i]);
         size_t equals = span_find(all, '=', 0);
-        if (is_none(o, texts->at[i]) && texts->count == 1) {
-            break;
-        }
         if (equals == all.len || equals == 0) {
             return misused(w, o, "takes a tag's name and value: env=prod");
         }

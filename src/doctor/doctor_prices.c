@@ -19,6 +19,7 @@ struct money {
     wall_us now;
     bool is_limited;
     char currencies[CURRENCIES_MAX][4]; /* of budgets, each once */
+    bool is_whole[CURRENCIES_MAX];      /* one of them is of all models */
     size_t count;
 };
 
@@ -34,10 +35,12 @@ static enum err on_budget(void *context, const void *row)
     span_copy_text(b->currency, currency, sizeof(currency));
     for (size_t i = 0; i < m->count; i++) {
         if (strcmp(m->currencies[i], currency) == 0) {
+            m->is_whole[i] = m->is_whole[i] || b->model.len == 0;
             return ERR_OK;
         }
     }
     if (m->count < CURRENCIES_MAX) {
+        m->is_whole[m->count] = b->model.len == 0;
         memcpy(m->currencies[m->count++], currency, sizeof(currency));
     }
     return ERR_OK;
@@ -113,7 +116,17 @@ static size_t say_warnings(struct doctor *d, const struct money *m)
     }
     buf_fini(&sentences);
     for (size_t i = 0; i < m->count; i++) {
-        if (count_priced(m, m->currencies[i]) == 0) {
+        size_t priced = count_priced(m, m->currencies[i]), all = count_priced(m, NULL);
+        if (m->is_whole[i] && priced > 0 && priced < all) {
+            doctor_say(d, DOCTOR_WARN, "prices",
+                       "a budget is in %s, and %zu model%s %s a price in another currency alone: "
+                       "it refuses their calls — give them prices in %s, or bind the budget to "
+                       "other models",
+                       m->currencies[i], all - priced, SPAN_PLURAL(all - priced),
+                       all - priced == 1 ? "has" : "have", m->currencies[i]);
+            said++;
+        }
+        if (priced == 0) {
             doctor_say(d, DOCTOR_WARN, "prices",
                        "a budget is in %s, and no model has a price in it: it refuses every call — "
                        "give prices in %s, or end the budget",

@@ -38,7 +38,7 @@ static void write_amount(struct json_writer *w, const char *key, bool is_money, 
     if (is_money) {
         money_write(amount, MONEY_PLACES, text);
     } else {
-        (void)snprintf(text, sizeof(text), "%lld.00", (long long)amount); /* it fits */
+        (void)snprintf(text, sizeof(text), "%lld", (long long)amount); /* it fits */
     }
     json_write_member_text(w, key, text);
 }

@@ -111,8 +111,8 @@ void key_uses_note(struct key_uses *u, uint32_t number, const struct key_last_us
     struct place *p = &segment_of(u, number)->place[number % PLACES];
     uint64_t when = word_of(use);
     uint64_t before = atomic_load_explicit(&p->when, memory_order_relaxed);
-    if (LIKELY(before >> FLAG_BITS == when >> FLAG_BITS)) {
-        return; /* it has this second already */
+    if (LIKELY(before >> FLAG_BITS == when >> FLAG_BITS && ((before ^ when) & BY_PREVIOUS) == 0)) {
+        return; /* it has this second already, and this secret */
     }
     if (write_place(p, when, &use->address)) {
         key_uses_give_back(u, number);

@@ -83,6 +83,7 @@ static int64_t unused_of(int64_t had, int64_t used)
 static void settle_tokens(struct limits_part *part, int64_t tokens, mono_us now)
 {
     struct limits_rate *rate = &part->account->tokens;
+    (void)atomic_fetch_sub(&part->account->held, part->taken.count);
     if (tokens > part->taken.count) {
         limits_rate_charge(rate, part->pace, tokens - part->taken.count, now);
     } else {
@@ -171,6 +172,15 @@ static void keep_tightest(struct limits_tightest *tightest, int64_t limit,
     }
 }
 
+/* Tokens are told as they were used: what calls under way hold comes back in part, and what is told
+ * shall not rise by that. `more` is held from now on. */
+static void tell_tokens(struct limits_taking *t, int64_t more, struct limits_standing *standing)
+{
+    int64_t held = atomic_fetch_add(&t->set->account->held, more) + more;
+    limits_rate_leave_out(standing, t->set->tokens, held > 0 ? held : 0);
+    keep_tightest(&t->hold->tokens, t->set->tokens_per_minute, standing);
+}
+
 /* Takes so many of what a rate allows: requests or tokens. */
 static enum limits_outcome take_of_rate(struct limits_taking *t, enum limits_kind kind,
                                         int64_t count, mono_us now)
@@ -189,12 +199,18 @@ static enum limits_outcome take_of_rate(struct limits_taking *t, enum limits_kin
     }
     bool taken = limits_rate_take(is_tokens ? &set->account->tokens : &set->account->requests, pace,
                                   count, now, &standing);
-    keep_tightest(is_tokens ? &t->hold->tokens : &t->hold->requests, per_minute, &standing);
     if (!taken) {
         (void)refuse(t, kind, per_minute, standing.one_more_us);
         t->why->wanted = count;
         t->why->left = standing.remaining;
         t->why->is_never = count > pace.burst;
+    }
+    if (is_tokens) {
+        tell_tokens(t, taken ? count : 0, &standing);
+    } else {
+        keep_tightest(&t->hold->requests, per_minute, &standing);
+    }
+    if (!taken) {
         return LIMITS_REFUSED;
     }
     part->pace = pace;
@@ -287,7 +303,7 @@ static void look_at_tokens(struct limits_taking *t, mono_us now)
     const struct limits_set *set = t->set;
     if (set->tokens.each > 0 &&
         limits_rate_take(&set->account->tokens, set->tokens, 0, now, &standing)) {
-        keep_tightest(&t->hold->tokens, set->tokens_per_minute, &standing);
+        tell_tokens(t, 0, &standing);
     }
 }
 
@@ -363,8 +379,13 @@ enum limits_outcome limits_reserve(const struct limits *l, const struct limits_s
                                    const struct limits_times *now, struct limits_refusal *why)
 {
     struct limits_taking t = {.hold = hold, .why = why};
+    const struct limits_tightest before = hold->tokens;
     hold->tokens = (struct limits_tightest){0};
-    return take_all(l, who, reserve_of, &t, ask, now);
+    enum limits_outcome outcome = take_all(l, who, reserve_of, &t, ask, now);
+    if (outcome != LIMITS_TAKEN && before.limit > 0) { /* the levels behind were not looked at */
+        keep_tightest(&hold->tokens, before.limit, &before.standing);
+    }
+    return outcome;
 }
 
 void limits_look(const struct limits *l, const struct limits_subjects *who, mono_us now,
@@ -402,6 +423,7 @@ static bool extend(struct limits_part *part, int64_t tokens, int64_t nano, mono_
                      : limits_rate_take(&part->account->tokens, part->pace, more, now, &standing);
     if (taken && !is_budget) {
         part->taken.count += more;
+        (void)atomic_fetch_add(&part->account->held, more);
     }
     if (!taken) {
         *why = (struct limits_refusal){.level = part->level,
@@ -432,6 +454,7 @@ static void shrink(struct limits_part *part, int64_t tokens, int64_t nano, mono_
         limits_rate_give_back(&part->account->tokens, part->pace,
                               (struct limits_taken){tokens, now}, tokens, now);
         part->taken.count -= tokens;
+        (void)atomic_fetch_sub(&part->account->held, tokens);
     }
 }
 
@@ -516,6 +539,20 @@ static void add_name(struct names *n, const struct limits_wish *wish, const char
     }
 }
 
+/* Whether a budget of this id counts already. */
+static bool is_there(const struct limits *l, const struct limits_subjects *who,
+                     const struct limits_wish *wish)
+{
+    bool is = false;
+    for (size_t place = 0; !is && place < LIMITS_SLOTS; place++) {
+        const struct limits_set *set = set_at(l, who, place);
+        for (size_t i = 0; !is && set != NULL && i < set->budget_count; i++) {
+            is = strcmp(set->budgets[i]->is.id, wish->id) == 0;
+        }
+    }
+    return is;
+}
+
 static bool has_room(const struct limits *l, const struct limits_subjects *who,
                      const struct limits_wish *more, size_t count, const char *model)
 {
@@ -527,7 +564,9 @@ static bool has_room(const struct limits *l, const struct limits_subjects *who,
         }
     }
     for (size_t i = 0; i < count; i++) {
-        add_name(&n, &more[i], model);
+        if (!is_there(l, who, &more[i])) {
+            add_name(&n, &more[i], model);
+        }
     }
     return n.count <= LIMITS_NAMED_MAX && n.bytes <= LIMITS_NAMES_MAX;
 }

@@ -12,6 +12,7 @@
 struct limits_account {
     struct limits_rate requests, tokens;
     _Atomic int64_t running;
+    _Atomic int64_t held; /* tokens that calls under way hold of the rate */
 };
 
 /* A budget in force. What it is never changes; only how much it allows does. */

@@ -61,6 +61,14 @@ void limits_rate_charge(struct limits_rate *r, struct limits_pace pace, int64_t 
     }
 }
 
+void limits_rate_leave_out(struct limits_standing *standing, struct limits_pace pace, int64_t held)
+{
+    int64_t remaining = standing->remaining + held;
+    int64_t whole_us = standing->whole_us - us_of(held * pace.each);
+    standing->remaining = remaining < pace.burst ? remaining : pace.burst;
+    standing->whole_us = whole_us > 0 ? whole_us : 0;
+}
+
 void limits_rate_give_back(struct limits_rate *r, struct limits_pace pace,
                            struct limits_taken taken, int64_t unused, mono_us now)
 {

@@ -60,6 +60,9 @@ MUST_USE bool limits_rate_take(struct limits_rate *r, struct limits_pace pace, i
 /* Takes `count` that were used already, whether they are allowed or not. */
 void limits_rate_charge(struct limits_rate *r, struct limits_pace pace, int64_t count, mono_us now);
 
+/* How it stands but for `held`, which is taken and not used yet. */
+void limits_rate_leave_out(struct limits_standing *standing, struct limits_pace pace, int64_t held);
+
 /*
  * Gives back `unused` of what was taken. What came back by itself meanwhile is not given a second
  * time, as others may have taken it since.

@@ -38,6 +38,7 @@ const struct cli_option main_key_create_options[] = {
     CLI_TEXT(struct main_given, user, "user", "USER", "Its user, one of that team",
              .member = "user"),
     WHAT_IT_MAY,
+    MAIN_LIMITS("limits."),
     CLI_FLAG(struct main_given, test, "test", "A key for evaluation", .member = "kind",
              .says = "test"),
     CLI_FLAG(struct main_given, admin, "admin", "A key for the admin API", .member = "kind",
@@ -49,20 +50,22 @@ const struct cli_option main_key_create_options[] = {
 };
 const struct cli_option main_key_list_options[] = {MAIN_JSON, MAIN_CONFIG, MAIN_END};
 
-#define A_KEY MAIN_ID("The key's id, as `atlas key list` shows it")
+#define A_KEY MAIN_ID("The key, by its id or name, as `atlas key list` shows them")
 
 const struct cli_option main_key_show_options[] = {A_KEY, MAIN_JSON, MAIN_CONFIG, MAIN_END};
 
 static void teach_edit(FILE *out)
 {
-    fprintf(out, "What is given is the whole of what shall be: --scopes, --models, --allow-ip and\n"
-                 "--tag name all that there are from then on. What is not given stays.\n");
+    fprintf(out, "What is given is the whole of what shall be: --scopes, --models and --allow-ip\n"
+                 "name all that there are from then on. --tag sets that tag and leaves the\n"
+                 "others; none takes all away. What is not given stays.\n");
 }
 
 const struct cli_option main_key_edit_options[] = {
     A_KEY,
     MAIN_NAME("What the key is for"),
     WHAT_IT_MAY,
+    MAIN_LIMITS("limits."),
     ROLE("Of an admin key"),
     MAIN_JSON,
     MAIN_CONFIG,
@@ -117,16 +120,14 @@ int main_key_create(const void *given)
 /* The same, of the id that the word is or holds. */
 static int act_on_id(const struct main_act *act, int (*run)(const struct main_act *act))
 {
-    struct span id;
-    char text[KEY_ID_CHARS + 1];
+    char id[KEY_ID_CHARS + 1];
     struct main_given given = *act->given;
     struct main_act on_id = *act;
-    int status = main_key_id(act->command, given.id, &id);
+    int status = main_key_find(act->command, given.config, given.id, id);
     if (status != CLI_GO_ON) {
         return status;
     }
-    span_copy_text(id, text, sizeof(text));
-    given.id = text;
+    given.id = id;
     on_id.given = &given;
     return run(&on_id);
 }

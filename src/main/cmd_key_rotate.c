@@ -85,16 +85,16 @@ int main_key_rotate(const void *given)
                             .options = main_key_rotate_options,
                             .object = ADMIN_OBJECT_rotation,
                             .given = g};
-    struct span id;
+    char id[KEY_ID_CHARS + 1];
     struct buf body, answer;
-    int status = main_key_id("key rotate", g->id, &id);
+    int status = main_key_find("key rotate", g->config, g->id, id);
     if (status != CLI_GO_ON) {
         return status;
     }
     buf_init(&answer, CLI_ANSWER_MAX);
     status = cli_body_write(&said, &body);
     if (status == CLI_GO_ON) {
-        status = rotate(g, id, buf_span(&body), &answer);
+        status = rotate(g, span_of(id), buf_span(&body), &answer);
     }
     if (status == CLI_GO_ON) {
         status = g->json ? print_json(buf_span(&answer))

@@ -17,6 +17,11 @@
  * or CLI_MISUSED after it has said, as "atlas COMMAND: …", what is wrong. */
 int main_key_id(const char *command, const char *word, struct span *id);
 
+/* The same, of one that may be given by its name, too: where that is one key's alone that works.
+ * CLI_GO_ON, or the exit status after it has said why not. */
+int main_key_find(const char *command, const char *config, const char *word,
+                  char out[KEY_ID_CHARS + 1]);
+
 /* Writes the path of the key's own requests to `out`. */
 struct span main_key_path(struct span id, char out[MAIN_KEY_PATH_BYTES]);
 

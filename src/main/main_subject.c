@@ -86,7 +86,6 @@ int main_subject_find(const struct main_act *act, bool takes_plans, struct main_
 {
     struct kind kinds[KINDS];
     const struct kind *meant = NULL;
-    struct span id;
     kinds_of(act->given, kinds);
     for (size_t i = 0; i < KINDS; i++) {
         if (kinds[i].given != NULL && meant != NULL) {
@@ -114,9 +113,5 @@ int main_subject_find(const struct main_act *act, bool takes_plans, struct main_
     if (strcmp(meant->name, "key") != 0) {
         return look_up(act, meant, out->id);
     }
-    int status = main_key_id(act->command, meant->given, &id);
-    if (status == CLI_GO_ON) {
-        span_copy_text(id, out->id, sizeof(out->id));
-    }
-    return status;
+    return main_key_find(act->command, act->given->config, meant->given, out->id);
 }

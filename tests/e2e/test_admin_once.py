@@ -205,7 +205,7 @@ def test_one_caller_s_keys_leave_places_for_all_others(gateway):
     with stopped(gateway) as db:
         fill(db, 999, "caller")
     said = post(gateway, owner, "one more", {"name": "refused, too"})
-    assert (said.status_code, said.json()["error"]["code"]) == (503, "overloaded") and "1000" in said.json()["error"]["message"]
+    assert (said.status_code, said.json()["error"]["code"]) == (429, "insufficient_quota") and "1000" in said.json()["error"]["message"]
     assert post(gateway, owner, "k", {"name": "n"}).status_code == 201
     assert post(gateway, other, "k", {"name": "n"}).status_code == 201
     assert named(gateway, "refused, too") == []

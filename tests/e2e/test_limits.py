@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import os
 import random
+import re
 import threading
 import time
 
@@ -242,13 +243,13 @@ def test_tokens_are_held_while_a_call_runs_and_given_back_where_it_used_fewer(ga
     tree.limit(level, tokens_per_minute=600)
     with Held(gateway, upstream) as held:
         began = time.monotonic()
-        first = held.begin(tree.secret, max_tokens=100)
-        holds = 600 - int(first.header("x-ratelimit-remaining-tokens"))
-        assert 100 < holds <= 200
-        fit = 600 // holds
-        for _ in range(fit - 1):
-            assert held.begin(tree.secret, max_tokens=100).status == 200
-        refused = held.begin(tree.secret, max_tokens=100)
+        fit = 0
+        while (reply := held.begin(tree.secret, max_tokens=100)).status == 200:
+            assert int(reply.header("x-ratelimit-remaining-tokens")) == 600  # nothing was used yet
+            fit += 1
+        refused = reply
+        holds = int(re.search(r"may come to (\d+)", error(refused)["message"])[1])
+        assert 100 < holds <= 200 and 600 // holds <= fit
         lacking = holds - (600 - fit * holds)
         if time.monotonic() - began < lacking / 10:  # ten come back a second
             assert refused.status == 429
@@ -445,3 +446,31 @@ def test_a_crowd_of_keys_gets_what_is_allowed_and_not_one_more(gateway):
     print(f"then {sum(passed.values())} of {each * KEYS} passed, {took:.1f} s")
     assert all(each <= count <= each + int(took / 60) for count in passed.values())
     assert len(passed) == KEYS
+
+
+def test_remaining_tokens_never_rise_but_with_time(gateway, upstream):
+    gateway.announce("budget_threshold")
+    tree = Tree(gateway)
+    tree.limit("team", tokens_per_minute=6000)  # a hundred a second
+    tree.budget("key", "0.000200")
+    seen = []
+    for i in range(30):
+        began = time.monotonic()
+        if i % 3 == 0:
+            reply = ask(gateway, tree.secret, "m", max_tokens=1000)  # more than its budget has
+        elif i % 3 == 1:
+            reply = ask(gateway, tree.secret, "m", max_tokens=5, sim={"tokens": 5})
+        else:
+            reply = ask(gateway, tree.secret, "unpriced")
+        seen.append((began, time.monotonic(), int(reply.header("x-ratelimit-remaining-tokens"))))
+    for (began, _, before), (_, ended, after) in zip(seen, seen[1:]):
+        assert after <= before + (ended - began) * 100 + 1, seen
+    assert seen[-1][2] < 6000
+
+
+def test_a_whole_answer_says_what_is_left_behind_it(gateway):
+    tree = Tree(gateway)
+    tree.limit("team", tokens_per_minute=600)  # ten a second
+    reply = ask(gateway, tree.secret, max_tokens=5, sim={"tokens": 5})
+    used = reply.json["usage"]["total_tokens"]
+    assert reply.status == 200 and 600 - used <= int(reply.header("x-ratelimit-remaining-tokens")) <= 600 - used + 20 * SLOWER

@@ -232,6 +232,10 @@ def test_doctor_knows_budgets_and_the_prices_that_were_set(folder):
     [unpriced] = prices_in_doctor(folder)
     assert "prices: b has no price now" in unpriced
     insert(folder, "price", number=2, id="price_b", model="b", request=1, per=1, currency="USD")
+    [other] = prices_in_doctor(folder)
+    assert "a budget is in SAR, and 1 model has a price in another currency alone" in other
+    with sqlite3.connect(folder / "data" / "atlas.db") as db:
+        db.execute("update budget set model = 'a' where id = 'budget_m'")
     assert prices_in_doctor(folder) == ["ok    prices: every model has one"]
     insert(folder, "price", number=3, id="price_c", model="b", request=1, per=0, currency="USD")
     assert "1 price with a damaged row" in prices_in_doctor(folder)[0]

@@ -335,7 +335,7 @@ WRONG = [
     (["limit", "set", "--burst", "1"], 2, "say whose"), (["limit", "set", "--team", "x"], 2, "nothing is to change"),
     (["limit", "set", "--team", "x", "--user", "y", "--burst", "1"], 2, "one alone"), (["limit", "set", "--user", "x", "--each", "key", "--burst", "1"], 2, "--each"),
     (["limit", "set", "--team", "x", "--each", "dog", "--burst", "1"], 2, "--each"), (["limit", "set", "--team", "nobody", "--burst", "1"], 1, "no team"),
-    (["limit", "set", "--key", "short", "--burst", "1"], 2, "not a key's id"), (["limit", "set", "--key", "AAAAAAAAAAAA", "--burst", "1"], 1, "no"),
+    (["limit", "set", "--key", "short", "--burst", "1"], 2, "there is no key of this id"), (["limit", "set", "--key", "AAAAAAAAAAAA", "--burst", "1"], 1, "no"),
     (["limit", "show"], 2, "say whose"), (["limit", "show", "nobody"], 1, "of this id"), (["limit", "end", "x", "--team", "y"], 2, "leave the options out"),
     (["budget", "set", "--team", "x"], 2, "--amount"), (["budget", "set", "--amount", "1"], 2, "say whose"), (["budget", "set", "--team", "no", "--amount", "1"], 1, "no team"),
     (["budget", "show", "nobody"], 1, "no budget"), (["budget", "edit", "x"], 2, "--amount"), (["budget", "edit", "x", "--amount", "1"], 1, "no budget"),
@@ -414,3 +414,22 @@ def test_what_is_made_without_a_gateway_is_what_one_then_says(make_gateway, sim)
     assert reply.headers["x-ratelimit-limit"] == "600"  # professional's
     place.done("team", "end", team["name"])
     assert gateway.post("/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "hi"}]}, key=text).status_code == 401
+
+
+def test_a_key_may_be_named_where_one_alone_is_called_so(place):
+    name = place.name("key")
+    made = place.json("key", "create", "--name", name, "--requests-per-minute", "60", "--burst", "2")
+    shown = place.json("key", "show", name)
+    assert shown["id"] == made["id"] and (shown["limits"]["requests_per_minute"], shown["limits"]["burst"]) == (60, 2)
+    place.done("key", "edit", name, "--tag", "a=1", "--concurrent", "3")
+    place.done("key", "edit", name, "--tag", "b=2")
+    edited = place.json("key", "show", name)
+    assert edited["tags"] == {"a": "1", "b": "2"} and edited["limits"]["concurrent"] == 3
+    place.done("key", "edit", name, "--tag", "none")
+    assert place.json("key", "show", name)["tags"] == {}
+    assert place.json("limit", "set", "--key", name, "--burst", "5")["key"] == made["id"]
+    place.json("key", "create", "--name", name)
+    twice = place.command("key", "show", name)
+    assert twice.returncode == 2 and "several keys are called" in twice.stderr
+    nobody = place.command("key", "show", "nobody at all")
+    assert nobody.returncode == 2 and "there is no key of this id" in nobody.stderr

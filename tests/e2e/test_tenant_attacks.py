@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What attackers of teams, keys and limits have found, a test each."""
 import json
+import threading
 import time
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 from harness.processes import PLAIN, SLOWER
 from harness.raw import Raw
 from harness.tenants import Tree, ask, body_of, budgets, make
-from harness.upstream import chunk, stream, usage_chunk
+from harness.upstream import chunk, data, stream, usage_chunk
 from harness.waiting import until
 
 
@@ -152,3 +153,137 @@ def test_a_budget_that_was_ended_shows_what_was_spent(gateway):
     gateway.stop()
     gateway.start()
     assert gateway.admin("GET", f"/admin/v1/budgets/{budget}").json()["spent"] == spent != "0.00"
+
+
+def test_usage_tells_a_key_without_a_team_nothing_of_who_there_is(gateway):
+    key, tree = gateway.new_key("nobody's")["key"], Tree(gateway)
+    for what, name in (("organisation", tree.organisation), ("team", tree.team), ("user", tree.user), ("team", f"team {tree.number}")):
+        theirs = gateway.request("GET", f"/v1/usage?{what}={name}", key=key)
+        nobody = gateway.request("GET", f"/v1/usage?{what}=nobody", key=key)
+        assert (theirs.status_code, theirs.json()) == (nobody.status_code, nobody.json()), what
+
+
+@pytest.mark.parametrize("level", ["organisation", "tag"])
+def test_a_refusal_does_not_say_how_much_others_have(gateway, level):
+    tree = Tree(gateway)
+    tree.budget(level, "0.000012")
+    refused = ask(gateway, tree.secret, max_tokens=1000)
+    said = refused.json["error"]["message"]
+    assert refused.status == 429 and level in said and "0.000012 USD left" in said and " of 0.000012" not in said, said
+
+
+def test_a_budget_that_is_ended_counts_what_is_held_as_used(gateway, upstream):
+    tree = Tree(gateway)
+    budget = tree.budget("team", "1.00")
+    go = threading.Event()
+
+    def script(connection, request):
+        connection.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        connection.send(data(chunk({"content": "a"})))
+        go.wait(30 * SLOWER)
+
+    upstream.script(script)
+    with Raw(gateway.port, tree.secret, timeout=30) as raw:
+        raw.request("POST", "/v1/chat/completions", body_of("u", max_tokens=100, stream=True))
+        assert raw.read_head().status == 200
+        held = budgets(gateway)[budget]["held"]
+        ended = gateway.admin("DELETE", f"/admin/v1/budgets/{budget}", headers={"If-Match": "*"}).json()
+        go.set()
+    assert (ended["spent"], ended["held"]) == (held, "0.00") and held != "0.00"
+
+
+def patch(gateway, path, **body):
+    return gateway.admin("PATCH", f"/admin/v1/{path}", json=body, headers={"If-Match": "*"})
+
+
+def test_tags_are_merged_as_all_of_a_change_is(gateway):
+    key = gateway.new_key("k", tags={"a": "1", "b": "2", "ba": "=", "z": ""})["id"]
+    steps = [({"c": "3"}, {"a": "1", "b": "2", "ba": "=", "c": "3", "z": ""}), ({"b": None, "none": None}, {"a": "1", "ba": "=", "c": "3", "z": ""}),
+             ({}, {"a": "1", "ba": "=", "c": "3", "z": ""}), ({"a": "9", "c": None, "z": None, "A": "0"}, {"A": "0", "a": "9", "ba": "="}), (None, {})]
+    for change, expected in steps:
+        said = patch(gateway, f"keys/{key}", tags=change)
+        assert said.status_code == 200 and said.json()["tags"] == expected, (change, said.text)
+    many = {f"t{i}": "x" for i in range(16)}
+    assert patch(gateway, f"keys/{key}", tags=many).status_code == 200
+    one_more = patch(gateway, f"keys/{key}", tags={"one": "more"})
+    assert (one_more.status_code, one_more.json()["error"]["param"]) == (400, "tags"), one_more.text
+    assert patch(gateway, f"keys/{key}", tags={"t0": None, "one": "more"}).status_code == 200
+
+
+def test_a_change_of_nothing_changes_nothing(gateway):
+    tree = Tree(gateway)
+    for path in (f"keys/{tree.key}", f"teams/{tree.team}", f"users/{tree.user}", f"organisations/{tree.organisation}", f"limits/{tree.team}"):
+        before = gateway.admin("GET", f"/admin/v1/{path}").json()
+        said = patch(gateway, path)
+        assert (said.status_code, said.json()) == (200, before), path
+    for member in ("models", "ip_allowlist"):
+        assert patch(gateway, f"keys/{tree.key}", **{member: None}).json()[member] == []
+
+
+def test_the_description_knows_all_answers_of_changes(gateway):
+    one, other = Tree(gateway), Tree(gateway)
+    described = gateway.admin("GET", "/admin/v1/openapi.json").json()
+    for noun, id_, name in (("teams", one.team, f"team {other.number}"), ("organisations", one.organisation, f"organisation {other.number}")):
+        said = patch(gateway, f"{noun}/{id_}", name=name)
+        assert said.status_code == 409 and "409" in described["paths"][f"/admin/v1/{noun}/{{id}}"]["patch"]["responses"], said.text
+
+
+def test_a_team_is_of_the_default_organisation_where_there_are_several(gateway):
+    if gateway.admin("GET", "/admin/v1/organisations/default").status_code == 404:
+        make(gateway, "organisations", name="default")
+    Tree(gateway)
+    default = gateway.admin("GET", "/admin/v1/organisations/default").json()["id"]
+    assert make(gateway, "teams", name=f"of {default}")["organisation"] == default
+
+
+def test_a_template_says_when_its_windows_end(gateway):
+    tree = Tree(gateway)
+    own = make(gateway, "budgets", team=tree.team, amount="1", window="day", time_zone="Asia/Kathmandu")
+    each = make(gateway, "budgets", team=tree.team, each="key", amount="1", window="day", time_zone="Asia/Kathmandu")
+    assert each["resets_at"] == own["resets_at"] is not None
+    assert "EACH" in gateway.command("budget", "list").stdout
+
+
+def test_sums_that_cost_nothing_are_of_any_currency(gateway):
+    tree = Tree(gateway)
+    make(gateway, "prices", model="u", input="1", output="2", currency="SAR")
+    tree.budget("team", "0.000200")
+    assert ask(gateway, tree.secret, "m", max_tokens=5, sim={"tokens": 5}).status == 200
+    assert ask(gateway, tree.secret, "u", max_tokens=5).status == 503  # no price in USD
+    row = until(lambda: len(rows := gateway.admin("GET", f"/admin/v1/usage?team={tree.team}").json()["data"]) == 1 and rows[0], 5 * SLOWER)
+    assert (row["calls"], row["refused"], row["currency"]) == (1, 1, "USD"), row
+
+
+def test_ended_ones_may_be_asked_for_of_every_noun(gateway):
+    for noun in ("organisations", "teams", "users", "keys", "plans", "prices", "budgets", "limits", "evaluations"):
+        assert gateway.admin("GET", f"/admin/v1/{noun}?include=ended").status_code == 200, noun
+
+
+def test_a_day_will_do_for_a_time(gateway):
+    key = gateway.new_key("k", expires_at="2031-01-31")
+    assert key["expires_at"] == 1927584000
+    assert gateway.admin("POST", "/admin/v1/keys", json={"name": "k", "expires_at": "2031-02-29"}).status_code == 400
+
+
+def test_tokens_of_an_interrupted_call_are_those_that_are_paid(make_gateway, upstream):
+    price = {"input": "1", "output": "2", "per": 1000000}
+    gateway = make_gateway({"upstreams": {"u": {"url": upstream.url}}, "models": {"u": {"upstream": "u", "price": price}}})
+    tree = Tree(gateway)
+    tree.budget("team", "1.00")
+    go = threading.Event()
+
+    def script(connection, request):
+        connection.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        connection.send(data(chunk({"content": "a"})))
+        go.wait(30 * SLOWER)
+
+    upstream.script(script)
+    with Raw(gateway.port, tree.secret, timeout=30) as raw:
+        raw.request("POST", "/v1/chat/completions", body_of("u", max_tokens=100, stream=True))
+        assert raw.read_head().status == 200
+        gateway.kill()
+        go.set()
+    gateway.start()
+    row = until(lambda: gateway.admin("GET", f"/admin/v1/usage?team={tree.team}").json()["data"], 10 * SLOWER)[0]
+    assert row["interrupted"] == 1 and row["tokens_out"] == 100
+    assert float(row["cost"]) == (row["tokens_in"] + 2 * row["tokens_out"]) / 1e6, row

@@ -54,15 +54,16 @@ static void a_tag_keeps_its_place_while_others_come_and_go(void **state)
     static const char *const ids[] = {"tag_a", "tag_b", "tag_c", "tag_d", "tag_e"};
     const struct key_grant_texts says = {.tags = SPAN("a=1\nb=1\nc=1\nd=1\ne=1")};
     struct caller key = make(f, (struct key_wish){.team = BOB, .grant = says});
+    char of[KEY_ID_CHARS + 1];
     for (size_t i = 0; i < ROWS(names); i++) {
         make_tag(f, ids[i], names[i]);
     }
     for (size_t i = 0; i < LIMITS_TAGS_MAX; i++) {
-        assert_true(access_tag_fits(f->a, span_of(names[i])));
+        assert_true(access_tag_fits(f->a, span_of(names[i]), of));
         limit(f, span_of(ids[i]), (struct store_limit){.concurrent = 5});
     }
-    assert_false(access_tag_fits(f->a, SPAN("e=1")));
-    assert_true(access_tag_fits(f->a, SPAN("f=1")) && access_tag_fits(f->a, SPAN("a=1")));
+    assert_false(access_tag_fits(f->a, SPAN("e=1"), of));
+    assert_true(access_tag_fits(f->a, SPAN("f=1"), of) && access_tag_fits(f->a, SPAN("a=1"), of));
     struct limits_subjects before = who_is(f, &key);
     limit(f, SPAN("tag_b"), (struct store_limit){.concurrent = 0});
     limit(f, SPAN("tag_e"), (struct store_limit){.concurrent = 5});

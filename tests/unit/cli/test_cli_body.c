@@ -82,7 +82,7 @@ static void options_become_members(void **state)
          {"--tag", "a=1,2", "--tag", "b=", "--tag", "c=d=e"},
          "{\"tags\":{\"a\":\"1,2\",\"b\":\"\",\"c\":\"d=e\"}}",
          1},
-        {"no tags", {"--tag", "none"}, "{\"tags\":{}}", 1},
+        {"no tags", {"--tag", "none"}, "{\"tags\":null}", 1},
         {"a tag without a value", {"--tag", "a"}, NULL, 0},
         {"a tag without a name", {"--tag", "=a"}, NULL, 0},
         {"a part",

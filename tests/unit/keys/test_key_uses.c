@@ -37,17 +37,20 @@ static void note(uint32_t number, int64_t second, uint8_t address, bool by_previ
     key_uses_note(uses, number, &use);
 }
 
-static void the_first_use_of_a_second_is_kept(void **state)
+static void the_first_use_of_a_second_and_secret_is_kept(void **state)
 {
     (void)state;
     struct key_last_use use;
     assert_false(key_uses_read(uses, 7, &use));
     note(7, 100, 1, true);
-    note(7, 100, 2, false);
+    note(7, 100, 2, true);
     assert_true(key_uses_read(uses, 7, &use));
     assert_int_equal(use.at.us, 100 * S);
     assert_int_equal(use.address.bytes[15], 1);
     assert_true(use.by_previous && use.has_address);
+    note(7, 100, 3, false); /* by the other secret: that is told though it is the same second */
+    assert_true(key_uses_read(uses, 7, &use));
+    assert_false(use.by_previous);
     note(7, 101, 3, false);
     assert_true(key_uses_read(uses, 7, &use));
     assert_int_equal(use.address.bytes[0], 3);
@@ -129,7 +132,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_uses, close_uses)
     const struct CMUnitTest tests[] = {
-        TEST(the_first_use_of_a_second_is_kept),
+        TEST(the_first_use_of_a_second_and_secret_is_kept),
         TEST(each_that_was_used_is_taken_once),
         TEST(what_is_read_belongs_together),
     };

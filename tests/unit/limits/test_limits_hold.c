@@ -231,11 +231,12 @@ static void a_look_takes_nothing_and_tells_of_the_tightest(void **state)
     limits_look(w->l, &caller, at_noon.mono, &requests, &tokens);
     assert_int_equal(requests.standing.remaining, 2);
     assert_int_equal(requests.standing.whole_us, 2000000);
-    assert_int_equal(tokens.standing.remaining, 300);
-    assert_int_equal(tokens.standing.whole_us, 24000000);
-    limits_settle(&w->hold, 0, 0, at_noon.mono);
+    assert_int_equal(tokens.standing.remaining, 500); /* they are held, and not used yet */
+    assert_int_equal(tokens.standing.whole_us, 0);
+    limits_settle(&w->hold, 150, 0, at_noon.mono);
     limits_look(w->l, &caller, at_noon.mono, &requests, &tokens);
-    assert_int_equal(tokens.standing.remaining, 500);
+    assert_int_equal(tokens.standing.remaining, 350);
+    assert_int_equal(tokens.standing.whole_us, 18000000);
     assert_int_equal(requests.standing.remaining, 2); /* a request that was let through is one */
     limits_look(w->l, &caller, (mono_us){at_noon.mono.us + 2000000}, &requests, &tokens);
     assert_int_equal(requests.standing.remaining, 3);
