@@ -56,3 +56,11 @@ enum err admin_key_judge_room(const struct admin_operation *op, const struct sto
                                  "organisation and tags together, a day's tokens among them, than "
                                  "a call can count in: end some first");
 }
+
+enum err admin_limits_judge(const struct admin_operation *op, struct span subject,
+                            const struct admin_limits *limits)
+{
+    const struct admin_day day = {subject, SPAN(""), SPAN(""), limits->tokens_per_day};
+    enum err e = admin_limits_check(op, subject, limits);
+    return e == ERR_OK ? admin_days_judge(op, &day, 1) : e;
+}

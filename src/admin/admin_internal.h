@@ -160,6 +160,9 @@ struct admin_limits admin_limits_of(const struct admin_operation *op, struct spa
  * ERR_SCOPE_DENIED: they are others than there are, and not for him to set. */
 MUST_USE enum err admin_limits_check(const struct admin_operation *op, struct span subject,
                                      const struct admin_limits *limits);
+/* The same, and whether its calls can count in it. */
+MUST_USE enum err admin_limits_judge(const struct admin_operation *op, struct span subject,
+                                     const struct admin_limits *limits);
 MUST_USE enum err admin_limits_put(const struct admin_operation *op, struct span subject,
                                    const struct admin_limits *limits);
 

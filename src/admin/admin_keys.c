@@ -392,6 +392,27 @@ static enum err merge_tags(const struct admin_operation *op, const struct store_
                                  "away, {\"name\": null}");
 }
 
+/* Whether the caller may bind the key's calls so, and they can count in all of it. `limits` NULL:
+ * those that it has stay. */
+static enum err judge_bounds(const struct admin_operation *op, const struct key_change *wanted,
+                             const struct admin_limits *limits, const struct store_key *key)
+{
+    const struct store_key then = {.id = op->id,
+                                   .team = key->team,
+                                   .user = key->user,
+                                   .plan = wanted->has_plan ? wanted->plan : key->plan,
+                                   .tags = wanted->has_tags ? wanted->grant.tags : key->tags};
+    int64_t day =
+        limits != NULL ? limits->tokens_per_day : admin_limits_of(op, op->id).tokens_per_day;
+    enum err e = admin_tags_judge(op, key->tags, then.tags);
+    if (e == ERR_OK && limits != NULL) {
+        e = admin_limits_check(op, op->id, limits);
+    }
+    return e == ERR_OK && (wanted->has_tags || wanted->has_plan || limits != NULL)
+               ? admin_key_judge_room(op, &then, day)
+               : e;
+}
+
 /* Makes the key what the request says of it. */
 static enum err change_key(const struct admin_operation *op, const struct admin_key *asked,
                            uint64_t given, struct arena *arena, struct store_key *key)
@@ -408,20 +429,9 @@ static enum err change_key(const struct admin_operation *op, const struct admin_
     if (e == ERR_OK) {
         e = admin_key_change_wish(op, asked, &wanted);
     }
-    if (e == ERR_OK && wanted.has_tags) {
-        e = admin_tags_judge(op, key->tags, wanted.grant.tags);
-    }
     bool has_limits = gave(given, ADMIN_GAVE(key, limits));
-    if (e == ERR_OK && has_limits) {
-        e = admin_limits_check(op, op->id, &asked->limits);
-    }
-    if (e == ERR_OK && (wanted.has_tags || wanted.has_plan || has_limits)) {
-        const struct store_key then = {.id = op->id,
-                                       .team = key->team,
-                                       .user = key->user,
-                                       .plan = wanted.has_plan ? wanted.plan : key->plan,
-                                       .tags = wanted.has_tags ? wanted.grant.tags : key->tags};
-        e = admin_key_judge_room(op, &then, asked->limits.tokens_per_day);
+    if (e == ERR_OK) {
+        e = judge_bounds(op, &wanted, has_limits ? &asked->limits : NULL, key);
     }
     if (e == ERR_OK) {
         e = keys_change(op->keys, op->store, op->id, &wanted, op->now, key);

@@ -57,15 +57,6 @@ static bool sees(const struct admin_operation *op, const struct common *common)
     return common->is_for_all || admin_sees(op, common->team);
 }
 
-/* Whether a subject may be limited so, and its calls can count in it. */
-static enum err check_limits(const struct admin_operation *op, struct span id,
-                             const struct admin_limits *limits)
-{
-    const struct admin_day day = {id, SPAN(""), SPAN(""), limits->tokens_per_day};
-    enum err e = admin_limits_check(op, id, limits);
-    return e == ERR_OK ? admin_days_judge(op, &day, 1) : e;
-}
-
 /* ---- organisations ---- */
 
 static struct common organisation_common(union row *row)
@@ -90,7 +81,7 @@ static enum err organisation_fill(const struct admin_operation *op, const union 
                                   union row *row)
 {
     row->organisation.name = asked->organisation.name;
-    return check_limits(op, row->organisation.id, &asked->organisation.limits);
+    return admin_limits_judge(op, row->organisation.id, &asked->organisation.limits);
 }
 
 static enum err organisation_limits(const struct admin_operation *op, const union shown *asked,
@@ -159,9 +150,7 @@ static enum err team_fill(const struct admin_operation *op, const union shown *a
     struct store_team *t = &row->team;
     enum err e =
         admin_give(op, DIRECTORY_ORGANISATION, a->organisation, "organisation", &t->organisation);
-    if (e == ERR_OK) {
-        e = admin_give(op, DIRECTORY_PLAN, a->plan, "plan", &t->plan);
-    }
+    e = e == ERR_OK ? admin_give(op, DIRECTORY_PLAN, a->plan, "plan", &t->plan) : e;
     t->name = a->name;
     t->models = a->models;
     t->region = a->region;
@@ -227,7 +216,7 @@ static enum err user_fill(const struct admin_operation *op, const union shown *a
     const struct admin_user *a = &asked->user;
     row->user.name = a->name;
     row->user.role = (uint8_t)a->role;
-    enum err e = check_limits(op, row->user.id, &a->limits);
+    enum err e = admin_limits_judge(op, row->user.id, &a->limits);
     e = e != ERR_OK ? e : admin_give(op, DIRECTORY_TEAM, a->team, "team", &row->user.team);
     e = e == ERR_OK ? judge_role(op, (enum key_role)a->role) : e;
     return e == ERR_OK && !admin_sees(op, row->user.team)
@@ -265,7 +254,7 @@ static enum err plan_fill(const struct admin_operation *op, const union shown *a
                           union row *row)
 {
     row->plan.name = asked->plan.name;
-    return check_limits(op, row->plan.id, &asked->plan.limits);
+    return admin_limits_judge(op, row->plan.id, &asked->plan.limits);
 }
 
 static enum err plan_limits(const struct admin_operation *op, const union shown *asked,
