@@ -125,7 +125,7 @@ WRONG_VALUES = [b"null", b"true", b"false", b"0", b"-1", b"1e400", b"9" * 400, b
                 b"[null]", b"[1]", b'["chat","nonsense"]', b'["chat",["chat"]]', b'{"name":"x"}', deep(2000), b'"2030-13-01T00:00:00Z"',
                 b'"1969-01-01T00:00:00Z"', b'"2001-01-01T00:00:00Z"', b'"99999-01-01T00:00:00Z"', b'"2030-01-01"', b'"tomorrow"', b"NaN", b"'x'", b""]
 # What a member may be after all, of those.
-RIGHT_VALUES = {("expires_at", b"null"), ("role", b"null"), ("team", b"null"), *(("name", value) for value in WRONG_VALUES if value.startswith((b'"2', b'"1', b'"9', b'"tomorrow')))}
+RIGHT_VALUES = {("expires_at", b"null"), ("expires_at", b'"2030-01-01"'), ("role", b"null"), ("team", b"null"), *(("name", value) for value in WRONG_VALUES if value.startswith((b'"2', b'"1', b'"9', b'"tomorrow')))}
 
 WRONG_BODIES = [b"", b" ", b"null", b"1", b'"name"', b"[]", b'[{"name":"x"}]', b"{", b'{"name"', b'{"name":"x"', b'{"name":"x"}}', b'{"name":"x"} {}',
                 b"\xef\xbb\xbf" + b'{"name":"x"}', b'{"name":"x",}', b'{"name":"x","name":"y"}', b'{"name":"x","n\\u0061me":"y"}', b'{name:"x"}',
@@ -153,6 +153,8 @@ def test_a_body_that_cannot_be_makes_and_changes_nothing_and_the_reply_says_why(
     with client(gateway, operator) as asker:
         for body in WRONG_BODIES:
             for method, at, template in (("POST", KEYS, KEYS), ("PATCH", of, KEYS + "/{id}")):
+                if (method, body) == ("PATCH", b"{}"):
+                    continue  # it changes nothing, as it may
                 said = asker.request(method, at, content=body, headers={"If-Match": "*"})
                 assert_refused(said, (400, 413))
                 replies.append((method, template, said.status_code, said.json()))
