@@ -74,6 +74,13 @@ size_t call_access_format(struct span record, char out[LOG_LINE_MAX])
     return (size_t)(to - (uint8_t *)out);
 }
 
+static char *put_address(char *to, const char *text)
+{
+    size_t len = strnlen(text, CLIENT_BYTES - 1);
+    memcpy(to, text, len);
+    return to + len;
+}
+
 void call_access_put(const struct call *call, const struct journal_record *r)
 {
     const struct call_shared *shared = call->shared;
@@ -83,6 +90,9 @@ void call_access_put(const struct call *call, const struct journal_record *r)
     char room[NET_IP_TEXT], who[WHO_BYTES];
     const char *peer = call->by->peer(call->client);
     const char *client = call_client_text(call->by, call->client, room);
-    int len = snprintf(who, sizeof(who), "%s %s", client, client == peer ? "" : peer); /* it fits */
-    log_sink_put(shared->access, span_make(r, HEAD_BYTES + r->used), span_make(who, (size_t)len));
+    char *end = put_address(who, client);
+    *end++ = ' ';
+    end = client == peer ? end : put_address(end, peer);
+    log_sink_put(shared->access, span_make(r, HEAD_BYTES + r->used),
+                 span_make(who, (size_t)(end - who)));
 }
