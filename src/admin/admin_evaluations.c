@@ -61,16 +61,35 @@ static enum err answer(const struct admin_operation *op, const struct store_team
 
 /* ---- making ---- */
 
-static enum err read_end(const struct admin_operation *op, const struct admin_evaluation *asked,
-                         uint64_t given, wall_us *out)
+static enum err refuse_end(const struct admin_operation *op, const char *member, const char *why)
 {
-    const uint64_t both = ADMIN_GAVE(evaluation, days) | ADMIN_GAVE(evaluation, expires_at);
-    if ((given & both) == both && asked->expires_at.us != 0) {
-        return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("days"),
-                               "say 'days' or 'expires_at', not both");
+    return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, span_of(member), "%s", why);
+}
+
+/* Which of them are not null. */
+static uint64_t asked_ends(const struct admin_evaluation *asked)
+{
+    return (asked->days != 0 ? ADMIN_GAVE(evaluation, days) : 0) |
+           (asked->expires_at.us != 0 ? ADMIN_GAVE(evaluation, expires_at) : 0);
+}
+
+/* What a request that gives `given` says of the end of one that was made `from`. */
+static enum err read_end(const struct admin_operation *op, const struct admin_evaluation *asked,
+                         uint64_t given, wall_us from, wall_us *out)
+{
+    uint64_t told = given & asked_ends(asked);
+    bool has_days = (told & ADMIN_GAVE(evaluation, days)) != 0;
+    bool has_end = (told & ADMIN_GAVE(evaluation, expires_at)) != 0;
+    if (has_days && has_end) {
+        return refuse_end(op, "days", "say 'days' or 'expires_at', not both");
     }
-    int64_t days = asked->days == 0 ? DAYS_DEFAULT : asked->days;
-    out->us = asked->expires_at.us != 0 ? asked->expires_at.us : op->now.us + days * DAY_US;
+    int64_t days = has_days ? asked->days : DAYS_DEFAULT;
+    out->us = has_end ? asked->expires_at.us : from.us + days * DAY_US;
+    if (out->us <= op->now.us) {
+        return refuse_end(op, "days",
+                          "it was made more than so many days ago: to have it over, end "
+                          "it");
+    }
     return out->us <= op->now.us + DAYS_MAX * DAY_US
                ? ERR_OK
                : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("expires_at"),
@@ -113,7 +132,7 @@ static enum err fill(const struct admin_operation *op, const struct admin_evalua
     t->name = asked->name;
     t->models = asked->models;
     t->created = op->now;
-    enum err e = read_end(op, asked, given, &t->expires);
+    enum err e = read_end(op, asked, given, op->now, &t->expires);
     e = e == ERR_OK ? check_models(op, t->models) : e;
     e = e == ERR_OK ? choose_plan(op, asked->plan, &t->plan) : e;
     return e == ERR_OK ? admin_team_place(op, asked->organisation, t) : e;
@@ -233,6 +252,73 @@ enum err admin_evaluation_show(const struct admin_operation *op)
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
     enum err e = find(op, &arena, &t);
     e = e == ERR_OK ? answer(op, &t, SPAN("")) : e;
+    arena_fini(&arena);
+    return e;
+}
+
+/* Has its key end with it. One that was deleted, or never made, needs no end. */
+static enum err move_key(const struct admin_operation *op, const struct store_team *t)
+{
+    struct store_key row;
+    const struct key_change change = {
+        .has_expires = true, .expires = t->expires, .actor = op->request->actor};
+    enum err e = keys_change(op->keys, op->store, t->trial, &change, op->now, &row);
+    return e == ERR_NOT_FOUND_ROW ? ERR_OK : e;
+}
+
+/* Puts what a request that gives `given` changes of it; its key first, for who sends the request
+ * again finds the team as it was. */
+static enum err put_change(const struct admin_operation *op, const struct admin_evaluation *asked,
+                           uint64_t given, struct store_team *t)
+{
+    const uint64_t ends = ADMIN_GAVE(evaluation, days) | ADMIN_GAVE(evaluation, expires_at);
+    wall_us before = t->expires;
+    enum err e = ERR_OK;
+    if ((given & ends) != 0 && (given & ends & asked_ends(asked)) == 0) {
+        e = refuse_end(op, "expires_at", "an evaluation has an end: say 'days' or 'expires_at'");
+    } else if ((given & ends) != 0) {
+        e = read_end(op, asked, given, t->created, &t->expires);
+    }
+    if (e == ERR_OK && (given & ADMIN_GAVE(evaluation, models)) != 0) {
+        t->models = asked->models;
+        e = check_models(op, t->models);
+    }
+    e = e == ERR_OK && t->expires.us != before.us ? move_key(op, t) : e;
+    e = e == ERR_OK ? access_change(op->rights, op->store, STORE_TABLE_TEAM, t, op->route->action,
+                                    op->request->actor)
+                    : e;
+    if (e == ERR_OK) {
+        admin_note(op, op->route->action, t->id);
+        e = answer(op, t, SPAN(""));
+    }
+    return e;
+}
+
+static enum err change(const struct admin_operation *op, struct arena *arena, struct store_team *t)
+{
+    struct admin_evaluation shown = show(op, t, SPAN(""));
+    struct admin_reading reading = {.object = ADMIN_OBJECT_evaluation,
+                                    .use = ADMIN_CHANGES,
+                                    .body = op->request->body,
+                                    .now = op->now,
+                                    .arena = arena,
+                                    .fault = &op->answer->fault};
+    enum err e = admin_judge(op, ADMIN_OBJECT_evaluation, &shown);
+    if (e == ERR_OK && is_over(op, t)) {
+        e = admin_refuse(op, ERR_EXISTS, "this evaluation is over: it cannot be changed");
+    }
+    e = e == ERR_OK ? admin_object_read(&reading, &shown) : e;
+    return e == ERR_OK ? put_change(op, &shown, reading.given, t) : e;
+}
+
+enum err admin_evaluation_change(const struct admin_operation *op)
+{
+    struct arena arena;
+    struct store_team t;
+    arena_init(&arena, 2 * ADMIN_BODY_BYTES_MAX);
+    enum err e = store_change_begin(op->store);
+    e = e == ERR_OK ? find(op, &arena, &t) : e;
+    e = e == ERR_OK ? change(op, &arena, &t) : e;
     arena_fini(&arena);
     return e;
 }

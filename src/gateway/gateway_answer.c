@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "call/call_key.h"
+#include "http/http_bearer.h"
 #include "http/http_request.h"
 #include "policy/cors.h"
 
@@ -81,6 +82,18 @@ static enum err look_at_who(struct gateway_answer *a)
     return e == ERR_OK && !ports->access.admits(shared->rights, &a->key, &from)
                ? ERR_ADDRESS_NOT_ALLOWED
                : e;
+}
+
+void gateway_answer_recognise(struct gateway_answer *a)
+{
+    const struct call_ports *ports = a->shared->ports;
+    struct span token;
+    if (http_bearer(http_fields_find(&a->head->fields, HTTP_NAME_AUTHORIZATION), &token) ==
+            ERR_OK &&
+        ports->keys.check(a->shared->keys, token, KEY_USE_INFERENCE, ports->wall(), &a->key) ==
+            ERR_OK) {
+        a->is_known = look_at_who(a) == ERR_OK;
+    }
 }
 
 struct span gateway_retry_line(int64_t seconds, char out[GATEWAY_RETRY_BYTES])

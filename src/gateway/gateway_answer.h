@@ -45,6 +45,10 @@ void gateway_answer_refuse(struct gateway_answer *a, enum err e, struct span mes
 /* Writes a line that says after how many seconds to try again. */
 struct span gateway_retry_line(int64_t seconds, char out[GATEWAY_RETRY_BYTES]);
 
+/* Sees who asks for what is not there: a known key is told how its limits stand all the same, and
+ * nobody is refused, counted or noted. */
+void gateway_answer_recognise(struct gateway_answer *a);
+
 /* Sees who asks, as a call does, but takes nothing of what he may ask: whether he may ask this. If
  * not he was refused. `scope` 0: every inference key may. */
 MUST_USE bool gateway_answer_authenticate(struct gateway_answer *a, uint32_t scope);

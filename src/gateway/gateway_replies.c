@@ -123,7 +123,11 @@ static void answer_no_route(struct call_shared *shared, struct exchange *x, enum
     gateway_answer_begin(&a, shared, x);
     if (e == ERR_METHOD_NOT_ALLOWED && a.head->method == HTTP_OPTIONS) {
         gateway_answer_put(&a, 204, allow, SPAN(""));
-    } else if (e == ERR_ROUTE_UNKNOWN) {
+        gateway_answer_end(&a);
+        return;
+    }
+    gateway_answer_recognise(&a);
+    if (e == ERR_ROUTE_UNKNOWN) {
         refuse_path(&a, allow);
     } else {
         gateway_answer_refuse(&a, e, SPAN(""), SPAN(""), allow);

@@ -155,6 +155,28 @@ def test_what_is_no_evaluation_is_refused_and_named(gateway, said, body, param):
     assert gateway.admin("GET", "/admin/v1/teams?include=ended").json() == before
 
 
+def test_it_is_changed_with_its_key(gateway, upstream, said):
+    made = begin(gateway, said, "longer", days=2, models=["a"])
+    path = f"{EVALUATIONS}/longer"
+    changed = ask(gateway, said, "PATCH", path, 200, {"days": 20, "models": ["a", "b"]})
+    assert changed["expires_at"] == made["expires_at"] + 18 * DAY and (changed["days"], changed["models"]) == (20, ["a", "b"])
+    assert gateway.admin("GET", f"/admin/v1/keys/{made['key_id']}").json()["expires_at"] == changed["expires_at"]
+    until(lambda: call(gateway, upstream, made["key"], "b") == (200, None), 2 * SLOWER, "the model that it may use now")
+    at = int(time.time()) + 30 * DAY
+    assert ask(gateway, said, "PATCH", path, 200, {"expires_at": at, "days": None})["expires_at"] == at
+    assert ask(gateway, said, "PATCH", path, 200, {})["expires_at"] == at
+    for body, param in (({"expires_at": None}, "expires_at"), ({"days": 400}, "days"), ({"expires_at": 1000}, "expires_at"), ({"days": 3, "expires_at": at}, "days"),
+                        ({"models": ["nothing"]}, "models"), ({"name": "another"}, "name"), ({"expires_at": 4000000000}, "expires_at")):
+        assert ask(gateway, said, "PATCH", path, 400, body)["error"]["param"] == param, body
+    ask(gateway, said, "PATCH", path, 412, {"days": 3}, headers={"If-Match": '"other"'})
+    gateway.admin("DELETE", f"/admin/v1/keys/{made['key_id']}")
+    assert ask(gateway, said, "PATCH", path, 200, {"days": 40})["days"] == 40  # whose key is gone
+    gateway.command("eval", "edit", "longer", "--days", "41")
+    assert ask(gateway, said, "GET", path, 200)["days"] == 41
+    ask(gateway, said, "DELETE", path, 200)
+    ask(gateway, said, "PATCH", f"{EVALUATIONS}/{made['id']}", 409, {"days": 50})
+
+
 def test_names_are_those_of_teams_and_a_team_is_no_evaluation(gateway, said):
     team = gateway.admin("POST", "/admin/v1/teams", json={"name": "taken"}).json()["id"]
     ask(gateway, said, "POST", EVALUATIONS, 409, {"name": "taken"})

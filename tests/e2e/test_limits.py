@@ -229,6 +229,15 @@ def test_the_list_of_models_says_how_the_limits_of_a_known_key_stand(gateway):
         assert missing == [], path
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/nothing", 404), ("POST", "/nothing", 404), ("DELETE", "/v1/chat/completions", 405)])
+def test_a_known_key_is_told_its_limits_where_it_asks_for_what_is_not_there(gateway, method, path, status):
+    tree = Tree(gateway)
+    tree.limit("key", requests_per_minute=60)
+    for key, told in ((tree.secret, "60"), (tree.secret[:-9] + "A" * 9, None), ("", None)):
+        got = gateway.request(method, path, key=key)
+        assert (got.status_code, got.headers.get("X-RateLimit-Limit")) == (status, told), got.text
+
+
 def test_who_has_no_limits_is_told_none(gateway):
     reply = ask(gateway, Tree(gateway).secret)
     assert not [name for name, _ in reply.fields if "ratelimit" in name.lower()]
