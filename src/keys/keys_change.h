@@ -25,9 +25,9 @@
 #define KEY_RHYTHM_LEAST_S 3600
 #define KEY_RHYTHM_MOST_S  (3660 * INT64_C(86400)) /* ten years */
 
-/* Bytes of another gateway's key that is taken over; all printable ASCII without blanks. */
-#define KEY_FOREIGN_LEAST 16
-#define KEY_FOREIGN_MOST  256
+/* Bytes of another gateway's key that is taken over, at most; all printable ASCII without blanks.
+ * How short it may be was the other gateway's matter: all that is left of it is its digest. */
+#define KEY_FOREIGN_MOST 256
 
 /* Bytes of a key's grant, as the store has room for them. */
 #define KEY_MODELS_MAX         1536

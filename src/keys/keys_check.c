@@ -95,8 +95,7 @@ static enum err find_proven(const struct keys *k, struct span token, struct span
 /* Whether it can be another gateway's key. What begins as ours is ours, though mistyped. */
 static bool is_foreign(struct span token)
 {
-    if (token.len < KEY_FOREIGN_LEAST || token.len > KEY_FOREIGN_MOST ||
-        span_starts(token, SPAN("mx4_"))) {
+    if (token.len > KEY_FOREIGN_MOST || span_starts(token, SPAN("mx4_"))) {
         return false;
     }
     for (size_t i = 0; i < token.len; i++) {
