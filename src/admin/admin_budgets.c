@@ -109,14 +109,16 @@ static enum err check_zone(const struct admin_operation *op, struct span name)
                : e;
 }
 
-/* A subject may have so many; the day's tokens need one more place. */
+/* A subject that has not ended may have so many; the day's tokens need one more place. */
 static enum err check_count(const struct admin_operation *op, struct span subject)
 {
-    return access_count_budgets(op->rights, subject) < LIMITS_BUDGETS_MAX / 2 - 1
-               ? ERR_OK
-               : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN(""),
-                                 "it has %d budgets already, as many as may be: end one first",
-                                 LIMITS_BUDGETS_MAX / 2 - 1);
+    enum err e = admin_check_lives(op, subject);
+    if (e == ERR_OK && access_count_budgets(op->rights, subject) >= LIMITS_BUDGETS_MAX / 2 - 1) {
+        e = admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN(""),
+                            "it has %d budgets already, as many as may be: end one first",
+                            LIMITS_BUDGETS_MAX / 2 - 1);
+    }
+    return e;
 }
 
 static enum err fill(const struct admin_operation *op, const struct admin_budget *asked,

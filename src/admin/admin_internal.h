@@ -103,6 +103,9 @@ MUST_USE enum err admin_resolve_whose(const struct admin_operation *op,
                                       const struct admin_whose *given, bool takes_plans,
                                       char out[ADMIN_SUBJECT_BYTES]);
 
+/* What has ended is limited no more: ERR_VALUE_INVALID. */
+MUST_USE enum err admin_check_lives(const struct admin_operation *op, struct span subject);
+
 /* The reverse; a tag has its name. */
 struct admin_whose admin_whose_of(const struct admin_operation *op, struct span subject);
 

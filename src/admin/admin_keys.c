@@ -419,6 +419,9 @@ static enum err change_key(const struct admin_operation *op, const struct admin_
 {
     struct key_change wanted = change_of(op, asked, given);
     enum err e = admin_key_find(op, arena, key);
+    if (e == ERR_OK && key->revoked.us != 0) {
+        e = admin_refuse(op, ERR_EXISTS, "this key was revoked: it cannot be changed");
+    }
     if (e == ERR_OK && wanted.has_tags) {
         e = merge_tags(op, key, arena, &wanted.grant.tags);
     }

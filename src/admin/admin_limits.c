@@ -86,6 +86,7 @@ enum err admin_limit_set(const struct admin_operation *op)
         const struct admin_whose whose = {asked.organisation, asked.team, asked.user, asked.key,
                                           asked.plan,         asked.tag,  asked.each};
         e = admin_resolve_whose(op, &whose, true, subject);
+        e = e == ERR_OK ? admin_check_lives(op, span_of(subject)) : e;
     }
     e = e == ERR_OK ? put(op, span_of(subject), asked.tag, &asked) : e;
     arena_fini(&arena);

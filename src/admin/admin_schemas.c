@@ -103,7 +103,8 @@ static void write_numbers(struct json_writer *w, bool may_be_null)
     json_write_end(w);
 }
 
-static void write_tags(struct json_writer *w, const struct admin_field *f, bool may_be_null)
+static void write_tags(struct json_writer *w, const struct admin_field *f, bool may_be_null,
+                       enum admin_shape shape)
 {
     admin_schema_type(w, "object", may_be_null);
     json_write_member_int(w, "maxProperties", f->least);
@@ -111,7 +112,8 @@ static void write_tags(struct json_writer *w, const struct admin_field *f, bool 
     json_write_member_text(w, "pattern", "^[A-Za-z0-9_.-]{1,63}$");
     json_write_end(w);
     admin_schema_open(w, "additionalProperties");
-    write_text_bounds(w, 0, f->most);
+    admin_schema_type(w, "string", shape == ADMIN_SHAPE_CHANGE); /* null takes one away */
+    json_write_member_int(w, "maxLength", f->most);
     json_write_end(w);
 }
 
@@ -124,7 +126,8 @@ static void write_decimal(struct json_writer *w, bool may_be_null)
 
 void admin_schema_kind(struct json_writer *w, const struct admin_field *f, enum admin_shape shape)
 {
-    bool may_be_null = (f->rules & ADMIN_MAYBE) != 0;
+    bool is_list = f->kind == ADMIN_NAMES || f->kind == ADMIN_TAGS;
+    bool may_be_null = (f->rules & ADMIN_MAYBE) != 0 || (is_list && shape != ADMIN_SHAPE_REPLY);
     switch (f->kind) {
     case ADMIN_TEXT:
         admin_schema_type(w, "string", may_be_null);
@@ -153,7 +156,7 @@ void admin_schema_kind(struct json_writer *w, const struct admin_field *f, enum 
         write_names(w, f, may_be_null);
         break;
     case ADMIN_TAGS:
-        write_tags(w, f, may_be_null);
+        write_tags(w, f, may_be_null, shape);
         break;
     case ADMIN_MONEY:
     case ADMIN_AMOUNT:

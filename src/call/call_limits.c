@@ -165,6 +165,9 @@ bool call_admit_limits(struct call *call)
         call_key_note(shared, call->by, call->client, &call->key, call->started_wall);
     }
     const struct limits *limits = access_limits(shared->rights);
+    if (e == ERR_ADDRESS_NOT_ALLOWED) { /* the key is known: it is told how its limits stand */
+        limits_look(limits, &call->who, call->started, &call->hold.requests, &call->hold.tokens);
+    }
     while (e == ERR_OK && outcome == LIMITS_NO_ROOM) {
         e = grow_hold(call) ? ERR_OK : ERR_NO_MEMORY;
         if (e == ERR_OK) {

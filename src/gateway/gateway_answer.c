@@ -78,6 +78,7 @@ static enum err look_at_who(struct gateway_answer *a)
         return ERR_OK;
     }
     enum err e = ports->access.look(shared->rights, &a->key, ports->wall(), &a->who);
+    a->is_known = e == ERR_OK;                 /* wherever he is */
     (void)ports->client->address(a->x, &from); /* whoever says so */
     return e == ERR_OK && !ports->access.admits(shared->rights, &a->key, &from)
                ? ERR_ADDRESS_NOT_ALLOWED
@@ -92,7 +93,7 @@ void gateway_answer_recognise(struct gateway_answer *a)
             ERR_OK &&
         ports->keys.check(a->shared->keys, token, KEY_USE_INFERENCE, ports->wall(), &a->key) ==
             ERR_OK) {
-        a->is_known = look_at_who(a) == ERR_OK;
+        (void)look_at_who(a); /* notes whether it is known */
     }
 }
 
@@ -113,7 +114,6 @@ bool gateway_answer_authenticate(struct gateway_answer *a, uint32_t scope)
     struct span more = e == ERR_KEYS_GUESSED ? gateway_retry_line(retry_s, line) : SPAN("");
     if (e == ERR_OK) {
         e = look_at_who(a);
-        a->is_known = e == ERR_OK;
     }
     if (e == ERR_OK) {
         call_key_note(a->shared, ports->client, a->x, &a->key, ports->wall());

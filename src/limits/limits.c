@@ -277,14 +277,16 @@ enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,
     }
     struct limits_set *before = atomic_load(place);
     struct limits_set *set = set_new(l, terms, before, today);
+    bool is_news = false;
     if (set == NULL) {
         return ERR_NO_MEMORY;
     }
     for (size_t i = 0; i < set->budget_count; i++) {
         atomic_store(&set->budgets[i]->limit, terms->budgets[i].limit);
-        limits_windows_raise(&set->budgets[i]->windows, terms->budgets[i].limit);
+        is_news |= limits_windows_change(&set->budgets[i]->windows, terms->budgets[i].limit);
     }
     (void)atomic_exchange(place, set); /* `before`: nobody else puts terms */
+    (void)atomic_fetch_add(&l->news, is_news);
     l->count[level] = slot < l->count[level] ? l->count[level] : slot + 1;
     if (before != NULL) {
         change_rates(set, before);

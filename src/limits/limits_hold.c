@@ -205,10 +205,10 @@ static enum limits_outcome take_of_rate(struct limits_taking *t, enum limits_kin
         t->why->left = standing.remaining;
         t->why->is_never = count > pace.burst;
     }
-    if (is_tokens) {
-        tell_tokens(t, taken ? count : 0, &standing);
-    } else {
-        keep_tightest(&t->hold->requests, per_minute, &standing);
+    if (is_tokens && taken) {
+        tell_tokens(t, count, &standing);
+    } else { /* a refusal tells what it was refused by, with all that is held */
+        keep_tightest(is_tokens ? &t->hold->tokens : &t->hold->requests, per_minute, &standing);
     }
     if (!taken) {
         return LIMITS_REFUSED;

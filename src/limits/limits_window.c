@@ -263,8 +263,9 @@ wall_us limits_windows_end(const struct limits_windows *w)
     return (wall_us){atomic_load(&w->rooms[atomic_load(&w->current)].to_us)};
 }
 
-void limits_windows_raise(struct limits_windows *w, int64_t limit)
+bool limits_windows_change(struct limits_windows *w, int64_t limit)
 {
+    bool is_news = false;
     for (int i = 0; i < LIMITS_WINDOWS; i++) {
         struct limits_room *room = &w->rooms[i];
         if (!enter(room)) {
@@ -274,8 +275,10 @@ void limits_windows_raise(struct limits_windows *w, int64_t limit)
         int64_t fits = beyond > 0 ? add_within(&room->taken, limit, beyond, true) : 0;
         (void)atomic_fetch_add(&room->spent, fits);
         (void)atomic_fetch_add(&room->beyond, beyond - fits);
+        is_news |= note_steps(room, limit);
         leave(room);
     }
+    return is_news;
 }
 
 bool limits_windows_are_new(const struct limits_windows *w)

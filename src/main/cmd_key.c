@@ -123,7 +123,7 @@ static int act_on_id(const struct main_act *act, int (*run)(const struct main_ac
     char id[KEY_ID_CHARS + 1];
     struct main_given given = *act->given;
     struct main_act on_id = *act;
-    int status = main_key_find(act->command, given.config, given.id, id);
+    int status = main_key_find(act->command, given.config, given.id, MAIN_KEY_WORKS, id);
     if (status != CLI_GO_ON) {
         return status;
     }

@@ -35,7 +35,7 @@ static int revoke_as_configured(const char *config, struct span id)
 }
 
 const struct cli_option main_key_revoke_options[] = {
-    MAIN_ID("The key's id, as `atlas key list` shows it"),
+    MAIN_ID("The key's id, as `atlas key list` shows it, or its name; an id alone needs no store"),
     CLI_TEXT(struct main_given, data, "data", "DIR",
              "The data folder; no configuration is read then", .words = CLI_FILES),
     MAIN_JSON,
@@ -47,7 +47,12 @@ int main_key_revoke(const void *given)
 {
     const struct main_given *g = given;
     struct span id;
-    int status = main_key_id("key revoke", g->id, &id);
+    char found[KEY_ID_CHARS + 1];
+    int status = CLI_GO_ON;
+    if (!main_key_id(g->id, &id)) { /* an id needs neither the configuration nor the store */
+        status = main_key_find("key revoke", g->config, g->id, MAIN_KEY_WORKS, found);
+        id = span_make(found, KEY_ID_CHARS);
+    }
     if (status != CLI_GO_ON) {
         return status;
     }
@@ -60,7 +65,7 @@ int main_key_revoke(const void *given)
 }
 
 const struct cli_option main_key_delete_options[] = {
-    MAIN_ID("The id of a key that was revoked or has expired"),
+    MAIN_ID("The id or name of a key that was revoked or has expired"),
     MAIN_JSON,
     MAIN_CONFIG,
     MAIN_END,
@@ -69,10 +74,10 @@ const struct cli_option main_key_delete_options[] = {
 int main_key_delete(const void *given)
 {
     const struct main_given *g = given;
-    struct span id;
-    char path[MAIN_KEY_PATH_BYTES];
+    char path[MAIN_KEY_PATH_BYTES], found[KEY_ID_CHARS + 1];
     struct buf answer;
-    int status = main_key_id("key delete", g->id, &id);
+    int status = main_key_find("key delete", g->config, g->id, MAIN_KEY_ENDED, found);
+    struct span id = span_make(found, KEY_ID_CHARS);
     if (status != CLI_GO_ON) {
         return status;
     }

@@ -87,7 +87,7 @@ int main_key_rotate(const void *given)
                             .given = g};
     char id[KEY_ID_CHARS + 1];
     struct buf body, answer;
-    int status = main_key_find("key rotate", g->config, g->id, id);
+    int status = main_key_find("key rotate", g->config, g->id, MAIN_KEY_WORKS, id);
     if (status != CLI_GO_ON) {
         return status;
     }

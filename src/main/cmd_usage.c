@@ -6,6 +6,7 @@
 #include "cli/cli_ask.h"
 #include "cli/cli_table.h"
 #include "main/commands.h"
+#include "main/key_id.h"
 
 #define QUERY_BYTES_MAX 4096
 #define ROWS(table)     (sizeof(table) / sizeof((table)[0]))
@@ -87,7 +88,7 @@ const struct cli_option main_usage_options[] = {
              "One organisation only, by name or id"),
     CLI_TEXT(struct usage_given, team, "team", "NAME", "One team only, by name or id"),
     CLI_TEXT(struct usage_given, user, "user", "NAME", "One user only, by name or id"),
-    CLI_TEXT(struct usage_given, key, "key", "ID", "One key only"),
+    CLI_TEXT(struct usage_given, key, "key", "KEY", "One key only, by name or id"),
     CLI_TEXT(struct usage_given, model, "model", "MODEL", "One model only"),
     CLI_TEXT(struct usage_given, upstream, "upstream", "NAME", "One model server only"),
     CLI_TEXT(struct usage_given, route, "route", "ROUTE", "One route only"),
@@ -131,12 +132,21 @@ static int print_answer(struct span answer, const char *end)
 
 int main_usage(const void *given)
 {
-    const struct usage_given *g = given;
-    int status;
+    struct usage_given asked = *(const struct usage_given *)given;
+    const struct usage_given *g = &asked;
+    int status = CLI_GO_ON;
     struct buf query, answer;
+    char key[KEY_ID_CHARS + 1];
     if (g->json && g->csv) {
         fprintf(stderr, "atlas usage: give --json or --csv, not both\n");
         return CLI_MISUSED;
+    }
+    if (g->key != NULL) {
+        status = main_key_find("usage", g->config, g->key, MAIN_KEY_ANY, key);
+        asked.key = key;
+    }
+    if (status != CLI_GO_ON) {
+        return status;
     }
     buf_init(&query, QUERY_BYTES_MAX);
     buf_init(&answer, CLI_ANSWER_MAX);

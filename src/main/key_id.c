@@ -20,14 +20,9 @@ static bool read_id(const char *word, struct span *id)
     return id->len == KEY_ID_CHARS && crypto_is_base62(*id);
 }
 
-int main_key_id(const char *command, const char *word, struct span *id)
+bool main_key_id(const char *word, struct span *id)
 {
-    if (!read_id(word, id)) {
-        fprintf(stderr, "atlas %s: '%s' is not a key's id; `atlas key list` shows them\n", command,
-                word);
-        return CLI_MISUSED;
-    }
-    return CLI_GO_ON;
+    return read_id(word, id);
 }
 
 /* ---- by name ---- */
@@ -39,16 +34,23 @@ static bool is_text(const struct json_index *x, uint32_t object, const char *mem
     return row != JSON_NONE && json_text_is(x, row, span_of(text));
 }
 
-/* Those of this name that work; the id of the last one is in `out`. */
-static size_t count_named(const struct json_index *x, const char *name, char out[KEY_ID_CHARS + 1])
+/* Whether it is one of those that may be meant. */
+static bool is_meant(const struct json_index *x, uint32_t key, enum main_key_state which)
+{
+    bool works = is_text(x, key, "status", "active");
+    return which == MAIN_KEY_ANY || works == (which == MAIN_KEY_WORKS);
+}
+
+/* Those of this name that may be meant; the id of the last one is in `out`. */
+static size_t count_named(const struct json_index *x, const char *name, enum main_key_state which,
+                          char out[KEY_ID_CHARS + 1])
 {
     uint32_t data = json_find(x, 0, SPAN("data"));
     size_t count = 0;
     for (uint32_t key = data == JSON_NONE ? JSON_NONE : json_first(x, data); key != JSON_NONE;
          key = json_next(x, key)) {
         uint32_t id = json_find(x, key, SPAN("id"));
-        if (id != JSON_NONE && is_text(x, key, "name", name) &&
-            is_text(x, key, "status", "active")) {
+        if (id != JSON_NONE && is_text(x, key, "name", name) && is_meant(x, key, which)) {
             span_copy_text(json_inside(x, id), out, KEY_ID_CHARS + 1);
             count++;
         }
@@ -56,25 +58,31 @@ static size_t count_named(const struct json_index *x, const char *name, char out
     return count;
 }
 
-static int pick(const char *command, const char *name, struct span list, char out[KEY_ID_CHARS + 1])
+static int pick(const char *command, const char *name, enum main_key_state which, struct span list,
+                char out[KEY_ID_CHARS + 1])
 {
+    static const char *const none[] = {
+        [MAIN_KEY_WORKS] = "there is no key of this id, and none that works is called",
+        [MAIN_KEY_ENDED] = "there is no key of this id, and none that has ended is called",
+        [MAIN_KEY_ANY] = "there is no key of this id, and none is called",
+    };
     struct json_index x;
     json_index_init(&x, VALUES_MAX, DEPTH_MAX);
     enum err e = json_index_parse_borrow(&x, list);
-    size_t count = e == ERR_OK ? count_named(&x, name, out) : 0;
+    size_t count = e == ERR_OK ? count_named(&x, name, which, out) : 0;
     json_index_fini(&x);
     if (count != 1) {
         fprintf(stderr, "atlas %s: %s '%s'; `atlas key list` shows their ids\n", command,
                 e != ERR_OK  ? err_sentence(e)
-                : count == 0 ? "there is no key of this id, and none that works is called"
+                : count == 0 ? none[which]
                              : "several keys are called",
                 name);
     }
-    return count == 1 ? CLI_GO_ON : e == ERR_OK ? CLI_MISUSED : CLI_FAILED;
+    return count == 1 ? CLI_GO_ON : count > 1 ? CLI_MISUSED : CLI_FAILED;
 }
 
 int main_key_find(const char *command, const char *config, const char *word,
-                  char out[KEY_ID_CHARS + 1])
+                  enum main_key_state which, char out[KEY_ID_CHARS + 1])
 {
     struct span id;
     struct buf all;
@@ -84,7 +92,7 @@ int main_key_find(const char *command, const char *config, const char *word,
     }
     buf_init(&all, CLI_ANSWER_MAX);
     int status = cli_list_all(command, config, SPAN(ADMIN_KEYS_PATH), SPAN(""), &all);
-    status = status == CLI_GO_ON ? pick(command, word, buf_span(&all), out) : status;
+    status = status == CLI_GO_ON ? pick(command, word, which, buf_span(&all), out) : status;
     buf_fini(&all);
     return status;
 }

@@ -13,14 +13,17 @@
 
 #define MAIN_KEY_PATH_BYTES (sizeof(ADMIN_KEYS_PATH) + 1 + KEY_ID_CHARS)
 
-/* Reads the id that `word` is or holds: whoever gives the whole key means the id in it. CLI_GO_ON,
- * or CLI_MISUSED after it has said, as "atlas COMMAND: …", what is wrong. */
-int main_key_id(const char *command, const char *word, struct span *id);
+/* Reads the id that `word` is or holds: whoever gives the whole key means the id in it. False: it
+ * may be a name. */
+bool main_key_id(const char *word, struct span *id);
 
-/* The same, of one that may be given by its name, too: where that is one key's alone that works.
- * CLI_GO_ON, or the exit status after it has said why not. */
+/* Which keys a name may mean. */
+enum main_key_state { MAIN_KEY_WORKS, MAIN_KEY_ENDED, MAIN_KEY_ANY };
+
+/* The same, of one that may be given by its name, too, where that is one key's alone of those that
+ * may be meant. CLI_GO_ON, or the exit status after it has said, as "atlas COMMAND: …", why not. */
 int main_key_find(const char *command, const char *config, const char *word,
-                  char out[KEY_ID_CHARS + 1]);
+                  enum main_key_state which, char out[KEY_ID_CHARS + 1]);
 
 /* Writes the path of the key's own requests to `out`. */
 struct span main_key_path(struct span id, char out[MAIN_KEY_PATH_BYTES]);

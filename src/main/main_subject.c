@@ -113,5 +113,5 @@ int main_subject_find(const struct main_act *act, bool takes_plans, struct main_
     if (strcmp(meant->name, "key") != 0) {
         return look_up(act, meant, out->id);
     }
-    return main_key_find(act->command, act->given->config, meant->given, out->id);
+    return main_key_find(act->command, act->given->config, meant->given, MAIN_KEY_WORKS, out->id);
 }

@@ -145,7 +145,7 @@ BODIES = {
     "budgets": ({"team": "of-all", "amount": "1"}, {"amount": "2"}),
     "prices": ({"model": "m", "input": "1"}, None),
     "limits": ({"team": "of-all", "concurrent": 5}, {"concurrent": 6}),
-    "evaluations": ({"name": "kept", "organisation": "of-all"}, None),
+    "evaluations": ({"name": "kept", "organisation": "of-all"}, {"days": 30}),
 }
 
 

@@ -263,6 +263,22 @@ def test_each_threshold_is_told_once(gateway):
     stays(lambda: len(told(gateway, budget, 100)) == 1, 1.2)
 
 
+def test_a_threshold_that_a_lower_amount_passes_is_told(gateway):
+    gateway.announce("budget_threshold")
+    tree = Tree(gateway)
+    budget = tree.budget("team", "1.00")
+    spend(gateway, tree, 6)
+    gateway.admin("PATCH", f"/admin/v1/budgets/{budget}", json={"amount": "0.10"}).raise_for_status()
+    until(lambda: told(gateway, budget, 50), 5 * SLOWER)
+    assert [len(told(gateway, budget, percent)) for percent in (50, 80, 100)] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("zone", ["+03:00", "UTC0", "<+03>-3", "EST5EDT,M3.2.0,M11.1.0", ":Asia/Riyadh", "posixrules", "localtime", "Factory", "right/Asia/Riyadh", "../zoneinfo/UTC", "asia/riyadh", "Asia"])
+def test_a_time_zone_is_a_name_of_the_database(gateway, zone):
+    said = gateway.admin("POST", "/admin/v1/budgets", json={"team": Tree(gateway).team, "amount": "1", "time_zone": zone})
+    assert (said.status_code, said.json()["error"]["param"]) == (400, "time_zone"), said.text
+
+
 @pytest.mark.parametrize("end", ["stopped", "killed"])
 def test_a_threshold_that_was_told_is_not_told_again_after_a_start(gateway, end):
     gateway.announce("budget_threshold")

@@ -351,4 +351,4 @@ def test_the_log_says_who_bears_a_tag_when_it_is_limited_first(gateway):
     for _ in range(2):
         tree.new_key(tags=tag)
     limit(gateway, tag, concurrent=5)
-    assert any(name_of(tag) in line and "2 keys bear it" in line for line in gateway.log().splitlines())
+    until(lambda: any(name_of(tag) in line and "2 keys bear it" in line for line in gateway.log().splitlines()), 10 * SLOWER, "the line")

@@ -335,7 +335,7 @@ WRONG = [
     (["limit", "set", "--burst", "1"], 2, "say whose"), (["limit", "set", "--team", "x"], 2, "nothing is to change"),
     (["limit", "set", "--team", "x", "--user", "y", "--burst", "1"], 2, "one alone"), (["limit", "set", "--user", "x", "--each", "key", "--burst", "1"], 2, "--each"),
     (["limit", "set", "--team", "x", "--each", "dog", "--burst", "1"], 2, "--each"), (["limit", "set", "--team", "nobody", "--burst", "1"], 1, "no team"),
-    (["limit", "set", "--key", "short", "--burst", "1"], 2, "there is no key of this id"), (["limit", "set", "--key", "AAAAAAAAAAAA", "--burst", "1"], 1, "no"),
+    (["limit", "set", "--key", "short", "--burst", "1"], 1, "there is no key of this id"), (["limit", "set", "--key", "AAAAAAAAAAAA", "--burst", "1"], 1, "no"),
     (["limit", "show"], 2, "say whose"), (["limit", "show", "nobody"], 1, "of this id"), (["limit", "end", "x", "--team", "y"], 2, "leave the options out"),
     (["budget", "set", "--team", "x"], 2, "--amount"), (["budget", "set", "--amount", "1"], 2, "say whose"), (["budget", "set", "--team", "no", "--amount", "1"], 1, "no team"),
     (["budget", "show", "nobody"], 1, "no budget"), (["budget", "edit", "x"], 2, "--amount"), (["budget", "edit", "x", "--amount", "1"], 1, "no budget"),
@@ -432,4 +432,11 @@ def test_a_key_may_be_named_where_one_alone_is_called_so(place):
     twice = place.command("key", "show", name)
     assert twice.returncode == 2 and "several keys are called" in twice.stderr
     nobody = place.command("key", "show", "nobody at all")
-    assert nobody.returncode == 2 and "there is no key of this id" in nobody.stderr
+    assert nobody.returncode == 1 and "there is no key of this id" in nobody.stderr
+
+
+def test_a_key_is_revoked_deleted_and_summed_up_by_its_name(place):
+    place.done("key", "create", "--name", "by name")
+    place.done("usage", "--key", "by name")
+    assert place.done("key", "revoke", "by name").startswith("revoked ")
+    assert place.done("key", "delete", "by name").startswith("deleted ")

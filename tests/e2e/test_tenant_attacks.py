@@ -287,3 +287,33 @@ def test_tokens_of_an_interrupted_call_are_those_that_are_paid(make_gateway, ups
     row = until(lambda: gateway.admin("GET", f"/admin/v1/usage?team={tree.team}").json()["data"], 10 * SLOWER)[0]
     assert row["interrupted"] == 1 and row["tokens_out"] == 100
     assert float(row["cost"]) == (row["tokens_in"] + 2 * row["tokens_out"]) / 1e6, row
+
+
+def test_what_has_ended_is_limited_no_more_and_its_users_names_are_free(gateway):
+    one, two = Tree(gateway), Tree(gateway)
+    for tree in (one, two):
+        make(gateway, "users", name="of both", team=tree.team)
+    gateway.admin("DELETE", f"/admin/v1/teams/{one.team}").raise_for_status()
+    for body in ({"team": one.team}, {"user": one.user}, {"team": one.team, "each": "key"}):
+        said = [gateway.admin("POST", "/admin/v1/limits", json={**body, "concurrent": 5}), gateway.admin("POST", "/admin/v1/budgets", json={**body, "amount": "1"})]
+        assert [(got.status_code, "has ended" in got.text) for got in said] == [(400, True)] * 2, body
+    found = gateway.admin("GET", "/admin/v1/users/of%20both")
+    assert (found.status_code, found.json()["team"]) == (200, two.team), found.text
+    key = gateway.new_key("revoked", team=two.team)["id"]
+    gateway.revoke(key)
+    assert gateway.admin("POST", "/admin/v1/limits", json={"key": key, "concurrent": 5}).status_code == 400
+    assert gateway.admin("PATCH", f"/admin/v1/keys/{key}", json={"name": "other"}, headers={"If-Match": "*"}).status_code == 409
+
+
+def test_a_known_key_is_told_its_limits_wherever_it_is_used_from(gateway):
+    tree = Tree(gateway)
+    key = gateway.new_key("elsewhere", team=tree.team, ip_allowlist=["192.0.2.1"], limits={"requests_per_minute": 60})["key"]
+    for got in (gateway.request("GET", "/v1/models", key=key), gateway.request("POST", "/v1/chat/completions", key=key, json={"model": "m", "messages": []})):
+        assert (got.status_code, got.headers.get("X-RateLimit-Limit"), got.headers.get("X-RateLimit-Remaining")) == (403, "60", "60"), got.text
+
+
+def test_a_refusal_for_tokens_says_what_is_left_of_them(gateway):
+    tree = Tree(gateway)
+    tree.limit("key", tokens_per_minute=1000)
+    first = gateway.request("POST", "/v1/chat/completions", key=tree.secret, json={"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 2000})
+    assert first.status_code == 429 and first.headers["x-ratelimit-remaining-tokens"] == "1000", first.text

@@ -59,7 +59,7 @@ def call(gateway, key, model="one", **members):
 def test_usage_of_a_key_that_is_not_there_fails_with_a_sentence(gateway):
     said = gateway.command("usage", "--key", "nope")
     assert (said.returncode, said.stdout) == (1, "")
-    assert said.stderr == "atlas usage: there is no key of this id; `atlas key list` shows them\n"
+    assert said.stderr == "atlas usage: there is no key of this id, and none is called 'nope'; `atlas key list` shows their ids\n"
     key = gateway.new_key("idle")
     said = gateway.command("usage", "--key", key["id"])
     assert (said.returncode, said.stderr, said.stdout.split()) == (0, "", ["CALLS", "IN", "OUT", "0", "0", "0"])
