@@ -113,6 +113,7 @@ static void write_tags(struct json_writer *w, const struct admin_field *f, bool 
     json_write_end(w);
     admin_schema_open(w, "additionalProperties");
     admin_schema_type(w, "string", shape == ADMIN_SHAPE_CHANGE); /* null takes one away */
+    json_write_member_int(w, "minLength", 0);
     json_write_member_int(w, "maxLength", f->most);
     json_write_end(w);
 }
