@@ -34,9 +34,11 @@
 
 /* The events of one pull are worked through between two looks at the budget. */
 #define CALL_PULL_BYTES (16 * 1024)
-#define CALL_REFUSERS   64 /* keys whose refusals are counted apart */
-#define CALL_REFUSALS_A_S \
-    32 /* of a key that are recorded, a second and worker; the rest is counted */
+/* Refusals that are recorded, of keys whose slots are alike by this number, a worker: so many at
+ * once, and then so many a second. The rest is counted. */
+#define CALL_REFUSERS      1024
+#define CALL_REFUSALS_MOST 1000
+#define CALL_REFUSALS_A_S  32
 #define CALL_FAILURES_TOLD 20 /* to the log, a second and worker; the rest as a number */
 
 struct call;
@@ -74,9 +76,9 @@ struct call_shared {
     struct limits_gate_terms gate_terms;
     struct strangers strangers; /* who was refused for want of a good key */
     struct log_sink *access;    /* a line a call; NULL: none */
-    struct {                    /* whose refusals were recorded lately, by the key's slot */
-        uint32_t slot, count;
-        int64_t second;
+    struct {
+        int64_t second; /* of the monotonic clock, of the last refusal */
+        uint32_t count; /* recorded, less those that time has made good */
     } refusals[CALL_REFUSERS];
     bool draining;
 };

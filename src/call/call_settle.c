@@ -133,12 +133,14 @@ static bool is_refused_often(struct call *call)
     if (!is_limit || call->tries_begun > 0) {
         return false;
     }
-    if (shared->refusals[at].slot != call->key.slot || shared->refusals[at].second != second) {
-        shared->refusals[at].slot = call->key.slot;
-        shared->refusals[at].second = second;
-        shared->refusals[at].count = 0;
-    }
-    return ++shared->refusals[at].count > CALL_REFUSALS_A_S;
+    int64_t passed = second - shared->refusals[at].second; /* less than none: it began earlier */
+    passed = passed > 0 ? passed : 0;
+    int64_t count = shared->refusals[at].count - passed * CALL_REFUSALS_A_S;
+    count = count > 0 ? count : 0;
+    bool is_often = count >= CALL_REFUSALS_MOST;
+    shared->refusals[at].second += passed;
+    shared->refusals[at].count = (uint32_t)(count + !is_often);
+    return is_often;
 }
 
 /* A refusal is recorded too, when the key is known and there is room. */
