@@ -275,7 +275,7 @@ bool limits_windows_change(struct limits_windows *w, int64_t limit)
         int64_t fits = beyond > 0 ? add_within(&room->taken, limit, beyond, true) : 0;
         (void)atomic_fetch_add(&room->spent, fits);
         (void)atomic_fetch_add(&room->beyond, beyond - fits);
-        is_news |= note_steps(room, limit);
+        is_news |= atomic_load(&room->spent) > 0 && note_steps(room, limit);
         leave(room);
     }
     return is_news;

@@ -461,7 +461,7 @@ def test_remaining_tokens_never_rise_but_with_time(gateway, upstream):
     gateway.announce("budget_threshold")
     tree = Tree(gateway)
     tree.limit("team", tokens_per_minute=6000)  # a hundred a second
-    tree.budget("key", "0.000200")
+    budget = tree.budget("key", "0.000200")
     seen = []
     for i in range(30):
         began = time.monotonic()
@@ -475,6 +475,7 @@ def test_remaining_tokens_never_rise_but_with_time(gateway, upstream):
     for (began, _, before), (_, ended, after) in zip(seen, seen[1:]):
         assert after <= before + (ended - began) * 100 + 1, seen
     assert seen[-1][2] < 6000
+    until(lambda: budget in gateway.log() or not gateway.admin("GET", f"/admin/v1/budgets/{budget}").json()["thresholds_passed"], 10 * SLOWER, "what it told")
 
 
 def test_a_whole_answer_says_what_is_left_behind_it(gateway):
