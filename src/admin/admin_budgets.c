@@ -242,6 +242,7 @@ enum err admin_budget_change(const struct admin_operation *op)
     if (e == ERR_OK && row.ended.us != 0) {
         e = admin_refuse(op, ERR_EXISTS, "this budget was ended: it cannot be changed");
     }
+    e = e == ERR_OK ? admin_check_lives(op, row.subject) : e;
     e = e == ERR_OK ? read_body(op, ADMIN_CHANGES, &arena, &shown) : e;
     e = e == ERR_OK ? read_amount(op, &shown, &row.amount) : e;
     e = e == ERR_OK ? put(op, &row) : e;

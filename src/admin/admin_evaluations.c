@@ -90,7 +90,7 @@ static enum err read_end(const struct admin_operation *op, const struct admin_ev
                           "it was made more than so many days ago: to have it over, end "
                           "it");
     }
-    return out->us <= op->now.us + DAYS_MAX * DAY_US
+    return out->us <= from.us + DAYS_MAX * DAY_US
                ? ERR_OK
                : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("expires_at"),
                                  "an evaluation ends after %d days at most", DAYS_MAX);
@@ -262,7 +262,9 @@ static enum err move_key(const struct admin_operation *op, const struct store_te
     struct store_key row;
     const struct key_change change = {
         .has_expires = true, .expires = t->expires, .actor = op->request->actor};
-    enum err e = keys_change(op->keys, op->store, t->trial, &change, op->now, &row);
+    bool is_over = keys_revoked(op->keys, t->trial).us != 0;
+    enum err e = is_over ? ERR_NOT_FOUND_ROW
+                         : keys_change(op->keys, op->store, t->trial, &change, op->now, &row);
     return e == ERR_NOT_FOUND_ROW ? ERR_OK : e;
 }
 

@@ -419,7 +419,8 @@ static enum err change_key(const struct admin_operation *op, const struct admin_
 {
     struct key_change wanted = change_of(op, asked, given);
     enum err e = admin_key_find(op, arena, key);
-    if (e == ERR_OK && key->revoked.us != 0) {
+    bool is_over = key->revoked.us != 0 || keys_revoked(op->keys, op->id).us != 0;
+    if (e == ERR_OK && is_over) {
         e = admin_refuse(op, ERR_EXISTS, "this key was revoked: it cannot be changed");
     }
     if (e == ERR_OK && wanted.has_tags) {

@@ -142,6 +142,7 @@ enum err admin_limit_change(const struct admin_operation *op)
     char subject[ADMIN_SUBJECT_BYTES];
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
     enum err e = find_to_change(op, subject, &shown);
+    e = e == ERR_OK ? admin_check_lives(op, span_of(subject)) : e;
     e = e == ERR_OK ? read_body(op, ADMIN_CHANGES, &arena, &shown) : e;
     e = e == ERR_OK ? put(op, span_of(subject), shown.tag, &shown) : e;
     arena_fini(&arena);

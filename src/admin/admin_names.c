@@ -198,7 +198,8 @@ enum err admin_check_lives(const struct admin_operation *op, struct span subject
     struct span id = span_cut(subject, 0, span_find(subject, '/', 0));
     bool is_over = op->keys != NULL && keys_revoked(op->keys, id).us != 0;
     for (int kind = 0; !is_over && kind < DIRECTORY_KINDS; kind++) {
-        is_over = has_ended(d, (enum directory_kind)kind, id);
+        is_over = kind != DIRECTORY_PLAN && /* who has it keeps it */
+                  has_ended(d, (enum directory_kind)kind, id);
     }
     return is_over
                ? admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN(""),

@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "call/call_key.h"
-#include "http/http_bearer.h"
 #include "http/http_request.h"
 #include "policy/cors.h"
 
@@ -88,10 +87,9 @@ static enum err look_at_who(struct gateway_answer *a)
 void gateway_answer_recognise(struct gateway_answer *a)
 {
     const struct call_ports *ports = a->shared->ports;
-    struct span token;
-    if (http_bearer(http_fields_find(&a->head->fields, HTTP_NAME_AUTHORIZATION), &token) ==
-            ERR_OK &&
-        ports->keys.check(a->shared->keys, token, KEY_USE_INFERENCE, ports->wall(), &a->key) ==
+    int64_t retry_s;
+    if (http_fields_has(&a->head->fields, HTTP_NAME_AUTHORIZATION) &&
+        call_key_check(a->shared, ports->client, a->x, ports->wall(), &a->key, &retry_s) ==
             ERR_OK) {
         (void)look_at_who(a); /* notes whether it is known */
     }

@@ -45,8 +45,8 @@ void gateway_answer_refuse(struct gateway_answer *a, enum err e, struct span mes
 /* Writes a line that says after how many seconds to try again. */
 struct span gateway_retry_line(int64_t seconds, char out[GATEWAY_RETRY_BYTES]);
 
-/* Sees who asks for what is not there: a known key is told how its limits stand all the same, and
- * nobody is refused, counted or noted. */
+/* Sees who asks for what is not there: a known key is told how its limits stand all the same.
+ * Nobody is refused for his key, but one that is none is noted and counted as everywhere. */
 void gateway_answer_recognise(struct gateway_answer *a);
 
 /* Sees who asks, as a call does, but takes nothing of what he may ask: whether he may ask this. If

@@ -49,6 +49,10 @@ int main_key_revoke(const void *given)
     struct span id;
     char found[KEY_ID_CHARS + 1];
     int status = CLI_GO_ON;
+    if (g->data != NULL && !main_key_id(g->id, &id)) {
+        fprintf(stderr, "atlas key revoke: '%s' is not a key's id, and --data wants one\n", g->id);
+        return CLI_MISUSED;
+    }
     if (!main_key_id(g->id, &id)) { /* an id needs neither the configuration nor the store */
         status = main_key_find("key revoke", g->config, g->id, MAIN_KEY_WORKS, found);
         id = span_make(found, KEY_ID_CHARS);

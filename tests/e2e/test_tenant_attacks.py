@@ -297,6 +297,10 @@ def test_what_has_ended_is_limited_no_more_and_its_users_names_are_free(gateway)
     for body in ({"team": one.team}, {"user": one.user}, {"team": one.team, "each": "key"}):
         said = [gateway.admin("POST", "/admin/v1/limits", json={**body, "concurrent": 5}), gateway.admin("POST", "/admin/v1/budgets", json={**body, "amount": "1"})]
         assert [(got.status_code, "has ended" in got.text) for got in said] == [(400, True)] * 2, body
+    assert gateway.admin("PATCH", f"/admin/v1/limits/{one.team}", json={"concurrent": 5}, headers={"If-Match": "*"}).status_code == 400
+    plan = make(gateway, "plans", name="of a few")["id"]
+    gateway.admin("DELETE", f"/admin/v1/plans/{plan}").raise_for_status()
+    assert gateway.admin("POST", "/admin/v1/limits", json={"plan": plan, "concurrent": 5}).status_code == 201  # who has it keeps it
     found = gateway.admin("GET", "/admin/v1/users/of%20both")
     assert (found.status_code, found.json()["team"]) == (200, two.team), found.text
     key = gateway.new_key("revoked", team=two.team)["id"]
