@@ -31,7 +31,8 @@ static bool is_iana(const char *name)
     static const char *const others[] = {"localtime",   "posixrules", "Factory",
                                          "leapseconds", "posix/",     "right/"};
     char path[sizeof(ZONES) + ZONE_NAME_MAX];
-    bool is = g_ascii_isalpha(name[0]) && strlen(name) <= ZONE_NAME_MAX;
+    bool is = g_ascii_isalpha(name[0]) && strlen(name) <= ZONE_NAME_MAX &&
+              strstr(name, "//") == NULL; /* one zone has one name */
     for (const char *c = name; is && *c != '\0'; c++) {
         is = g_ascii_isalnum(*c) || strchr("_+-/", *c) != NULL;
     }
