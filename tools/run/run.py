@@ -294,6 +294,19 @@ def new_key(team):
     return key
 
 
+def make_data():
+    """The data folder. One of an earlier Atlas, which this one does not read, is put aside: nothing but this tour is in it."""
+    said = subprocess.run([ATLAS, "init", "--config", CACHE / "atlas.yaml"], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, check=False)
+    if said.returncode != 0 and "written by an earlier Atlas" in said.stderr:
+        aside = CACHE / f"data-{time.strftime('%Y%m%d-%H%M%S')}"
+        (CACHE / "data").rename(aside)
+        progress.say(f"{CACHE / 'data'} is an earlier Atlas's, and now lies in {aside}: this one begins anew")
+        run_atlas("init")
+    elif said.returncode != 0:
+        raise SystemExit(said.stderr.strip())
+
+
 def kept_key(team):
     file = CACHE / f"key-{team}"
     return file.read_text().strip() if file.exists() else new_key(team)
@@ -302,7 +315,7 @@ def kept_key(team):
 def serve_atlas(models):
     """Starts Atlas in front of the models. Returns its process and a key of each team that it knows."""
     (CACHE / "atlas.yaml").write_text(pages.configuration(models, CACHE, PORT, ADMIN_PORT, STOP_S))
-    run_atlas("init")
+    make_data()
     make_teams()
     keys = {team: kept_key(team) for team in TEAMS}
     process = start("atlas", [ATLAS, "serve", "--config", CACHE / "atlas.yaml"])
