@@ -88,15 +88,6 @@ static enum err read_amount(const struct admin_operation *op, const struct admin
                                  : "a whole number of tokens, at most 4611686018427387903");
 }
 
-static bool is_currency(struct span text)
-{
-    bool is = text.len == 3;
-    for (size_t i = 0; is && i < text.len; i++) {
-        is = text.at[i] >= 'A' && text.at[i] <= 'Z';
-    }
-    return is;
-}
-
 static enum err check_zone(const struct admin_operation *op, struct span name)
 {
     char text[65];
@@ -137,7 +128,7 @@ static enum err fill(const struct admin_operation *op, const struct admin_budget
     row->window = (uint8_t)asked->window;
     row->week_start = (uint8_t)asked->week_starts;
     row->created = op->now;
-    if (is_money ? !is_currency(row->currency) : row->currency.len > 0) {
+    if (is_money ? !money_is_currency(row->currency) : row->currency.len > 0) {
         return refuse(op, "currency",
                       is_money ? "three capital letters, such as USD" : "left out with tokens");
     }
@@ -156,12 +147,7 @@ static enum err fill(const struct admin_operation *op, const struct admin_budget
 static enum err read_body(const struct admin_operation *op, enum admin_use use, struct arena *arena,
                           struct admin_budget *budget)
 {
-    struct admin_reading reading = {.object = ADMIN_OBJECT_budget,
-                                    .use = use,
-                                    .body = op->request->body,
-                                    .now = op->now,
-                                    .arena = arena,
-                                    .fault = &op->answer->fault};
+    struct admin_reading reading = admin_reading_of(op, ADMIN_OBJECT_budget, use, arena);
     return admin_object_read(&reading, budget);
 }
 

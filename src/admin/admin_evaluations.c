@@ -210,12 +210,8 @@ enum err admin_evaluation_create(const struct admin_operation *op)
 {
     struct arena arena;
     struct admin_evaluation asked = {.days = 0};
-    struct admin_reading reading = {.object = ADMIN_OBJECT_evaluation,
-                                    .use = ADMIN_MAKES,
-                                    .body = op->request->body,
-                                    .now = op->now,
-                                    .arena = &arena,
-                                    .fault = &op->answer->fault};
+    struct admin_reading reading =
+        admin_reading_of(op, ADMIN_OBJECT_evaluation, ADMIN_MAKES, &arena);
     arena_init(&arena, 2 * ADMIN_BODY_BYTES_MAX);
     enum err e = admin_object_read(&reading, &asked);
     e = e == ERR_OK ? store_change_begin(op->store) : e;
@@ -256,7 +252,8 @@ enum err admin_evaluation_show(const struct admin_operation *op)
     return e;
 }
 
-/* Has its key end with it. One that was deleted, or never made, needs no end. */
+/* Has its key end with it. One that was revoked or deleted, was never made, or has a damaged row,
+ * works no more and needs no end. */
 static enum err move_key(const struct admin_operation *op, const struct store_team *t)
 {
     struct store_key row;
@@ -265,7 +262,7 @@ static enum err move_key(const struct admin_operation *op, const struct store_te
     bool is_over = keys_revoked(op->keys, t->trial).us != 0;
     enum err e = is_over ? ERR_NOT_FOUND_ROW
                          : keys_change(op->keys, op->store, t->trial, &change, op->now, &row);
-    return e == ERR_NOT_FOUND_ROW ? ERR_OK : e;
+    return e == ERR_NOT_FOUND_ROW || e == ERR_VALUE_INVALID ? ERR_OK : e;
 }
 
 /* Puts what a request that gives `given` changes of it; its key first, for who sends the request
@@ -299,12 +296,8 @@ static enum err put_change(const struct admin_operation *op, const struct admin_
 static enum err change(const struct admin_operation *op, struct arena *arena, struct store_team *t)
 {
     struct admin_evaluation shown = show(op, t, SPAN(""));
-    struct admin_reading reading = {.object = ADMIN_OBJECT_evaluation,
-                                    .use = ADMIN_CHANGES,
-                                    .body = op->request->body,
-                                    .now = op->now,
-                                    .arena = arena,
-                                    .fault = &op->answer->fault};
+    struct admin_reading reading =
+        admin_reading_of(op, ADMIN_OBJECT_evaluation, ADMIN_CHANGES, arena);
     enum err e = admin_judge(op, ADMIN_OBJECT_evaluation, &shown);
     if (e == ERR_OK && is_over(op, t)) {
         e = admin_refuse(op, ERR_EXISTS, "this evaluation is over: it cannot be changed");

@@ -53,6 +53,19 @@ static inline enum err admin_refuse(const struct admin_operation *op, enum err e
     return admin_fault_say(&op->answer->fault, e, SPAN(""), "%s", why);
 }
 
+/* How the request's body is to be read into an object. */
+static inline struct admin_reading admin_reading_of(const struct admin_operation *op,
+                                                    enum admin_object object, enum admin_use use,
+                                                    struct arena *arena)
+{
+    return (struct admin_reading){.object = object,
+                                  .use = use,
+                                  .body = op->request->body,
+                                  .now = op->now,
+                                  .arena = arena,
+                                  .fault = &op->answer->fault};
+}
+
 /*
  * Judges If-Match: whether what the request changes, `now`, is what its sender saw. Every operation
  * that changes what a path names asks this before it does.

@@ -43,13 +43,8 @@ enum err admin_key_rotate(const struct admin_operation *op)
 {
     struct arena arena;
     struct admin_rotation asked = {.grace_s = KEY_GRACE_S};
-    struct span body = op->request->body;
-    struct admin_reading reading = {.object = ADMIN_OBJECT_rotation,
-                                    .use = ADMIN_MAKES,
-                                    .body = body.len == 0 ? SPAN("{}") : body,
-                                    .now = op->now,
-                                    .arena = &arena,
-                                    .fault = &op->answer->fault};
+    struct admin_reading reading = admin_reading_of(op, ADMIN_OBJECT_rotation, ADMIN_MAKES, &arena);
+    reading.body = reading.body.len == 0 ? SPAN("{}") : reading.body;
     arena_init(&arena, 2 * ADMIN_BODY_BYTES_MAX);
     enum err e = admin_object_read(&reading, &asked);
     if (e == ERR_OK) {

@@ -198,18 +198,6 @@ static enum err create(const struct admin_operation *op, const struct key_wish *
     return e;
 }
 
-/* The body of a request about a key. */
-static struct admin_reading reading_of(const struct admin_operation *op, enum admin_use use,
-                                       struct arena *arena)
-{
-    return (struct admin_reading){.object = ADMIN_OBJECT_key,
-                                  .use = use,
-                                  .body = op->request->body,
-                                  .now = op->now,
-                                  .arena = arena,
-                                  .fault = &op->answer->fault};
-}
-
 static enum err make(const struct admin_operation *op, const struct admin_key *asked)
 {
     struct key_wish wish = {.kind = (enum key_kind)(asked->kind + KEY_LIVE),
@@ -234,7 +222,7 @@ enum err admin_key_create(const struct admin_operation *op)
 {
     struct arena arena;
     struct admin_key asked = {0};
-    struct admin_reading reading = reading_of(op, ADMIN_MAKES, &arena);
+    struct admin_reading reading = admin_reading_of(op, ADMIN_OBJECT_key, ADMIN_MAKES, &arena);
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
     enum err e = admin_object_read(&reading, &asked);
     if (e == ERR_OK) {
@@ -460,7 +448,7 @@ enum err admin_key_change(const struct admin_operation *op)
 {
     struct arena arena;
     struct admin_key asked = {.limits = admin_limits_of(op, op->id)};
-    struct admin_reading reading = reading_of(op, ADMIN_CHANGES, &arena);
+    struct admin_reading reading = admin_reading_of(op, ADMIN_OBJECT_key, ADMIN_CHANGES, &arena);
     arena_init(&arena, 2 * ADMIN_BODY_BYTES_MAX);
     enum err e = admin_object_read(&reading, &asked);
     if (e == ERR_OK) {

@@ -65,12 +65,7 @@ static enum err put(const struct admin_operation *op, struct span subject, struc
 static enum err read_body(const struct admin_operation *op, enum admin_use use, struct arena *arena,
                           struct admin_limit *limit)
 {
-    struct admin_reading reading = {.object = ADMIN_OBJECT_limit,
-                                    .use = use,
-                                    .body = op->request->body,
-                                    .now = op->now,
-                                    .arena = arena,
-                                    .fault = &op->answer->fault};
+    struct admin_reading reading = admin_reading_of(op, ADMIN_OBJECT_limit, use, arena);
     return admin_object_read(&reading, limit);
 }
 

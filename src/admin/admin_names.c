@@ -31,11 +31,13 @@ static uint32_t team_seen(const struct admin_operation *op, enum directory_kind 
                : team;
 }
 
-/* Who can still be used: a team's end is its users'. */
-static bool is_living_user(const struct directory *d, const struct directory_entry *e)
+/* Whether it is there and was not ended; a team's end is its users', too. */
+static bool lives(const struct directory *d, const struct directory_entry *e)
 {
     const struct directory_entry *team =
-        e == NULL || e->team == SLOTS_NONE ? NULL : directory_find(d, DIRECTORY_TEAM, e->team);
+        e == NULL || e->kind != DIRECTORY_USER || e->team == SLOTS_NONE
+            ? NULL
+            : directory_find(d, DIRECTORY_TEAM, e->team);
     return e != NULL && e->ended.us == 0 && (team == NULL || team->ended.us == 0);
 }
 
@@ -47,7 +49,7 @@ uint32_t admin_slot_of_name(const struct admin_operation *op, enum directory_kin
     uint32_t count = kind == DIRECTORY_USER && team == SLOTS_NONE ? directory_count(d, kind) : 0;
     for (uint32_t slot = 0; slot < count; slot++) {
         const struct directory_entry *e = directory_find(d, kind, slot);
-        if (is_living_user(d, e) && span_equal(e->name, name)) {
+        if (lives(d, e) && span_equal(e->name, name)) {
             return slot;
         }
     }
@@ -64,7 +66,7 @@ bool admin_is_shared_name(const struct admin_operation *op, enum directory_kind 
                                     : 0; /* the others' names are theirs alone */
     for (uint32_t slot = 0; slot < count && found < 2; slot++) {
         const struct directory_entry *e = directory_find(d, kind, slot);
-        found += is_living_user(d, e) && span_equal(e->name, name);
+        found += lives(d, e) && span_equal(e->name, name);
     }
     return found > 1;
 }
@@ -180,26 +182,17 @@ enum err admin_resolve_whose(const struct admin_operation *op, const struct admi
     return e;
 }
 
-/* Whether what the id names was ended, or the team that it is of. */
-static bool has_ended(const struct directory *d, enum directory_kind kind, struct span id)
-{
-    uint32_t slot = directory_slot(d, kind, id);
-    const struct directory_entry *e = slot == SLOTS_NONE ? NULL : directory_find(d, kind, slot);
-    const struct directory_entry *team =
-        e == NULL || kind != DIRECTORY_USER || e->team == SLOTS_NONE
-            ? NULL
-            : directory_find(d, DIRECTORY_TEAM, e->team);
-    return (e != NULL && e->ended.us != 0) || (team != NULL && team->ended.us != 0);
-}
-
 enum err admin_check_lives(const struct admin_operation *op, struct span subject)
 {
     const struct directory *d = access_directory(op->rights);
     struct span id = span_cut(subject, 0, span_find(subject, '/', 0));
     bool is_over = op->keys != NULL && keys_revoked(op->keys, id).us != 0;
     for (int kind = 0; !is_over && kind < DIRECTORY_KINDS; kind++) {
-        is_over = kind != DIRECTORY_PLAN && /* who has it keeps it */
-                  has_ended(d, (enum directory_kind)kind, id);
+        uint32_t slot = kind == DIRECTORY_PLAN /* who has it keeps it */
+                            ? SLOTS_NONE
+                            : directory_slot(d, (enum directory_kind)kind, id);
+        is_over =
+            slot != SLOTS_NONE && !lives(d, directory_find(d, (enum directory_kind)kind, slot));
     }
     return is_over
                ? admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN(""),

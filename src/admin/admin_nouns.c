@@ -360,12 +360,7 @@ static enum err answer(const struct admin_operation *op, const struct noun *noun
 static enum err read_body(const struct admin_operation *op, const struct noun *noun,
                           enum admin_use use, struct arena *arena, union shown *shown)
 {
-    struct admin_reading reading = {.object = noun->object,
-                                    .use = use,
-                                    .body = op->request->body,
-                                    .now = op->now,
-                                    .arena = arena,
-                                    .fault = &op->answer->fault};
+    struct admin_reading reading = admin_reading_of(op, noun->object, use, arena);
     return admin_object_read(&reading, shown);
 }
 

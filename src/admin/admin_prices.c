@@ -8,6 +8,7 @@
  */
 #include "admin/admin_internal.h"
 #include "base/arena.h"
+#include "base/money.h"
 #include "policy/policy.h"
 #include "policy/policy_book.h"
 #include "store/store_change.h"
@@ -79,15 +80,6 @@ static enum err check_amounts(const struct admin_operation *op, uint64_t given)
                                  "for nothing");
 }
 
-static bool is_currency(struct span text)
-{
-    bool is = text.len == 3;
-    for (size_t i = 0; is && i < text.len; i++) {
-        is = text.at[i] >= 'A' && text.at[i] <= 'Z';
-    }
-    return is;
-}
-
 /* A record says whole numbers that JSON's readers keep. */
 static enum err check_from(const struct admin_operation *op, wall_us from)
 {
@@ -121,7 +113,7 @@ static enum err fill(const struct admin_operation *op, const struct admin_price 
     row->gpu_second = asked->gpu_second;
     row->currency = asked->currency.len == 0 ? IN_USD : asked->currency;
     row->created = op->now;
-    if (!is_currency(row->currency)) {
+    if (!money_is_currency(row->currency)) {
         return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("currency"),
                                "'currency' must be three capital letters, such as USD");
     }
@@ -156,12 +148,7 @@ enum err admin_price_create(const struct admin_operation *op)
     struct arena arena;
     struct store_price row = {.per = 0}, made = {.per = 0};
     struct admin_price asked = {.per = PER_TOKENS};
-    struct admin_reading reading = {.object = ADMIN_OBJECT_price,
-                                    .use = ADMIN_MAKES,
-                                    .body = op->request->body,
-                                    .now = op->now,
-                                    .arena = &arena,
-                                    .fault = &op->answer->fault};
+    struct admin_reading reading = admin_reading_of(op, ADMIN_OBJECT_price, ADMIN_MAKES, &arena);
     char id[ADMIN_ID_BYTES];
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
     row.id = made.id = admin_make_id(op, "price_", id);

@@ -55,3 +55,12 @@ void money_write(int64_t nano, unsigned places, char out[MONEY_TEXT_BYTES])
         out[--len] = '\0';
     }
 }
+
+bool money_is_currency(struct span text)
+{
+    bool is = text.len == 3;
+    for (size_t i = 0; is && i < text.len; i++) {
+        is = text.at[i] >= 'A' && text.at[i] <= 'Z';
+    }
+    return is;
+}

@@ -24,4 +24,7 @@ MUST_USE bool money_read(struct span text, int64_t *nano);
  * zero. */
 void money_write(int64_t nano, unsigned places, char out[MONEY_TEXT_BYTES]);
 
+/* Whether it may be a currency's code: three capital letters, as those of ISO 4217. */
+bool money_is_currency(struct span text);
+
 #endif

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/money.h"
+
 #define SECOND_US 1000000
 
 __extension__ typedef __int128 wide; /* tokens times price may pass 64 bits */
@@ -15,14 +17,10 @@ static bool is_amount(int64_t nano)
 
 bool policy_price_is_valid(const struct policy_price *price)
 {
-    bool is_currency = strlen(price->currency) == 3;
-    for (size_t i = 0; is_currency && i < 3; i++) {
-        is_currency = price->currency[i] >= 'A' && price->currency[i] <= 'Z';
-    }
-    return is_currency && is_amount(price->input_nano) && is_amount(price->cached_nano) &&
-           is_amount(price->output_nano) && is_amount(price->request_nano) &&
-           is_amount(price->gpu_second_nano) && price->per_tokens >= 1 &&
-           price->per_tokens <= POLICY_PRICE_PER_MAX;
+    return money_is_currency(span_of(price->currency)) && is_amount(price->input_nano) &&
+           is_amount(price->cached_nano) && is_amount(price->output_nano) &&
+           is_amount(price->request_nano) && is_amount(price->gpu_second_nano) &&
+           price->per_tokens >= 1 && price->per_tokens <= POLICY_PRICE_PER_MAX;
 }
 
 /* A sum of money in three parts: whole billionths, and what is left of tokens and of time. */

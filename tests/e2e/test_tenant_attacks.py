@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What attackers of teams, keys and limits have found, a test each."""
+import contextlib
 import json
 import threading
 import time
@@ -172,9 +173,9 @@ def test_a_refusal_does_not_say_how_much_others_have(gateway, level):
     assert refused.status == 429 and level in said and "0.000012 USD left" in said and " of 0.000012" not in said, said
 
 
-def test_a_budget_that_is_ended_counts_what_is_held_as_used(gateway, upstream):
-    tree = Tree(gateway)
-    budget = tree.budget("team", "1.00")
+@contextlib.contextmanager
+def stream_that_waits(gateway, upstream, key):
+    """A stream of which a word has come, and the event at which its model server goes on."""
     go = threading.Event()
 
     def script(connection, request):
@@ -183,9 +184,16 @@ def test_a_budget_that_is_ended_counts_what_is_held_as_used(gateway, upstream):
         go.wait(30 * SLOWER)
 
     upstream.script(script)
-    with Raw(gateway.port, tree.secret, timeout=30) as raw:
+    with Raw(gateway.port, key, timeout=30) as raw:
         raw.request("POST", "/v1/chat/completions", body_of("u", max_tokens=100, stream=True))
         assert raw.read_head().status == 200
+        yield go
+
+
+def test_a_budget_that_is_ended_counts_what_is_held_as_used(gateway, upstream):
+    tree = Tree(gateway)
+    budget = tree.budget("team", "1.00")
+    with stream_that_waits(gateway, upstream, tree.secret) as go:
         held = budgets(gateway)[budget]["held"]
         ended = gateway.admin("DELETE", f"/admin/v1/budgets/{budget}", headers={"If-Match": "*"}).json()
         go.set()
@@ -270,17 +278,7 @@ def test_tokens_of_an_interrupted_call_are_those_that_are_paid(make_gateway, ups
     gateway = make_gateway({"upstreams": {"u": {"url": upstream.url}}, "models": {"u": {"upstream": "u", "price": price}}})
     tree = Tree(gateway)
     tree.budget("team", "1.00")
-    go = threading.Event()
-
-    def script(connection, request):
-        connection.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
-        connection.send(data(chunk({"content": "a"})))
-        go.wait(30 * SLOWER)
-
-    upstream.script(script)
-    with Raw(gateway.port, tree.secret, timeout=30) as raw:
-        raw.request("POST", "/v1/chat/completions", body_of("u", max_tokens=100, stream=True))
-        assert raw.read_head().status == 200
+    with stream_that_waits(gateway, upstream, tree.secret) as go:
         gateway.kill()
         go.set()
     gateway.start()
