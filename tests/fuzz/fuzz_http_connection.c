@@ -7,9 +7,9 @@
  *
  * The first byte says which side sends. Differences that are allowed:
  *   lists     in a Connection field it knows only spaces, no tabs, and loses its way at a member
- *             that is empty or the beginning of a word that it knows; we read the list as
- *             RFC 9110 5.6.1 and 5.6.3 say. It takes Proxy-Connection for Connection
- *             (RFC 9112 C.2.2 names that a mistake)
+ *             that is empty, begins with what no token has or is the beginning of a word that it
+ *             knows; we read the list as RFC 9110 5.6.1 and 5.6.3 say. It takes Proxy-Connection
+ *             for Connection (RFC 9112 C.2.2 names that a mistake)
  *   hosts     it refuses "~" in the host of a target, which RFC 3986 3.2.2 allows
  *   1.0       with both "close" and "keep-alive" we close (RFC 9112 9.3), it does not
  *   trailers  it reads their Content-Length and Transfer-Encoding, and may refuse them; we pass
@@ -130,9 +130,13 @@ static void agree_on_fields(const struct http_fields *f, const struct http_oracl
     }
 }
 
-/* Whether a member of a Connection field ends while http-parser still expects more of a word. */
-static bool is_cut_short(struct span member)
+/* Whether http-parser does not find the end of this member of a Connection field: it begins with
+ * what no token has, or ends while more of a word is expected. */
+static bool is_confusing(struct span member)
 {
+    if (!is_token(span_cut(member, 0, 1))) {
+        return true;
+    }
     static const char *const words[] = {"close", "keep-alive", "upgrade"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         struct span word = span_of(words[i]);
@@ -148,7 +152,7 @@ static bool is_plain_list(struct span list)
 {
     for (size_t at = 0; at < list.len;) {
         size_t comma = span_find(list, ',', at);
-        if (is_cut_short(span_trim(span_cut(list, at, comma - at)))) {
+        if (is_confusing(span_trim(span_cut(list, at, comma - at)))) {
             return false;
         }
         at = comma + 1;

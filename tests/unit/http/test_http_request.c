@@ -105,6 +105,8 @@ static void a_good_head_says_what_was_sent(void **state)
         {"POST /v1/x HTTP/1.1\r\nHost: [::1]:8080\r\nContent-Length: 12\r\n\r\n",
          "POST /v1/x? 1.1 host=[::1]:8080 body=length:12 keep [Host=[::1]:8080] "
          "[Content-Length=12]"},
+        {"POST / HTTP/1.0\r\nConnection: \xcb, keep-alive\r\nContent-Length: 0\r\n\r\n",
+         "POST /? 1.0 host= body=length:0 keep [Connection=\xcb, keep-alive] [Content-Length=0]"},
         {LINE HOST "Transfer-Encoding: Chunked\r\nConnection: x, CLOSE\r\n\r\n",
          "POST /v1/x? 1.1 host=a body=chunked:0 [Host=a] [Transfer-Encoding=Chunked] "
          "[Connection=x, CLOSE]"},
