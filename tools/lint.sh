@@ -25,7 +25,7 @@ mapfile -t sources < <(git ls-files -co --exclude-standard -- '*.c' '*.h' | sort
 mapfile -t scripts < <(git ls-files -co --exclude-standard -- '*.sh' .ci/run tools/pre-commit | sort)
 
 check format clang-format-14 --dry-run -Werror "${sources[@]}"
-check spelling codespell -q 3 -S './tests/*,LICENSE,./build*,./.git' \
+check spelling codespell -q 3 -S './tests/*,LICENSE,./build*,./.git,*words.def' \
     --ignore-words tools/codespell.words
 check shell shellcheck "${scripts[@]}"
 for checker in tools/check_*.py; do
