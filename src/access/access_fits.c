@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "access/access_fits.h"
+#include "limits/limits_names.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -51,10 +51,11 @@ struct call_shared {
     const struct access *rights; /* who may what; NULL: nobody is limited */
     struct journal_lane *lane;
     struct upstream_pool *pool;
-    struct policy *policy;          /* the one that new calls begin with */
-    struct gateway_asks *asks;      /* the gateway's: what keys ask of usage; NULL: nothing */
-    const struct policy_book *book; /* prices before the policy's; NULL: there are none */
-    _Atomic int64_t *calls_open;    /* of the whole process */
+    struct condition_scratch *scratch; /* for rules */
+    struct policy *policy;             /* the one that new calls begin with */
+    struct gateway_asks *asks;         /* the gateway's: what keys ask of usage; NULL: nothing */
+    const struct policy_book *book;    /* prices before the policy's; NULL: there are none */
+    _Atomic int64_t *calls_open;       /* of the whole process */
     int64_t body_bytes_max;
     int64_t
         output_bytes_max;  /* waiting for one client before its model server is read no further */

@@ -28,15 +28,18 @@ static int64_t used_of(const struct call *call)
 
 struct span call_reply_fields(struct call *call, struct span more)
 {
-    const struct call_candidate *candidate = call_candidate_of(call);
-    struct span lines =
-        candidate == NULL ? call->policy->common_lines : candidate->match.model->reply_lines;
+    const struct decision_candidate *candidate = call_candidate_of(call);
+    /* What was not let out stands nowhere. */
+    struct span lines = candidate == NULL || call->error == ERR_RESIDENCY
+                            ? call->policy->common_lines
+                            : candidate->match.model->reply_lines;
     struct span parts[] = {SPAN("x-request-id: "),
                            span_of(call->id.text),
                            SPAN("\r\nX-Audit-Trace-ID: "),
                            span_of(call->id.text),
                            SPAN("\r\n"),
                            lines,
+                           call->policy_lines,
                            cors_fields(call->policy, call->by->head(call->client), &call->arena),
                            call_limits_fields(call, used_of(call)),
                            more};

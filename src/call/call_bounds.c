@@ -24,7 +24,7 @@ int64_t call_answer_most(const struct call *call, const struct policy_model *mod
                                        : call_answer_bound(call, model);
 }
 
-struct call_most call_most_of(const struct call *call, const struct call_candidate *candidate,
+struct call_most call_most_of(const struct call *call, const struct decision_candidate *candidate,
                               int64_t told)
 {
     const struct policy_model *model = candidate->match.model;

@@ -88,11 +88,39 @@ static enum err step_index(struct call *call, struct call_inspection *in)
     return ERR_OK;
 }
 
+/* What rules may ask of it, for as long as the call. `count`: NULL of token numbers. */
+static enum err take_gist(struct call *call, const struct json_index *x,
+                          const struct openai_count *count)
+{
+    if (call->policy->routing == NULL) {
+        return ERR_OK;
+    }
+    call->gist = arena_alloc(&call->arena, sizeof(*call->gist));
+    return call->gist == NULL
+               ? ERR_NO_MEMORY
+               : openai_gist_read(count, x, &call->request, &call->arena, call->gist);
+}
+
+/* What its caller wishes of routing. */
+static enum err take_wishes(struct call *call, const struct json_index *x)
+{
+    if (!openai_request_has_wishes(&call->request)) {
+        return ERR_OK;
+    }
+    call->wishes = arena_alloc(&call->arena, sizeof(*call->wishes));
+    return call->wishes == NULL ? ERR_NO_MEMORY
+                                : openai_wishes_read(x, &call->request, &call->arena, call->wishes);
+}
+
 /* The facts are there: the edits follow from them. Token numbers need no estimate. */
 static enum err take_facts(struct call *call, struct call_inspection *in)
 {
     call->request = in->reading.request;
     end_reading(in);
+    enum err e = take_wishes(call, &in->index);
+    if (e != ERR_OK) {
+        return e;
+    }
     call->edits = arena_alloc(&call->arena, sizeof(*call->edits));
     if (call->edits == NULL) {
         return ERR_NO_MEMORY;
@@ -100,11 +128,14 @@ static enum err take_facts(struct call *call, struct call_inspection *in)
     in->phase = FINISHED;
     if (call->request.input_tokens >= 0) {
         call->input_estimate = call->request.input_tokens;
+        e = take_gist(call, &in->index, NULL);
     } else {
         in->phase = COUNT;
         openai_count_begin(&in->count, &in->index);
     }
-    return openai_request_edit_call(&in->index, &call->request, &call->arena, call->edits);
+    return e != ERR_OK
+               ? e
+               : openai_request_edit_call(&in->index, &call->request, &call->arena, call->edits);
 }
 
 static enum err step(struct call *call, struct call_inspection *in)
@@ -122,6 +153,7 @@ static enum err step(struct call *call, struct call_inspection *in)
         if (openai_count_step(&in->count, &bytes)) {
             call->input_estimate = openai_count_read(&in->count);
             in->phase = FINISHED;
+            return take_gist(call, &in->index, &in->count);
         }
         return ERR_OK;
     case FINISHED:
@@ -247,6 +279,9 @@ static enum call_state fail(struct call *call, const struct call_inspection *in,
                        "the request body is not valid JSON: see the byte at offset %zu",
                        in->index.error_at); /* fits */
         return call_fail_at(call, e, SPAN(""), span_of(where));
+    }
+    if (call->wishes != NULL && e == ERR_VALUE_INVALID) {
+        return call_fail_at(call, e, call->wishes->param, call->wishes->message);
     }
     return in->is_reading ? call_fail_at(call, e, in->reading.param, in->reading.message)
                           : call_fail(call, e);

@@ -7,6 +7,7 @@
 #include "call/call.h"
 #include "call/call_body.h"
 #include "call/call_try.h"
+#include "decision/decision.h"
 #include "net/net_timer.h"
 #include "openai/openai_request.h"
 #include "server/server.h"
@@ -87,12 +88,15 @@ struct call {
     bool is_indexed;        /* the worker's index is of the body: until something else is read */
     struct call_inspection *inspection; /* of a large body, with an index of its own; or NULL */
     struct openai_request request;
-    struct json_edits *edits; /* that the body needs wherever it goes */
-    int64_t input_estimate;   /* tokens: reserved, and used where the server does not count */
+    struct json_edits *edits;     /* that the body needs wherever it goes */
+    int64_t input_estimate;       /* tokens: reserved, and used where the server does not count */
+    struct openai_gist *gist;     /* for rules; NULL: nobody asks */
+    struct openai_wishes *wishes; /* NULL: its body has none */
 
     /* Where it may go, the best first; and those that were tried. */
-    struct call_candidate candidates[CALL_CANDIDATES];
-    size_t candidate_count, candidate_next;
+    struct decision decision;
+    size_t candidate_next;
+    struct span policy_lines; /* header lines that tell who decided; empty: nobody yet */
 
     /* The tries. */
     struct call_try *tries[CALL_TRIES_AT_ONCE]; /* that were begun and are not freed */
@@ -196,7 +200,7 @@ int64_t call_answer_most(const struct call *call, const struct policy_model *mod
 struct call_most {
     int64_t tokens, nano;
 };
-struct call_most call_most_of(const struct call *call, const struct call_candidate *candidate,
+struct call_most call_most_of(const struct call *call, const struct decision_candidate *candidate,
                               int64_t told);
 
 /* ---- the request ---- */
@@ -219,7 +223,7 @@ void call_release_body(struct call *call);
 
 /* Where the call goes, or went: the candidate of the try that answers; before there is one, of a
  * try that lives, or the first; NULL before ROUTE found any. */
-const struct call_candidate *call_candidate_of(const struct call *call);
+const struct decision_candidate *call_candidate_of(const struct call *call);
 
 /* Fills the members of a record that intent and completion share: of the try, or where `t` is NULL
  * of the one that call_candidate_of() tells of. */
@@ -235,10 +239,10 @@ void call_fill_used(const struct call_try *t, struct journal_record *r);
 void call_fill_peer(const struct attempt_peer *peer, struct journal_record *r);
 
 /* The series of a candidate's calls in the metrics; NULL: of those that found none. */
-uint32_t call_series_of(const struct call_candidate *candidate);
+uint32_t call_series_of(const struct decision_candidate *candidate);
 
 /* Adds what a record says was used to the metrics: they and the sums of the records agree. */
-void call_count_used(const struct call_candidate *candidate, const struct journal_record *r);
+void call_count_used(const struct decision_candidate *candidate, const struct journal_record *r);
 
 /* Tries whose request may have been sent by now. */
 uint8_t call_count_sent_at_most(const struct call *call);

@@ -14,6 +14,7 @@
 #include "call/call_internal.h"
 #include "call/call_key.h"
 #include "journal/journal_balance.h"
+#include "limits/limits_names.h"
 #include "policy/policy_price.h"
 
 #define ANSWER_TOKENS                                                                           \
@@ -208,8 +209,8 @@ static void find_dearest(struct call *call, struct limits_ask *ask)
 {
     const char *currency = NULL;
     bool is_priced = true;
-    for (size_t i = 0; i < call->candidate_count; i++) {
-        const struct call_candidate *c = &call->candidates[i];
+    for (size_t i = 0; i < call->decision.count; i++) {
+        const struct decision_candidate *c = &call->decision.candidates[i];
         const struct policy_model *model = c->match.model;
         struct call_most most = call_most_of(call, c, call_answer_bound(call, model));
         ask->tokens = most.tokens > ask->tokens ? most.tokens : ask->tokens;
@@ -235,17 +236,34 @@ static enum err note_budgets(struct call *call)
     return call->budgets.at == NULL ? ERR_NO_MEMORY : ERR_OK;
 }
 
+/* What is held is of the budgets that count the first candidate. Another that others count could
+ * not be written down right, and is not asked. */
+static void drop_counted_elsewhere(struct call *call)
+{
+    struct decision *d = &call->decision;
+    size_t kept = 1;
+    for (size_t i = 1; i < d->count; i++) {
+        if (limits_count_alike(access_limits(call->shared->rights), &call->who, call->request.model,
+                               d->candidates[0].match.model->name,
+                               d->candidates[i].match.model->name)) {
+            d->candidates[kept++] = d->candidates[i];
+        }
+    }
+    d->count = kept;
+}
+
 enum call_state call_step_reserve(struct call *call)
 {
     const struct call_shared *shared = call->shared;
     const struct limits_times now = {shared->ports->mono(), shared->ports->wall()};
-    struct limits_ask ask = {.model = call->candidates[0].match.model->name,
+    struct limits_ask ask = {.model = call->decision.candidates[0].match.model->name,
                              .asked = call->request.model};
     struct limits_refusal why;
     enum limits_outcome outcome = LIMITS_NO_ROOM;
     if (shared->rights == NULL) {
         return CALL_TRY;
     }
+    drop_counted_elsewhere(call);
     bound_answers(call);
     find_dearest(call, &ask);
     while (outcome == LIMITS_NO_ROOM) {
@@ -273,7 +291,7 @@ static struct call_most others_most(const struct call_try *t)
     for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
         const struct call_try *other = call->tries[i];
         if (other != NULL && other != t) {
-            const struct call_candidate *c = other->candidate;
+            const struct decision_candidate *c = other->candidate;
             struct call_most most = call_most_of(call, c, call_answer_bound(call, c->match.model));
             all.tokens += most.tokens;
             all.nano += most.nano;

@@ -3,7 +3,7 @@
 
 /* The one model of that name. */
 static size_t route(const struct policy *policy, struct span name,
-                    struct call_candidate out[CALL_CANDIDATES])
+                    struct decision_candidate out[DECISION_CANDIDATES])
 {
     if (!policy_find(policy, name, &out[0].match)) {
         return 0;

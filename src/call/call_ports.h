@@ -17,6 +17,7 @@
 #include "access/access.h"
 #include "call/call_client.h"
 #include "crypto/call_id.h"
+#include "decision/decision.h"
 #include "journal/journal_record.h"
 #include "journal/journal_slots.h"
 #include "keys/keys.h"
@@ -25,22 +26,11 @@
 #include "policy/policy.h"
 #include "upstream/attempt.h"
 
-#define CALL_CANDIDATES 4
-
-/* Where a call may go: a deployment is its model's. */
-struct call_candidate {
-    struct policy_match match;
-    const struct policy_price *price; /* in force when the call began; NULL: not known */
-    int64_t score;                    /* of those with more, the better */
-    const char *why;                  /* it is one, and has this place */
-    int64_t hedge_after_ms; /* while the one before has not answered; 0: only when that has lost */
-};
-
 struct call_ports {
-    /* The candidates for `name`, CALL_CANDIDATES at most, the best first; 0: there is no such
+    /* The candidates for `name`, DECISION_CANDIDATES at most, the best first; 0: there is no such
      * model. `name` must outlive them. */
     size_t (*route)(const struct policy *policy, struct span name,
-                    struct call_candidate out[CALL_CANDIDATES]);
+                    struct decision_candidate out[DECISION_CANDIDATES]);
     mono_us (*mono)(void);
     wall_us (*wall)(void);
     void (*call_id)(wall_us now, struct crypto_call_id *out);

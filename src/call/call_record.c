@@ -34,14 +34,16 @@ static const struct call_try *try_of(const struct call *call)
     return t;
 }
 
-const struct call_candidate *call_candidate_of(const struct call *call)
+const struct decision_candidate *call_candidate_of(const struct call *call)
 {
     const struct call_try *t = try_of(call);
-    return t != NULL ? t->candidate : call->candidate_count == 0 ? NULL : &call->candidates[0];
+    return t != NULL                   ? t->candidate
+           : call->decision.count == 0 ? NULL
+                                       : &call->decision.candidates[0];
 }
 
 /* What its model's records say alike, and the names that a pattern leaves open. */
-static void fill_destination(const struct call *call, const struct call_candidate *candidate,
+static void fill_destination(const struct call *call, const struct decision_candidate *candidate,
                              struct journal_record *r)
 {
     if (candidate == NULL) {
@@ -50,6 +52,9 @@ static void fill_destination(const struct call *call, const struct call_candidat
     }
     const struct policy_model *model = candidate->match.model;
     journal_record_copy(r, &model->record);
+    if (call->decision.policy[0] != '\0') {
+        journal_record_set(r, JOURNAL_TEXT_POLICY, span_of(call->decision.policy));
+    }
     if (candidate->price != NULL) {
         policy_price_record(candidate->price, r);
     }
@@ -59,14 +64,14 @@ static void fill_destination(const struct call *call, const struct call_candidat
     }
 }
 
-static int64_t total_ms(const struct call_candidate *candidate)
+static int64_t total_ms(const struct decision_candidate *candidate)
 {
     return candidate->match.model->deployment->definition.total_timeout_ms;
 }
 
 /* What is held for it. */
 static void fill_reserved(const struct call *call, const struct call_try *t,
-                          const struct call_candidate *candidate, struct journal_record *r)
+                          const struct decision_candidate *candidate, struct journal_record *r)
 {
     r->tokens_reserved = call->input_estimate;
     r->reserved_nano = 0;
@@ -99,7 +104,7 @@ static void fill_who(const struct call *call, struct journal_record *r)
 void call_fill_record(const struct call *call, const struct call_try *t, struct journal_record *r)
 {
     t = t != NULL ? t : try_of(call);
-    const struct call_candidate *candidate = t != NULL ? t->candidate : call_candidate_of(call);
+    const struct decision_candidate *candidate = t != NULL ? t->candidate : call_candidate_of(call);
     fill_destination(call, candidate, r);
     memcpy(r->call_id, call->id.bytes, sizeof(r->call_id));
     journal_record_set(r, JOURNAL_TEXT_KEY, span_of(call->key.id));
@@ -207,12 +212,12 @@ void call_fill_used(const struct call_try *t, struct journal_record *r)
     fill_cost(t, is_answered || is_left, r);
 }
 
-uint32_t call_series_of(const struct call_candidate *candidate)
+uint32_t call_series_of(const struct decision_candidate *candidate)
 {
     return candidate == NULL ? CALL_SERIES_NONE : candidate->match.model->series;
 }
 
-void call_count_used(const struct call_candidate *candidate, const struct journal_record *r)
+void call_count_used(const struct decision_candidate *candidate, const struct journal_record *r)
 {
     counter_add(COUNT_TOKENS_IN, r->tokens_in);
     counter_add(COUNT_TOKENS_OUT, r->tokens_out);

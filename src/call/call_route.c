@@ -1,46 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a call may go, and what it may cost. */
+/* Where a call may go, and what it may cost. What decides is decision/decision.h; here it is asked,
+ * and what it says is told. */
+#include <stdio.h>
+
 #include "call/call_internal.h"
 #include "policy/policy_book.h"
-#include "upstream/upstream_kind.h"
 
-static uint32_t endpoint_bit(enum openai_endpoint endpoint)
-{
-    switch (endpoint) {
-    case OPENAI_CHAT:
-        return POLICY_CHAT;
-    case OPENAI_COMPLETIONS:
-        return POLICY_COMPLETIONS;
-    case OPENAI_EMBEDDINGS:
-        return POLICY_EMBEDDINGS;
-    }
-    NEVER("every endpoint has its bit");
-}
+#define LINES_BYTES 512
+
+/* ---- what a refusal says ---- */
 
 static enum call_state fail_unknown_model(struct call *call)
 {
     char text[POLICY_UNKNOWN_BYTES];
+    if (decision_is_auto(call->request.model)) {
+        return call_fail_at(call, ERR_MODEL_UNKNOWN, SPAN("model"),
+                            SPAN("no model is configured that serves this endpoint; GET /v1/models "
+                                 "lists those that there are"));
+    }
     size_t len = policy_say_unknown(call->policy, call->request.model, text);
     return call_fail_at(call, ERR_MODEL_UNKNOWN, SPAN("model"), span_make(text, len));
-}
-
-/* ---- what a candidate must be, or it is not asked ---- */
-
-static bool has_endpoint(const struct call *call, const struct policy_model *model)
-{
-    return (model->endpoints & endpoint_bit(call->request.endpoint)) != 0;
-}
-
-static enum call_state fail_endpoint(struct call *call)
-{
-    return call_fail_at(call, ERR_MODEL_ENDPOINT, SPAN("model"), SPAN(""));
-}
-
-static bool takes_inputs(const struct call *call, const struct policy_model *model)
-{
-    enum upstream_kind kind = model->deployment->definition.kind;
-    return !call->request.has_token_arrays ||
-           (model->token_arrays && upstream_kind_row(kind)->takes_token_arrays);
 }
 
 static enum call_state fail_token_arrays(struct call *call)
@@ -53,55 +32,133 @@ static enum call_state fail_token_arrays(struct call *call)
                             : SPAN("this model takes text, not token numbers"));
 }
 
-/* Context the caller can know is too small: only token arrays are counted exactly. */
-static bool has_context(const struct call *call, const struct policy_model *model)
+/* "…a place that rule 'x' permits: region sa, ae; the home zone riyadh-dc1" */
+static void say_where(const struct call *call, struct buf *out)
 {
-    return model->context_tokens == 0 || call->request.input_tokens <= model->context_tokens ||
-           call->request.endpoint == OPENAI_EMBEDDINGS;
+    const struct decision *d = &call->decision;
+    buf_put_text(out, "no model server is left that stands where this call may go: ");
+    for (size_t i = 0; d->rule != NULL && i < d->rule->region_count; i++) {
+        buf_printf(out, "%s%.*s", i == 0 ? "region " : ", ", SPAN_ARGS(d->rule->regions[i]));
+    }
+    if (d->is_local) {
+        buf_printf(out, "%sthe home zone %.*s",
+                   d->rule != NULL && d->rule->region_count > 0 ? ", and " : "",
+                   SPAN_ARGS(call->policy->zone));
+    }
 }
 
-static enum call_state fail_context(struct call *call)
+/* A zone's name in a URN (RFC 8141): what may not stand there is left out. */
+static void put_zone(struct buf *out, struct span zone)
 {
-    return call_fail(call, ERR_CONTEXT_LENGTH);
-}
-
-static bool may_use(const struct call *call, const struct policy_model *model)
-{
-    const struct call_shared *shared = call->shared;
-    return shared->rights == NULL ||
-           shared->ports->access.permits(shared->rights, &call->key, &call->who,
-                                         call->request.model, model->name);
-}
-
-static enum call_state fail_permission(struct call *call)
-{
-    return call_fail_at(call, ERR_MODEL_NOT_ALLOWED, SPAN("model"), SPAN(""));
-}
-
-/* One behind the other: the first that leaves none decides what the caller is told. */
-static const struct {
-    bool (*permits)(const struct call *call, const struct policy_model *model);
-    enum call_state (*fail)(struct call *call);
-} filters[] = {
-    {may_use, fail_permission},
-    {has_endpoint, fail_endpoint},
-    {takes_inputs, fail_token_arrays},
-    {has_context, fail_context},
-};
-
-/* Takes out the candidates that it does not permit. False: that is all of them, and they stay, for
- * the record of the refusal names the first. */
-static bool filter(struct call *call,
-                   bool (*permits)(const struct call *call, const struct policy_model *model))
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < call->candidate_count; i++) {
-        if (permits(call, call->candidates[i].match.model)) {
-            call->candidates[kept++] = call->candidates[i];
+    for (size_t i = 0; i < zone.len; i++) {
+        uint8_t c = zone.at[i];
+        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (is_plain || c == '-' || c == '.' || c == '_') {
+            buf_put_byte(out, c);
         }
     }
-    call->candidate_count = kept > 0 ? kept : call->candidate_count;
-    return kept > 0;
+}
+
+/* Which rule and which zone hold the call in, and under which id the journal has it (RFC 7725). */
+static enum call_state fail_residency(struct call *call)
+{
+    struct buf text, lines;
+    const struct routing_rule *rule = call->decision.rule;
+    buf_init(&text, 8192);
+    buf_init(&lines, 4096);
+    say_where(call, &text);
+    buf_put(&lines, call->policy_lines);
+    buf_put_text(&lines, "Link: <urn:atlas:zone:");
+    put_zone(&lines, call->policy->zone);
+    buf_put_text(&lines, ">; rel=\"blocked-by\"\r\n");
+    struct span kept = arena_copy(&call->arena, buf_span(&lines));
+    call->policy_lines = kept.at == NULL ? call->policy_lines : kept;
+    enum call_state next = call_fail_at(call, ERR_RESIDENCY, SPAN(""), buf_span(&text));
+    call->words.rule = rule == NULL ? SPAN("local-only") : rule->name;
+    call->words.zone = call->policy->zone;
+    call->words.journal_id = span_of(call->id.text);
+    buf_fini(&text);
+    buf_fini(&lines);
+    return next;
+}
+
+static enum call_state fail(struct call *call, enum err e)
+{
+    switch ((unsigned)e) {
+    case ERR_MODEL_UNKNOWN:
+        return fail_unknown_model(call);
+    case ERR_MODEL_NOT_ALLOWED:
+    case ERR_MODEL_ENDPOINT:
+        return call_fail_at(call, e, SPAN("model"), SPAN(""));
+    case ERR_VALUE_INVALID:
+        return fail_token_arrays(call);
+    case ERR_RESIDENCY:
+        return fail_residency(call);
+    default:
+        return call_fail(call, e);
+    }
+}
+
+/* ---- deciding ---- */
+
+/* The last bytes of a call's id are by chance. */
+static uint32_t chance_of(const struct call *call)
+{
+    uint32_t chance;
+    memcpy(&chance, call->id.bytes + sizeof(call->id.bytes) - sizeof(chance), sizeof(chance));
+    return chance;
+}
+
+/* Who the call is of, what it asks; of its hints nothing yet. */
+static struct decision_ask ask_of(const struct call *call, struct span name)
+{
+    const struct call_shared *shared = call->shared;
+    return (struct decision_ask){.policy = call->policy,
+                                 .book = shared->book,
+                                 .rights = shared->rights,
+                                 .keys = shared->keys,
+                                 .key = &call->key,
+                                 .who = &call->who,
+                                 .permits = shared->ports->access.permits,
+                                 .request = &call->request,
+                                 .model = name,
+                                 .prompt_tokens = call->input_estimate,
+                                 .gist = call->gist,
+                                 .headers = &call->by->head(call->client)->fields,
+                                 .now = call->started_wall,
+                                 .chance = chance_of(call),
+                                 .scratch = shared->scratch};
+}
+
+/* Reads the hints, if there are any. */
+static enum err read_hints(const struct call *call, struct decision_ask *ask,
+                           struct openai_wishes *wishes)
+{
+    if (call->wishes == NULL && !http_fields_has(ask->headers, HTTP_NAME_X_ROUTE_POLICY)) {
+        return ERR_OK;
+    }
+    *wishes = call->wishes != NULL ? *call->wishes : (struct openai_wishes){.count = 0};
+    return decision_read_hints(wishes, ask->headers, &ask->hints);
+}
+
+/* The one model of its name, which no rule is asked about. */
+static enum err find_direct(struct call *call, const struct decision_ask *ask)
+{
+    struct decision *d = &call->decision;
+    d->count = call->shared->ports->route(call->policy, ask->model, d->candidates);
+    call->policy_lines = SPAN("X-Route-Policy: direct\r\n");
+    return decision_filter(ask, d);
+}
+
+static enum err decide(struct call *call, const struct decision_ask *ask)
+{
+    struct decision_work work;
+    char line[DECISION_POLICY_BYTES + sizeof("X-Route-Policy: \r\n")];
+    decision_find(ask, &work, NULL, &call->decision);
+    (void)snprintf(line, sizeof(line), "X-Route-Policy: %s\r\n", call->decision.policy); /* fits */
+    call->policy_lines = arena_copy(&call->arena, span_of(line));
+    counter_add(COUNT_CONDITIONS_FAILED, call->decision.failed);
+    return call->policy_lines.at == NULL ? ERR_NO_MEMORY : decision_filter(ask, &call->decision);
 }
 
 /* What each would cost: by the prices that held when the call began. Those of the book stay as they
@@ -109,8 +166,8 @@ static bool filter(struct call *call,
 static bool find_prices(struct call *call)
 {
     const struct policy_book *book = call->shared->book;
-    for (size_t i = 0; i < call->candidate_count; i++) {
-        struct call_candidate *c = &call->candidates[i];
+    for (size_t i = 0; i < call->decision.count; i++) {
+        struct decision_candidate *c = &call->decision.candidates[i];
         const struct policy_model *model = c->match.model;
         struct policy_price found;
         c->price = policy_price_at(model->prices, model->price_count, call->started_wall);
@@ -133,17 +190,15 @@ enum call_state call_step_route(struct call *call)
     if (name.at == NULL) {
         return call_fail(call, ERR_NO_MEMORY);
     }
-    call->candidate_count = call->shared->ports->route(call->policy, name, call->candidates);
-    if (call->candidate_count == 0) {
-        return fail_unknown_model(call);
+    struct decision_ask ask = ask_of(call, name);
+    struct openai_wishes wishes;
+    enum err e = read_hints(call, &ask, &wishes);
+    if (e != ERR_OK) {
+        return call_fail_at(call, e, wishes.param, wishes.message);
     }
-    if (!find_prices(call)) {
+    e = decision_is_open(&ask) ? decide(call, &ask) : find_direct(call, &ask);
+    if (call->decision.count > 0 && !find_prices(call)) {
         return call_fail(call, ERR_NO_MEMORY);
     }
-    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
-        if (!filter(call, filters[i].permits)) {
-            return filters[i].fail(call);
-        }
-    }
-    return CALL_RESERVE;
+    return e == ERR_OK ? CALL_RESERVE : fail(call, e);
 }

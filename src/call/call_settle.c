@@ -175,9 +175,15 @@ static bool put_error_event(struct call *call)
     return is_made;
 }
 
-/* A model server's error with its own `type` or `code`, which refuse() has no room for. Such an
- * error is the caller's fault: none of the lines that go with other statuses belong to it. False:
- * there is no memory for it. */
+/* Whether refuse() has no room for what is to be said. */
+static bool has_own_words(const struct server_words *words)
+{
+    return words->type.len > 0 || words->code.len > 0 || words->journal_id.len > 0;
+}
+
+/* A model server's error with its own `type` or `code`, or one that says what held the call in.
+ * Such an error is the caller's fault: none of the lines that go with other statuses belong to it.
+ * False: there is no memory for it. */
 static bool put_relayed_error(struct call *call)
 {
     struct span fields = call_reply_fields(call, SPAN("Content-Type: application/json\r\n"));
@@ -229,8 +235,7 @@ static void tell_client(struct call *call)
         put_last(call);
     } else if (call->error == ERR_CLIENT_GONE) {
         call->by->cancel(client);
-    } else if (!call->answer.head_put && (call->words.type.len > 0 || call->words.code.len > 0) &&
-               put_relayed_error(call)) {
+    } else if (!call->answer.head_put && has_own_words(&call->words) && put_relayed_error(call)) {
         call->by->finish(client);
     } else if (!call->answer.head_put) {
         struct span fields = call_reply_fields(call, retry_field(call, retry));

@@ -127,11 +127,12 @@ enum call_state call_fail(struct call *call, enum err e)
 struct server_words call_copy_words(struct call *call, const struct server_words *words)
 {
     struct arena *arena = &call->arena;
-    return (struct server_words){.message =
-                                     arena_copy(arena, span_cut_text(words->message, MESSAGE_MAX)),
-                                 .param = arena_copy(arena, span_cut_text(words->param, WORD_MAX)),
-                                 .type = arena_copy(arena, span_cut_text(words->type, WORD_MAX)),
-                                 .code = arena_copy(arena, span_cut_text(words->code, WORD_MAX))};
+    struct server_words copy = *words;
+    copy.message = arena_copy(arena, span_cut_text(words->message, MESSAGE_MAX));
+    copy.param = arena_copy(arena, span_cut_text(words->param, WORD_MAX));
+    copy.type = arena_copy(arena, span_cut_text(words->type, WORD_MAX));
+    copy.code = arena_copy(arena, span_cut_text(words->code, WORD_MAX));
+    return copy;
 }
 
 enum call_state call_fail_as(struct call *call, const struct call_try *t)
@@ -300,7 +301,8 @@ enum err call_shared_init(struct call_shared *shared)
     arena_init_counted(&shared->turn, CALL_TURN_BYTES_MAX, TURN_UNCOUNTED);
     buf_init_counted(&shared->out, OUT_BYTES_MAX, OUT_KEPT_BYTES);
     shared->pulled = memory_raw(CALL_PULL_BYTES);
-    return shared->pulled == NULL ? ERR_NO_MEMORY : ERR_OK;
+    shared->scratch = condition_scratch_new();
+    return shared->pulled == NULL || shared->scratch == NULL ? ERR_NO_MEMORY : ERR_OK;
 }
 
 void call_shared_fini(struct call_shared *shared)
@@ -311,6 +313,7 @@ void call_shared_fini(struct call_shared *shared)
     buf_fini(&shared->out);
     memory_free(shared->pulled);
     shared->pulled = NULL;
+    condition_scratch_free(&shared->scratch);
 }
 
 void call_begin(struct call_shared *shared, const struct call_client *by, void *client,

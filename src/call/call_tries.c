@@ -25,7 +25,7 @@ static size_t count_tries(const struct call *call, const struct call_try *but)
 }
 
 /* Whether its answer may stand behind the head that the client has, if it has one. */
-static bool fits(const struct call *call, const struct call_candidate *candidate)
+static bool fits(const struct call *call, const struct decision_candidate *candidate)
 {
     return !call->answer.head_put ||
            span_equal(call->answer.lines, candidate->match.model->reply_lines);
@@ -35,8 +35,8 @@ static bool fits(const struct call *call, const struct call_candidate *candidate
 static size_t count_misfits(const struct call *call)
 {
     size_t count = 0;
-    while (call->candidate_next + count < call->candidate_count &&
-           !fits(call, &call->candidates[call->candidate_next + count])) {
+    while (call->candidate_next + count < call->decision.count &&
+           !fits(call, &call->decision.candidates[call->candidate_next + count])) {
         count++;
     }
     return count;
@@ -44,14 +44,14 @@ static size_t count_misfits(const struct call *call)
 
 static bool has_next(const struct call *call)
 {
-    return call->candidate_next + count_misfits(call) < call->candidate_count;
+    return call->candidate_next + count_misfits(call) < call->decision.count;
 }
 
 static enum err begin_next(struct call *call)
 {
     struct call_try *t;
     call->candidate_next += count_misfits(call);
-    return call_try_begin(call, &call->candidates[call->candidate_next++], &t);
+    return call_try_begin(call, &call->decision.candidates[call->candidate_next++], &t);
 }
 
 /* The head went out for one that lives: another, of which it is not true, cannot answer. */
@@ -67,7 +67,7 @@ static void drop_misfits(struct call *call)
 /* The same candidate once more, in the way that the lost try found. */
 static enum err begin_again(struct call *call, struct call_try *lost)
 {
-    const struct call_candidate *candidate = lost->candidate;
+    const struct decision_candidate *candidate = lost->candidate;
     bool is_fresh = lost->is_fresh || lost->again == CALL_TRY_FRESH;
     uint32_t omitted = lost->omitted | lost->refused, passing = lost->passing;
     struct call_try *t;

@@ -65,7 +65,7 @@ static void on_due(struct net_timer *timer)
     call_on_event(t->call);
 }
 
-enum err call_try_begin(struct call *call, const struct call_candidate *candidate,
+enum err call_try_begin(struct call *call, const struct decision_candidate *candidate,
                         struct call_try **out)
 {
     struct call_try **place = call->tries;

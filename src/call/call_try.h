@@ -79,7 +79,7 @@ struct call_try {
     uint32_t magic;
     enum call_try_state state;
     struct call *call;
-    const struct call_candidate *candidate;
+    const struct decision_candidate *candidate;
     struct list undurable;  /* shared->undurable, in SLOTS and DURABLE only */
     struct net_timer timer; /* while it waits for the journal; while it is the only one that runs */
     bool is_due;            /* the timer rang: it waited too long; it is slow */
@@ -142,7 +142,7 @@ call_try_step call_try_step_slots, call_try_step_durable; /* call_try_record.c *
 call_try_step call_try_step_run, call_try_step_head;      /* call_try_read.c */
 
 /* Begins a try, which call_try_run() runs. ERR_NO_MEMORY. `call` has a place for it. */
-MUST_USE enum err call_try_begin(struct call *call, const struct call_candidate *candidate,
+MUST_USE enum err call_try_begin(struct call *call, const struct decision_candidate *candidate,
                                  struct call_try **out);
 
 /* The bound that its model server is told where the caller says none; 0: it is told none. */

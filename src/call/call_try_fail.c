@@ -41,7 +41,8 @@ enum call_try_state call_try_fail_upstream(struct call_try *t, int status, struc
     t->retry_after_s = error.retry_after_s;
     t->reason = upstream_reason_read(body);
     enum err e = error.err;
-    struct server_words words = {error.message, error.param, error.type, error.code};
+    struct server_words words = {
+        .message = error.message, .param = error.param, .type = error.type, .code = error.code};
     char text[POLICY_UNKNOWN_BYTES];
     if (e == ERR_UPSTREAM_MODEL && is_callers_name(t)) {
         e = ERR_MODEL_UNKNOWN;

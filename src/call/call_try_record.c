@@ -113,8 +113,8 @@ enum call_try_state call_try_step_slots(struct call_try *t)
 /* How long it may take before another is tried beside it; 0: for ever. */
 static int64_t hedge_after_ms(const struct call *call)
 {
-    return call->candidate_next < call->candidate_count
-               ? call->candidates[call->candidate_next].hedge_after_ms
+    return call->candidate_next < call->decision.count
+               ? call->decision.candidates[call->candidate_next].hedge_after_ms
                : 0;
 }
 

@@ -23,11 +23,6 @@ static const uint8_t strengths[] = {
     [PENDING_NOT] = 5,   [PENDING_NEGATE] = 5,
 };
 
-enum err condition_next(struct condition_compiler *k)
-{
-    return condition_read_word(k->c->text, &k->at, &k->c->arena, &k->token, k->problem);
-}
-
 static enum err push_pending(struct condition_compiler *k, struct condition_pending pending)
 {
     if (k->pending_count == CONDITION_PENDING_MAX) {

@@ -4,6 +4,16 @@
 
 #include "condition/condition_compile_internal.h"
 
+enum err condition_next(struct condition_compiler *k)
+{
+    return condition_read_word(k->c->text, &k->at, &k->c->arena, &k->token, k->problem);
+}
+
+enum err condition_refuse_here(struct condition_compiler *k, const char *sentence)
+{
+    return condition_refuse(k->problem, k->token.at, k->token.len, "%s", sentence);
+}
+
 enum err condition_emit(struct condition_compiler *k, struct condition_step step)
 {
     struct condition *c = k->c;

@@ -5,11 +5,6 @@
 #include "condition/condition_compile_internal.h"
 #include "text/text_near.h"
 
-enum err condition_refuse_here(struct condition_compiler *k, const char *sentence)
-{
-    return condition_refuse(k->problem, k->token.at, k->token.len, "%s", sentence);
-}
-
 enum err condition_push_constant(struct condition_compiler *k, enum condition_kind kind,
                                  struct condition_value value)
 {

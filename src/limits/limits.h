@@ -252,11 +252,6 @@ MUST_USE enum limits_outcome limits_extend(struct limits_hold *hold, int64_t tok
  */
 size_t limits_hold_names(const struct limits_hold *hold, char out[LIMITS_NAMES_MAX]);
 
-/* Whether a call of these subjects, of whichever model, can name all windows that it counts in, if
- * these budgets were theirs besides; one whose id they have is no other. */
-bool limits_names_fit(const struct limits *l, const struct limits_subjects *who,
-                      const struct limits_wish *more, size_t count);
-
 /* Ends the hold: so many tokens were used, and so much money. */
 void limits_settle(struct limits_hold *hold, int64_t tokens, int64_t nano, mono_us now);
 

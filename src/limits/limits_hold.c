@@ -35,18 +35,11 @@ size_t limits_part_bytes(void)
     return sizeof(struct limits_part);
 }
 
-/* The terms of a place among the subjects; NULL: there is nobody, or there are none. */
-static inline const struct limits_set *set_at(const struct limits *l,
-                                              const struct limits_subjects *who, size_t place)
-{
-    return limits_find(l, limits_level_at(place), who->slot[place]);
-}
-
 size_t limits_parts_most(const struct limits *l, const struct limits_subjects *who)
 {
     size_t most = 0;
     for (size_t i = 0; i < LIMITS_SLOTS; i++) {
-        const struct limits_set *set = set_at(l, who, i);
+        const struct limits_set *set = limits_set_at(l, who, i);
         most += set == NULL ? 0
                             : (set->requests.each > 0) + (set->tokens.each > 0) +
                                   (set->concurrent > 0) + set->budget_count;
@@ -63,7 +56,7 @@ struct limits_bounds limits_bounds_of(const struct limits *l, const struct limit
 {
     struct limits_bounds bounds = {0};
     for (size_t i = 0; i < LIMITS_SLOTS; i++) {
-        const struct limits_set *set = set_at(l, who, i);
+        const struct limits_set *set = limits_set_at(l, who, i);
         if (set != NULL) {
             bounds.answer_tokens = least_set(bounds.answer_tokens, set->answer_tokens);
             bounds.tokens_per_minute = least_set(bounds.tokens_per_minute, set->tokens_per_minute);
@@ -260,8 +253,7 @@ static enum limits_outcome take_of_budget(struct limits_taking *t, struct limits
 {
     bool is_money = b->is.kind == LIMITS_MONEY_BUDGET;
     int64_t amount = is_money ? ask->nano : ask->tokens;
-    if (b->is.model[0] != '\0' && !span_is(ask->model, b->is.model) &&
-        !span_is(ask->asked, b->is.model)) {
+    if (!limits_counts(b, ask->model, ask->asked)) {
         return LIMITS_TAKEN;
     }
     struct limits_part *part = next_part(t, b->is.kind);
@@ -329,7 +321,7 @@ static void fetch_all(const struct limits *l, const struct limits_subjects *who)
 {
     const struct limits_set *sets[LIMITS_SLOTS];
     for (size_t i = 0; i < LIMITS_SLOTS; i++) {
-        sets[i] = set_at(l, who, i);
+        sets[i] = limits_set_at(l, who, i);
         __builtin_prefetch(sets[i]);
     }
     for (size_t i = 0; i < LIMITS_SLOTS; i++) {
@@ -357,7 +349,7 @@ static enum limits_outcome take_all(const struct limits *l, const struct limits_
     for (size_t i = 0; outcome == LIMITS_TAKEN && i < LIMITS_SLOTS; i++) {
         t->level = limits_level_at(i);
         t->slot = who->slot[i];
-        t->set = set_at(l, who, i);
+        t->set = limits_set_at(l, who, i);
         outcome = t->set == NULL ? LIMITS_TAKEN : take(t, ask, now);
     }
     if (outcome != LIMITS_TAKEN) {
@@ -395,7 +387,7 @@ void limits_look(const struct limits *l, const struct limits_subjects *who, mono
     struct limits_taking t = {.hold = &hold};
     struct limits_standing standing;
     for (size_t i = 0; i < LIMITS_SLOTS; i++) {
-        const struct limits_set *set = set_at(l, who, i);
+        const struct limits_set *set = limits_set_at(l, who, i);
         t.set = set;
         if (set != NULL) {
             look_at_tokens(&t, now);
@@ -522,70 +514,4 @@ size_t limits_hold_names(const struct limits_hold *hold, char out[LIMITS_NAMES_M
         }
     }
     return len;
-}
-
-/* ---- how many windows there may be ---- */
-
-struct names {
-    size_t count, bytes;
-};
-
-/* What a call of `model` names; NULL: as if it were of all models at once. */
-static void add_name(struct names *n, const struct limits_wish *wish, const char *model)
-{
-    if (model == NULL || wish->model[0] == '\0' || strcmp(wish->model, model) == 0) {
-        n->count++;
-        n->bytes += strlen(wish->id) + sizeof("$1796000000 ") - 1;
-    }
-}
-
-/* Whether a budget of this id counts already. */
-static bool is_there(const struct limits *l, const struct limits_subjects *who,
-                     const struct limits_wish *wish)
-{
-    bool is = false;
-    for (size_t place = 0; !is && place < LIMITS_SLOTS; place++) {
-        const struct limits_set *set = set_at(l, who, place);
-        for (size_t i = 0; !is && set != NULL && i < set->budget_count; i++) {
-            is = strcmp(set->budgets[i]->is.id, wish->id) == 0;
-        }
-    }
-    return is;
-}
-
-static bool has_room(const struct limits *l, const struct limits_subjects *who,
-                     const struct limits_wish *more, size_t count, const char *model)
-{
-    struct names n = {0, 0};
-    for (size_t place = 0; place < LIMITS_SLOTS; place++) {
-        const struct limits_set *set = set_at(l, who, place);
-        for (size_t i = 0; set != NULL && i < set->budget_count; i++) {
-            add_name(&n, &set->budgets[i]->is, model);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!is_there(l, who, &more[i])) {
-            add_name(&n, &more[i], model);
-        }
-    }
-    return n.count <= LIMITS_NAMED_MAX && n.bytes <= LIMITS_NAMES_MAX;
-}
-
-bool limits_names_fit(const struct limits *l, const struct limits_subjects *who,
-                      const struct limits_wish *more, size_t count)
-{
-    if (has_room(l, who, more, count, NULL)) {
-        return true;
-    }
-    bool fits = has_room(l, who, more, count, "");
-    for (size_t place = 0; fits && place < LIMITS_SLOTS; place++) {
-        const struct limits_set *set = set_at(l, who, place);
-        for (size_t i = 0; fits && set != NULL && i < set->budget_count; i++) {
-            fits = has_room(l, who, more, count, set->budgets[i]->is.model);
-        }
-    }
-    for (size_t i = 0; fits && i < count; i++) {
-        fits = has_room(l, who, more, count, more[i].model);
-    }
-    return fits;
 }

@@ -38,4 +38,18 @@ struct limits_set {
 const struct limits_set *limits_find(const struct limits *l, enum limits_level level,
                                      uint32_t slot);
 
+/* The terms of a place among the subjects; NULL: there is nobody, or there are none. */
+static inline const struct limits_set *
+limits_set_at(const struct limits *l, const struct limits_subjects *who, size_t place)
+{
+    return limits_find(l, limits_level_at(place), who->slot[place]);
+}
+
+/* Whether a budget counts calls of a model. */
+static inline bool limits_counts(const struct limits_budget *b, struct span model,
+                                 struct span asked)
+{
+    return b->is.model[0] == '\0' || span_is(model, b->is.model) || span_is(asked, b->is.model);
+}
+
 #endif

@@ -31,6 +31,9 @@ static void begin(struct openai_count *t)
 {
     t->left = SPAN("");
     memset(t->eighths, 0, sizeof(t->eighths));
+    t->asked = t->asked_before = t->asked_item = JSON_NONE;
+    t->turns = 0;
+    t->has_pictures = false;
 }
 
 void openai_count_begin(struct openai_count *t, const struct json_index *x)
@@ -143,13 +146,30 @@ static size_t count_piece(struct openai_count *t, size_t most)
     return len;
 }
 
+/* Remembers where the user's last turns begin. */
+static void note_turn(struct openai_count *t)
+{
+    if (t->text.item != t->asked_item || t->asked == JSON_NONE) {
+        t->asked_before = t->asked;
+        t->asked = t->text.row;
+        t->asked_item = t->text.item;
+        t->turns++;
+    }
+}
+
 /* Begins with t->text; one that is short is done at once. Returns how many bytes were counted. */
 static size_t begin_text(struct openai_count *t, size_t bytes)
 {
     uint64_t *sum = &t->eighths[t->text.channel];
     if (t->text.channel == OPENAI_TEXT_MEDIA) {
+        t->has_pictures = t->has_pictures || t->text.media == OPENAI_MEDIA_PICTURE ||
+                          t->text.media == OPENAI_MEDIA_PREVIEW;
         *sum += cost_of_media(t);
         return 0;
+    }
+    if (t->text.channel == OPENAI_TEXT_USER || t->text.channel == OPENAI_TEXT_PROMPT ||
+        t->text.channel == OPENAI_TEXT_INPUT) {
+        note_turn(t);
     }
     *sum += cost_around(t->text.channel);
     t->left = json_inside(t->texts.x, t->text.row);

@@ -35,6 +35,11 @@ struct openai_count {
     struct openai_text text; /* the one that is read, */
     struct span left;        /* and what is left of it, as it is written */
     uint64_t eighths[OPENAI_CHANNELS];
+
+    /* Of a request, for openai_gist.h: the first text of the user's last turn and of the one before
+     * (JSON_NONE: there is none), which turn that is, and how many there were. */
+    uint32_t asked, asked_before, asked_item, turns;
+    bool has_pictures;
 };
 
 /* Begins to count what the request `x` says. */

@@ -8,6 +8,7 @@
 #include "net/net_tls.h"
 #include "policy/policy_digest.h"
 #include "policy/policy_price.h"
+#include "routing/routing.h"
 #include "telemetry/call_series.h"
 #include "text/text_near.h"
 #include "upstream/upstream_trust.h"
@@ -89,7 +90,7 @@ static struct span reply_lines(struct policy *p, const struct deployment *d)
     struct buf b;
     buf_init(&b, 4096);
     buf_put(&b, p->common_lines);
-    buf_put_text(&b, "X-Route-Policy: direct\r\nX-Data-Residency: ");
+    buf_put_text(&b, "X-Data-Residency: ");
     buf_put_text(&b, d->definition.region == NULL ? "unknown" : d->definition.region);
     buf_put_text(&b, "\r\n");
     struct span kept =
@@ -333,6 +334,7 @@ enum err policy_open(const struct policy_settings *settings,
     arena_init(&p->arena, ARENA_BYTES_MAX);
     map_init(&p->names);
     p->created_s = now.us / 1000000;
+    p->routing = routing_ref(settings->routing);
     enum err e = add_place(p, settings);
     if (e == ERR_OK) {
         e = note_digest(p, settings, upstreams);
@@ -371,6 +373,7 @@ void policy_unref(struct policy **policy)
         deployment_unref(&p->deployments[i]);
     }
     upstream_trust_close(&p->trust);
+    routing_unref(&p->routing);
     map_fini(&p->names);
     arena_fini(&p->arena);
     memory_free(p);

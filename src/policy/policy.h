@@ -27,7 +27,7 @@
 struct policy_model {
     struct span name;          /* as configured; a pattern ends in '*' */
     struct span upstream_name; /* empty: the name that was asked for, or `name` for an alias */
-    struct span reply_lines;   /* "X-Data-Residency: …\r\nX-Sovereign-ID: …\r\n…" */
+    struct span reply_lines;   /* "X-Sovereign-ID: …\r\nX-Data-Residency: …\r\n" */
     struct deployment *deployment;
     uint32_t endpoints; /* enum policy_endpoint bits */
     int64_t context_tokens, max_output;
@@ -55,6 +55,7 @@ struct policy {
     struct deployment **deployments;
     size_t deployment_count;
     struct upstream_trust *trust; /* what its https deployments believe */
+    struct routing *routing;      /* its rules; NULL: there are none */
     struct span zone, region;
     struct span common_lines; /* of every reply: X-Sovereign-ID */
     struct span models_json;  /* the reply to GET /v1/models */

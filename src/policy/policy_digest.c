@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/policy_digest.h"
 
+#include <stdio.h>
+
 #include "base/buf.h"
+#include "routing/routing.h"
 #include "json/json_write.h"
 
 #define BYTES_MAX (256u << 20)
@@ -68,6 +71,16 @@ static void put_upstream(struct json_writer *w, const struct upstream_definition
     json_write_end(w);
 }
 
+/* The digest of the rules' file. */
+static void put_routing(struct json_writer *w, const struct routing *r)
+{
+    char hex[2 * ROUTING_DIGEST_BYTES + 1] = "";
+    for (size_t i = 0; r != NULL && i < ROUTING_DIGEST_BYTES; i++) {
+        (void)snprintf(hex + 2 * i, 3, "%02x", routing_digest(r)[i]); /* fits */
+    }
+    put_text(w, "routing", hex);
+}
+
 enum err policy_digest(const struct policy_settings *settings,
                        const struct upstream_settings *upstreams, uint8_t out[CRYPTO_SHA256_BYTES])
 {
@@ -83,6 +96,7 @@ enum err policy_digest(const struct policy_settings *settings,
     }
     json_write_end(&w);
     put_text(&w, "region", settings->region);
+    put_routing(&w, settings->routing);
     json_write_key(&w, "upstreams");
     json_write_array(&w);
     for (size_t i = 0; i < upstreams->definitions_count; i++) {

@@ -20,6 +20,8 @@
 #include "base/clock.h"
 #include "base/value.h"
 
+struct routing;
+
 /* Bits of model_settings.endpoints. */
 enum policy_endpoint {
     POLICY_CHAT = 1 << 0,
@@ -83,6 +85,7 @@ struct policy_settings {
     const char *region; /* home region; NULL: not given */
     const struct model_settings *models;
     size_t models_count;
+    struct routing *routing; /* the rules, which struct settings has counted; NULL: none */
     struct cors_settings cors;
     int64_t buffered_bytes_max;  /* of all calls together, for memory_set_allowance() */
     int64_t calls_max;           /* in progress at once in the process; then 503 */

@@ -376,6 +376,7 @@ static void on_watch(struct net_timer *timer)
     serve_keys_step(g);
     serve_usage_step(g);
     serve_evaluations_step(g);
+    serve_routing_step(g, clock_mono());
     serve_health_look(g);
     trim_after_peak(g);
     CHECK(net_timer_set_ms(timer, WATCH_MS) == ERR_OK); /* its place in the heap was just freed */
@@ -383,6 +384,7 @@ static void on_watch(struct net_timer *timer)
 
 static enum err open_housekeeping(struct serve_gateway *g)
 {
+    serve_routing_note(g);
     static const int numbers[SERVE_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGQUIT};
     net_task_init(&g->worker_ended, on_worker_ended);
     net_timer_init(&g->watch, g->loop, on_watch);

@@ -38,6 +38,12 @@ struct serve_reload;
 struct serve_usage;
 struct server;
 
+/* What a file was at a look. */
+struct serve_seen {
+    uint64_t inode;
+    int64_t bytes, changed_s, changed_ns;
+};
+
 struct serve_worker {
     pthread_t thread;
     bool started;
@@ -78,8 +84,10 @@ struct serve_gateway {
     struct net_loop *loop;
     struct admin *admin;
     struct net_signal *signals[SERVE_SIGNALS];
-    struct serve_reload *reload; /* NULL: none is under way */
-    enum err reload_error;       /* how the last one ended */
+    struct serve_reload *reload;              /* NULL: none is under way */
+    enum err reload_error;                    /* how the last one ended */
+    struct serve_seen rules_read, rules_seen; /* the rules in force; as of the last look, */
+    mono_us rules_looked;                     /* and when that was */
     struct net_timer watch;
     struct net_task worker_ended;
     _Atomic int workers_ended;
@@ -118,6 +126,11 @@ void serve_gateway_close(struct serve_gateway **g);
  * is done. After any error the log says why, and all that was in force stays. While one is under
  * way, another one follows it. */
 void serve_reload_begin(struct serve_gateway *g);
+
+/* Notes that the file of rules is read as it is now; looks whether it is another, and has it read
+ * then. */
+void serve_routing_note(struct serve_gateway *g);
+void serve_routing_step(struct serve_gateway *g, mono_us now);
 
 /* Waits for one that is under way, and drops it. The loop runs no more. */
 void serve_reload_end(struct serve_gateway *g);

@@ -75,6 +75,7 @@ bool server_is_idle(const struct server *s);
 /* What an error says beyond its row in err.def. What is empty is the row's (of `param`: null). */
 struct server_words {
     struct span message, param, type, code;
+    struct span rule, zone, journal_id; /* of what may not leave: written if journal_id is there */
 };
 
 /* Writes an error in OpenAI's form, `{"error":{…}}`. ERR_NO_MEMORY: `out` was full or found no

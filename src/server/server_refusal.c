@@ -85,6 +85,11 @@ enum err server_error_write(enum err e, const struct server_words *words, struct
     put_text(&w, "type", or_row(words->type, row->type));
     put_text(&w, "param", words->param);
     put_text(&w, "code", or_row(words->code, row->code));
+    if (words->journal_id.len > 0) {
+        put_text(&w, "rule", words->rule);
+        put_text(&w, "zone", words->zone);
+        put_text(&w, "journal_id", words->journal_id);
+    }
     json_write_end(&w);
     json_write_end(&w);
     return json_write_finish(&w);

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "routing/routing.h"
 #include "settings/settings_internal.h"
 
 #define ARENA_BYTES_MAX  (256u << 20)
@@ -214,6 +215,9 @@ static void load(struct settings_loader *l, enum extent extent)
     if (!l->out_of_memory) {
         settings_check(l);
     }
+    if (goes_on(l)) {
+        settings_read_routing(l);
+    }
     if (!l->out_of_memory && extent == WITH_FILES) {
         settings_check_files(l);
     }
@@ -237,11 +241,12 @@ static enum err open_settings(const char *path, enum extent extent, struct buf *
     l->arena = &box->arena;
     l->scratch = &scratch;
     l->settings = &box->settings;
+    l->routing_problems = problems;
     load(l, extent);
-    enum err e = l->out_of_memory        ? ERR_NO_MEMORY
-                 : l->out_of_files       ? ERR_NO_FILES
-                 : l->problems_count > 0 ? ERR_CONFIG
-                                         : ERR_OK;
+    enum err e = l->out_of_memory                               ? ERR_NO_MEMORY
+                 : l->out_of_files                              ? ERR_NO_FILES
+                 : l->problems_count > 0 || l->routing_is_wrong ? ERR_CONFIG
+                                                                : ERR_OK;
     if (e == ERR_CONFIG) {
         report(l, problems);
     }
@@ -283,6 +288,7 @@ void settings_close(struct settings **s)
             explicit_bzero((char *)(uintptr_t)secret, strlen(secret));
         }
     }
+    routing_unref(&box->settings.gateway.routing);
     arena_fini(&box->arena);
     memory_free(box);
     *s = NULL;

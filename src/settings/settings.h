@@ -26,6 +26,8 @@
 #include "upstream/upstream_settings.h"
 
 #define SETTINGS_WORKERS_MAX 256
+#define SETTINGS_ROUTING_FILE \
+    "routing_config.yaml" /* beside the configuration, if it says no other */
 #define SETTINGS_LOG_LEVELS  "debug|info|warn|error"
 #define SETTINGS_LOG_FORMATS "text|json"
 
@@ -44,10 +46,11 @@ struct settings_usage {
 };
 
 struct settings {
-    const char *path;        /* of the file it was read from, absolute */
-    const char *data;        /* the data folder, absolute */
-    const char *models_file; /* where models stand, if not in the same file; absolute */
-    const char *pid_file;    /* absolute; NULL: none */
+    const char *path;         /* of the file it was read from, absolute */
+    const char *data;         /* the data folder, absolute */
+    const char *models_file;  /* where models stand, if not in the same file; absolute */
+    const char *routing_file; /* of the rules, absolute; it need not be there */
+    const char *pid_file;     /* absolute; NULL: none */
     struct settings_log log;
     struct server_settings server;
     struct upstream_settings upstream;

@@ -40,7 +40,9 @@ struct settings_loader {
     struct settings_problem problems[SETTINGS_PROBLEMS_MAX];
     size_t problems_count; /* may be more than are kept */
     bool out_of_memory;
-    bool out_of_files; /* which passes: the file is not to blame */
+    bool out_of_files;            /* which passes: the file is not to blame */
+    struct buf *routing_problems; /* what is wrong with the rules, a line each */
+    bool routing_is_wrong;
 };
 
 /* Remembers that something is wrong at `place` of l->file. */
@@ -79,6 +81,9 @@ void settings_check_files(struct settings_loader *l);
  * model's path. */
 void settings_check_prices(struct settings_loader *l, struct model_settings *model,
                            const struct ytree_node *node, const char *shown);
+
+/* Reads the rules of routing, if there is a file of them; all else is right. */
+void settings_read_routing(struct settings_loader *l);
 
 /* What only the file as a whole can show; fills in what follows from several settings. */
 void settings_check(struct settings_loader *l);

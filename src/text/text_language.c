@@ -87,23 +87,6 @@ struct counts {
     uint32_t ukrainian;
 };
 
-uint32_t text_character(struct span s, size_t *len)
-{
-    uint8_t lead = s.at[0];
-    size_t more = lead < 0xC0 ? 0 : lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
-    uint32_t c = lead;
-    *len = 1;
-    if (more == 0 || s.len <= more) {
-        return lead < 0x80 ? lead : 0xFFFD;
-    }
-    c &= 0x3Fu >> more;
-    for (size_t i = 1; i <= more; i++) {
-        c = c << 6 | (s.at[i] & 0x3F);
-    }
-    *len = more + 1;
-    return c;
-}
-
 static enum script script_of(uint32_t c)
 {
     for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]) && c >= blocks[i].first; i++) {

@@ -90,6 +90,8 @@ void attempt_enter(struct attempt *a, enum attempt_step next)
         deployment_failed(a->site->deployment, ERR_UPSTREAM_STATUS);
     } else if (next == STEP_HEAD) {
         deployment_answered(a->site->deployment);
+        deployment_note_latency(a->site->deployment,
+                                clock_since(a->sending_at, net_loop_now(a->site->pool->loop)));
     }
     if (next == STEP_FAILED) {
         if (a->error != ERR_UPSTREAM_STALE && err_row(a->error)->status != 503) {

@@ -172,6 +172,18 @@ bool deployment_is_down(const struct deployment *d)
     return atomic_load_explicit(&d->failed_in_row, memory_order_relaxed) >= DEPLOYMENT_DOWN;
 }
 
+void deployment_note_latency(struct deployment *d, int64_t us)
+{
+    int64_t before = atomic_load_explicit(&d->latency_us, memory_order_relaxed);
+    int64_t after = before == 0 ? us : before + (us - before) / 8;
+    atomic_store_explicit(&d->latency_us, after > 0 ? after : 1, memory_order_relaxed);
+}
+
+int64_t deployment_latency_us(const struct deployment *d)
+{
+    return atomic_load_explicit(&d->latency_us, memory_order_relaxed);
+}
+
 struct deployment *deployment_ref(struct deployment *d)
 {
     (void)atomic_fetch_add(&d->refs, 1); /* the old count is of no use */

@@ -39,9 +39,10 @@ struct deployment {
     _Atomic int refs, pools;                         /* all who hold it; the pools among them */
     _Atomic int64_t in_flight, connections, waiting; /* attempts; open, idle ones too; attempts */
     _Atomic uint64_t attempts, failures;             /* started; those of them that failed */
-    _Atomic uint32_t failed_in_row;                  /* failures, and answers with a 5xx, ... */
-    _Atomic uint32_t last_error;                     /* enum err: ... and the last one's */
-    _Atomic uint32_t refuses; /* enum upstream_addition bits that it was seen to refuse */
+    _Atomic int64_t latency_us;     /* until an answer begins, as of late; 0: not known */
+    _Atomic uint32_t failed_in_row; /* failures, and answers with a 5xx, ... */
+    _Atomic uint32_t last_error;    /* enum err: ... and the last one's */
+    _Atomic uint32_t refuses;       /* enum upstream_addition bits that it was seen to refuse */
 };
 
 /*
@@ -57,6 +58,11 @@ MUST_USE enum err deployment_open(const struct upstream_definition *definition, 
 /* Notes that an attempt failed, or was answered with a 5xx; and that one was answered otherwise. */
 void deployment_failed(struct deployment *d, enum err e);
 void deployment_answered(struct deployment *d);
+
+/* Notes how long the server took to begin an answer, and tells how long it takes as of late: an
+ * eighth of what is noted counts each time. 0: nothing was noted yet. */
+void deployment_note_latency(struct deployment *d, int64_t us);
+int64_t deployment_latency_us(const struct deployment *d);
 
 /* Whether it failed so often in a row that it counts as down. */
 bool deployment_is_down(const struct deployment *d);

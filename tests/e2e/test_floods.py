@@ -18,7 +18,7 @@ from harness.waiting import until
 HI = [{"role": "user", "content": "hi"}]
 ASK = {"model": "m", "messages": HI}
 WITHIN_S = 0.1 * SLOWER
-ROUNDS = 4  # the best of them: what the machine does beside is not the gateway's
+ROUNDS = 8  # the best of them: what the machine does beside is not the gateway's
 
 
 @pytest.fixture(scope="module")

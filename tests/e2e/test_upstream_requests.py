@@ -157,7 +157,7 @@ def test_a_model_or_stream_inside_extra_body_counts(gateway, upstream):
 
 def test_routing_hints_are_taken_out(gateway, upstream):
     seen = sent(gateway, upstream, routing={"profile": "cost"}, routing_preference="cost",
-                extra_body={"routing": {"profile": "x"}, "routing_preference": "y", "top_k": 1})
+                extra_body={"routing": {"profile": "cost-optimized"}, "routing_preference": "cost", "top_k": 1})
     assert seen == {"model": "openai", "messages": HI, "top_k": 1}
 
 

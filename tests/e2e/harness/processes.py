@@ -41,9 +41,9 @@ def rfc3339(seconds):
 
 
 def run(*arguments, env=None, timeout=60 * SLOWER, **more):
-    """One atlas command, to its end."""
+    """One atlas command, to its end; `input`: its standard input, else nothing."""
     return subprocess.run([ATLAS, *(a if isinstance(a, bytes) else str(a) for a in arguments)], capture_output=True, text=True, timeout=timeout,
-                          env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, check=False, **more)
+                          env={**os.environ, **(env or {})}, check=False, **{"input": "", **more})
 
 
 class Gateway:

@@ -63,7 +63,7 @@ static void expect_sent(unsigned which, const char *body)
 static void a_large_body_is_inspected_in_slices(void **state)
 {
     (void)state;
-    char *body = long_chat("m", ",'routing':{'profile':'x'},'max_tokens':3"),
+    char *body = long_chat("m", ",'routing':{'profile':'cost'},'max_tokens':3"),
          *sent = long_chat("real", ",'max_tokens':3");
     ask(body, &replies);
     turn_until_started();

@@ -183,7 +183,7 @@ static inline void world_call_id(wall_us now, struct crypto_call_id *out)
 
 /* The model of that name, and behind it those that the test wants. */
 static inline size_t world_route(const struct policy *policy, struct span name,
-                                 struct call_candidate out[CALL_CANDIDATES])
+                                 struct decision_candidate out[DECISION_CANDIDATES])
 {
     size_t count = policy_find(policy, name, &out[0].match) ? 1 : 0;
     for (size_t i = 0; count > 0 && i < WORLD_OTHERS && world_now->others[i] != NULL; i++) {

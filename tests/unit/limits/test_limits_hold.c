@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_limits_hold.c — more for another try, what a record says of a hold, and looks that take
  * nothing. */
+#include "limits/limits_names.h"
 #include "limits_scene.h"
 
 static struct limits_wish wish_of(const char *id, enum limits_kind kind, int64_t limit,
@@ -242,6 +243,21 @@ static void a_look_takes_nothing_and_tells_of_the_tightest(void **state)
     assert_int_equal(requests.standing.remaining, 3);
 }
 
+static void models_count_alike_unless_a_budget_is_of_one_alone(void **state)
+{
+    struct world *w = *state;
+    struct limits_wish all = wish_of("all", LIMITS_MONEY_BUDGET, 1000, LIMITS_DAY);
+    struct limits_wish one = wish_of("one", LIMITS_TOKEN_BUDGET, 1000, LIMITS_DAY);
+    (void)snprintf(one.model, sizeof(one.model), "a");
+    put_budgets(w, LIMITS_KEY, &all, 1);
+    assert_true(limits_count_alike(w->l, &caller, SPAN("auto"), SPAN("a"), SPAN("b")));
+    put_budgets(w, LIMITS_TEAM, &one, 1);
+    assert_false(limits_count_alike(w->l, &caller, SPAN("auto"), SPAN("a"), SPAN("b")));
+    assert_false(limits_count_alike(w->l, &caller, SPAN("auto"), SPAN("b"), SPAN("a")));
+    assert_true(limits_count_alike(w->l, &caller, SPAN("auto"), SPAN("b"), SPAN("c")));
+    assert_true(limits_count_alike(w->l, &caller, SPAN("a"), SPAN("a"), SPAN("b")));
+}
+
 int main(void)
 {
 #define WITH(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -254,6 +270,7 @@ int main(void)
         WITH(long_names_are_fewer),
         WITH(several_tags_count_and_one_that_refuses_is_named),
         WITH(a_look_takes_nothing_and_tells_of_the_tightest),
+        WITH(models_count_alike_unless_a_budget_is_of_one_alone),
     };
     return cmocka_run_group_tests_name("limits_hold", tests, NULL, NULL);
 }

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decision.h — where a call may go: what its caller wishes, which rule holds, which models that
+ * names, and which of them may be asked.
+ *
+ *   hints → rule → candidates → filters
+ *
+ * A call that names its model has that one, unless a rule binds named calls, too. One that asks for
+ * `auto-router` or `auto` has those that the first rule that holds names: its targets, by chance
+ * and weight, and its fallbacks behind them. Where no rule holds, it has all models that serve it,
+ * by the profile. The filters come one behind the other, and the first that leaves none decides
+ * what the caller is told. They loosen nothing: a hint or a rule may only take candidates away.
+ *
+ * Ownership  a decision borrows from the policy, the book of prices and the request.
+ * Limits     DECISION_CANDIDATES candidates; of a policy's models DECISION_MODELS_MAX are looked at
+ *            where no rule names any.
+ * Threads    any; what is asked is read only, but for `scratch`.
+ * Sources    design.md 4 (routing, residency); docs/routing.md.
+ */
+#ifndef DECISION_DECISION_H
+#define DECISION_DECISION_H
+
+#include "access/access.h"
+#include "http/http_fields.h"
+#include "openai/openai_gist.h"
+#include "policy/policy.h"
+#include "policy/policy_book.h"
+#include "routing/routing.h"
+#include "text/text_language.h"
+
+#define DECISION_CANDIDATES   4
+#define DECISION_MODELS_MAX   1000
+#define DECISION_POLICY_BYTES 96 /* of X-Route-Policy's value */
+
+/* Where a call may go: a deployment is its model's. */
+struct decision_candidate {
+    struct policy_match match;
+    const struct policy_price *price; /* in force when the call began; NULL: not known */
+    int64_t score;                    /* of those with more, the better */
+    const char *why;                  /* it is one, and has this place */
+    int64_t hedge_after_ms; /* while the one before has not answered; 0: only when that has lost */
+};
+
+/* What a caller may ask of routing. */
+struct decision_hints {
+    enum routing_profile profile;
+    bool is_local; /* the home zone alone */
+};
+
+/* What is known of a call. */
+struct decision_ask {
+    const struct policy *policy;
+    const struct policy_book *book; /* NULL: there are no prices but the policy's */
+    const struct access *rights;    /* NULL: nobody is limited */
+    const struct keys *keys;        /* for the key's tags; NULL: it has none */
+    const struct key_handle *key;
+    const struct limits_subjects *who;
+    bool (*permits)(const struct access *a, const struct key_handle *key,
+                    const struct limits_subjects *who, struct span asked, struct span name);
+    const struct openai_request *request;
+    struct span model; /* that was asked for, and outlives the decision */
+    int64_t prompt_tokens;
+    const struct openai_gist *gist;    /* NULL: nothing was looked for */
+    const struct http_fields *headers; /* NULL: there are none */
+    struct decision_hints hints;
+    wall_us now;
+    uint32_t chance; /* any number, of which a draw is made */
+    struct condition_scratch *scratch;
+};
+
+/* What came of a rule, for who explains. */
+struct decision_trace {
+    enum condition_outcome *outcomes; /* of each rule up to the one that holds */
+    size_t asked;                     /* how many that were */
+};
+
+struct decision {
+    struct decision_candidate candidates[DECISION_CANDIDATES];
+    size_t count;
+    const struct routing_rule *rule; /* NULL: none holds */
+    enum routing_profile profile;    /* by which they are ordered; none: they are as written */
+    bool is_local;
+    unsigned failed;                    /* conditions that could not be decided */
+    char policy[DECISION_POLICY_BYTES]; /* X-Route-Policy's value; "": none was decided */
+};
+
+/* What deciding finds on its way; good for as long as what is asked. */
+struct decision_work {
+    const struct decision_ask *ask;
+    struct condition_facts facts;
+    struct text_language language; /* of what was asked, once it is known */
+    bool has_language;
+};
+
+/* Whether the name leaves the model to the gateway. */
+bool decision_is_auto(struct span model);
+
+/* Whether a call of this name can come to anything but the model of that name: else a decision need
+ * not be asked for. */
+bool decision_is_open(const struct decision_ask *ask);
+
+/*
+ * Reads hints: wishes of the body, and the header X-Route-Policy (which may repeat). The tighter
+ * holds for where it may go.
+ *
+ *   ERR_VALUE_INVALID  one is not known, or two profiles contradict each other; `wishes->param` and
+ *                      `message` say which
+ */
+MUST_USE enum err decision_read_hints(struct openai_wishes *wishes,
+                                      const struct http_fields *headers,
+                                      struct decision_hints *out);
+
+/* Finds the rule that holds and the candidates, the best first; none: no model is configured that
+ * could be one. `trace` may be NULL. */
+void decision_find(const struct decision_ask *ask, struct decision_work *work,
+                   struct decision_trace *trace, struct decision *out);
+
+/* Takes out what may not be asked. The first filter that leaves none: its error, and they stay.
+ * ERR_MODEL_UNKNOWN: there were none. */
+MUST_USE enum err decision_filter(const struct decision_ask *ask, struct decision *d);
+
+/* Why a candidate may not be asked; ERR_OK: it may. */
+enum err decision_judge(const struct decision_ask *ask, const struct decision *d,
+                        const struct policy_model *model);
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is explained is read by the functions that read a call, from an index of its own.
+ */
+#include "decision/decision_explain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "http/http_request.h"
+#include "json/json_value.h"
+#include "json/json_write.h"
+
+#define ROWS_MAX    (1u << 20)
+#define DEPTH_MAX   128
+#define HEAD_BYTES  65536
+#define FIELDS_MAX  128
+#define ARENA_BYTES (16u << 20)
+
+/* Whatever is read. */
+struct explaining {
+    struct decision_ask *ask;
+    struct arena arena;
+    struct json_index outer, inner;
+    struct openai_request request;
+    struct openai_gist gist;
+    struct openai_wishes wishes;
+    struct buf head_text;
+    struct http_request head;
+    struct http_field rows[FIELDS_MAX];
+    struct decision_work work;
+    struct decision decision;
+    struct decision_trace trace;
+    char *fault;
+};
+
+static enum err fail(struct explaining *x, enum err e, struct span param, struct span message)
+{
+    struct span said = message.len > 0 ? message : span_of(err_sentence(e));
+    (void)snprintf(x->fault, DECISION_FAULT_BYTES, "%.*s%s%.*s", SPAN_ARGS(span_cut(param, 0, 64)),
+                   param.len > 0 ? ": " : "", SPAN_ARGS(span_cut_text(said, 180))); /* fits */
+    return e;
+}
+
+/* ---- headers ---- */
+
+/* Puts a line of a head; false: a header has no such name or value. */
+static bool put_line(struct explaining *x, uint32_t key)
+{
+    struct span name, value;
+    if (json_text(&x->outer, key, &x->arena, &name) != ERR_OK ||
+        json_text(&x->outer, key + 1, &x->arena, &value) != ERR_OK ||
+        memchr(value.at, '\n', value.len) != NULL || memchr(value.at, '\r', value.len) != NULL) {
+        return false;
+    }
+    buf_put(&x->head_text, name);
+    buf_put_text(&x->head_text, ": ");
+    buf_put(&x->head_text, value);
+    buf_put_text(&x->head_text, "\r\n");
+    return true;
+}
+
+static enum err read_headers(struct explaining *x, uint32_t object)
+{
+    static const struct http_limits limits = {HEAD_BYTES, HEAD_BYTES};
+    size_t used = 0;
+    bool is_good = object == JSON_NONE || json_kind(&x->outer, object) == JSON_OBJECT;
+    buf_put_text(&x->head_text, "POST / HTTP/1.1\r\nHost: explain\r\n");
+    for (uint32_t key = object == JSON_NONE || !is_good ? JSON_NONE : json_first(&x->outer, object);
+         is_good && key != JSON_NONE; key = json_next(&x->outer, key + 1)) {
+        is_good = put_line(x, key);
+    }
+    buf_put_text(&x->head_text, "\r\n");
+    if (buf_failed(&x->head_text)) {
+        is_good = false;
+    }
+    http_request_init(&x->head, &limits, x->rows, FIELDS_MAX);
+    is_good = is_good && http_request_parse(&x->head, buf_span(&x->head_text), &used) == ERR_OK &&
+              used > 0;
+    x->ask->headers = &x->head.fields;
+    return is_good ? ERR_OK
+                   : fail(x, ERR_VALUE_INVALID, SPAN("headers"),
+                          SPAN("it must be an object of valid header fields, names to texts"));
+}
+
+/* ---- the request ---- */
+
+static enum err read_endpoint(struct explaining *x, uint32_t row, enum openai_endpoint *out)
+{
+    static const char *const names[] = {[OPENAI_CHAT] = "chat",
+                                        [OPENAI_COMPLETIONS] = "completions",
+                                        [OPENAI_EMBEDDINGS] = "embeddings"};
+    *out = json_find(&x->inner, 0, SPAN("input")) != JSON_NONE    ? OPENAI_EMBEDDINGS
+           : json_find(&x->inner, 0, SPAN("prompt")) != JSON_NONE ? OPENAI_COMPLETIONS
+                                                                  : OPENAI_CHAT;
+    for (unsigned i = 0; row != JSON_NONE && i <= OPENAI_EMBEDDINGS; i++) {
+        if (json_text_is(&x->outer, row, span_of(names[i]))) {
+            *out = (enum openai_endpoint)i;
+            return ERR_OK;
+        }
+    }
+    return row == JSON_NONE ? ERR_OK
+                            : fail(x, ERR_VALUE_INVALID, SPAN("endpoint"),
+                                   SPAN("it must be chat, completions or embeddings"));
+}
+
+static enum err count_tokens(struct explaining *x)
+{
+    struct openai_count count;
+    size_t bytes = SIZE_MAX;
+    bool is_counted = x->request.input_tokens >= 0;
+    if (!is_counted) {
+        openai_count_begin(&count, &x->inner);
+        while (!openai_count_step(&count, &bytes)) {
+            bytes = SIZE_MAX;
+        }
+    }
+    x->ask->prompt_tokens = is_counted ? x->request.input_tokens : openai_count_read(&count);
+    return openai_gist_read(is_counted ? NULL : &count, &x->inner, &x->request, &x->arena,
+                            &x->gist);
+}
+
+static enum err read_request(struct explaining *x, enum openai_endpoint endpoint)
+{
+    struct openai_reading reading;
+    enum err e = ERR_OK;
+    openai_request_begin(&reading, &x->inner, endpoint, &x->arena);
+    while (e == ERR_OK && !reading.is_done) {
+        e = openai_request_step(&reading, SIZE_MAX);
+    }
+    x->request = reading.request;
+    openai_request_end(&reading);
+    if (e != ERR_OK) {
+        return fail(x, e, reading.param, reading.message);
+    }
+    e = openai_wishes_read(&x->inner, &x->request, &x->arena, &x->wishes);
+    e = e == ERR_OK ? decision_read_hints(&x->wishes, x->ask->headers, &x->ask->hints) : e;
+    if (e != ERR_OK) {
+        return fail(x, e, x->wishes.param, x->wishes.message);
+    }
+    x->ask->request = &x->request;
+    x->ask->model = x->request.model;
+    x->ask->gist = &x->gist;
+    return count_tokens(x);
+}
+
+static enum err read_moment(struct explaining *x, uint32_t row)
+{
+    int64_t seconds;
+    if (row == JSON_NONE) {
+        return ERR_OK;
+    }
+    if (json_int64(&x->outer, row, &seconds) != ERR_OK || seconds < 0 ||
+        seconds > INT64_C(1) << 40) {
+        return fail(x, ERR_VALUE_INVALID, SPAN("at"), SPAN("it must be a time in unix seconds"));
+    }
+    x->ask->now = (wall_us){seconds * 1000000};
+    return ERR_OK;
+}
+
+static enum err parse(struct explaining *x, struct json_index *index, struct span text)
+{
+    if (text.len > DECISION_EXPLAIN_BYTES) {
+        return fail(x, ERR_BODY_TOO_LARGE, SPAN(""), SPAN(""));
+    }
+    enum err e = json_index_parse_borrow(index, text);
+    if (e == ERR_OK && json_kind(index, 0) != JSON_OBJECT) {
+        e = ERR_BODY_NOT_OBJECT;
+    }
+    return e == ERR_OK ? e : fail(x, e, SPAN(""), SPAN(""));
+}
+
+static enum err read_all(struct explaining *x, struct span text)
+{
+    enum openai_endpoint endpoint;
+    enum err e = parse(x, &x->outer, text);
+    if (e != ERR_OK) {
+        return e;
+    }
+    uint32_t body = json_find(&x->outer, 0, SPAN("request"));
+    bool is_wrapped = body != JSON_NONE && json_kind(&x->outer, body) == JSON_OBJECT;
+    uint32_t headers = is_wrapped ? json_find(&x->outer, 0, SPAN("headers")) : JSON_NONE;
+    uint32_t named = is_wrapped ? json_find(&x->outer, 0, SPAN("endpoint")) : JSON_NONE;
+    uint32_t at = is_wrapped ? json_find(&x->outer, 0, SPAN("at")) : JSON_NONE;
+    const struct json_row *row = is_wrapped ? json_row(&x->outer, body) : json_row(&x->outer, 0);
+    e = parse(x, &x->inner, span_cut(text, row->offset, row->len));
+    e = e == ERR_OK ? read_moment(x, at) : e;
+    e = e == ERR_OK ? read_headers(x, headers) : e;
+    e = e == ERR_OK ? read_endpoint(x, named, &endpoint) : e;
+    return e == ERR_OK ? read_request(x, endpoint) : e;
+}
+
+/* ---- what is told ---- */
+
+static void put_text(struct json_writer *w, const char *name, struct span text)
+{
+    json_write_key(w, name);
+    json_write_string(w, text);
+}
+
+static void put_fact(struct explaining *x, struct json_writer *w, unsigned fact)
+{
+    struct condition_value value;
+    const struct condition_fact *row = &routing_facts[fact];
+    if (row->missing != NULL || row->type == CONDITION_MAP ||
+        !x->work.facts.find(x->work.facts.ctx, fact, &value)) {
+        return;
+    }
+    json_write_key(w, row->name);
+    switch ((unsigned)row->type) {
+    case CONDITION_BOOL:
+        json_write_bool(w, value.truth);
+        break;
+    case CONDITION_INT:
+        json_write_int(w, value.number);
+        break;
+    case CONDITION_REAL:
+        json_write_double(w, value.real);
+        break;
+    default:
+        json_write_string(w, value.text);
+    }
+}
+
+static void put_facts(struct explaining *x, struct json_writer *w)
+{
+    json_write_key(w, "facts");
+    json_write_object(w);
+    for (unsigned fact = 0; fact < ROUTING_FACTS; fact++) {
+        bool needs_rules = fact == ROUTING_HOUR || fact == ROUTING_WEEKDAY;
+        if (!needs_rules || x->ask->policy->routing != NULL) {
+            put_fact(x, w, fact);
+        }
+    }
+    json_write_end(w);
+}
+
+static void put_rules(struct explaining *x, struct json_writer *w)
+{
+    const struct routing *r = x->ask->policy->routing;
+    json_write_key(w, "rules");
+    json_write_array(w);
+    for (size_t i = 0; r != NULL && i < routing_count(r); i++) {
+        const struct routing_rule *rule = routing_rule(r, i);
+        json_write_object(w);
+        put_text(w, "name", rule->name);
+        put_text(w, "condition",
+                 rule->condition == NULL ? SPAN("true") : condition_text(rule->condition));
+        json_write_key(w, "matched");
+        if (i < x->trace.asked) {
+            json_write_bool(w, x->trace.outcomes[i] == CONDITION_YES);
+        } else {
+            json_write_null(w); /* it was not asked */
+        }
+        if (i < x->trace.asked && x->trace.outcomes[i] == CONDITION_FAILED) {
+            json_write_key(w, "error");
+            json_write_text(w, "the condition could not be decided");
+        }
+        json_write_end(w);
+    }
+    json_write_end(w);
+}
+
+/* The code by which a caller is told. */
+static const char *code_of(enum err e)
+{
+    return e == ERR_RESIDENCY ? "residency" : err_row(e)->code;
+}
+
+static void put_candidate(struct json_writer *w, const struct decision_candidate *c)
+{
+    put_text(w, "model", c->match.shown);
+    json_write_key(w, "deployment");
+    json_write_text(w, c->match.model->deployment->definition.name);
+    json_write_key(w, "score");
+    json_write_int(w, c->score);
+    json_write_key(w, "why");
+    json_write_text(w, c->why);
+}
+
+static void put_candidates(struct explaining *x, struct json_writer *w)
+{
+    json_write_key(w, "candidates");
+    json_write_array(w);
+    for (size_t i = 0; i < x->decision.count; i++) {
+        const struct decision_candidate *c = &x->decision.candidates[i];
+        enum err e = decision_judge(x->ask, &x->decision, c->match.model);
+        json_write_object(w);
+        put_candidate(w, c);
+        json_write_key(w, "excluded");
+        if (e == ERR_OK) {
+            json_write_null(w);
+        } else {
+            json_write_text(w, code_of(e));
+        }
+        json_write_end(w);
+    }
+    json_write_end(w);
+}
+
+/* The first that is left, and what the caller would be told. */
+static void put_end(struct explaining *x, struct json_writer *w)
+{
+    enum err e = decision_filter(x->ask, &x->decision);
+    const struct decision_candidate *c = &x->decision.candidates[0];
+    json_write_key(w, "chosen");
+    if (e == ERR_OK) {
+        const char *region = c->match.model->deployment->definition.region;
+        json_write_object(w);
+        put_candidate(w, c);
+        json_write_end(w);
+        put_text(w, "policy", span_of(x->decision.policy));
+        put_text(w, "residency", region == NULL ? SPAN("unknown") : span_of(region));
+        json_write_key(w, "status");
+        json_write_int(w, 200);
+        return;
+    }
+    json_write_null(w);
+    put_text(w, "policy", span_of(x->decision.policy));
+    json_write_key(w, "residency");
+    json_write_null(w);
+    json_write_key(w, "status");
+    json_write_int(w, err_row(e)->status);
+    put_text(w, "code", span_of(err_row(e)->code));
+}
+
+static enum err write_all(struct explaining *x, struct buf *out)
+{
+    struct json_writer w;
+    json_write_init(&w, out);
+    json_write_object(&w);
+    put_facts(x, &w);
+    put_rules(x, &w);
+    put_candidates(x, &w);
+    put_end(x, &w);
+    json_write_end(&w);
+    return json_write_finish(&w);
+}
+
+static enum err decide(struct explaining *x)
+{
+    const struct routing *r = x->ask->policy->routing;
+    size_t rules = r == NULL ? 0 : routing_count(r);
+    x->trace.outcomes = arena_new(&x->arena, (rules + 1) * sizeof(enum condition_outcome));
+    if (x->trace.outcomes == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    decision_find(x->ask, &x->work, &x->trace, &x->decision);
+    return ERR_OK;
+}
+
+enum err decision_explain(struct decision_ask *ask, struct span text, struct buf *out,
+                          char fault[DECISION_FAULT_BYTES])
+{
+    struct explaining *x = memory_new(sizeof(*x));
+    fault[0] = '\0';
+    if (x == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    x->ask = ask;
+    x->fault = fault;
+    arena_init(&x->arena, ARENA_BYTES);
+    buf_init(&x->head_text, HEAD_BYTES);
+    json_index_init(&x->outer, ROWS_MAX, DEPTH_MAX);
+    json_index_init(&x->inner, ROWS_MAX, DEPTH_MAX);
+    enum err e = read_all(x, text);
+    e = e == ERR_OK ? decide(x) : e;
+    e = e == ERR_OK ? write_all(x, out) : e;
+    json_index_fini(&x->outer);
+    json_index_fini(&x->inner);
+    buf_fini(&x->head_text);
+    arena_fini(&x->arena);
+    memory_free(x);
+    return e;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What conditions ask of a call, found when it is first asked for. */
+#include "decision/decision_internal.h"
+
+static const struct text_language *language(struct decision_work *w)
+{
+    if (!w->has_language) {
+        w->language = text_language_of(w->ask->gist == NULL ? SPAN("") : w->ask->gist->asked);
+        w->has_language = true;
+    }
+    return &w->language;
+}
+
+/* Of an Arabic text its dialect; of any other none. */
+static struct span dialect(struct decision_work *w)
+{
+    const struct text_language *l = language(w);
+    bool is_arabic = strcmp(l->language, "ar") == 0 && strcmp(l->script, "Arab") == 0;
+    return is_arabic ? span_of(text_dialect_of(w->ask->gist->asked)) : SPAN("");
+}
+
+static struct span name_of(struct decision_work *w, enum limits_level level)
+{
+    const struct decision_ask *ask = w->ask;
+    return ask->rights == NULL ? SPAN("") : access_name(ask->rights, level, ask->who->slot[level]);
+}
+
+static const char *endpoint_name(enum openai_endpoint endpoint)
+{
+    static const char *const names[] = {[OPENAI_CHAT] = "chat",
+                                        [OPENAI_COMPLETIONS] = "completions",
+                                        [OPENAI_EMBEDDINGS] = "embeddings"};
+    return names[endpoint];
+}
+
+static bool find_text(struct decision_work *w, unsigned fact, struct span *out)
+{
+    const struct decision_ask *ask = w->ask;
+    switch (fact) {
+    case ROUTING_LANGUAGE:
+        *out = span_of(language(w)->language);
+        return true;
+    case ROUTING_SCRIPT:
+        *out = span_of(language(w)->script);
+        return true;
+    case ROUTING_DIALECT:
+        *out = dialect(w);
+        return true;
+    case ROUTING_MODEL:
+        *out = ask->model;
+        return true;
+    case ROUTING_ENDPOINT:
+        *out = span_of(endpoint_name(ask->request->endpoint));
+        return true;
+    case ROUTING_PROFILE:
+        *out = span_of(routing_profile_name(ask->hints.profile));
+        return true;
+    case ROUTING_KEY:
+        *out = span_of(ask->key->id);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool find_name(struct decision_work *w, unsigned fact, struct span *out)
+{
+    switch (fact) {
+    case ROUTING_ORGANISATION:
+        *out = name_of(w, LIMITS_ORGANISATION);
+        return true;
+    case ROUTING_TEAM:
+        *out = name_of(w, LIMITS_TEAM);
+        return true;
+    case ROUTING_TEAM_ID:
+        *out = w->ask->rights == NULL
+                   ? SPAN("")
+                   : access_id(w->ask->rights, LIMITS_TEAM, w->ask->who->slot[LIMITS_TEAM]);
+        return true;
+    case ROUTING_USER:
+        *out = name_of(w, LIMITS_USER);
+        return true;
+    default:
+        return find_text(w, fact, out);
+    }
+}
+
+static bool find_moment(struct decision_work *w, unsigned fact, int64_t *out)
+{
+    struct routing_moment m = routing_moment_of(w->ask->policy->routing, w->ask->now);
+    *out = fact == ROUTING_HOUR ? m.hour : fact == ROUTING_MINUTE ? m.minute : m.weekday;
+    return true;
+}
+
+static bool find(void *ctx, unsigned fact, struct condition_value *out)
+{
+    struct decision_work *w = ctx;
+    const struct decision_ask *ask = w->ask;
+    const struct openai_gist *gist = ask->gist;
+    switch (fact) {
+    case ROUTING_LANGUAGE_CONFIDENCE:
+        out->real = language(w)->permille / 1000.0;
+        return true;
+    case ROUTING_PROMPT_TOKENS:
+        out->number = ask->prompt_tokens;
+        return true;
+    case ROUTING_MAX_TOKENS:
+        out->number = ask->request->output_tokens_max < 0 ? 0 : ask->request->output_tokens_max;
+        return true;
+    case ROUTING_STREAM:
+        out->truth = ask->request->stream;
+        return true;
+    case ROUTING_HAS_TOOLS:
+        out->truth = gist != NULL && gist->has_tools;
+        return true;
+    case ROUTING_HAS_IMAGES:
+        out->truth = gist != NULL && gist->has_pictures;
+        return true;
+    case ROUTING_TURNS:
+        out->number = gist == NULL ? 0 : gist->turns;
+        return true;
+    case ROUTING_HOUR:
+    case ROUTING_MINUTE:
+    case ROUTING_WEEKDAY:
+        return find_moment(w, fact, &out->number);
+    default:
+        return find_name(w, fact, &out->text);
+    }
+}
+
+/* Of lines of "name=value" the value. */
+static bool find_tag(struct span tags, struct span name, struct span *out)
+{
+    while (tags.len > 0) {
+        size_t end = span_find(tags, '\n', 0);
+        struct span line = span_cut(tags, 0, end);
+        size_t equal = span_find(line, '=', 0);
+        if (span_equal(span_cut(line, 0, equal), name)) {
+            *out = span_cut(line, equal + 1, line.len);
+            return true;
+        }
+        tags = span_cut(tags, end + 1, tags.len);
+    }
+    return false;
+}
+
+/* A header by its name in letters of either case; of one that repeats, the first. Who calls is not
+ * told to a rule by its secret. */
+static bool find_header(const struct http_fields *f, struct span name, struct span *out)
+{
+    bool is_secret = span_equal_nocase(name, SPAN("authorization")) ||
+                     span_equal_nocase(name, SPAN("x-api-key")) ||
+                     span_equal_nocase(name, SPAN("api-key"));
+    for (uint32_t i = 0; f != NULL && !is_secret && i < f->count; i++) {
+        if (span_equal_nocase(http_field_name(f, i), name)) {
+            *out = http_field_value(f, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find_member(void *ctx, unsigned fact, struct span key, struct span *out)
+{
+    struct decision_work *w = ctx;
+    const struct decision_ask *ask = w->ask;
+    if (fact == ROUTING_HEADERS) {
+        return find_header(ask->headers, key, out);
+    }
+    const struct key_grant *grant =
+        ask->keys == NULL ? NULL : keys_grant(ask->keys, ask->key->slot);
+    return grant != NULL && find_tag(grant->says.tags, key, out);
+}
+
+void decision_begin_facts(struct decision_work *work, const struct decision_ask *ask)
+{
+    work->ask = ask;
+    work->has_language = false;
+    work->facts.known = work->facts.missing = 0;
+    work->facts.find = find;
+    work->facts.find_member = find_member;
+    work->facts.ctx = work;
+}

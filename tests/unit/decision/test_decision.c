@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_decision.c — hints, candidates and filters: what a caller may come to, and why not. */
+#include "unit.h"
+
+#include <stdio.h>
+
+#include "decision/decision.h"
+
+#define SERVER(n, r, z)                                                                            \
+    {                                                                                              \
+        .name = n, .kind = UPSTREAM_OLLAMA, .url = "http://127.0.0.1:1/v1", .region = r, .zone = z \
+    }
+
+static const struct upstream_definition servers[] = {
+    SERVER("home", "sa", "riyadh"),
+    SERVER("near", "sa", "jeddah"),
+    SERVER("far", "eu", NULL),
+    SERVER("nowhere", NULL, NULL),
+};
+
+static const struct policy_price prices[] = {
+    {.input_nano = 100, .output_nano = 900, .per_tokens = 1, .currency = "USD"},
+    {.input_nano = 100, .output_nano = 100, .per_tokens = 1, .currency = "USD"},
+    {.input_nano = 1, .output_nano = 1, .per_tokens = 1, .currency = "USD"},
+};
+
+#define MODEL(n, u, ...)                                                      \
+    {                                                                         \
+        .name = n, .upstream_index = u, .endpoints = POLICY_CHAT, __VA_ARGS__ \
+    }
+
+static const struct model_settings models[] = {
+    MODEL("dear", 0, .prices = &prices[0], .prices_count = 1),
+    MODEL("middle", 1, .prices = &prices[1], .prices_count = 1, .context_tokens = 100),
+    MODEL("cheap", 2, .prices = &prices[2], .prices_count = 1, .token_arrays = true),
+    MODEL("unpriced", 3, .token_arrays = true),
+    MODEL("org/*", 2, .is_pattern = true),
+    {.name = "vectors", .upstream_index = 0, .endpoints = POLICY_EMBEDDINGS},
+};
+
+static bool knows(const void *ctx, struct span name)
+{
+    (void)ctx;
+    (void)name;
+    return true;
+}
+
+static const char *knows_none(const void *ctx, struct span name)
+{
+    (void)ctx;
+    (void)name;
+    return NULL;
+}
+
+static struct policy *open_policy(const char *rules)
+{
+    static const struct upstream_settings upstreams = {servers, ROWS(servers)};
+    static const struct routing_world world = {knows, knows_none, knows, NULL};
+    char reason[DEPLOYMENT_REASON_BYTES];
+    struct policy_settings settings = {
+        .zone = "riyadh", .region = "sa", .models = models, .models_count = ROWS(models)};
+    struct policy *p = NULL;
+    struct buf problems;
+    buf_init(&problems, 4096);
+    if (rules != NULL &&
+        routing_read(span_of(rules), "r", &world, &problems, &settings.routing) != ERR_OK) {
+        fail_msg("%.*s", SPAN_ARGS(buf_span(&problems)));
+    }
+    assert_int_equal(policy_open(&settings, &upstreams, NULL, (wall_us){1}, reason, &p), ERR_OK);
+    routing_unref(&settings.routing);
+    buf_fini(&problems);
+    return p;
+}
+
+static bool permits(const struct access *a, const struct key_handle *key,
+                    const struct limits_subjects *who, struct span asked, struct span name)
+{
+    (void)a;
+    (void)key;
+    (void)who;
+    (void)asked;
+    return !span_is(name, "cheap");
+}
+
+struct scene {
+    struct policy *policy;
+    struct openai_request request;
+    struct key_handle key;
+    struct limits_subjects who;
+    struct openai_gist gist;
+    struct decision_ask ask;
+    struct decision_work work;
+    struct decision decision;
+};
+
+static void begin(struct scene *s, const char *rules, const char *model)
+{
+    *s = (struct scene){.policy = open_policy(rules),
+                        .request = {.input_tokens = -1, .output_tokens_max = -1},
+                        .who = LIMITS_SUBJECTS_NONE,
+                        .gist = {.asked = SPAN("hello")}};
+    s->ask = (struct decision_ask){.policy = s->policy,
+                                   .key = &s->key,
+                                   .who = &s->who,
+                                   .permits = permits,
+                                   .request = &s->request,
+                                   .model = span_of(model),
+                                   .prompt_tokens = 10,
+                                   .gist = &s->gist};
+}
+
+/* "dear middle", or the error's name and what the last filter left behind. */
+static void expect(struct scene *s, const char *policy, const char *candidates)
+{
+    char said[256] = "";
+    size_t len = 0;
+    decision_find(&s->ask, &s->work, NULL, &s->decision);
+    enum err e = decision_filter(&s->ask, &s->decision);
+    if (e != ERR_OK) {
+        len = (size_t)snprintf(said, sizeof(said), "%s", err_name(e));
+    }
+    for (size_t i = 0; e == ERR_OK && i < s->decision.count; i++) {
+        len += (size_t)snprintf(said + len, sizeof(said) - len, "%s%.*s", i == 0 ? "" : " ",
+                                SPAN_ARGS(s->decision.candidates[i].match.shown));
+    }
+    assert_string_equal(said, candidates);
+    assert_string_equal(s->decision.policy, policy);
+}
+
+static void end(struct scene *s)
+{
+    policy_unref(&s->policy);
+}
+
+#define ONE "routes:\n  - name: one\n    "
+
+static void a_call_has_the_candidates_that_its_rule_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rules, *model;
+        uint32_t chance;
+        const char *policy, *candidates;
+    } rows[] = {
+        {NULL, "dear", 0, "direct", "dear"},
+        {NULL, "org/x", 0, "direct", "org/x"},
+        {NULL, "nothing", 0, "direct", "MODEL_UNKNOWN"},
+        {ONE "model: middle\n", "dear", 0, "direct", "dear"},
+        {ONE "model: middle\n", "auto", 0, "one", "middle"},
+        {ONE "model: middle\n", "Auto-Router", 0, "one", "middle"},
+        {ONE "model: middle\n    applies_to: all\n", "dear", 0, "one", "middle"},
+        {ONE "model: middle\n    fallbacks: [middle, dear, org/y]\n", "auto", 0, "one",
+         "middle dear org/y"},
+        {ONE "targets: [dear, middle, unpriced]\n", "auto", 0, "one", "dear middle unpriced"},
+        {ONE "targets: [dear, middle, unpriced]\n", "auto", UINT32_MAX, "one",
+         "unpriced dear middle"},
+        {ONE "targets: [{model: dear, weight: 3}, middle]\n", "auto", 0xBFFFFFFF, "one",
+         "dear middle"},
+        {ONE "targets: [{model: dear, weight: 3}, middle]\n", "auto", 0xC0000000, "one",
+         "middle dear"},
+        {ONE "model: dear\n    canary: {model: middle, share: 10%}\n", "auto", 0, "one",
+         "middle dear"},
+        {ONE "model: dear\n    canary: {model: middle, share: 10%}\n", "auto", 0xFFFF, "one",
+         "dear"},
+        {ONE "model: dear\n    condition: stream\n", "auto", 0, "balanced",
+         "cheap middle dear unpriced"},
+        {ONE "targets: [dear, unpriced, middle]\n    profile: cost\n", "auto", 0,
+         "one; profile=cost", "middle dear unpriced"},
+        {ONE "profile: cost\n", "auto", 0, "one; profile=cost", "cheap middle dear unpriced"},
+        {ONE "profile: cost\n    regions: [sa]\n", "auto", 0, "one; profile=cost", "middle dear"},
+        {ONE "profile: cost\n    local_only: true\n", "auto", 0, "one; profile=cost; local-only",
+         "dear"},
+        {ONE "model: cheap\n    regions: [sa]\n    fallbacks: [unpriced]\n", "auto", 0, "one",
+         "RESIDENCY"},
+        {ONE "model: cheap\n    regions: [sa]\n    fallbacks: [unpriced, middle]\n", "auto", 0,
+         "one", "middle"},
+        {ONE "model: middle\n    local_only: true\n", "auto", 0, "one; local-only", "RESIDENCY"},
+        {ONE "model: vectors\n", "auto", 0, "one", "MODEL_ENDPOINT"},
+        {ONE "model: vectors\n    regions: [eu]\n", "auto", 0, "one", "MODEL_ENDPOINT"},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct scene s;
+        begin(&s, rows[i].rules, rows[i].model);
+        s.ask.chance = rows[i].chance;
+        expect(&s, rows[i].policy, rows[i].candidates);
+        end(&s);
+    }
+}
+
+static void hints_take_away_and_order(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rules, *model;
+        struct decision_hints hints;
+        const char *policy, *candidates;
+    } rows[] = {
+        {NULL, "auto", {ROUTING_COST, false}, "cost", "cheap middle dear unpriced"},
+        {NULL, "auto", {ROUTING_NO_PROFILE, true}, "local-only; profile=balanced", "dear"},
+        {NULL, "middle", {ROUTING_NO_PROFILE, true}, "local-only", "RESIDENCY"},
+        {NULL, "dear", {ROUTING_COST, true}, "local-only", "dear"},
+        {ONE "targets: [dear, middle]\n",
+         "auto",
+         {ROUTING_COST, false},
+         "one; profile=cost",
+         "middle dear"},
+        {ONE "model: dear\n", "auto", {ROUTING_COST, false}, "one", "dear"},
+        {ONE "model: cheap\n", "auto", {ROUTING_NO_PROFILE, true}, "one; local-only", "RESIDENCY"},
+        {ONE "targets: [dear, middle]\n    profile: cost\n",
+         "auto",
+         {ROUTING_PERFORMANCE, false},
+         "one; profile=cost",
+         "middle dear"},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct scene s;
+        begin(&s, rows[i].rules, rows[i].model);
+        s.ask.hints = rows[i].hints;
+        expect(&s, rows[i].policy, rows[i].candidates);
+        end(&s);
+    }
+}
+
+static void the_first_filter_that_leaves_none_decides(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s, ONE "targets: [cheap]\n    regions: [xx]\n", "auto");
+    s.ask.rights = (const struct access *)(uintptr_t)1; /* permits() alone sees it */
+    expect(&s, "one", "MODEL_NOT_ALLOWED");
+    end(&s);
+
+    begin(&s, NULL, "middle");
+    s.request.input_tokens = 101;
+    expect(&s, "direct", "CONTEXT_LENGTH");
+    s.request.has_token_arrays = true;
+    expect(&s, "direct", "VALUE_INVALID");
+    end(&s);
+}
+
+static void who_answers_sooner_comes_first_by_performance(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s, NULL, "auto");
+    s.ask.hints.profile = ROUTING_PERFORMANCE;
+    deployment_note_latency(s.policy->deployments[0], 100000);
+    deployment_note_latency(s.policy->deployments[1], 300000);
+    deployment_note_latency(s.policy->deployments[2], 200000);
+    deployment_note_latency(s.policy->deployments[3], 900000);
+    expect(&s, "performance", "dear cheap middle unpriced");
+    atomic_store(&s.policy->deployments[0]->in_flight, 9);
+    expect(&s, "performance", "cheap middle unpriced dear");
+    for (int i = 0; i < 100; i++) {
+        deployment_note_latency(s.policy->deployments[2], 800000);
+    }
+    assert_in_range(deployment_latency_us(s.policy->deployments[2]), 790000, 800000);
+    expect(&s, "performance", "middle cheap unpriced dear");
+    atomic_store(&s.policy->deployments[0]->in_flight, 0);
+    end(&s);
+}
+
+static void hints_are_read_in_every_form(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *wishes[2];
+        enum err error;
+        struct decision_hints hints;
+    } rows[] = {
+        {{NULL}, ERR_OK, {ROUTING_NO_PROFILE, false}},
+        {{"cost"}, ERR_OK, {ROUTING_COST, false}},
+        {{"cost-optimized", "cost"}, ERR_OK, {ROUTING_COST, false}},
+        {{"local-only", "balanced"}, ERR_OK, {ROUTING_BALANCED, true}},
+        {{"latency-optimized"}, ERR_OK, {ROUTING_PERFORMANCE, false}},
+        {{"cost", "performance"}, ERR_VALUE_INVALID, {0}},
+        {{"COST"}, ERR_VALUE_INVALID, {0}},
+        {{""}, ERR_VALUE_INVALID, {0}},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct openai_wishes wishes = {.count = 0};
+        struct decision_hints hints;
+        while (wishes.count < 2 && rows[i].wishes[wishes.count] != NULL) {
+            wishes.at[wishes.count] =
+                (struct openai_wish){span_of(rows[i].wishes[wishes.count]), SPAN("p")};
+            wishes.count++;
+        }
+        enum err e = decision_read_hints(&wishes, NULL, &hints);
+        if (e != rows[i].error) {
+            fail_msg("row %zu: %s", i, err_name(e));
+        }
+        if (e == ERR_OK) {
+            assert_int_equal(hints.profile, rows[i].hints.profile);
+            assert_int_equal(hints.is_local, rows[i].hints.is_local);
+        }
+    }
+}
+
+/* Whatever is drawn, nothing stands where it may not. */
+static void nothing_is_ever_left_that_stands_elsewhere(void **state)
+{
+    (void)state;
+    static const char *const rules[] = {
+        ONE "targets: [dear, middle, cheap, unpriced]\n    regions: [sa]\n    fallbacks: [cheap]\n",
+        ONE "targets: [cheap]\n    canary: {model: unpriced, share: 50%}\n    regions: [sa]\n"
+            "    fallbacks: [middle, unpriced]\n",
+        ONE "profile: performance\n    regions: [sa]\n",
+    };
+    uint32_t seed = 7;
+    for (size_t i = 0; i < ROWS(rules); i++) {
+        struct scene s;
+        begin(&s, rules[i], "auto");
+        for (int round = 0; round < 2000; round++) {
+            seed = seed * 1664525 + 1013904223;
+            s.ask.chance = seed;
+            s.ask.hints.is_local = (seed >> 9 & 1) != 0;
+            decision_find(&s.ask, &s.work, NULL, &s.decision);
+            enum err e = decision_filter(&s.ask, &s.decision);
+            for (size_t c = 0; e == ERR_OK && c < s.decision.count; c++) {
+                const struct upstream_definition *to =
+                    &s.decision.candidates[c].match.model->deployment->definition;
+                assert_true(to->region != NULL && strcmp(to->region, "sa") == 0);
+                assert_true(!s.ask.hints.is_local || strcmp(to->zone, "riyadh") == 0);
+            }
+            assert_true(e == ERR_OK || e == ERR_RESIDENCY);
+        }
+        end(&s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_call_has_the_candidates_that_its_rule_names),
+        cmocka_unit_test(hints_take_away_and_order),
+        cmocka_unit_test(the_first_filter_that_leaves_none_decides),
+        cmocka_unit_test(who_answers_sooner_comes_first_by_performance),
+        cmocka_unit_test(hints_are_read_in_every_form),
+        cmocka_unit_test(nothing_is_ever_left_that_stands_elsewhere),
+    };
+    return cmocka_run_group_tests_name("decision", tests, NULL, NULL);
+}
