@@ -6,9 +6,11 @@
 #include "decision/decision_explain.h"
 #include "main/commands.h"
 #include "settings/settings.h"
+#include "json/json_value.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
-#define PAGE_BYTES_MAX     (16u << 20)
+#define PAGE_BYTES_MAX     (64u << 20)
+#define ROWS_MAX           1000000
 
 const struct cli_option main_route_check_options[] = {
     CLI_CONFIG(struct cli_given_config, config),
@@ -50,19 +52,25 @@ int main_route_check(const void *given)
 
 /* ---- explain ---- */
 
+struct explain_given {
+    const char *config;
+    bool json;
+};
+
 static void teach_explain(FILE *out)
 {
     fputs(
         "\nReads a request's body from standard input, or an object with it and what comes along:\n"
         "\n  {\"request\": {…}, \"headers\": {…}, \"endpoint\": \"chat\", \"at\": 1798752600}\n"
-        "\nPrints JSON: the facts, each rule and whether it matched (null: it was not asked),\n"
-        "the candidates and why one is excluded, what is chosen, and the status of the reply.\n"
+        "\nSays each rule and whether it matched, the candidates and why one is excluded, what is\n"
+        "chosen, and the status of the reply; with --json the facts, too.\n"
         "It asks as a key without a team, which may use all models.\n",
         out);
 }
 
 const struct cli_option main_route_explain_options[] = {
-    CLI_CONFIG(struct cli_given_config, config),
+    CLI_FLAG(struct explain_given, json, "json", "Print JSON"),
+    CLI_CONFIG(struct explain_given, config),
     CLI_END(teach_explain),
 };
 
@@ -78,9 +86,73 @@ static bool read_input(struct buf *out)
     return got == 0;
 }
 
-static int explain(const struct policy *policy, struct span text)
+/* What a member of the explanation says; "-" where it is null or not there. */
+static struct span said(const struct json_index *x, uint32_t object, const char *name)
 {
-    char fault[DECISION_FAULT_BYTES];
+    uint32_t row = json_find(x, object, span_of(name));
+    if (row == JSON_NONE || json_kind(x, row) == JSON_NULL) {
+        return SPAN("-");
+    }
+    const struct json_row *r = json_row(x, row);
+    return json_kind(x, row) == JSON_STRING ? json_inside(x, row)
+                                            : span_cut(x->text, r->offset, r->len);
+}
+
+static void print_rules(const struct json_index *x)
+{
+    uint32_t rules = json_find(x, 0, SPAN("rules"));
+    for (uint32_t rule = json_first(x, rules); rule != JSON_NONE; rule = json_next(x, rule)) {
+        struct span matched = said(x, rule, "matched");
+        printf("rule       %-7s %.*s: %.*s\n",
+               span_is(matched, "true")    ? "holds"
+               : span_is(matched, "false") ? "no"
+                                           : "-",
+               SPAN_ARGS(said(x, rule, "name")), SPAN_ARGS(said(x, rule, "condition")));
+    }
+}
+
+static void print_candidates(const struct json_index *x)
+{
+    uint32_t candidates = json_find(x, 0, SPAN("candidates"));
+    for (uint32_t c = json_first(x, candidates); c != JSON_NONE; c = json_next(x, c)) {
+        struct span excluded = said(x, c, "excluded");
+        bool may = span_is(excluded, "-");
+        printf("candidate  %-7s %.*s at %.*s (%.*s)%s%.*s\n", may ? "may" : "may not",
+               SPAN_ARGS(said(x, c, "model")), SPAN_ARGS(said(x, c, "deployment")),
+               SPAN_ARGS(said(x, c, "why")), may ? "" : ": ", may ? 0 : (int)excluded.len,
+               (const char *)excluded.at);
+    }
+}
+
+/* For people: a line a rule and candidate, and what comes of it. */
+static enum err print_page(struct span page)
+{
+    struct json_index x;
+    json_index_init(&x, ROWS_MAX, 64);
+    enum err e = json_index_parse_borrow(&x, page);
+    if (e == ERR_OK) {
+        uint32_t chosen = json_find(&x, 0, SPAN("chosen"));
+        bool is_chosen = json_kind(&x, chosen) == JSON_OBJECT;
+        uint32_t facts = json_find(&x, 0, SPAN("facts"));
+        printf("facts      language %.*s (%.*s), %.*s tokens, %.*s\n",
+               SPAN_ARGS(said(&x, facts, "language")),
+               SPAN_ARGS(said(&x, facts, "language_confidence")),
+               SPAN_ARGS(said(&x, facts, "prompt_tokens")), SPAN_ARGS(said(&x, facts, "endpoint")));
+        print_rules(&x);
+        print_candidates(&x);
+        printf("status     %.*s %.*s\n", SPAN_ARGS(said(&x, 0, "status")),
+               SPAN_ARGS(is_chosen ? SPAN("OK") : said(&x, 0, "code")));
+        printf("policy     %.*s\n", SPAN_ARGS(said(&x, 0, "policy")));
+        printf("chosen     %.*s\n", SPAN_ARGS(is_chosen ? said(&x, chosen, "model") : SPAN("-")));
+        printf("residency  %.*s\n", SPAN_ARGS(said(&x, 0, "residency")));
+    }
+    json_index_fini(&x);
+    return e;
+}
+
+static int explain(const struct policy *policy, struct span text, bool is_json)
+{
+    char fault[DECISION_FAULT_BYTES] = "";
     const struct key_handle nobody = {.id = ""};
     const struct limits_subjects none = LIMITS_SUBJECTS_NONE;
     struct decision_ask ask = {.policy = policy,
@@ -91,8 +163,10 @@ static int explain(const struct policy *policy, struct span text)
     struct buf page;
     buf_init(&page, PAGE_BYTES_MAX);
     enum err e = ask.scratch == NULL ? ERR_NO_MEMORY : decision_explain(&ask, text, &page, fault);
-    if (e == ERR_OK) {
+    if (e == ERR_OK && is_json) {
         printf("%.*s\n", SPAN_ARGS(buf_span(&page)));
+    } else if (e == ERR_OK) {
+        e = print_page(buf_span(&page));
     } else {
         fprintf(stderr, "atlas route explain: %s\n", fault[0] == '\0' ? err_sentence(e) : fault);
     }
@@ -103,7 +177,8 @@ static int explain(const struct policy *policy, struct span text)
 
 int main_route_explain(const void *given)
 {
-    struct settings *settings = read_settings(((const struct cli_given_config *)given)->config);
+    const struct explain_given *g = given;
+    struct settings *settings = read_settings(g->config);
     char reason[DEPLOYMENT_REASON_BYTES] = "";
     struct policy *policy = NULL;
     struct buf text;
@@ -120,7 +195,7 @@ int main_route_explain(const void *given)
         fprintf(stderr, "atlas route explain: a request of at most 4 MiB is read from standard "
                         "input\n");
     } else {
-        code = explain(policy, buf_span(&text));
+        code = explain(policy, buf_span(&text), g->json);
     }
     buf_fini(&text);
     policy_unref(&policy);

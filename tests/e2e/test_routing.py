@@ -336,7 +336,7 @@ def test_a_gateway_does_not_start_with_rules_that_are_wrong(tmp_path):
 # ---- explaining ----
 
 def explain(gateway, body, **more):
-    said = gateway.command("route", "explain", input=json.dumps({"request": body, **more} if more else body))
+    said = gateway.command("route", "explain", "--json", input=json.dumps({"request": body, **more} if more else body))
     assert said.returncode == 0, said.stderr
     return json.loads(said.stdout)
 
@@ -365,6 +365,15 @@ def test_an_explanation_names_facts_rules_and_who_is_excluded(gateway):
     matched = {rule["name"]: rule["matched"] for rule in told["rules"]}
     assert (matched["arabic-native"], matched["dead-at-home"], matched["fast-path"]) == (False, True, None)
     assert [(c["model"], c["excluded"]) for c in told["candidates"]] == [("dead", None), ("abroad", "residency")]
+
+
+def test_an_explanation_is_told_to_people_in_lines(gateway):
+    body = {"model": "auto", "messages": [{"role": "user", "content": ARABIC}]}
+    said = gateway.command("route", "explain", input=json.dumps(body)).stdout.splitlines()
+    assert said[0].startswith("facts      language ar (1), ")
+    assert "rule       holds   arabic-native: language == 'ar'" in said
+    assert "candidate  may     arabic-large at home (target)" in said
+    assert said[-4:] == ["status     200 OK", "policy     arabic-native", "chosen     arabic-large", "residency  sa"]
 
 
 @pytest.mark.parametrize("text,says", [

@@ -27,7 +27,7 @@ UPSTREAM = """\
     kind: {kind}
     url: http://127.0.0.1:{port}/v1
     region: local
-"""
+{zone}"""
 
 MODEL = """\
   {name}:
@@ -39,6 +39,20 @@ MODEL = """\
     price: {{ input: 0.10, output: 0.40, per: 1000000, currency: USD }}
 """
 
+RULES = """\
+# Written by `make run`, anew at each start. Change it: it is read within two seconds.
+routes:
+{arabic}  - name: english-small
+    model: smollm2-135m
+"""
+
+ARABIC = """\
+  - name: arabic-native
+    condition: "language == 'ar'"
+    model: gemma3-270m
+    fallbacks: [smollm2-135m]
+"""
+
 WELCOME = """
 Atlas is ready after {took:.1f} s: http://127.0.0.1:{port}/v1
 logs are in {cache}/logs; Ctrl-C ends it all.
@@ -46,6 +60,18 @@ logs are in {cache}/logs; Ctrl-C ends it all.
 Paste into another terminal, all at once or one by one:
 
 {calls}
+# the gateway chooses the model, by the rules of
+# {cache}/routing_config.yaml:
+# who decided, and who answered
+{chosen}
+# and why it would
+echo '{english}' \\
+  | {atlas} route explain \\
+  --config {cache}/atlas.yaml
+
+# a call that may not leave the home zone, to a server that says no zone:
+# 451, and nothing is sent
+{kept_in}
 # how its team's limits stand: every reply says so
 curl -s -o /dev/null -D - http://127.0.0.1:{port}/v1/models \\
   -H "Authorization: Bearer "\\
@@ -77,6 +103,18 @@ curl -s http://127.0.0.1:{port}/v1{path} \\
   -d '{body}'{behind}
 """
 
+ROUTED = """\
+curl -s -D - http://127.0.0.1:{port}/v1/chat/completions \\
+  -H "Authorization: Bearer "\\
+{key} \\
+  -H "Content-Type: application/json" \\
+  -d '{body}' \\
+  | grep -o -i -e 'x-route-policy.*' -e '"model":"[^"]*"'
+"""
+
+ENGLISH = """{"model":"auto-router","temperature":0,"max_tokens":5,"messages":[
+       {"role":"user","content":"Where does the city of Riyadh lie?"}]}"""
+
 CHAT = """{{"model":"{model}","temperature":0,"max_tokens":60,"messages":[
        {{"role":"user","content":"أين تقع مدينة الرياض؟"}}]}}"""
 
@@ -95,20 +133,29 @@ CALLS = {
 
 def configuration(models, cache, port, admin_port, drain_s):
     upstreams = "".join(
-        UPSTREAM.format(name=m.name, kind="openai" if m.failure else m.kind(), port=m.port) for m in models)
+        UPSTREAM.format(name=m.name, kind="openai" if m.failure else m.kind(), port=m.port,
+                        zone="" if m.endpoints == "embeddings" else "    zone: make-run\n") for m in models)
     rows = "".join(MODEL.format(name=m.name, alias=m.alias, endpoints=m.endpoints, context=m.context)
                    for m in models)
     return CONFIGURATION.format(cache=cache, port=port, admin_port=admin_port, drain_s=drain_s,
                                 upstreams=upstreams.rstrip(), models=rows.rstrip())
 
 
+def rules(models):
+    return RULES.format(arabic=ARABIC if any(m.name == "gemma3-270m" for m in models) else "")
+
+
 def welcome(models, cache, atlas, port, keys, took):
     form = {"atlas": shlex.quote(str(atlas)), "cache": shlex.quote(str(cache)), "port": port, "key": keys["make-run"]}
     poor = {**form, "key": keys["small"]}
     refused = CURL.format(path="/chat/completions", body=CHAT.format(model=models[0].name), behind="; echo", **poor)
+    arabic = CHAT.format(model="auto-router").replace('"max_tokens":60', '"max_tokens":5')
+    chosen = "\n".join(ROUTED.format(body=body, **form) for body in (arabic, ENGLISH))
+    kept_in = CURL.format(path="/embeddings", body=VECTORS.format(model="multilingual-e5-small"), behind="; echo", **form).replace(
+        "-d '", "-H \"X-Route-Policy: local-only\" \\\n  -d '")
     calls = ""
     for model in models:
         what, command = CALLS[model.name]
         simulated = "\n# (SIMULATED: no model answers)" if model.failure else ""
         calls += f"# {what}{simulated}\n{command(form)}\n"
-    return WELCOME.format(took=took, refused=refused, calls=calls.rstrip("\n") + "\n", **form)
+    return WELCOME.format(took=took, refused=refused, chosen=chosen, english=ENGLISH, kept_in=kept_in, calls=calls.rstrip("\n") + "\n", **form)

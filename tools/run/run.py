@@ -314,6 +314,7 @@ def kept_key(team):
 
 def serve_atlas(models):
     """Starts Atlas in front of the models. Returns its process and a key of each team that it knows."""
+    (CACHE / "routing_config.yaml").write_text(pages.rules(models))
     (CACHE / "atlas.yaml").write_text(pages.configuration(models, CACHE, PORT, ADMIN_PORT, STOP_S))
     make_data()
     make_teams()
