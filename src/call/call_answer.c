@@ -29,10 +29,11 @@ static int64_t used_of(const struct call *call)
 struct span call_reply_fields(struct call *call, struct span more)
 {
     const struct decision_candidate *candidate = call_candidate_of(call);
-    /* What was not let out stands nowhere. */
-    struct span lines = candidate == NULL || call->error == ERR_RESIDENCY
-                            ? call->policy->common_lines
-                            : candidate->match.model->reply_lines;
+    /* Where no server answered nothing was answered anywhere. */
+    bool is_answered =
+        call->error == ERR_OK || (call->answering != NULL && call->answering->status > 0);
+    struct span lines = candidate == NULL || !is_answered ? call->policy->common_lines
+                                                          : candidate->match.model->reply_lines;
     struct span parts[] = {SPAN("x-request-id: "),
                            span_of(call->id.text),
                            SPAN("\r\nX-Audit-Trace-ID: "),

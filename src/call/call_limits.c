@@ -236,13 +236,24 @@ static enum err note_budgets(struct call *call)
     return call->budgets.at == NULL ? ERR_NO_MEMORY : ERR_OK;
 }
 
-/* What is held is of the budgets that count the first candidate. Another that others count could
- * not be written down right, and is not asked. */
+static bool is_priced_alike(const struct decision_candidate *a, const struct decision_candidate *b)
+{
+    return (a->price == NULL) == (b->price == NULL) &&
+           (a->price == NULL || strcmp(a->price->currency, b->price->currency) == 0);
+}
+
+/* What is held is of the budgets that count the first candidate, in its currency. Another that
+ * others count could not be written down right, and is not asked. */
 static void drop_counted_elsewhere(struct call *call)
 {
     struct decision *d = &call->decision;
+    const struct limits *limits = access_limits(call->shared->rights);
     size_t kept = 1;
+    bool is_limited = d->count > 1 && limits_bounds_of(limits, &call->who).is_limited;
     for (size_t i = 1; i < d->count; i++) {
+        if (is_limited && !is_priced_alike(&d->candidates[0], &d->candidates[i])) {
+            continue;
+        }
         if (limits_count_alike(access_limits(call->shared->rights), &call->who, call->request.model,
                                d->candidates[0].match.model->name,
                                d->candidates[i].match.model->name)) {

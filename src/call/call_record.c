@@ -46,8 +46,12 @@ const struct decision_candidate *call_candidate_of(const struct call *call)
 static void fill_destination(const struct call *call, const struct decision_candidate *candidate,
                              struct journal_record *r)
 {
-    if (candidate == NULL) {
+    if (candidate == NULL || call->error == ERR_RESIDENCY) { /* it was not let out to there */
         journal_record_copy(r, &call->policy->record);
+        if (candidate != NULL) {
+            journal_record_set_invented(r, JOURNAL_TEXT_MODEL, candidate->match.shown);
+            journal_record_set(r, JOURNAL_TEXT_POLICY, span_of(call->decision.policy));
+        }
         return;
     }
     const struct policy_model *model = candidate->match.model;

@@ -158,7 +158,8 @@ static enum err decide(struct call *call, const struct decision_ask *ask)
     (void)snprintf(line, sizeof(line), "X-Route-Policy: %s\r\n", call->decision.policy); /* fits */
     call->policy_lines = arena_copy(&call->arena, span_of(line));
     counter_add(COUNT_CONDITIONS_FAILED, call->decision.failed);
-    return call->policy_lines.at == NULL ? ERR_NO_MEMORY : decision_filter(ask, &call->decision);
+    return call->policy_lines.at == NULL ? ERR_NO_MEMORY
+                                         : decision_choose(ask, &work, &call->decision);
 }
 
 /* What each would cost: by the prices that held when the call began. Those of the book stay as they

@@ -10,14 +10,18 @@
  * checked as it is compiled: what runs cannot fail but for a fact that nobody finds, and a regular
  * expression that takes too long.
  *
+ * What cannot be decided is as in CEL: it is of no account where the other side of `&&` is false,
+ * or that of `||` true; else the whole is not decided.
+ *
  * matches() finds its pattern anywhere in the text, as CEL's does; patterns are PCRE2's, compiled
  * with the condition. size() of a text counts characters. What a map lacks is ''.
  *
  * Ownership  condition_compile() hands the condition to the caller, who gives it back to
  *            condition_free(). The facts' table must outlive it.
  * Limits     CONDITION_BYTES_MAX of text, CONDITION_STEPS_MAX steps, CONDITION_DEPTH_MAX values at
- *            once; a pattern has CONDITION_MATCH_STEPS to find its place. Nothing is allocated
- *            while a condition is decided.
+ *            once. Functions look at texts of CONDITION_SUBJECT_MAX bytes at most, and all patterns
+ *            of a call together have CONDITION_MATCH_STEPS steps: what would need more is not
+ *            decided. Nothing is allocated while a condition is.
  * Threads    a condition may be decided by many at once, each with its own facts and scratch.
  * Sources    CEL's language definition (github.com/google/cel-spec, doc/langdef.md),
  *            docs/decisions/0101-conditions-are-a-subset-of-cel.md.
@@ -36,6 +40,7 @@
 #define CONDITION_DEPTH_MAX      32
 #define CONDITION_FACTS_MAX      40
 #define CONDITION_MATCH_STEPS    20000
+#define CONDITION_SUBJECT_MAX    1024
 #define CONDITION_SENTENCE_BYTES 240
 
 enum condition_type {
@@ -76,12 +81,14 @@ struct condition_facts {
     bool (*find)(void *ctx, unsigned fact, struct condition_value *out);
     bool (*find_member)(void *ctx, unsigned fact, struct span key, struct span *out);
     void *ctx;
+    uint64_t failed;     /* a bit each of what lies on the stack and could not be found */
+    int64_t match_steps; /* that the call's patterns have taken */
 };
 
 enum condition_outcome {
     CONDITION_NO,
     CONDITION_YES,
-    CONDITION_FAILED /* a fact could not be found, or a pattern took too long */
+    CONDITION_FAILED /* a fact could not be found, a text is too long, a pattern took too long */
 };
 
 struct condition;         /* compiled */

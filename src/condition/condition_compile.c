@@ -57,11 +57,21 @@ static enum err finish_choice(struct condition_compiler *k, const struct conditi
 
 static enum err finish_logic(struct condition_compiler *k, const struct condition_pending *p)
 {
-    enum err e = condition_want_bool(k, p->kind == PENDING_AND ? "`&&`" : "`||`");
-    struct condition_operand *whole = condition_top(k, 0);
-    whole->fact = CONDITION_NO_FACT;
-    whole->is_constant = false;
-    k->c->steps[p->jump].a = (uint16_t)k->c->step_count;
+    bool is_and = p->kind == PENDING_AND;
+    enum err e = condition_want_bool(k, is_and ? "`&&`" : "`||`");
+    if (e != ERR_OK) {
+        return e;
+    }
+    struct condition_operand whole = {.kind = KIND_BOOL,
+                                      .at = condition_top(k, 1)->at,
+                                      .end = condition_top(k, 0)->end,
+                                      .fact = CONDITION_NO_FACT};
+    uint8_t op = is_and ? OP_AND_END : OP_OR_END;
+    e = condition_emit(k, (struct condition_step){op, 0, 0, 0});
+    if (e == ERR_OK) {
+        k->c->steps[p->jump].a = (uint16_t)k->c->step_count;
+        condition_replace(k, 2, whole);
+    }
     return e;
 }
 
@@ -177,7 +187,6 @@ static enum err read_logic(struct condition_compiler *k)
     if (e != ERR_OK) {
         return e;
     }
-    k->operand_count--; /* while it runs, what jumps takes it off */
     return push_jump(k, is_and ? OP_AND : OP_OR, (struct condition_pending){.kind = kind});
 }
 
@@ -282,7 +291,7 @@ static enum err read_dot(struct condition_compiler *k, bool *wants_value)
                                     .end = name.at + name.len,
                                     .fact = CONDITION_NO_FACT,
                                     .is_constant = true};
-    e = condition_add_constant(k, (struct condition_value){.text = name.value}, &key.first);
+    e = condition_add_constant(k, (struct condition_value){.text = name.value}, true, &key.first);
     e = e == ERR_OK ? condition_emit(k, (struct condition_step){OP_CONSTANT, 0, key.first, 0}) : e;
     e = e == ERR_OK ? condition_push(k, key) : e;
     return e == ERR_OK ? condition_member(k, key.end) : e;
@@ -399,13 +408,61 @@ static enum err compile(struct condition_compiler *k)
 
 /* ---- the whole ---- */
 
-static enum err prepare(struct condition *c, struct span text)
+static size_t bytes_of_texts(const struct condition_draft *d)
 {
-    c->text = arena_copy(&c->arena, text);
-    c->steps = arena_alloc(&c->arena, CONDITION_STEPS_MAX * sizeof(*c->steps));
-    c->constants = arena_alloc(&c->arena, CONDITION_STEPS_MAX * sizeof(*c->constants));
-    c->patterns = arena_alloc(&c->arena, CONDITION_STEPS_MAX * sizeof(pcre2_code *));
-    return arena_failed(&c->arena) ? ERR_NO_MEMORY : ERR_OK;
+    size_t bytes = d->text.len;
+    for (size_t i = 0; i < d->constant_count; i++) {
+        bytes += d->is_text[i] ? d->constants[i].text.len : 0;
+    }
+    return bytes;
+}
+
+/* Copies a text to `*to`, which is then behind it. */
+static struct span put_text(uint8_t **to, struct span text)
+{
+    struct span kept = span_make(*to, text.len);
+    if (text.len > 0) {
+        memcpy(*to, text.at, text.len);
+    }
+    *to += text.len;
+    return kept;
+}
+
+/* Puts all that runs into one block. NULL without memory. */
+static struct condition *settle(const struct condition_draft *d)
+{
+    size_t constants = d->constant_count * sizeof(struct condition_value);
+    size_t patterns = d->pattern_count * sizeof(pcre2_code *);
+    size_t steps = d->step_count * sizeof(struct condition_step);
+    struct condition *c = memory_raw(sizeof(*c) + constants + patterns + steps + bytes_of_texts(d));
+    if (c == NULL) {
+        return NULL;
+    }
+    c->constants = (struct condition_value *)(void *)c->room;
+    c->patterns = (pcre2_code **)(void *)(c->room + constants);
+    c->steps = (struct condition_step *)(void *)(c->room + constants + patterns);
+    c->constant_count = (uint16_t)d->constant_count;
+    c->pattern_count = (uint16_t)d->pattern_count;
+    c->step_count = (uint16_t)d->step_count;
+    c->uses = d->uses;
+    memcpy(c->constants, d->constants, constants);
+    memcpy(c->patterns, d->patterns, patterns);
+    memcpy(c->steps, d->steps, steps);
+    uint8_t *to = c->room + constants + patterns + steps;
+    for (size_t i = 0; i < d->constant_count; i++) {
+        if (d->is_text[i]) {
+            c->constants[i].text = put_text(&to, d->constants[i].text);
+        }
+    }
+    c->text = put_text(&to, d->text);
+    return c;
+}
+
+static void free_patterns(pcre2_code **patterns, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        pcre2_code_free(patterns[i]);
+    }
 }
 
 enum err condition_compile(struct span text, const struct condition_fact *facts, size_t count,
@@ -416,23 +473,26 @@ enum err condition_compile(struct span text, const struct condition_fact *facts,
         return condition_refuse(problem, 0, text.len, "a condition has %d bytes at most",
                                 CONDITION_BYTES_MAX);
     }
-    struct condition *c = memory_new(sizeof(*c));
     struct condition_compiler *k = memory_new(sizeof(*k));
-    enum err e = ERR_NO_MEMORY;
-    if (c != NULL && k != NULL) {
-        arena_init(&c->arena, ARENA_BYTES_MAX);
-        c->facts = facts;
-        c->fact_count = count;
-        *k = (struct condition_compiler){.c = c, .problem = problem};
-        e = prepare(c, text);
-        e = e == ERR_OK ? compile(k) : e;
+    if (k == NULL) {
+        return ERR_NO_MEMORY;
     }
-    memory_free(k);
-    if (e == ERR_OK) {
-        *out = c;
+    arena_init(&k->arena, ARENA_BYTES_MAX);
+    k->c = &k->draft;
+    k->problem = problem;
+    k->draft.text = text;
+    k->draft.facts = facts;
+    k->draft.fact_count = count;
+    enum err e = compile(k);
+    struct condition *c = e == ERR_OK ? settle(&k->draft) : NULL;
+    if (c == NULL) {
+        free_patterns(k->draft.patterns, k->draft.pattern_count);
+        e = e == ERR_OK ? ERR_NO_MEMORY : e;
     } else {
-        condition_free(&c);
+        *out = c;
     }
+    arena_fini(&k->arena);
+    memory_free(k);
     return e;
 }
 
@@ -440,14 +500,10 @@ void condition_free(struct condition **condition)
 {
     struct condition *c = *condition;
     *condition = NULL;
-    if (c == NULL) {
-        return;
+    if (c != NULL) {
+        free_patterns(c->patterns, c->pattern_count);
+        memory_free(c);
     }
-    for (size_t i = 0; i < c->pattern_count; i++) {
-        pcre2_code_free(c->patterns[i]);
-    }
-    arena_fini(&c->arena);
-    memory_free(c);
 }
 
 struct span condition_text(const struct condition *c)

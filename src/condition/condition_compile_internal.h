@@ -54,8 +54,23 @@ struct condition_pending {
     enum condition_call call; /* of CALL */
 };
 
+/* The program as it grows. */
+struct condition_draft {
+    struct span text;
+    const struct condition_fact *facts;
+    size_t fact_count;
+    struct condition_step steps[CONDITION_STEPS_MAX];
+    struct condition_value constants[CONDITION_STEPS_MAX];
+    bool is_text[CONDITION_STEPS_MAX]; /* of constants */
+    pcre2_code *patterns[CONDITION_STEPS_MAX];
+    size_t step_count, constant_count, pattern_count;
+    uint64_t uses;
+};
+
 struct condition_compiler {
-    struct condition *c;
+    struct arena arena; /* texts of constants, until they have their place */
+    struct condition_draft draft;
+    struct condition_draft *c; /* that one */
     struct condition_problem *problem;
     struct condition_token token; /* the next one */
     size_t at;                    /* behind it */
@@ -85,7 +100,7 @@ MUST_USE enum err condition_emit(struct condition_compiler *k, struct condition_
 
 /* Adds a constant; its place is *out. */
 MUST_USE enum err condition_add_constant(struct condition_compiler *k, struct condition_value value,
-                                         uint16_t *out);
+                                         bool is_text, uint16_t *out);
 
 /* Adds the pattern that is `text` and stands at `at`; its place is *out. */
 MUST_USE enum err condition_add_pattern(struct condition_compiler *k, struct span text,

@@ -6,7 +6,7 @@
 
 enum err condition_next(struct condition_compiler *k)
 {
-    return condition_read_word(k->c->text, &k->at, &k->c->arena, &k->token, k->problem);
+    return condition_read_word(k->c->text, &k->at, &k->arena, &k->token, k->problem);
 }
 
 enum err condition_refuse_here(struct condition_compiler *k, const char *sentence)
@@ -16,7 +16,7 @@ enum err condition_refuse_here(struct condition_compiler *k, const char *sentenc
 
 enum err condition_emit(struct condition_compiler *k, struct condition_step step)
 {
-    struct condition *c = k->c;
+    struct condition_draft *c = k->c;
     if (c->step_count == CONDITION_STEPS_MAX) {
         return condition_refuse(k->problem, k->token.at, k->token.len,
                                 "the condition is too long: it has more than %d steps; make two "
@@ -28,14 +28,15 @@ enum err condition_emit(struct condition_compiler *k, struct condition_step step
 }
 
 enum err condition_add_constant(struct condition_compiler *k, struct condition_value value,
-                                uint16_t *out)
+                                bool is_text, uint16_t *out)
 {
-    struct condition *c = k->c;
+    struct condition_draft *c = k->c;
     if (c->constant_count == CONDITION_STEPS_MAX) {
         return condition_refuse(k->problem, k->token.at, k->token.len,
                                 "the condition holds more than %d constants", CONDITION_STEPS_MAX);
     }
     *out = (uint16_t)c->constant_count;
+    c->is_text[c->constant_count] = is_text;
     c->constants[c->constant_count++] = value;
     return ERR_OK;
 }
@@ -43,7 +44,7 @@ enum err condition_add_constant(struct condition_compiler *k, struct condition_v
 enum err condition_add_pattern(struct condition_compiler *k, struct span text,
                                const struct condition_operand *where, uint16_t *out)
 {
-    struct condition *c = k->c;
+    struct condition_draft *c = k->c;
     int code = PCRE2_ERROR_NOMEMORY;
     size_t at = 0;
     pcre2_general_context *general = condition_memory();
@@ -51,7 +52,8 @@ enum err condition_add_pattern(struct condition_compiler *k, struct span text,
     pcre2_code *pattern = NULL;
     if (context != NULL) {
         pattern = pcre2_compile(text.at, text.len,
-                                PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C,
+                                PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C |
+                                    PCRE2_AUTO_CALLOUT /* each step is counted */,
                                 &code, &at, context);
     }
     pcre2_compile_context_free(context);
@@ -95,7 +97,7 @@ void condition_replace(struct condition_compiler *k, size_t count, struct condit
 
 void condition_unemit_constant(struct condition_compiler *k)
 {
-    struct condition *c = k->c;
+    struct condition_draft *c = k->c;
     CHECK(c->step_count > 0 && c->steps[c->step_count - 1].op == OP_CONSTANT);
     c->step_count--;
 }

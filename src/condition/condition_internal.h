@@ -74,6 +74,7 @@ enum condition_op {
     OP_COMPARE_REAL, /* a: bit 0 the left, bit 1 the right is a whole number */
     OP_COMPARE_TEXT,
     OP_FACT_IS_TEXT, /* fact a, how (EQUAL, UNEQUAL), constants[b] */
+    OP_FACT_IS_INT,  /* fact a, how, constants[b] */
     OP_IN_TEXTS,     /* in b constants from a on */
     OP_IN_INTS,
     OP_IN_FACT, /* a text in a list that was pushed */
@@ -84,10 +85,12 @@ enum condition_op {
     OP_MATCHES, /* patterns[a] */
     OP_SIZE_TEXT,
     OP_SIZE_TEXTS,
+    OP_AND_END, /* of two truths one; the left stayed below the right */
+    OP_OR_END,
     OP_JUMP,        /* to a */
     OP_JUMP_UNLESS, /* pops; to a if it was false */
-    OP_AND,         /* to a, and false stays; or pops */
-    OP_OR           /* to a, and true stays; or pops */
+    OP_AND,         /* to a if it is false, which stays */
+    OP_OR           /* to a if it is true, which stays */
 };
 
 struct condition_step {
@@ -95,18 +98,16 @@ struct condition_step {
     uint16_t a, b;
 };
 
+/* One block of memory, so that a decision waits for few lines of it: all but the patterns lies in
+ * `room`. */
 struct condition {
-    struct arena arena;
-    struct span text;
-    const struct condition_fact *facts;
-    size_t fact_count;
     struct condition_step *steps;
-    size_t step_count;
     struct condition_value *constants;
-    size_t constant_count;
     pcre2_code **patterns;
-    size_t pattern_count;
+    uint16_t step_count, constant_count, pattern_count;
     uint64_t uses;
+    struct span text;
+    uint8_t room[];
 };
 
 #endif

@@ -8,10 +8,13 @@
 
 #define HEAP_KIB 256 /* of a match */
 
+_Static_assert(CONDITION_DEPTH_MAX < 64, "a bit each");
+
 struct condition_scratch {
     pcre2_general_context *general;
     pcre2_match_context *context;
     pcre2_match_data *data;
+    int64_t *steps; /* that a call has taken */
 };
 
 static void *take(size_t size, void *unused)
@@ -24,6 +27,14 @@ static void give(void *at, void *unused)
 {
     (void)unused;
     memory_free(at);
+}
+
+/* Each item of a pattern that is tried, at each place of the text, is a step. */
+static int count_step(pcre2_callout_block *unused, void *ctx)
+{
+    struct condition_scratch *s = ctx;
+    (void)unused;
+    return ++*s->steps > CONDITION_MATCH_STEPS ? PCRE2_ERROR_CALLOUT : 0;
 }
 
 pcre2_general_context *condition_memory(void)
@@ -47,6 +58,7 @@ struct condition_scratch *condition_scratch_new(void)
         return NULL;
     }
     (void)pcre2_set_match_limit(s->context, CONDITION_MATCH_STEPS);
+    (void)pcre2_set_callout(s->context, count_step, s);
     (void)pcre2_set_depth_limit(s->context, CONDITION_MATCH_STEPS);
     (void)pcre2_set_heap_limit(s->context, HEAP_KIB);
     return s;
@@ -70,47 +82,67 @@ struct machine {
     struct condition_facts *facts;
     struct condition_scratch *scratch;
     struct condition_value *top; /* the newest; facts->stack[0] is below all */
-    bool has_failed;
 };
+
+/* ---- what could not be found ---- */
+
+static inline uint64_t bit_of(const struct machine *m, const struct condition_value *at)
+{
+    return UINT64_C(1) << (at - m->facts->stack);
+}
+
+/* The newest value is none. */
+static void fail(struct machine *m)
+{
+    m->facts->failed |= bit_of(m, m->top);
+}
+
+static inline struct condition_value *next(struct machine *m)
+{
+    m->top++;
+    m->facts->failed &= ~bit_of(m, m->top);
+    return m->top;
+}
 
 /* ---- facts ---- */
 
-static bool find_slowly(struct machine *m, unsigned fact)
+static bool find_slowly(struct condition_facts *f, unsigned fact)
 {
-    struct condition_facts *f = m->facts;
     uint64_t bit = UINT64_C(1) << fact;
     if ((f->missing & bit) == 0 && f->find(f->ctx, fact, &f->values[fact])) {
         f->known |= bit;
         return true;
     }
     f->missing |= bit;
-    m->has_failed = true;
     return false;
 }
 
+/* NULL: it cannot be found, and the newest value, which was to be made of it, is none. */
 static inline const struct condition_value *fact(struct machine *m, unsigned number)
 {
-    if (LIKELY((m->facts->known >> number & 1) != 0) || find_slowly(m, number)) {
+    if (LIKELY((m->facts->known >> number & 1) != 0) || find_slowly(m->facts, number)) {
         return &m->facts->values[number];
     }
+    fail(m);
     return NULL;
 }
 
-static void push(struct machine *m, const struct condition_value *value)
+static void push_fact(struct machine *m, const struct condition_step *s)
 {
+    struct condition_value *to = next(m);
+    const struct condition_value *value = fact(m, s->a);
     if (value != NULL) {
-        *++m->top = *value;
+        *to = *value;
     }
 }
 
 static void push_member(struct machine *m, const struct condition_step *s)
 {
     struct condition_facts *f = m->facts;
-    struct condition_value value = {.text = SPAN("")};
-    if (!f->find_member(f->ctx, s->a, m->c->constants[s->b].text, &value.text)) {
-        value.text = SPAN("");
+    struct condition_value *to = next(m);
+    if (!f->find_member(f->ctx, s->a, m->c->constants[s->b].text, &to->text)) {
+        to->text = SPAN("");
     }
-    push(m, &value);
 }
 
 /* ---- comparing ---- */
@@ -167,10 +199,13 @@ static void compare(struct machine *m, const struct condition_step *s)
 
 static void compare_fact(struct machine *m, const struct condition_step *s)
 {
-    const struct condition_value *value = fact(m, s->a);
-    if (value != NULL) {
-        bool is_equal = span_equal(value->text, m->c->constants[s->b].text);
-        (++m->top)->truth = is_equal == (s->how == EQUAL);
+    struct condition_value *to = next(m);
+    const struct condition_value *value = fact(m, s->a), *with = &m->c->constants[s->b];
+    if (value != NULL && s->op == OP_FACT_IS_TEXT) {
+        to->truth = span_equal(value->text, with->text) == (s->how == EQUAL);
+    } else if (value != NULL) {
+        int64_t a = value->number, b = with->number;
+        to->truth = holds((enum condition_compare)s->how, (a > b) - (a < b));
     }
 }
 
@@ -194,12 +229,15 @@ static void match(struct machine *m, const struct condition_step *s)
 {
     struct span text = m->top->text;
     int found = PCRE2_ERROR_NOMEMORY;
-    if (m->scratch != NULL) {
+    if (m->scratch != NULL && text.len <= CONDITION_SUBJECT_MAX) {
+        m->scratch->steps = &m->facts->match_steps;
         found = pcre2_match(m->c->patterns[s->a], text.at == NULL ? (PCRE2_SPTR) "" : text.at,
                             text.len, 0, 0, m->scratch->data, m->scratch->context);
     }
-    m->has_failed = m->has_failed || (found < 0 && found != PCRE2_ERROR_NOMATCH);
     m->top->truth = found >= 0;
+    if (found < 0 && found != PCRE2_ERROR_NOMATCH) {
+        fail(m);
+    }
 }
 
 static bool is_in_constants(const struct machine *m, const struct condition_step *s)
@@ -234,6 +272,10 @@ static void look_at_texts(struct machine *m, const struct condition_step *s)
 {
     struct span part = (m->top--)->text;
     struct span text = m->top->text;
+    if (s->op == OP_CONTAINS && text.len > CONDITION_SUBJECT_MAX) {
+        fail(m);
+        return;
+    }
     m->top->truth = s->op == OP_STARTS ? span_starts(text, part)
                     : s->op == OP_ENDS ? span_ends(text, part)
                                        : contains(text, part);
@@ -270,36 +312,92 @@ static void change(struct machine *m, const struct condition_step *s)
 
 /* ---- the whole ---- */
 
-/* The step that follows a jump. */
-static size_t jump(struct machine *m, const struct condition_step *s, size_t next)
+/* Of two truths, either of which may be none, one. */
+static void join(struct machine *m, const struct condition_step *s)
 {
-    bool truth = m->top->truth;
+    bool is_and = s->op == OP_AND_END;
+    bool right_failed = (m->facts->failed & bit_of(m, m->top)) != 0;
+    bool right = !right_failed && m->top->truth;
+    m->top--;
+    if (!right_failed && right != is_and) { /* it decides, whatever the left is */
+        m->facts->failed &= ~bit_of(m, m->top);
+        m->top->truth = right;
+    } else if (right_failed) {
+        fail(m);
+    }
+}
+
+/* The step that follows a jump; `end`: the condition cannot be decided. */
+static size_t jump(struct machine *m, const struct condition_step *s, size_t next_step, size_t end)
+{
+    bool has_failed = (m->facts->failed & bit_of(m, m->top)) != 0;
     switch ((unsigned)s->op) {
     case OP_JUMP:
         return s->a;
     case OP_JUMP_UNLESS:
-        m->top--;
-        return truth ? next : s->a;
-    default: /* of `&&` and `||` the left side may be all */
-        if (truth == (s->op == OP_OR)) {
-            return s->a;
+        if (has_failed) {
+            m->top = m->facts->stack + 1;
+            fail(m);
+            return end;
         }
         m->top--;
-        return next;
+        return m->top[1].truth ? next_step : s->a;
+    default: /* of `&&` and `||` the left side may be all */
+        return !has_failed && m->top->truth == (s->op == OP_OR) ? s->a : next_step;
     }
+}
+
+/* How many values a step takes off. */
+static unsigned operands_of(const struct condition_step *s)
+{
+    switch ((unsigned)s->op) {
+    case OP_CONSTANT:
+    case OP_FACT:
+    case OP_MEMBER:
+    case OP_FACT_IS_TEXT:
+    case OP_FACT_IS_INT:
+        return 0;
+    case OP_COMPARE_BOOL:
+    case OP_COMPARE_INT:
+    case OP_COMPARE_REAL:
+    case OP_COMPARE_TEXT:
+    case OP_IN_FACT:
+    case OP_STARTS:
+    case OP_ENDS:
+    case OP_CONTAINS:
+        return 2;
+    default:
+        return 1;
+    }
+}
+
+/* What is made of something that is none is none. */
+static bool is_of_none(struct machine *m, const struct condition_step *s)
+{
+    unsigned count = operands_of(s);
+    bool is_none = false;
+    for (unsigned i = 0; i < count; i++) {
+        is_none = is_none || (m->facts->failed & bit_of(m, m->top - i)) != 0;
+    }
+    if (is_none) {
+        m->top -= count - 1;
+        fail(m);
+    }
+    return is_none;
 }
 
 static void step(struct machine *m, const struct condition_step *s)
 {
     switch ((unsigned)s->op) {
     case OP_FACT_IS_TEXT:
+    case OP_FACT_IS_INT:
         compare_fact(m, s);
         break;
     case OP_CONSTANT:
-        push(m, &m->c->constants[s->a]);
+        *next(m) = m->c->constants[s->a];
         break;
     case OP_FACT:
-        push(m, fact(m, s->a));
+        push_fact(m, s);
         break;
     case OP_MEMBER:
         push_member(m, s);
@@ -329,26 +427,30 @@ static void step(struct machine *m, const struct condition_step *s)
     }
 }
 
+static void run(struct machine *m)
+{
+    const struct condition *c = m->c;
+    for (size_t at = 0; at < c->step_count;) {
+        const struct condition_step *s = &c->steps[at++];
+        if (s->op >= OP_JUMP) {
+            at = jump(m, s, at, c->step_count);
+        } else if (s->op >= OP_AND_END) {
+            join(m, s);
+        } else if (m->facts->failed == 0 || !is_of_none(m, s)) {
+            step(m, s);
+        }
+    }
+}
+
 enum condition_outcome condition_decide(const struct condition *c, struct condition_facts *facts,
                                         struct condition_scratch *scratch)
 {
-    struct machine m;
-    m.c = c;
-    m.facts = facts;
-    m.scratch = scratch;
-    m.top = facts->stack;
-    m.has_failed = false;
-    for (size_t next = 0; next < c->step_count && !m.has_failed;) {
-        const struct condition_step *s = &c->steps[next++];
-        if (s->op >= OP_JUMP) {
-            next = jump(&m, s, next);
-        } else {
-            step(&m, s);
-        }
-    }
-    if (m.has_failed) {
+    struct machine m = {.c = c, .facts = facts, .scratch = scratch, .top = facts->stack};
+    facts->failed = 0;
+    run(&m);
+    CHECK(m.top == facts->stack + 1);
+    if (facts->failed != 0 && (facts->failed & bit_of(&m, m.top)) != 0) {
         return CONDITION_FAILED;
     }
-    CHECK(m.top == facts->stack + 1);
     return m.top->truth ? CONDITION_YES : CONDITION_NO;
 }

@@ -73,10 +73,10 @@ static enum err check_value(struct condition_compiler *k, const struct condition
     for (size_t i = 0; i < count; i++) {
         struct span value = k->c->constants[constants->first + i].text;
         if (!is_among(values, value)) {
-            return condition_refuse(k->problem, constants->at, constants->end - constants->at,
-                                    "%s is never '%.*s'; it is one of %s",
-                                    k->c->facts[fact->fact].name,
-                                    SPAN_ARGS(span_cut_text(value, 40)), values);
+            return condition_refuse(
+                k->problem, constants->at, constants->end - constants->at,
+                "%s is never '%.*s'; it is one of %s", k->c->facts[fact->fact].name,
+                SPAN_ARGS(span_cut_text(value, 40)), values + (values[0] == '|'));
         }
     }
     return ERR_OK;
@@ -101,7 +101,7 @@ static bool is_fact_with_constant(const struct condition_compiler *k,
                                   const struct condition_operand *left,
                                   const struct condition_operand *right)
 {
-    const struct condition *c = k->c;
+    const struct condition_draft *c = k->c;
     return left->fact >= 0 && right->is_constant && c->step_count >= 2 &&
            c->steps[c->step_count - 2].op == OP_FACT &&
            c->steps[c->step_count - 1].op == OP_CONSTANT;
@@ -133,6 +133,11 @@ static enum err compare(struct condition_compiler *k, enum condition_compare how
         e = compare_texts(k, how);
     } else if (left->kind == KIND_BOOL && right->kind == KIND_BOOL && how <= UNEQUAL) {
         e = condition_emit(k, (struct condition_step){OP_COMPARE_BOOL, (uint8_t)how, 0, 0});
+    } else if (left->kind == KIND_INT && right->kind == KIND_INT &&
+               is_fact_with_constant(k, left, right)) {
+        k->c->step_count -= 2;
+        e = condition_emit(k, (struct condition_step){OP_FACT_IS_INT, (uint8_t)how,
+                                                      (uint16_t)left->fact, right->first});
     } else if (left->kind == KIND_INT && right->kind == KIND_INT) {
         e = condition_emit(k, (struct condition_step){OP_COMPARE_INT, (uint8_t)how, 0, 0});
     } else if (is_number(left) && is_number(right)) {

@@ -13,7 +13,7 @@ enum err condition_push_constant(struct condition_compiler *k, enum condition_ki
                                   .end = k->token.at + k->token.len,
                                   .fact = CONDITION_NO_FACT,
                                   .is_constant = true};
-    enum err e = condition_add_constant(k, value, &o.first);
+    enum err e = condition_add_constant(k, value, kind == KIND_TEXT, &o.first);
     e = e == ERR_OK ? condition_emit(k, (struct condition_step){OP_CONSTANT, 0, o.first, 0}) : e;
     e = e == ERR_OK ? condition_push(k, o) : e;
     return e == ERR_OK ? condition_next(k) : e;
@@ -62,7 +62,7 @@ static enum err refuse_name(struct condition_compiler *k, struct span name)
 
 enum err condition_push_fact(struct condition_compiler *k)
 {
-    struct condition *c = k->c;
+    struct condition_draft *c = k->c;
     size_t fact = 0;
     while (fact < c->fact_count && !span_is(k->token.value, c->facts[fact].name)) {
         fact++;
@@ -108,7 +108,7 @@ static enum err read_item(struct condition_compiler *k, struct condition_operand
         return condition_refuse_here(k, "a list holds texts or numbers, not both");
     }
     list->kind = kind;
-    e = e == ERR_OK ? condition_add_constant(k, value, &place) : e;
+    e = e == ERR_OK ? condition_add_constant(k, value, kind == KIND_LIST_OF_TEXTS, &place) : e;
     list->count++;
     return e == ERR_OK ? condition_next(k) : e;
 }

@@ -104,7 +104,11 @@ static enum err read_text(struct span text, size_t at, bool is_raw, struct arena
                           struct condition_token *out, struct condition_problem *problem)
 {
     uint8_t quote = text.at[at - 1];
-    uint8_t *value = arena_alloc(arena, text.len + 1);
+    size_t end = at;
+    while (end < text.len && text.at[end] != quote) {
+        end += text.at[end] == '\\' && !is_raw ? 2 : 1;
+    }
+    uint8_t *value = arena_alloc(arena, end - at + 1); /* an escape says less than it is long */
     size_t len = 0;
     if (value == NULL) {
         return ERR_NO_MEMORY;

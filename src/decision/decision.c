@@ -8,6 +8,8 @@
 #include "policy/policy_price.h"
 #include "upstream/upstream_kind.h"
 
+#define LATENCY_UNKNOWN_US INT64_C(10000000)      /* of a server that has calls and no answer yet */
+#define LATENCY_DOWN_US    INT64_C(1000000000000) /* of one that is down */
 #define OUTPUT_GUESS \
     256 /* tokens of an answer, where prices are compared and nobody says how long */
 
@@ -18,7 +20,9 @@ bool decision_is_auto(struct span model)
 
 bool decision_is_open(const struct decision_ask *ask)
 {
-    return ask->policy->routing != NULL || decision_is_auto(ask->model) || ask->hints.is_local;
+    const struct routing *r = ask->policy->routing;
+    return decision_is_auto(ask->model) || ask->hints.is_local ||
+           (r != NULL && routing_binds_named(r));
 }
 
 /* ---- what a candidate must be, or it is not asked ---- */
@@ -27,8 +31,11 @@ static enum err judge_permission(const struct decision_ask *ask, const struct de
                                  const struct policy_model *model)
 {
     (void)d;
-    /* Who may use a model by an alias only asks for it by that. */
-    struct span asked = decision_is_auto(ask->model) ? model->name : ask->model;
+    /* Who may use a model by an alias only asks for it by that: the name counts for that model. */
+    struct policy_match named;
+    bool is_named = !decision_is_auto(ask->model) && policy_find(ask->policy, ask->model, &named) &&
+                    named.model == model;
+    struct span asked = is_named ? ask->model : model->name;
     return ask->rights == NULL || ask->permits(ask->rights, ask->key, ask->who, asked, model->name)
                ? ERR_OK
                : ERR_MODEL_NOT_ALLOWED;
@@ -100,35 +107,51 @@ enum err decision_judge(const struct decision_ask *ask, const struct decision *d
     return e;
 }
 
-enum err decision_filter(const struct decision_ask *ask, struct decision *d)
+/* Takes out of a list what may not be asked. */
+static enum err filter(const struct decision_ask *ask, const struct decision *d,
+                       struct decision_candidate *list, size_t *count)
 {
-    if (d->count == 0) {
+    if (*count == 0) {
         return ERR_MODEL_UNKNOWN;
     }
     for (size_t f = 0; f < sizeof(filters) / sizeof(filters[0]); f++) {
         size_t kept = 0;
         enum err e = ERR_OK;
-        for (size_t i = 0; i < d->count; i++) {
-            enum err judged = filters[f](ask, d, d->candidates[i].match.model);
+        for (size_t i = 0; i < *count; i++) {
+            enum err judged = filters[f](ask, d, list[i].match.model);
             e = judged != ERR_OK ? judged : e;
             if (judged == ERR_OK) {
-                d->candidates[kept++] = d->candidates[i];
+                list[kept++] = list[i];
             }
         }
         if (kept == 0) {
             return e; /* the record of the refusal names the first */
         }
-        d->count = kept;
+        *count = kept;
     }
     return ERR_OK;
 }
 
+enum err decision_filter(const struct decision_ask *ask, struct decision *d)
+{
+    return filter(ask, d, d->candidates, &d->count);
+}
+
+enum err decision_choose(const struct decision_ask *ask, struct decision_work *work,
+                         struct decision *d)
+{
+    enum err e = filter(ask, d, work->gathered, &work->count);
+    d->count = work->count < DECISION_CANDIDATES ? work->count : DECISION_CANDIDATES;
+    memcpy(d->candidates, work->gathered, d->count * sizeof(d->candidates[0]));
+    return e;
+}
+
 /* ---- candidates ---- */
 
-static bool has_candidate(const struct decision *d, const struct policy_model *model)
+static bool has_candidate(const struct decision_work *w, const struct policy_model *model)
 {
-    for (size_t i = 0; i < d->count; i++) {
-        if (d->candidates[i].match.model == model && !model->is_pattern) {
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->gathered[i].match.model == model && !model->is_pattern) {
             return true;
         }
     }
@@ -137,13 +160,12 @@ static bool has_candidate(const struct decision *d, const struct policy_model *m
 
 /* Adds the model of a name at the end, if there is room and it is not there yet. A name that is
  * gone since the rules were read is passed over. */
-static void add(const struct decision_ask *ask, struct decision *d, struct span name,
-                const char *why)
+static void add(struct decision_work *w, struct span name, const char *why)
 {
     struct policy_match match;
-    if (d->count < DECISION_CANDIDATES && policy_find(ask->policy, name, &match) &&
-        !has_candidate(d, match.model)) {
-        d->candidates[d->count++] = (struct decision_candidate){.match = match, .why = why};
+    if (w->count < DECISION_GATHERED_MAX && policy_find(w->ask->policy, name, &match) &&
+        !has_candidate(w, match.model)) {
+        w->gathered[w->count++] = (struct decision_candidate){.match = match, .why = why};
     }
 }
 
@@ -154,16 +176,16 @@ static uint32_t draw(const struct decision_ask *ask, uint32_t most)
 }
 
 /* The targets, beginning with one by chance, each other behind it in the order of the file. */
-static void add_targets(const struct decision_ask *ask, struct decision *d)
+static void add_targets(struct decision_work *w, const struct decision *d)
 {
     const struct routing_rule *rule = d->rule;
-    uint32_t at = rule->weights > 1 ? draw(ask, rule->weights) : 0;
+    uint32_t at = rule->weights > 1 ? draw(w->ask, rule->weights) : 0;
     size_t first = 0;
     while (first + 1 < rule->target_count && at >= rule->targets[first].weight) {
         at -= rule->targets[first++].weight;
     }
     for (size_t i = 0; i < rule->target_count; i++) {
-        add(ask, d, rule->targets[(first + i) % rule->target_count].model, "target");
+        add(w, rule->targets[(first + i) % rule->target_count].model, "target");
     }
 }
 
@@ -174,17 +196,17 @@ static bool draws_canary(const struct decision_ask *ask, const struct routing_ru
     return rule->canary.weight > 0 && chance < rule->canary.weight;
 }
 
-static void add_rule(const struct decision_ask *ask, struct decision *d)
+static void add_rule(struct decision_work *w, const struct decision *d)
 {
     const struct routing_rule *rule = d->rule;
-    if (draws_canary(ask, rule)) {
-        add(ask, d, rule->canary.model, "canary");
+    if (draws_canary(w->ask, rule)) {
+        add(w, rule->canary.model, "canary");
     }
     if (rule->target_count > 0) {
-        add_targets(ask, d);
+        add_targets(w, d);
     }
     for (size_t i = 0; i < rule->fallback_count; i++) {
-        add(ask, d, rule->fallbacks[i], "fallback");
+        add(w, rule->fallbacks[i], "fallback");
     }
 }
 
@@ -214,11 +236,18 @@ static int64_t cost_at(const struct decision_ask *ask, const struct policy_model
     return price == NULL ? INT64_MAX : policy_price_cost(price, &amounts);
 }
 
-/* How long its server takes to begin an answer; what is not known yet is asked, to be known. */
+/* How long its server takes to begin an answer, times the calls that it has. What is not known yet
+ * is asked once, to be known; who fails again and again comes last. */
 static int64_t latency_of(const struct policy_model *model)
 {
-    return deployment_latency_us(model->deployment) *
-           (1 + atomic_load_explicit(&model->deployment->in_flight, memory_order_relaxed));
+    const struct deployment *d = model->deployment;
+    int64_t calls = atomic_load_explicit(&d->in_flight, memory_order_relaxed);
+    int64_t latency = deployment_latency_us(d);
+    if (deployment_is_down(d)) {
+        return LATENCY_DOWN_US;
+    }
+    calls = calls > 0 ? calls : 0;
+    return latency == 0 ? calls * LATENCY_UNKNOWN_US : latency * (1 + calls);
 }
 
 static int64_t score_of(const struct decision_ask *ask, enum routing_profile profile,
@@ -245,57 +274,87 @@ static int by_score(const void *a, const void *b)
 }
 
 /* Puts the better models first, keeping DECISION_CANDIDATES of all. */
-static void add_scored(const struct decision_ask *ask, struct decision *d,
+static void add_scored(struct decision_work *w, enum routing_profile profile,
                        const struct policy_model *model)
 {
     struct decision_candidate c = {.match = {model, model->name, model->upstream_name},
-                                   .score = score_of(ask, d->profile, model),
-                                   .why = routing_profile_name(d->profile)};
+                                   .score = score_of(w->ask, profile, model),
+                                   .why = routing_profile_name(profile)};
     c.match.upstream_name = c.match.upstream_name.len > 0 ? c.match.upstream_name : model->name;
-    size_t at = d->count;
-    while (at > 0 && by_score(&c, &d->candidates[at - 1]) < 0) {
+    size_t at = w->count;
+    while (at > 0 && by_score(&c, &w->gathered[at - 1]) < 0) {
         at--;
     }
     if (at == DECISION_CANDIDATES) {
         return;
     }
-    size_t last = d->count < DECISION_CANDIDATES ? d->count++ : DECISION_CANDIDATES - 1;
-    memmove(&d->candidates[at + 1], &d->candidates[at], (last - at) * sizeof(c));
-    d->candidates[at] = c;
+    size_t last = w->count < DECISION_CANDIDATES ? w->count++ : DECISION_CANDIDATES - 1;
+    memmove(&w->gathered[at + 1], &w->gathered[at], (last - at) * sizeof(c));
+    w->gathered[at] = c;
 }
 
-/* All models that may be asked, by the profile. Where none may, the first of them all stands for
- * what the caller is told. */
-static void add_all(const struct decision_ask *ask, struct decision *d)
+/* How many filters let a model pass. */
+static size_t passes_of(const struct decision_ask *ask, const struct decision *d,
+                        const struct policy_model *model)
 {
-    const struct policy *p = ask->policy;
-    for (size_t i = 0; i < p->model_count && i < DECISION_MODELS_MAX; i++) {
-        if (!p->models[i].is_pattern && decision_judge(ask, d, &p->models[i]) == ERR_OK) {
-            add_scored(ask, d, &p->models[i]);
-        }
+    size_t passed = 0;
+    while (passed < sizeof(filters) / sizeof(filters[0]) &&
+           filters[passed](ask, d, model) == ERR_OK) {
+        passed++;
     }
-    for (size_t i = 0; i < p->model_count && d->count == 0; i++) {
-        if (!p->models[i].is_pattern && judge_endpoint(ask, d, &p->models[i]) == ERR_OK) {
-            add(ask, d, p->models[i].name, routing_profile_name(d->profile));
+    return passed;
+}
+
+/* All models that may be asked, by the profile. Where none may, one that got furthest stands for
+ * what the caller is told. */
+static void add_all(struct decision_work *w, const struct decision *d)
+{
+    const struct policy *p = w->ask->policy;
+    const struct policy_model *furthest = NULL;
+    size_t most = 0;
+    for (size_t i = 0; i < p->model_count && i < DECISION_MODELS_MAX; i++) {
+        const struct policy_model *model = &p->models[i];
+        size_t passed = model->is_pattern || judge_endpoint(w->ask, d, model) != ERR_OK
+                            ? 0
+                            : 1 + passes_of(w->ask, d, model);
+        if (passed == 1 + sizeof(filters) / sizeof(filters[0])) {
+            add_scored(w, d->profile, model);
         }
+        furthest = passed > most ? model : furthest;
+        most = passed > most ? passed : most;
+    }
+    if (w->count == 0 && furthest != NULL) {
+        add(w, furthest->name, routing_profile_name(d->profile));
     }
 }
 
 /* ---- the whole ---- */
 
+/* What a rule says. One that keeps calls in holds where nobody can decide: not to hold would let
+ * out who makes its condition fail. */
+static enum condition_outcome ask_rule(struct decision_work *work, size_t i, bool is_auto,
+                                       struct decision *d)
+{
+    const struct routing *r = work->ask->policy->routing;
+    const struct routing_rule *rule = routing_rule(r, i);
+    if (!is_auto && !rule->binds_named) {
+        return CONDITION_NO;
+    }
+    enum condition_outcome said = routing_decide(r, i, &work->facts, work->ask->scratch);
+    d->failed += said == CONDITION_FAILED;
+    bool holds = said == CONDITION_YES ||
+                 (said == CONDITION_FAILED && (rule->is_local || rule->region_count > 0));
+    d->rule = holds ? rule : NULL;
+    return said;
+}
+
 static void find_rule(struct decision_work *work, struct decision_trace *trace, struct decision *d)
 {
-    const struct decision_ask *ask = work->ask;
-    const struct routing *r = ask->policy->routing;
-    bool is_auto = decision_is_auto(ask->model);
-    size_t count = r == NULL ? 0 : routing_count(r);
+    const struct routing *r = work->ask->policy->routing;
+    bool is_auto = decision_is_auto(work->ask->model);
+    size_t count = r == NULL || (!is_auto && !routing_binds_named(r)) ? 0 : routing_count(r);
     for (size_t i = 0; i < count && d->rule == NULL; i++) {
-        const struct routing_rule *rule = routing_rule(r, i);
-        enum condition_outcome said = is_auto || rule->binds_named
-                                          ? routing_decide(r, i, &work->facts, ask->scratch)
-                                          : CONDITION_NO;
-        d->failed += said == CONDITION_FAILED;
-        d->rule = said == CONDITION_YES ? rule : NULL;
+        enum condition_outcome said = ask_rule(work, i, is_auto, d);
         if (trace != NULL) {
             trace->outcomes[i] = said;
             trace->asked = i + 1;
@@ -332,26 +391,51 @@ static void name_policy(const struct decision_ask *ask, struct decision *d)
                    says_local ? "; local-only" : ""); /* names are short: it fits */
 }
 
-/* The rule's own order is by chance; a profile puts it in another. */
-static void order(const struct decision_ask *ask, struct decision *d)
+/* The rule's own order is by chance; a profile puts it in another. A canary stays before it. */
+static void order(struct decision_work *w, enum routing_profile profile)
 {
-    size_t targets = 0;
-    while (targets < d->count && strcmp(d->candidates[targets].why, "target") == 0) {
-        d->candidates[targets].score =
-            score_of(ask, d->profile, d->candidates[targets].match.model);
-        targets++;
+    size_t first = w->count > 0 && strcmp(w->gathered[0].why, "canary") == 0 ? 1 : 0, end = first;
+    while (end < w->count && strcmp(w->gathered[end].why, "target") == 0) {
+        w->gathered[end].score = score_of(w->ask, profile, w->gathered[end].match.model);
+        end++;
     }
-    qsort(d->candidates, targets, sizeof(d->candidates[0]), by_score);
+    qsort(w->gathered + first, end - first, sizeof(w->gathered[0]), by_score);
+}
+
+static void gather(struct decision_work *w, const struct decision *d, bool has_targets)
+{
+    if (has_targets) {
+        add_rule(w, d);
+        if (d->profile != ROUTING_NO_PROFILE) {
+            order(w, d->profile);
+        }
+        return;
+    }
+    if (!decision_is_auto(w->ask->model)) {
+        add(w, w->ask->model, "direct");
+        return;
+    }
+    add_all(w, d);
+    for (size_t i = 0; d->rule != NULL && i < d->rule->fallback_count; i++) {
+        add(w, d->rule->fallbacks[i], "fallback");
+    }
 }
 
 void decision_find(const struct decision_ask *ask, struct decision_work *work,
                    struct decision_trace *trace, struct decision *out)
 {
     bool is_auto = decision_is_auto(ask->model);
-    out->count = 0;
+    struct policy_match named;
+    out->count = work->count = 0;
     out->rule = NULL;
     out->failed = 0;
     decision_begin_facts(work, ask);
+    if (!is_auto && !policy_find(ask->policy, ask->model, &named)) {
+        out->is_local = ask->hints.is_local;
+        out->profile = ROUTING_NO_PROFILE;
+        name_policy(ask, out);
+        return; /* what is not there no rule makes */
+    }
     find_rule(work, trace, out);
     out->is_local = ask->hints.is_local || (out->rule != NULL && out->rule->is_local);
     bool has_targets = out->rule != NULL && out->rule->target_count > 0;
@@ -359,18 +443,6 @@ void decision_find(const struct decision_ask *ask, struct decision_work *work,
         is_auto && (!has_targets || out->rule->profile != ROUTING_NO_PROFILE ||
                     (out->rule->target_count > 1 && ask->hints.profile != ROUTING_NO_PROFILE));
     out->profile = is_ordered ? profile_of(ask, out) : ROUTING_NO_PROFILE;
-    if (has_targets) {
-        add_rule(ask, out);
-        if (is_ordered) {
-            order(ask, out);
-        }
-    } else if (is_auto) {
-        add_all(ask, out);
-        for (size_t i = 0; out->rule != NULL && i < out->rule->fallback_count; i++) {
-            add(ask, out, out->rule->fallbacks[i], "fallback");
-        }
-    } else {
-        add(ask, out, ask->model, "direct");
-    }
+    gather(work, out, has_targets);
     name_policy(ask, out);
 }

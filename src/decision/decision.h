@@ -28,8 +28,9 @@
 #include "routing/routing.h"
 #include "text/text_language.h"
 
-#define DECISION_CANDIDATES   4
-#define DECISION_MODELS_MAX   1000
+#define DECISION_CANDIDATES   4 /* that are asked, one after the other */
+#define DECISION_GATHERED_MAX (1 + 2 * ROUTING_TARGETS_MAX) /* that a rule names */
+#define DECISION_MODELS_MAX   8192
 #define DECISION_POLICY_BYTES 96 /* of X-Route-Policy's value */
 
 /* Where a call may go: a deployment is its model's. */
@@ -87,6 +88,8 @@ struct decision {
 /* What deciding finds on its way; good for as long as what is asked. */
 struct decision_work {
     const struct decision_ask *ask;
+    struct decision_candidate gathered[DECISION_GATHERED_MAX]; /* before the filters */
+    size_t count;
     struct condition_facts facts;
     struct text_language language; /* of what was asked, once it is known */
     bool has_language;
@@ -110,13 +113,17 @@ MUST_USE enum err decision_read_hints(struct openai_wishes *wishes,
                                       const struct http_fields *headers,
                                       struct decision_hints *out);
 
-/* Finds the rule that holds and the candidates, the best first; none: no model is configured that
- * could be one. `trace` may be NULL. */
+/* Finds the rule that holds and what it names, the best first, into `work`; none: no model is
+ * configured that could be one. `trace` may be NULL. */
 void decision_find(const struct decision_ask *ask, struct decision_work *work,
                    struct decision_trace *trace, struct decision *out);
 
-/* Takes out what may not be asked. The first filter that leaves none: its error, and they stay.
- * ERR_MODEL_UNKNOWN: there were none. */
+/* Takes over what was found and may be asked. The first filter that leaves none: its error, and
+ * what it was asked of stays. ERR_MODEL_UNKNOWN: there was none. */
+MUST_USE enum err decision_choose(const struct decision_ask *ask, struct decision_work *work,
+                                  struct decision *d);
+
+/* The same of the candidates that a decision has already. */
 MUST_USE enum err decision_filter(const struct decision_ask *ask, struct decision *d);
 
 /* Why a candidate may not be asked; ERR_OK: it may. */

@@ -45,10 +45,14 @@ static enum err fail(struct explaining *x, enum err e, struct span param, struct
 
 /* ---- headers ---- */
 
-/* Puts a line of a head; false: a header has no such name or value. */
+/* Puts a line of a head; false: a header has no such name or value. What HTTP asks for stands there
+ * already. */
 static bool put_line(struct explaining *x, uint32_t key)
 {
     struct span name, value;
+    if (json_text_is(&x->outer, key, SPAN("host")) || json_text_is(&x->outer, key, SPAN("Host"))) {
+        return true;
+    }
     if (json_text(&x->outer, key, &x->arena, &name) != ERR_OK ||
         json_text(&x->outer, key + 1, &x->arena, &value) != ERR_OK ||
         memchr(value.at, '\n', value.len) != NULL || memchr(value.at, '\r', value.len) != NULL) {
@@ -171,6 +175,24 @@ static enum err parse(struct explaining *x, struct json_index *index, struct spa
     return e == ERR_OK ? e : fail(x, e, SPAN(""), SPAN(""));
 }
 
+/* Refuses what the object beside a request does not know. */
+static enum err check_members(struct explaining *x)
+{
+    static const char *const names[] = {"request", "headers", "endpoint", "at"};
+    for (uint32_t key = json_first(&x->outer, 0); key != JSON_NONE;
+         key = json_next(&x->outer, key + 1)) {
+        bool is_known = false;
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+            is_known = is_known || json_text_is(&x->outer, key, span_of(names[i]));
+        }
+        if (!is_known) {
+            return fail(x, ERR_VALUE_INVALID, json_inside(&x->outer, key),
+                        SPAN("beside `request` there are headers, endpoint and at"));
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err read_all(struct explaining *x, struct span text)
 {
     enum openai_endpoint endpoint;
@@ -184,7 +206,8 @@ static enum err read_all(struct explaining *x, struct span text)
     uint32_t named = is_wrapped ? json_find(&x->outer, 0, SPAN("endpoint")) : JSON_NONE;
     uint32_t at = is_wrapped ? json_find(&x->outer, 0, SPAN("at")) : JSON_NONE;
     const struct json_row *row = is_wrapped ? json_row(&x->outer, body) : json_row(&x->outer, 0);
-    e = parse(x, &x->inner, span_cut(text, row->offset, row->len));
+    e = is_wrapped ? check_members(x) : ERR_OK;
+    e = e == ERR_OK ? parse(x, &x->inner, span_cut(text, row->offset, row->len)) : e;
     e = e == ERR_OK ? read_moment(x, at) : e;
     e = e == ERR_OK ? read_headers(x, headers) : e;
     e = e == ERR_OK ? read_endpoint(x, named, &endpoint) : e;
@@ -236,6 +259,12 @@ static void put_facts(struct explaining *x, struct json_writer *w)
     json_write_end(w);
 }
 
+/* Whether the rule is asked at all. */
+static bool may_bind(const struct explaining *x, const struct routing_rule *rule)
+{
+    return rule->binds_named || decision_is_auto(x->ask->model);
+}
+
 static void put_rules(struct explaining *x, struct json_writer *w)
 {
     const struct routing *r = x->ask->policy->routing;
@@ -248,7 +277,7 @@ static void put_rules(struct explaining *x, struct json_writer *w)
         put_text(w, "condition",
                  rule->condition == NULL ? SPAN("true") : condition_text(rule->condition));
         json_write_key(w, "matched");
-        if (i < x->trace.asked) {
+        if (i < x->trace.asked && may_bind(x, rule)) {
             json_write_bool(w, x->trace.outcomes[i] == CONDITION_YES);
         } else {
             json_write_null(w); /* it was not asked */
@@ -283,8 +312,8 @@ static void put_candidates(struct explaining *x, struct json_writer *w)
 {
     json_write_key(w, "candidates");
     json_write_array(w);
-    for (size_t i = 0; i < x->decision.count; i++) {
-        const struct decision_candidate *c = &x->decision.candidates[i];
+    for (size_t i = 0; i < x->work.count; i++) {
+        const struct decision_candidate *c = &x->work.gathered[i];
         enum err e = decision_judge(x->ask, &x->decision, c->match.model);
         json_write_object(w);
         put_candidate(w, c);
@@ -302,7 +331,7 @@ static void put_candidates(struct explaining *x, struct json_writer *w)
 /* The first that is left, and what the caller would be told. */
 static void put_end(struct explaining *x, struct json_writer *w)
 {
-    enum err e = decision_filter(x->ask, &x->decision);
+    enum err e = decision_choose(x->ask, &x->work, &x->decision);
     const struct decision_candidate *c = &x->decision.candidates[0];
     json_write_key(w, "chosen");
     if (e == ERR_OK) {

@@ -33,6 +33,13 @@ static const char *endpoint_name(enum openai_endpoint endpoint)
     return names[endpoint];
 }
 
+/* By whichever alias it was asked for, a model has one name. */
+static struct span model_name(const struct decision_ask *ask)
+{
+    struct policy_match match;
+    return policy_find(ask->policy, ask->model, &match) ? match.shown : ask->model;
+}
+
 static bool find_text(struct decision_work *w, unsigned fact, struct span *out)
 {
     const struct decision_ask *ask = w->ask;
@@ -47,7 +54,7 @@ static bool find_text(struct decision_work *w, unsigned fact, struct span *out)
         *out = dialect(w);
         return true;
     case ROUTING_MODEL:
-        *out = ask->model;
+        *out = model_name(ask);
         return true;
     case ROUTING_ENDPOINT:
         *out = span_of(endpoint_name(ask->request->endpoint));
@@ -148,9 +155,12 @@ static bool find_tag(struct span tags, struct span name, struct span *out)
  * told to a rule by its secret. */
 static bool find_header(const struct http_fields *f, struct span name, struct span *out)
 {
-    bool is_secret = span_equal_nocase(name, SPAN("authorization")) ||
-                     span_equal_nocase(name, SPAN("x-api-key")) ||
-                     span_equal_nocase(name, SPAN("api-key"));
+    static const char *const secrets[] = {"authorization", "proxy-authorization", "cookie",
+                                          "x-api-key", "api-key"};
+    bool is_secret = false;
+    for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+        is_secret = is_secret || span_equal_nocase(name, span_of(secrets[i]));
+    }
     for (uint32_t i = 0; f != NULL && !is_secret && i < f->count; i++) {
         if (span_equal_nocase(http_field_name(f, i), name)) {
             *out = http_field_value(f, i);
@@ -180,4 +190,5 @@ void decision_begin_facts(struct decision_work *work, const struct decision_ask 
     work->facts.find = find;
     work->facts.find_member = find_member;
     work->facts.ctx = work;
+    work->facts.match_steps = 0;
 }

@@ -10,6 +10,7 @@
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 #define PAGE_BYTES_MAX     (64u << 20)
+#define NO_CANARY          0xFFFF /* and the first target */
 #define ROWS_MAX           1000000
 
 const struct cli_option main_route_check_options[] = {
@@ -64,7 +65,9 @@ static void teach_explain(FILE *out)
         "\n  {\"request\": {…}, \"headers\": {…}, \"endpoint\": \"chat\", \"at\": 1798752600}\n"
         "\nSays each rule and whether it matched, the candidates and why one is excluded, what is\n"
         "chosen, and the status of the reply; with --json the facts, too.\n"
-        "It asks as a key without a team, which may use all models.\n",
+        "It asks as a key without a team, which may use all models; draws no canary, and of "
+        "targets\n"
+        "the first; and knows the prices of the configuration alone.\n",
         out);
 }
 
@@ -159,6 +162,7 @@ static int explain(const struct policy *policy, struct span text, bool is_json)
                                .key = &nobody,
                                .who = &none,
                                .now = clock_wall(),
+                               .chance = NO_CANARY,
                                .scratch = condition_scratch_new()};
     struct buf page;
     buf_init(&page, PAGE_BYTES_MAX);

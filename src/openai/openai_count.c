@@ -31,8 +31,8 @@ static void begin(struct openai_count *t)
 {
     t->left = SPAN("");
     memset(t->eighths, 0, sizeof(t->eighths));
-    t->asked = t->asked_before = t->asked_item = JSON_NONE;
-    t->turns = 0;
+    t->asked_before = t->asked_item = JSON_NONE;
+    t->asked_count = t->turns = 0;
     t->has_pictures = false;
 }
 
@@ -146,14 +146,17 @@ static size_t count_piece(struct openai_count *t, size_t most)
     return len;
 }
 
-/* Remembers where the user's last turns begin. */
+/* Remembers where the texts of the user's last turns are. An empty one asks nothing. */
 static void note_turn(struct openai_count *t)
 {
-    if (t->text.item != t->asked_item || t->asked == JSON_NONE) {
-        t->asked_before = t->asked;
-        t->asked = t->text.row;
+    if (t->text.item != t->asked_item || t->turns == 0) {
+        t->asked_before = t->asked_count > 0 ? t->asked[0] : t->asked_before;
+        t->asked_count = 0;
         t->asked_item = t->text.item;
         t->turns++;
+    }
+    if (t->asked_count < OPENAI_COUNT_ASKED && json_inside(t->texts.x, t->text.row).len > 0) {
+        t->asked[t->asked_count++] = t->text.row;
     }
 }
 

@@ -29,6 +29,8 @@
 #include "openai/openai_texts.h"
 #include "json/json_value.h"
 
+#define OPENAI_COUNT_ASKED 4
+
 /* A count on its way. */
 struct openai_count {
     struct openai_texts texts;
@@ -36,9 +38,9 @@ struct openai_count {
     struct span left;        /* and what is left of it, as it is written */
     uint64_t eighths[OPENAI_CHANNELS];
 
-    /* Of a request, for openai_gist.h: the first text of the user's last turn and of the one before
-     * (JSON_NONE: there is none), which turn that is, and how many there were. */
-    uint32_t asked, asked_before, asked_item, turns;
+    /* Of a request, for openai_gist.h: the first texts of the user's last turn, the first of the
+     * one before (JSON_NONE: there is none), which turn that is, and how many there were. */
+    uint32_t asked[OPENAI_COUNT_ASKED], asked_count, asked_before, asked_item, turns;
     bool has_pictures;
 };
 

@@ -45,19 +45,32 @@ static size_t read_text(const struct json_index *x, uint32_t row, uint8_t *out, 
     return len;
 }
 
+/* The texts of the last turn, with blanks between. */
+static size_t read_turn(const struct openai_count *count, uint8_t *out, size_t most)
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < count->asked_count && len + 1 < most; i++) {
+        if (len > 0) {
+            out[len++] = ' ';
+        }
+        len += read_text(count->texts.x, count->asked[i], out + len, most - len);
+    }
+    return len;
+}
+
 static enum err read_asked(const struct openai_count *count, struct arena *arena,
                            struct openai_gist *out)
 {
-    const struct json_index *x = count->texts.x;
     uint8_t *text = arena_alloc(arena, OPENAI_GIST_BYTES);
     if (text == NULL) {
         return arena_error(arena);
     }
-    size_t len = read_text(x, count->asked, text, OPENAI_GIST_BYTES);
+    size_t len = read_turn(count, text, OPENAI_GIST_BYTES);
     if (!has_words(span_make(text, len), WORDS_ENOUGH) && count->asked_before != JSON_NONE) {
         uint8_t last[64];
-        size_t last_len = read_text(x, count->asked, last, sizeof(last));
-        len = read_text(x, count->asked_before, text, OPENAI_GIST_BYTES - sizeof(last) - 1);
+        size_t last_len = read_turn(count, last, sizeof(last));
+        len = read_text(count->texts.x, count->asked_before, text,
+                        OPENAI_GIST_BYTES - sizeof(last) - 1);
         text[len++] = ' ';
         memcpy(text + len, last, last_len);
         len += last_len;

@@ -3,6 +3,7 @@
 #include "routing/routing.h"
 
 #include <glib.h>
+#include <stdio.h>
 
 #include "base/map.h"
 #include "base/memory.h"
@@ -11,17 +12,35 @@
 
 #define ARENA_BYTES_MAX (64u << 20)
 #define DAY_MINUTES     1440
+#define ZONES           "/usr/share/zoneinfo/"
+#define ZONE_NAME_MAX   64
 
 /* ---- the file ---- */
+
+/* Whether it names a zone of the database. GLib takes offsets and paths, too, and what the
+ * machine's own zone is, and says on standard error what it cannot read. */
+static bool is_zone(const char *name)
+{
+    char path[sizeof(ZONES) + ZONE_NAME_MAX], magic[4] = "";
+    bool is = g_ascii_isalpha(name[0]) && strlen(name) <= ZONE_NAME_MAX &&
+              strpbrk(name, ".:;,<> ") == NULL && strstr(name, "//") == NULL &&
+              strcmp(name, "localtime") != 0 && strcmp(name, "posixrules") != 0;
+    (void)snprintf(path, sizeof(path), ZONES "%s", is ? name : ""); /* it fits */
+    FILE *f = is ? fopen(path, "re") : NULL;
+    is = f != NULL && fread(magic, 1, sizeof(magic), f) == sizeof(magic) &&
+         memcmp(magic, "TZif", sizeof(magic)) == 0; /* RFC 8536 */
+    if (f != NULL) {
+        (void)fclose(f); /* only read from */
+    }
+    return is;
+}
 
 static void read_zone(struct routing_reader *in, const struct ytree_node *node)
 {
     if (node == NULL) {
         return;
     }
-    /* GLib takes offsets and paths, too, and what the machine's own zone is. */
-    bool is_name = node->kind == YTREE_SCALAR && g_ascii_isalpha(node->text.at[0]) &&
-                   strstr((const char *)node->text.at, "..") == NULL;
+    bool is_name = node->kind == YTREE_SCALAR && is_zone((const char *)node->text.at);
     in->r->zone = is_name ? g_time_zone_new_identifier((const char *)node->text.at) : NULL;
     if (in->r->zone == NULL) {
         routing_problem(in, node->place, "time_zone is a name such as Asia/Riyadh, or UTC");
@@ -75,6 +94,7 @@ static void read_rules(struct routing_reader *in, const struct ytree_node *list)
         struct routing_rule *rule = &r->rules[r->rule_count++];
         routing_read_rule(in, node, rule);
         check_name_once(in, &names, rule, node);
+        r->binds_named = r->binds_named || rule->binds_named;
         r->uses |= rule->condition == NULL ? 0 : condition_uses(rule->condition);
     }
     map_fini(&names);
@@ -93,9 +113,12 @@ static void read_file(struct routing_reader *in, const struct ytree_node *root)
     read_version(in, ytree_find(root, "version"));
     read_zone(in, ytree_find(root, "time_zone"));
     in->r->profile = profile == NULL ? ROUTING_BALANCED : routing_read_profile(in, profile);
-    if (routes != NULL && routes->kind == YTREE_LIST) {
+    if (routes == NULL || ytree_is_null(routes)) {
+        routing_problem(in, root->place,
+                        "there are no `routes:`; where there shall be no rules, say `routes: []`");
+    } else if (routes->kind == YTREE_LIST) {
         read_rules(in, routes);
-    } else if (routes != NULL && !ytree_is_null(routes)) {
+    } else {
         routing_problem(in, routes->place, "routes is a list: each rule begins with `- name:`");
     }
 }
@@ -180,6 +203,11 @@ const struct routing_rule *routing_rule(const struct routing *r, size_t i)
 {
     CHECK(i < r->rule_count);
     return &r->rules[i];
+}
+
+bool routing_binds_named(const struct routing *r)
+{
+    return r->binds_named;
 }
 
 enum routing_profile routing_default_profile(const struct routing *r)

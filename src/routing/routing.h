@@ -26,7 +26,7 @@
 #include "base/err.h"
 #include "condition/condition.h"
 
-#define ROUTING_RULES_MAX    10000
+#define ROUTING_RULES_MAX    1000
 #define ROUTING_TARGETS_MAX  8
 #define ROUTING_LIST_MAX     64 /* teams, regions of a rule */
 #define ROUTING_NAME_MAX     48 /* bytes of a rule's name: a record and a header name it */
@@ -122,6 +122,9 @@ void routing_unref(struct routing **r);
 
 size_t routing_count(const struct routing *r);
 const struct routing_rule *routing_rule(const struct routing *r, size_t i);
+
+/* Whether some rule binds calls that name their model, too. */
+bool routing_binds_named(const struct routing *r);
 
 /* Which profile holds where neither the call nor a rule says one. */
 enum routing_profile routing_default_profile(const struct routing *r);

@@ -2,9 +2,15 @@
 #include "routing/routing.h"
 
 const struct condition_fact routing_facts[ROUTING_FACTS] = {
-    [ROUTING_LANGUAGE] = {"language", CONDITION_TEXT, NULL, NULL},
+    [ROUTING_LANGUAGE] = {"language", CONDITION_TEXT,
+                          "ar|fa|ur|ps|ckb|en|fr|es|pt|de|it|nl|tr|id|tl|sw|sv|pl|ro|vi|ru|uk|el|"
+                          "he|hi|bn|pa|gu|ta|te|kn|ml|si|th|lo|my|ka|hy|am|km|ja|zh|ko|und",
+                          NULL},
     [ROUTING_LANGUAGE_CONFIDENCE] = {"language_confidence", CONDITION_REAL, NULL, NULL},
-    [ROUTING_SCRIPT] = {"script", CONDITION_TEXT, NULL, NULL},
+    [ROUTING_SCRIPT] = {"script", CONDITION_TEXT,
+                        "Arab|Latn|Cyrl|Grek|Hebr|Armn|Deva|Beng|Guru|Gujr|Taml|Telu|Knda|Mlym|"
+                        "Sinh|Thai|Laoo|Mymr|Geor|Ethi|Khmr|Jpan|Hani|Kore|Zyyy",
+                        NULL},
     [ROUTING_DIALECT] = {"dialect", CONDITION_TEXT, "|egy|glf|lev|mag|msa", NULL},
     [ROUTING_PROMPT_TOKENS] = {"prompt_tokens", CONDITION_INT, NULL, NULL},
     [ROUTING_MAX_TOKENS] = {"max_tokens", CONDITION_INT, NULL, NULL},

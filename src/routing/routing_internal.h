@@ -16,6 +16,7 @@ struct routing {
     struct arena arena;
     struct routing_rule *rules;
     size_t rule_count;
+    bool binds_named;
     enum routing_profile profile;
     struct span version;
     uint64_t uses;

@@ -103,6 +103,11 @@ static struct span read_model(struct routing_reader *in, const struct ytree_node
         return SPAN("");
     }
     struct span shown = span_cut_text(node->text, 64);
+    if (span_ends(node->text, SPAN("*"))) {
+        routing_problem(in, node->place, "'%.*s' is a pattern; name a model that it matches",
+                        SPAN_ARGS(shown));
+        return SPAN("");
+    }
     if (!in->world->has_model(in->world->ctx, node->text)) {
         const char *meant = in->world->near_model(in->world->ctx, node->text);
         routing_problem(in, node->place, "there is no model '%.*s'%s%s%s", SPAN_ARGS(shown),
@@ -153,7 +158,9 @@ static const struct span *read_names(struct routing_reader *in, const struct ytr
     }
     struct span *names = arena_new(&in->r->arena, there * sizeof(*names));
     for (; names != NULL && item != NULL && *count < there; item = item->next) {
-        if (want(in, item, YTREE_SCALAR, "a name is wanted here")) {
+        if (want(in, item, YTREE_SCALAR, "a name is wanted here") && item->text.len == 0) {
+            routing_problem(in, item->place, "a name of %s is missing here", what);
+        } else if (item->kind == YTREE_SCALAR) {
             names[(*count)++] = keep(in, item->text);
         }
     }
@@ -408,7 +415,11 @@ void routing_read_rule(struct routing_reader *in, const struct ytree_node *node,
         }
     }
     const struct ytree_node *model = ytree_find(node, "model"),
-                            *targets = ytree_find(node, "targets");
+                            *targets = ytree_find(node, "targets"),
+                            *canary = ytree_find(node, "canary");
+    if (canary != NULL && model == NULL && targets == NULL) {
+        routing_problem(in, canary->key_place, "a canary stands before a `model:` or `targets:`");
+    }
     if (model != NULL && targets != NULL) {
         routing_problem(in, targets->key_place, "a rule has a model or targets, not both");
     } else if (model == NULL && targets == NULL && ytree_find(node, "profile") == NULL) {

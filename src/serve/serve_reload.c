@@ -19,6 +19,8 @@
 #include "journal/journal.h"
 #include "net/net_resolve.h"
 #include "net/net_tls.h"
+#include "policy/policy.h"
+#include "routing/routing.h"
 #include "serve/serve_internal.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
@@ -206,6 +208,13 @@ static enum err prepare(struct serve_reload *r)
     }
     if (!same_listeners(g->settings, r->next) || strcmp(g->settings->data, r->next->data) != 0) {
         return refuse(ERR_CONFIG, "listen, admin and data change with a restart only");
+    }
+    if (g->policy->routing != NULL && routing_count(g->policy->routing) > 0 &&
+        r->next->gateway.routing == NULL) {
+        log_error("routing",
+                  "%s is gone; where there shall be no rules, write `routes: []` into it",
+                  r->next->routing_file);
+        return refuse(ERR_CONFIG, "rules do not vanish with their file");
     }
     serve_bound_connections(r->next);
     bound_calls(g->started, r->next);

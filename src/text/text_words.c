@@ -153,6 +153,17 @@ static bool is_small(uint8_t c)
     return c >= 'a' && c <= 'z';
 }
 
+/* Whether it may be a number of another base, or a name by a machine: "3f2b7a9e", "a1b2c3". */
+static bool is_code(struct span word)
+{
+    size_t digits = 0, beyond_f = 0;
+    for (size_t i = 0; i < word.len; i++) {
+        digits += word.at[i] >= '0' && word.at[i] <= '9';
+        beyond_f += word.at[i] > 'f';
+    }
+    return digits > 2 || (digits > 0 && beyond_f == 0 && word.len > 4) || digits * 2 >= word.len;
+}
+
 /* Whether a digit of the word stands for a letter: "3ala", "ma7al"; not "3rd", "mp3", "5kg". */
 static bool has_digit_for_letter(struct span word)
 {
@@ -183,7 +194,7 @@ static void add_word(struct scores *s, struct span word)
         has_digit = has_digit || (word.at[i] >= '0' && word.at[i] <= '9');
         has_letter = has_letter || is_small(word.at[i]) || word.at[i] >= 0x80;
     }
-    if (has_letter) {
+    if (has_letter && !(has_digit && is_code(word))) {
         s->words++;
         add(s, find_word(word), WORD_POINTS);
         if (has_digit && has_digit_for_letter(word)) {
@@ -205,6 +216,7 @@ static uint8_t ascii_in_word(uint8_t c)
 
 /* A word as it is read. */
 struct reading {
+    bool is_skipped; /* it is a part of an address, or of a name by a machine */
     uint8_t at[WORD_BYTES_MAX];
     size_t len; /* more than that: it is too long to be one that we know */
 };
@@ -221,7 +233,8 @@ static void put(struct reading *word, struct span letter)
 
 static void end_word(struct scores *s, struct reading *word)
 {
-    add_word(s, span_make(word->at, word->len > WORD_BYTES_MAX ? 0 : word->len));
+    bool is_none = word->len > WORD_BYTES_MAX || word->is_skipped;
+    add_word(s, span_make(word->at, is_none ? 0 : word->len));
     word->len = 0;
 }
 
@@ -252,6 +265,7 @@ static void add_text(struct scores *s, struct span text)
             put_wide(s, &word, c, span_cut(text, at, step));
         } else {
             end_word(s, &word);
+            word.is_skipped = c < 0x80 && c != 0 && strchr("./@#=&_~%\\", (int)c) != NULL;
         }
     }
     end_word(s, &word);

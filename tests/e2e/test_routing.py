@@ -288,6 +288,33 @@ def test_a_key_gets_no_more_than_its_models(gateway):
     assert ask(gateway, ENGLISH, key=key, status=403).json()["error"]["code"] == "model_not_allowed"
 
 
+def test_a_rule_that_binds_a_named_model_gives_nobody_another(gateway):
+    key = gateway.new_key("first-only", models=["first"])["key"]
+    assert shown(ask(gateway, model="first", key=key))[0] == "first"
+    refused = ask(gateway, model="first", key=key, headers=asking("named"), status=403)
+    assert refused.json()["error"]["code"] == "model_not_allowed"
+    assert "x-data-residency" not in refused.headers
+
+
+def test_who_may_use_models_abroad_alone_is_kept_in_and_not_told_of_rights(gateway):
+    key = gateway.new_key("abroad-only", models=["abroad"])["key"]
+    assert ask(gateway, key=key, headers={**asking("cheap"), "X-Route-Policy": "local-only"}, status=451)
+
+
+def test_a_rule_that_keeps_in_holds_where_its_condition_cannot_be_decided(make_gateway, sim, tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text("""
+routes:
+  - {name: kept, condition: "headers['x-class'].matches('^(s+)+$')", model: near, local_only: true, applies_to: all}
+  - {name: other, condition: "headers['x-class'].matches('^(s+)+$')", model: near}
+""")
+    gateway = make_gateway({"routing_file": str(path), "upstreams": {"near": {"url": sim.base, "zone": "test-zone"}, "far": {"url": sim.base}},
+                            "models": {"near": {"upstream": "near"}, "far": {"upstream": "far"}}})
+    for header in ("s" * 60 + "!", "s" * 6000):
+        assert shown(ask(gateway, model="far", headers={"X-Class": header}))[:2] == ("near", "kept; local-only")
+    assert shown(ask(gateway, model="far"))[:2] == ("far", "direct")
+
+
 def test_a_model_that_serves_another_endpoint_is_none(gateway):
     body = {"model": "auto", "input": ARABIC}
     got = gateway.post("/v1/embeddings", body)
@@ -321,6 +348,21 @@ def test_a_change_of_the_file_holds_within_seconds_and_a_broken_one_does_not(gat
     finally:
         rules.write_text(RULES)
     until(lambda: ask(gateway).headers["x-route-policy"] == "fast-path", 10 * SLOWER, "the old rules")
+
+
+def test_rules_do_not_vanish_with_their_file(make_gateway, sim):
+    gateway = make_gateway({"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
+    path = gateway.config_path.parent / "routing_config.yaml"
+    path.write_text("routes: [{name: only, model: m}]\n")
+    until(lambda: ask(gateway).headers["x-route-policy"] == "only", 10 * SLOWER, "the rule")
+    gateway.announce("config", "routing", "reload_refused")
+    for wrong in (path.unlink, lambda: path.write_text(""), lambda: path.write_text("routes:\n")):
+        refused = gateway.count_log("reload_refused")
+        wrong()
+        until(lambda: gateway.count_log("reload_refused") > refused, 10 * SLOWER, "the refusal")
+        assert ask(gateway).headers["x-route-policy"] == "only"
+    path.write_text("routes: []\n")
+    until(lambda: ask(gateway).headers["x-route-policy"] == "balanced", 10 * SLOWER, "no rule")
 
 
 def test_a_gateway_does_not_start_with_rules_that_are_wrong(tmp_path):

@@ -81,7 +81,7 @@ def test_what_is_the_clients_own_stays_with_us(gateway, upstream):
         "Cookie": "session=1", "X-Stainless-Lang": "python", "X-Stainless-Retry-Count": "0", "User-Agent": "OpenAI/Python 1",
         "OpenAI-Organization": "org-1", "OpenAI-Project": "p", "X-Forwarded-For": "10.9.8.7", "Proxy-Authorization": "Basic x",
         "Connection": "keep-alive, X-Named", "X-Named": "1", "Keep-Alive": "timeout=5", "TE": "trailers",
-        "Upgrade": "h2c", "Proxy-Connection": "keep-alive", "X-Route-Policy": "local-only", "Accept-Encoding": "gzip, br",
+        "Upgrade": "h2c", "Proxy-Connection": "keep-alive", "X-Route-Policy": "cost", "Accept-Encoding": "gzip, br",
         "X-Request-Id": "mine", "Expect": "100-continue", "Origin": "https://app.example", "Referer": "https://app.example/",
     }
     with Raw(gateway.port, gateway.key) as raw:

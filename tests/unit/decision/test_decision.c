@@ -29,8 +29,10 @@ static const struct policy_price prices[] = {
         .name = n, .upstream_index = u, .endpoints = POLICY_CHAT, __VA_ARGS__ \
     }
 
+static const char *const nicks[] = {"nick"};
+
 static const struct model_settings models[] = {
-    MODEL("dear", 0, .prices = &prices[0], .prices_count = 1),
+    MODEL("dear", 0, .prices = &prices[0], .prices_count = 1, .aliases = {nicks, 1}),
     MODEL("middle", 1, .prices = &prices[1], .prices_count = 1, .context_tokens = 100),
     MODEL("cheap", 2, .prices = &prices[2], .prices_count = 1, .token_arrays = true),
     MODEL("unpriced", 3, .token_arrays = true),
@@ -78,8 +80,7 @@ static bool permits(const struct access *a, const struct key_handle *key,
     (void)a;
     (void)key;
     (void)who;
-    (void)asked;
-    return !span_is(name, "cheap");
+    return !span_is(name, "cheap") && (span_is(asked, "dear") || !span_is(name, "dear"));
 }
 
 struct scene {
@@ -115,7 +116,7 @@ static void expect(struct scene *s, const char *policy, const char *candidates)
     char said[256] = "";
     size_t len = 0;
     decision_find(&s->ask, &s->work, NULL, &s->decision);
-    enum err e = decision_filter(&s->ask, &s->decision);
+    enum err e = decision_choose(&s->ask, &s->work, &s->decision);
     if (e != ERR_OK) {
         len = (size_t)snprintf(said, sizeof(said), "%s", err_name(e));
     }
@@ -175,6 +176,16 @@ static void a_call_has_the_candidates_that_its_rule_names(void **state)
         {ONE "model: cheap\n    regions: [sa]\n    fallbacks: [unpriced, middle]\n", "auto", 0,
          "one", "middle"},
         {ONE "model: middle\n    local_only: true\n", "auto", 0, "one; local-only", "RESIDENCY"},
+        {ONE "targets: [cheap, unpriced, org/a, org/b, vectors]\n    regions: [sa]\n"
+             "    fallbacks: [cheap, middle]\n",
+         "auto", 0, "one", "middle"},
+        {ONE "model: middle\n    applies_to: all\n", "nothing", 0, "direct", "MODEL_UNKNOWN"},
+        {ONE "model: middle\n    applies_to: all\n    condition: model == 'dear'\n", "nick", 0,
+         "one", "middle"},
+        {ONE "model: middle\n    local_only: true\n    condition: \"headers['x'].matches('a')\"\n",
+         "auto", 0, "one; local-only", "RESIDENCY"}, /* nobody can decide without scratch */
+        {ONE "model: middle\n    condition: \"headers['x'].matches('a')\"\n", "auto", 0, "balanced",
+         "cheap middle dear unpriced"},
         {ONE "model: vectors\n", "auto", 0, "one", "MODEL_ENDPOINT"},
         {ONE "model: vectors\n    regions: [eu]\n", "auto", 0, "one", "MODEL_ENDPOINT"},
     };
@@ -230,6 +241,12 @@ static void the_first_filter_that_leaves_none_decides(void **state)
     expect(&s, "one", "MODEL_NOT_ALLOWED");
     end(&s);
 
+    /* Who may use one model gets no other by a rule that binds it. */
+    begin(&s, ONE "model: cheap\n    applies_to: all\n", "dear");
+    s.ask.rights = (const struct access *)(uintptr_t)1;
+    expect(&s, "one", "MODEL_NOT_ALLOWED");
+    end(&s);
+
     begin(&s, NULL, "middle");
     s.request.input_tokens = 101;
     expect(&s, "direct", "CONTEXT_LENGTH");
@@ -251,6 +268,11 @@ static void who_answers_sooner_comes_first_by_performance(void **state)
     expect(&s, "performance", "dear cheap middle unpriced");
     atomic_store(&s.policy->deployments[0]->in_flight, 9);
     expect(&s, "performance", "cheap middle unpriced dear");
+    for (int i = 0; i < DEPLOYMENT_DOWN; i++) {
+        deployment_failed(s.policy->deployments[2], ERR_UPSTREAM_CONNECT);
+    }
+    expect(&s, "performance", "middle unpriced dear cheap");
+    deployment_answered(s.policy->deployments[2]);
     for (int i = 0; i < 100; i++) {
         deployment_note_latency(s.policy->deployments[2], 800000);
     }
@@ -315,7 +337,7 @@ static void nothing_is_ever_left_that_stands_elsewhere(void **state)
             s.ask.chance = seed;
             s.ask.hints.is_local = (seed >> 9 & 1) != 0;
             decision_find(&s.ask, &s.work, NULL, &s.decision);
-            enum err e = decision_filter(&s.ask, &s.decision);
+            enum err e = decision_choose(&s.ask, &s.work, &s.decision);
             for (size_t c = 0; e == ERR_OK && c < s.decision.count; c++) {
                 const struct upstream_definition *to =
                     &s.decision.candidates[c].match.model->deployment->definition;

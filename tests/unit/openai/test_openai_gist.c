@@ -78,6 +78,11 @@ static void the_last_turn_of_the_user_is_what_was_asked(void **state)
         {OPENAI_CHAT,
          "{'model':'m','messages':[" SAYS("user", "'a b c'") "],'extra_body':{'functions':[{}]}}",
          "a b c", 1, "tools"},
+        {OPENAI_CHAT,
+         "{'model':'m','messages':[" SAYS("user",
+                                          "[{'type':'text','text':''},{'type':'text','text':"
+                                          "'one'},{'type':'text','text':'two three'}]") "]}",
+         "one two three", 1, ""},
         {OPENAI_CHAT, "{'model':'m','messages':[" SAYS("assistant", "'a b c'") "]}", "", 0, ""},
         {OPENAI_EMBEDDINGS, "{'model':'m','input':['first text here','second text here']}",
          "second text here", 2, ""},

@@ -102,8 +102,8 @@ static void a_file_says_its_rules(void **state)
 static void a_file_without_rules_is_a_file(void **state)
 {
     (void)state;
-    static const char *const files[] = {"", "routes:\n", "routes: []\n", "# nothing\n",
-                                        "default_profile: performance\n"};
+    static const char *const files[] = {"routes: []\n",
+                                        "default_profile: performance\nroutes: []\n"};
     for (size_t i = 0; i < ROWS(files); i++) {
         struct routing *r = read_good(files[i]);
         assert_int_equal(routing_count(r), 0);
@@ -125,8 +125,8 @@ static void what_is_wrong_is_told_with_its_place(void **state)
          "r.yaml:3:26: there is no fact 'langage'"},
         {"routes:\n  - name: a\n    condition: >\n      stream &&\n      langage\n    model: big\n",
          "(byte 11 of the condition)\n"},
-        {"routes:\n  - name: a\n    condition: \"'م' == language &&\"\n    model: big\n",
-         "r.yaml:3:35: a value is missing at the end\n"},
+        {"routes:\n  - name: a\n    condition: \"'م' == team &&\"\n    model: big\n",
+         "r.yaml:3:31: a value is missing at the end\n"},
         {"routes:\n  - name: a\n    condition: \"stream stream\"\n    model: big\n",
          "r.yaml:3:24: an operator is missing before this: &&, ||, == …: `stream`\n"},
         {"routes:\n  - name: a\n    condition: \"pii == 'x'\"\n    model: big\n",
@@ -168,6 +168,19 @@ static void what_is_wrong_is_told_with_its_place(void **state)
         {"routes:\n  - a\n", "2:5: a rule is a mapping"},
         {"- a\n", "begins with `routes:`"},
         {"rutes: []\n", "did you mean 'routes'?"},
+        {"", "1:1: there are no `routes:`"},
+        {"routes:\n", "say `routes: []`"},
+        {"# nothing\n", "say `routes: []`"},
+        {"routes: []\ntime_zone: localtime\n", "time_zone is a name"},
+        {"routes: []\ntime_zone: zone.tab\n", "time_zone is a name"},
+        {"routes: []\ntime_zone: leapseconds\n", "time_zone is a name"},
+        {RULE "    teams: [\"\"]\n", "a name of teams is missing"},
+        {RULE "    teams:\n", "a name of teams is missing"},
+        {"routes:\n  - name: a\n    model: b*\n", "is a pattern"},
+        {"routes:\n  - name: a\n    profile: cost\n    canary: {model: big, share: 5%}\n",
+         "a canary stands before"},
+        {"routes:\n  - name: a\n    condition: \"language == 'arabic'\"\n    model: big\n",
+         "language is never 'arabic'"},
         {"routes: []\ntime_zone: Mars/Base\n", "2:12: time_zone is a name"},
         {"routes: []\ntime_zone: ../x\n", "time_zone is a name"},
         {"routes: []\nversion: [1]\n", "version is a text"},
@@ -282,7 +295,9 @@ static void the_time_is_that_of_the_files_zone(void **state)
         {"time_zone: America/New_York\n", {16, 30, 4}},
     };
     for (size_t i = 0; i < ROWS(rows); i++) {
-        struct routing *r = read_good(rows[i].text);
+        char text[128];
+        (void)snprintf(text, sizeof(text), "routes: []\n%s", rows[i].text);
+        struct routing *r = read_good(text);
         struct routing_moment m = routing_moment_of(r, (wall_us){INT64_C(1798752600000000)});
         assert_int_equal(m.hour, rows[i].expect.hour);
         assert_int_equal(m.minute, rows[i].expect.minute);

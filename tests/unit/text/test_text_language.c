@@ -33,6 +33,11 @@ static void a_text_has_the_language_of_its_letters_and_words(void **state)
         {"3ayez a3raf el forn sho3'al wala la2", "ar", "Latn"},
         {"ana mesh fahem", "ar", "Latn"},
         {"Buy 2 mp3 players for the 3rd of May at 5pm", "en", "Latn"},
+        {"3f2b7a9e-5c1d-4e2a-9b7f-2a5d3c7e9f1b", "und", "Latn"},
+        {"What is 3f2b7a9e-5c1d-4e2a-9b7f-2a5d3c7e9f1b", "en", "Latn"},
+        {"Look up order 7a3b5", "en", "Latn"},
+        {"color #3a7f5e", "und", "Latn"},
+        {"https://example.com/a/b?c=d", "en", "Latn"}, /* a guess */
         {"Какая столица России?", "ru", "Cyrl"},
         {"Яка столиця України і її населення?", "uk", "Cyrl"},
         {"中国的首都是哪里？", "zh", "Hani"},
