@@ -88,7 +88,7 @@ struct machine {
 
 static inline uint64_t bit_of(const struct machine *m, const struct condition_value *at)
 {
-    return UINT64_C(1) << (at - m->facts->stack);
+    return UINT64_C(1) << ((size_t)(at - m->facts->stack) & 63);
 }
 
 /* The newest value is none. */
