@@ -66,13 +66,15 @@ struct call_shared {
     struct list turn_end;  /* up to here in this turn */
     wall_us key_ends;      /* no key of an open call expires before this */
     struct net_task next_turn, recheck;
-    struct json_index index;  /* reused by every step that looks into JSON */
-    struct arena turn;        /* what lives only until a step returns; counted */
-    uint8_t *pulled;          /* CALL_PULL_BYTES */
-    struct buf out;           /* events on their way, until a step returns */
-    int64_t failed_second;    /* the second, on the monotonic clock, of the two below */
-    uint32_t failed_told;     /* failures that the log was told of */
-    uint32_t failed_untold;   /* and those beyond CALL_FAILURES_TOLD */
+    struct json_index index; /* reused by every step that looks into JSON */
+    struct arena turn;       /* what lives only until a step returns; counted */
+    uint8_t *pulled;         /* CALL_PULL_BYTES */
+    struct buf out;          /* events on their way, until a step returns */
+    int64_t failed_second;   /* the second, on the monotonic clock, of the two below */
+    uint32_t failed_told;    /* failures that the log was told of */
+    uint32_t failed_untold;  /* and those beyond CALL_FAILURES_TOLD */
+    int64_t fallback_second; /* the same of fallbacks */
+    uint32_t fallbacks_told;
     struct limits_gate *gate; /* what addresses may ask; NULL: anything */
     struct limits_gate_terms gate_terms;
     struct strangers strangers; /* who was refused for want of a good key */

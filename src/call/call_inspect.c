@@ -132,6 +132,7 @@ static enum err take_facts(struct call *call, struct call_inspection *in)
     } else {
         in->phase = COUNT;
         openai_count_begin(&in->count, &in->index);
+        in->count.is_noting = call->policy->routing != NULL;
     }
     return e != ERR_OK
                ? e

@@ -42,6 +42,16 @@ const struct decision_candidate *call_candidate_of(const struct call *call)
                                        : &call->decision.candidates[0];
 }
 
+/* The model's name, which is never cut unless the caller has made it up. */
+static void set_model(struct journal_record *r, const struct decision_candidate *candidate)
+{
+    if (candidate->match.model->is_pattern) {
+        journal_record_set_invented(r, JOURNAL_TEXT_MODEL, candidate->match.shown);
+    } else {
+        journal_record_set(r, JOURNAL_TEXT_MODEL, candidate->match.shown);
+    }
+}
+
 /* What its model's records say alike, and the names that a pattern leaves open. */
 static void fill_destination(const struct call *call, const struct decision_candidate *candidate,
                              struct journal_record *r)
@@ -49,7 +59,7 @@ static void fill_destination(const struct call *call, const struct decision_cand
     if (candidate == NULL || call->error == ERR_RESIDENCY) { /* it was not let out to there */
         journal_record_copy(r, &call->policy->record);
         if (candidate != NULL) {
-            journal_record_set_invented(r, JOURNAL_TEXT_MODEL, candidate->match.shown);
+            set_model(r, candidate);
             journal_record_set(r, JOURNAL_TEXT_POLICY, span_of(call->decision.policy));
         }
         return;
@@ -79,7 +89,7 @@ static void fill_reserved(const struct call *call, const struct call_try *t,
 {
     r->tokens_reserved = call->input_estimate;
     r->reserved_nano = 0;
-    if (candidate != NULL) {
+    if (candidate != NULL && call->error != ERR_RESIDENCY) {
         const struct policy_model *model = candidate->match.model;
         struct call_most most = call_most_of(
             call, candidate, t == NULL ? call_answer_bound(call, model) : call_try_bound(t));

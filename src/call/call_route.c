@@ -41,8 +41,9 @@ static void say_where(const struct call *call, struct buf *out)
         buf_printf(out, "%s%.*s", i == 0 ? "region " : ", ", SPAN_ARGS(d->rule->regions[i]));
     }
     if (d->is_local) {
-        buf_printf(out, "%sthe home zone %.*s",
+        buf_printf(out, "%sthe home zone%s%.*s",
                    d->rule != NULL && d->rule->region_count > 0 ? ", and " : "",
+                   call->policy->zone.len == 0 ? ", and none is configured" : " ",
                    SPAN_ARGS(call->policy->zone));
     }
 }
@@ -68,9 +69,11 @@ static enum call_state fail_residency(struct call *call)
     buf_init(&lines, 4096);
     say_where(call, &text);
     buf_put(&lines, call->policy_lines);
-    buf_put_text(&lines, "Link: <urn:atlas:zone:");
-    put_zone(&lines, call->policy->zone);
-    buf_put_text(&lines, ">; rel=\"blocked-by\"\r\n");
+    if (call->policy->zone.len > 0) {
+        buf_put_text(&lines, "Link: <urn:atlas:zone:");
+        put_zone(&lines, call->policy->zone);
+        buf_put_text(&lines, ">; rel=\"blocked-by\"\r\n");
+    }
     struct span kept = arena_copy(&call->arena, buf_span(&lines));
     call->policy_lines = kept.at == NULL ? call->policy_lines : kept;
     enum call_state next = call_fail_at(call, ERR_RESIDENCY, SPAN(""), buf_span(&text));
@@ -142,8 +145,9 @@ static enum err read_hints(const struct call *call, struct decision_ask *ask,
 }
 
 /* The one model of its name, which no rule is asked about. */
-static enum err find_direct(struct call *call, const struct decision_ask *ask)
+static enum err find_direct(struct call *call, struct decision_ask *ask)
 {
+    ask->is_direct = true;
     struct decision *d = &call->decision;
     d->count = call->shared->ports->route(call->policy, ask->model, d->candidates);
     call->policy_lines = SPAN("X-Route-Policy: direct\r\n");

@@ -4,6 +4,8 @@
  * first content of an answer went to the client another may follow; what was sent to a model server
  * may have run there, so that server is not asked again, but for a refusal of what we added.
  */
+#include "base/counter.h"
+#include "base/log.h"
 #include "call/call_internal.h"
 
 /* Whether another candidate may do better: what the caller did wrong is wrong everywhere, and what
@@ -81,6 +83,26 @@ static enum err begin_again(struct call *call, struct call_try *lost)
     return e;
 }
 
+/* Another candidate follows one that lost: the log is told of so many a second, the metrics of all.
+ */
+static void tell_fallback(const struct call *call, const struct call_try *lost)
+{
+    struct call_shared *shared = call->shared;
+    const struct policy_model *from = lost->candidate->match.model;
+    size_t next = call->candidate_next + count_misfits(call);
+    int64_t second = shared->ports->mono().us / 1000000;
+    counter_add(COUNT_FALLBACKS, 1);
+    if (second != shared->fallback_second) {
+        shared->fallback_second = second;
+        shared->fallbacks_told = 0;
+    }
+    if (shared->fallbacks_told++ < CALL_FAILURES_TOLD) {
+        log_info("model_fallback", "%s: %.*s at %s failed (%s), %.*s is asked", call->id.text,
+                 SPAN_ARGS(from->name), from->deployment->definition.name, err_name(lost->error),
+                 SPAN_ARGS(call->decision.candidates[next].match.model->name));
+    }
+}
+
 /* TRY to go on. */
 static enum call_state lose(struct call *call, struct call_try *t)
 {
@@ -88,6 +110,7 @@ static enum call_state lose(struct call *call, struct call_try *t)
     if (t->again != CALL_TRY_USUAL) {
         e = begin_again(call, t);
     } else if (has_next(call) && is_its_servers_fault(t->error)) {
+        tell_fallback(call, t);
         call_settle_try(t);
         e = begin_next(call);
     } else if (count_tries(call, t) > 0) {

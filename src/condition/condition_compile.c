@@ -50,7 +50,7 @@ static enum err finish_choice(struct condition_compiler *k, const struct conditi
     }
     struct condition_operand whole = {
         .kind = no->kind, .at = yes->at, .end = no->end, .fact = CONDITION_NO_FACT};
-    k->c->steps[p->jump].a = (uint16_t)k->c->step_count;
+    k->c->steps[p->jump].a = k->c->steps[p->then].b = (uint16_t)k->c->step_count;
     condition_replace(k, 2, whole); /* of the two, one is there while it runs */
     return ERR_OK;
 }
@@ -222,7 +222,7 @@ static enum err read_else(struct condition_compiler *k)
     }
     struct condition_pending then = *p;
     k->pending_count--;
-    e = push_jump(k, OP_JUMP, (struct condition_pending){.kind = PENDING_ELSE});
+    e = push_jump(k, OP_JUMP, (struct condition_pending){.kind = PENDING_ELSE, .then = then.jump});
     k->c->steps[then.jump].a = (uint16_t)k->c->step_count;
     return e;
 }

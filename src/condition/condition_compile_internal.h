@@ -49,6 +49,7 @@ enum condition_call { CALL_STARTS, CALL_ENDS, CALL_CONTAINS, CALL_MATCHES, CALL_
 struct condition_pending {
     enum condition_pending_kind kind;
     size_t at;                /* where its sign stands */
+    uint16_t then;            /* of ELSE: the step that chose */
     uint16_t jump;            /* of THEN, ELSE, AND, OR: the step whose target is not known yet */
     enum condition_word word; /* of RELATION */
     enum condition_call call; /* of CALL */

@@ -88,7 +88,7 @@ enum condition_op {
     OP_AND_END, /* of two truths one; the left stayed below the right */
     OP_OR_END,
     OP_JUMP,        /* to a */
-    OP_JUMP_UNLESS, /* pops; to a if it was false */
+    OP_JUMP_UNLESS, /* pops; to a if it was false; to b, and it stays, if it is none */
     OP_AND,         /* to a if it is false, which stays */
     OP_OR           /* to a if it is true, which stays */
 };

@@ -327,18 +327,16 @@ static void join(struct machine *m, const struct condition_step *s)
     }
 }
 
-/* The step that follows a jump; `end`: the condition cannot be decided. */
-static size_t jump(struct machine *m, const struct condition_step *s, size_t next_step, size_t end)
+/* The step that follows a jump. */
+static size_t jump(struct machine *m, const struct condition_step *s, size_t next_step)
 {
     bool has_failed = (m->facts->failed & bit_of(m, m->top)) != 0;
     switch ((unsigned)s->op) {
     case OP_JUMP:
         return s->a;
     case OP_JUMP_UNLESS:
-        if (has_failed) {
-            m->top = m->facts->stack + 1;
-            fail(m);
-            return end;
+        if (has_failed) { /* so does what was to be chosen, which lies in its place */
+            return s->b;
         }
         m->top--;
         return m->top[1].truth ? next_step : s->a;
@@ -433,7 +431,7 @@ static void run(struct machine *m)
     for (size_t at = 0; at < c->step_count;) {
         const struct condition_step *s = &c->steps[at++];
         if (s->op >= OP_JUMP) {
-            at = jump(m, s, at, c->step_count);
+            at = jump(m, s, at);
         } else if (s->op >= OP_AND_END) {
             join(m, s);
         } else if (m->facts->failed == 0 || !is_of_none(m, s)) {

@@ -10,6 +10,8 @@
 
 #define LATENCY_UNKNOWN_US INT64_C(10000000)      /* of a server that has calls and no answer yet */
 #define LATENCY_DOWN_US    INT64_C(1000000000000) /* of one that is down */
+#define PROBED_IN          64                     /* calls */
+#define SECOND_US          INT64_C(1000000)
 #define OUTPUT_GUESS \
     256 /* tokens of an answer, where prices are compared and nobody says how long */
 
@@ -28,22 +30,27 @@ bool decision_is_open(const struct decision_ask *ask)
 /* ---- what a candidate must be, or it is not asked ---- */
 
 static enum err judge_permission(const struct decision_ask *ask, const struct decision *d,
-                                 const struct policy_model *model)
+                                 const struct decision_candidate *c)
 {
+    const struct policy_model *model = c->match.model;
     (void)d;
-    /* Who may use a model by an alias only asks for it by that: the name counts for that model. */
+    /* Who may use a model by an alias only asks for it by that; of a pattern each name is a model
+     * of its own. */
     struct policy_match named;
-    bool is_named = !decision_is_auto(ask->model) && policy_find(ask->policy, ask->model, &named) &&
-                    named.model == model;
-    struct span asked = is_named ? ask->model : model->name;
+    bool is_named =
+        ask->is_direct ||
+        (!decision_is_auto(ask->model) && policy_find(ask->policy, ask->model, &named) &&
+         named.model == model && (!model->is_pattern || span_equal(named.shown, c->match.shown)));
+    struct span asked = is_named ? ask->model : c->match.shown;
     return ask->rights == NULL || ask->permits(ask->rights, ask->key, ask->who, asked, model->name)
                ? ERR_OK
                : ERR_MODEL_NOT_ALLOWED;
 }
 
 static enum err judge_endpoint(const struct decision_ask *ask, const struct decision *d,
-                               const struct policy_model *model)
+                               const struct decision_candidate *c)
 {
+    const struct policy_model *model = c->match.model;
     static const uint32_t bits[] = {[OPENAI_CHAT] = POLICY_CHAT,
                                     [OPENAI_COMPLETIONS] = POLICY_COMPLETIONS,
                                     [OPENAI_EMBEDDINGS] = POLICY_EMBEDDINGS};
@@ -52,8 +59,9 @@ static enum err judge_endpoint(const struct decision_ask *ask, const struct deci
 }
 
 static enum err judge_inputs(const struct decision_ask *ask, const struct decision *d,
-                             const struct policy_model *model)
+                             const struct decision_candidate *c)
 {
+    const struct policy_model *model = c->match.model;
     (void)d;
     enum upstream_kind kind = model->deployment->definition.kind;
     bool takes = !ask->request->has_token_arrays ||
@@ -63,8 +71,9 @@ static enum err judge_inputs(const struct decision_ask *ask, const struct decisi
 
 /* Context the caller can know is too small: only token arrays are counted exactly. */
 static enum err judge_context(const struct decision_ask *ask, const struct decision *d,
-                              const struct policy_model *model)
+                              const struct decision_candidate *c)
 {
+    const struct policy_model *model = c->match.model;
     (void)d;
     bool fits = model->context_tokens == 0 || ask->request->input_tokens <= model->context_tokens ||
                 ask->request->endpoint == OPENAI_EMBEDDINGS;
@@ -83,8 +92,9 @@ static bool is_in_regions(const struct routing_rule *rule, const char *region)
 
 /* Where it stands is as the rule and the hints want it. What is not known is no. */
 static enum err judge_residency(const struct decision_ask *ask, const struct decision *d,
-                                const struct policy_model *model)
+                                const struct decision_candidate *c)
 {
+    const struct policy_model *model = c->match.model;
     const struct upstream_definition *to = &model->deployment->definition;
     bool is_home = to->zone != NULL && ask->policy->zone.len > 0 &&
                    span_equal(span_of(to->zone), ask->policy->zone);
@@ -94,15 +104,15 @@ static enum err judge_residency(const struct decision_ask *ask, const struct dec
 
 /* One behind the other. */
 static enum err (*const filters[])(const struct decision_ask *ask, const struct decision *d,
-                                   const struct policy_model *model) = {
+                                   const struct decision_candidate *c) = {
     judge_permission, judge_endpoint, judge_inputs, judge_context, judge_residency};
 
 enum err decision_judge(const struct decision_ask *ask, const struct decision *d,
-                        const struct policy_model *model)
+                        const struct decision_candidate *c)
 {
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < sizeof(filters) / sizeof(filters[0]); i++) {
-        e = filters[i](ask, d, model);
+        e = filters[i](ask, d, c);
     }
     return e;
 }
@@ -118,7 +128,7 @@ static enum err filter(const struct decision_ask *ask, const struct decision *d,
         size_t kept = 0;
         enum err e = ERR_OK;
         for (size_t i = 0; i < *count; i++) {
-            enum err judged = filters[f](ask, d, list[i].match.model);
+            enum err judged = filters[f](ask, d, &list[i]);
             e = judged != ERR_OK ? judged : e;
             if (judged == ERR_OK) {
                 list[kept++] = list[i];
@@ -148,10 +158,11 @@ enum err decision_choose(const struct decision_ask *ask, struct decision_work *w
 
 /* ---- candidates ---- */
 
-static bool has_candidate(const struct decision_work *w, const struct policy_model *model)
+static bool has_candidate(const struct decision_work *w, const struct policy_match *match)
 {
     for (size_t i = 0; i < w->count; i++) {
-        if (w->gathered[i].match.model == model && !model->is_pattern) {
+        if (w->gathered[i].match.model == match->model &&
+            span_equal(w->gathered[i].match.shown, match->shown)) {
             return true;
         }
     }
@@ -164,7 +175,7 @@ static void add(struct decision_work *w, struct span name, const char *why)
 {
     struct policy_match match;
     if (w->count < DECISION_GATHERED_MAX && policy_find(w->ask->policy, name, &match) &&
-        !has_candidate(w, match.model)) {
+        !has_candidate(w, &match)) {
         w->gathered[w->count++] = (struct decision_candidate){.match = match, .why = why};
     }
 }
@@ -229,24 +240,30 @@ static int64_t cost_at(const struct decision_ask *ask, const struct policy_model
     struct policy_price room;
     const struct policy_price *price = price_of(ask, model, &room);
     int64_t output = ask->request->output_tokens_max;
+    int64_t seconds = deployment_latency_us(model->deployment);
     const struct policy_amounts amounts = {
         .input = ask->prompt_tokens,
         .output = output >= 0 && output < OUTPUT_GUESS ? output : OUTPUT_GUESS,
-        .requests = 1};
+        .requests = 1,
+        .server_us = seconds > SECOND_US ? seconds : SECOND_US};
     return price == NULL ? INT64_MAX : policy_price_cost(price, &amounts);
 }
 
 /* How long its server takes to begin an answer, times the calls that it has. What is not known yet
- * is asked once, to be known; who fails again and again comes last. */
-static int64_t latency_of(const struct policy_model *model)
+ * is asked once, to be known; who fails again and again comes last. One call in many asks anew
+ * whoever has none, for what was slow or down need not be so still. */
+static int64_t latency_of(const struct decision_ask *ask, const struct policy_model *model)
 {
     const struct deployment *d = model->deployment;
     int64_t calls = atomic_load_explicit(&d->in_flight, memory_order_relaxed);
     int64_t latency = deployment_latency_us(d);
+    calls = calls > 0 ? calls : 0;
+    if (calls == 0 && (ask->chance >> 8) % PROBED_IN == PROBED_IN - 1) {
+        return 0;
+    }
     if (deployment_is_down(d)) {
         return LATENCY_DOWN_US;
     }
-    calls = calls > 0 ? calls : 0;
     return latency == 0 ? calls * LATENCY_UNKNOWN_US : latency * (1 + calls);
 }
 
@@ -254,7 +271,7 @@ static int64_t score_of(const struct decision_ask *ask, enum routing_profile pro
                         const struct policy_model *model)
 {
     int64_t cost = profile == ROUTING_PERFORMANCE ? 0 : cost_at(ask, model);
-    int64_t latency = profile == ROUTING_COST ? 0 : latency_of(model);
+    int64_t latency = profile == ROUTING_COST ? 0 : latency_of(ask, model);
     if (profile != ROUTING_BALANCED) {
         return -(cost + latency);
     }
@@ -274,32 +291,26 @@ static int by_score(const void *a, const void *b)
 }
 
 /* Puts the better models first, keeping DECISION_CANDIDATES of all. */
-static void add_scored(struct decision_work *w, enum routing_profile profile,
-                       const struct policy_model *model)
+static void add_scored(struct decision_work *w, const struct decision_candidate *c)
 {
-    struct decision_candidate c = {.match = {model, model->name, model->upstream_name},
-                                   .score = score_of(w->ask, profile, model),
-                                   .why = routing_profile_name(profile)};
-    c.match.upstream_name = c.match.upstream_name.len > 0 ? c.match.upstream_name : model->name;
     size_t at = w->count;
-    while (at > 0 && by_score(&c, &w->gathered[at - 1]) < 0) {
+    while (at > 0 && by_score(c, &w->gathered[at - 1]) < 0) {
         at--;
     }
     if (at == DECISION_CANDIDATES) {
         return;
     }
     size_t last = w->count < DECISION_CANDIDATES ? w->count++ : DECISION_CANDIDATES - 1;
-    memmove(&w->gathered[at + 1], &w->gathered[at], (last - at) * sizeof(c));
-    w->gathered[at] = c;
+    memmove(&w->gathered[at + 1], &w->gathered[at], (last - at) * sizeof(*c));
+    w->gathered[at] = *c;
 }
 
 /* How many filters let a model pass. */
 static size_t passes_of(const struct decision_ask *ask, const struct decision *d,
-                        const struct policy_model *model)
+                        const struct decision_candidate *c)
 {
     size_t passed = 0;
-    while (passed < sizeof(filters) / sizeof(filters[0]) &&
-           filters[passed](ask, d, model) == ERR_OK) {
+    while (passed < sizeof(filters) / sizeof(filters[0]) && filters[passed](ask, d, c) == ERR_OK) {
         passed++;
     }
     return passed;
@@ -309,16 +320,22 @@ static size_t passes_of(const struct decision_ask *ask, const struct decision *d
  * what the caller is told. */
 static void add_all(struct decision_work *w, const struct decision *d)
 {
+    static const size_t all = sizeof(filters) / sizeof(filters[0]);
     const struct policy *p = w->ask->policy;
     const struct policy_model *furthest = NULL;
     size_t most = 0;
     for (size_t i = 0; i < p->model_count && i < DECISION_MODELS_MAX; i++) {
         const struct policy_model *model = &p->models[i];
-        size_t passed = model->is_pattern || judge_endpoint(w->ask, d, model) != ERR_OK
-                            ? 0
-                            : 1 + passes_of(w->ask, d, model);
-        if (passed == 1 + sizeof(filters) / sizeof(filters[0])) {
-            add_scored(w, d->profile, model);
+        struct span sent = model->upstream_name.len > 0 ? model->upstream_name : model->name;
+        struct decision_candidate c = {.match = {model, model->name, sent},
+                                       .why = routing_profile_name(d->profile)};
+        if (model->is_pattern || judge_endpoint(w->ask, d, &c) != ERR_OK) {
+            continue;
+        }
+        size_t passed = 1 + passes_of(w->ask, d, &c);
+        if (passed > all) {
+            c.score = score_of(w->ask, d->profile, model);
+            add_scored(w, &c);
         }
         furthest = passed > most ? model : furthest;
         most = passed > most ? passed : most;
@@ -378,12 +395,12 @@ static enum routing_profile profile_of(const struct decision_ask *ask, const str
 static void name_policy(const struct decision_ask *ask, struct decision *d)
 {
     bool is_auto = decision_is_auto(ask->model);
-    bool is_ordered = d->profile != ROUTING_NO_PROFILE;
+    bool has_profile = d->profile != ROUTING_NO_PROFILE;
     struct span who = d->rule != NULL ? d->rule->name
                       : d->is_local   ? SPAN("local-only")
                       : is_auto       ? span_of(routing_profile_name(d->profile))
                                       : SPAN("direct");
-    bool says_profile = is_ordered && (d->rule != NULL || d->is_local);
+    bool says_profile = has_profile && (d->rule != NULL || d->is_local);
     bool says_local = d->rule != NULL && d->is_local;
     (void)snprintf(d->policy, sizeof(d->policy), "%.*s%s%s%s", SPAN_ARGS(who),
                    says_profile ? "; profile=" : "",
@@ -411,14 +428,25 @@ static void gather(struct decision_work *w, const struct decision *d, bool has_t
         }
         return;
     }
-    if (!decision_is_auto(w->ask->model)) {
+    if (decision_is_auto(w->ask->model)) {
+        add_all(w, d);
+    } else {
         add(w, w->ask->model, "direct");
-        return;
     }
-    add_all(w, d);
     for (size_t i = 0; d->rule != NULL && i < d->rule->fallback_count; i++) {
         add(w, d->rule->fallbacks[i], "fallback");
     }
+}
+
+/* Whether a profile orders what the rule names, or finds what no rule does. */
+static bool is_ordered(const struct decision_ask *ask, const struct decision *d, bool has_targets)
+{
+    if (has_targets && d->rule->profile != ROUTING_NO_PROFILE) {
+        return true;
+    }
+    bool has_choice =
+        !has_targets || (d->rule->target_count > 1 && ask->hints.profile != ROUTING_NO_PROFILE);
+    return decision_is_auto(ask->model) && has_choice;
 }
 
 void decision_find(const struct decision_ask *ask, struct decision_work *work,
@@ -439,10 +467,7 @@ void decision_find(const struct decision_ask *ask, struct decision_work *work,
     find_rule(work, trace, out);
     out->is_local = ask->hints.is_local || (out->rule != NULL && out->rule->is_local);
     bool has_targets = out->rule != NULL && out->rule->target_count > 0;
-    bool is_ordered =
-        is_auto && (!has_targets || out->rule->profile != ROUTING_NO_PROFILE ||
-                    (out->rule->target_count > 1 && ask->hints.profile != ROUTING_NO_PROFILE));
-    out->profile = is_ordered ? profile_of(ask, out) : ROUTING_NO_PROFILE;
+    out->profile = is_ordered(ask, out, has_targets) ? profile_of(ask, out) : ROUTING_NO_PROFILE;
     gather(work, out, has_targets);
     name_policy(ask, out);
 }

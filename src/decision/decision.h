@@ -60,6 +60,7 @@ struct decision_ask {
                     const struct limits_subjects *who, struct span asked, struct span name);
     const struct openai_request *request;
     struct span model; /* that was asked for, and outlives the decision */
+    bool is_direct;    /* all candidates are found by that name */
     int64_t prompt_tokens;
     const struct openai_gist *gist;    /* NULL: nothing was looked for */
     const struct http_fields *headers; /* NULL: there are none */
@@ -128,6 +129,6 @@ MUST_USE enum err decision_filter(const struct decision_ask *ask, struct decisio
 
 /* Why a candidate may not be asked; ERR_OK: it may. */
 enum err decision_judge(const struct decision_ask *ask, const struct decision *d,
-                        const struct policy_model *model);
+                        const struct decision_candidate *c);
 
 #endif

@@ -116,6 +116,7 @@ static enum err count_tokens(struct explaining *x)
     bool is_counted = x->request.input_tokens >= 0;
     if (!is_counted) {
         openai_count_begin(&count, &x->inner);
+        count.is_noting = true;
         while (!openai_count_step(&count, &bytes)) {
             bytes = SIZE_MAX;
         }
@@ -278,7 +279,7 @@ static void put_rules(struct explaining *x, struct json_writer *w)
                  rule->condition == NULL ? SPAN("true") : condition_text(rule->condition));
         json_write_key(w, "matched");
         if (i < x->trace.asked && may_bind(x, rule)) {
-            json_write_bool(w, x->trace.outcomes[i] == CONDITION_YES);
+            json_write_bool(w, x->decision.rule == rule);
         } else {
             json_write_null(w); /* it was not asked */
         }
@@ -314,7 +315,7 @@ static void put_candidates(struct explaining *x, struct json_writer *w)
     json_write_array(w);
     for (size_t i = 0; i < x->work.count; i++) {
         const struct decision_candidate *c = &x->work.gathered[i];
-        enum err e = decision_judge(x->ask, &x->decision, c->match.model);
+        enum err e = decision_judge(x->ask, &x->decision, c);
         json_write_object(w);
         put_candidate(w, c);
         json_write_key(w, "excluded");

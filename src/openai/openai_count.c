@@ -33,7 +33,7 @@ static void begin(struct openai_count *t)
     memset(t->eighths, 0, sizeof(t->eighths));
     t->asked_before = t->asked_item = JSON_NONE;
     t->asked_count = t->turns = 0;
-    t->has_pictures = false;
+    t->is_noting = t->has_pictures = false;
 }
 
 void openai_count_begin(struct openai_count *t, const struct json_index *x)
@@ -160,19 +160,33 @@ static void note_turn(struct openai_count *t)
     }
 }
 
+static void note(struct openai_count *t)
+{
+    switch ((unsigned)t->text.channel) {
+    case OPENAI_TEXT_MEDIA:
+        t->has_pictures = t->has_pictures || t->text.media == OPENAI_MEDIA_PICTURE ||
+                          t->text.media == OPENAI_MEDIA_PREVIEW;
+        break;
+    case OPENAI_TEXT_USER:
+    case OPENAI_TEXT_PROMPT:
+    case OPENAI_TEXT_INPUT:
+        note_turn(t);
+        break;
+    default:
+        break;
+    }
+}
+
 /* Begins with t->text; one that is short is done at once. Returns how many bytes were counted. */
 static size_t begin_text(struct openai_count *t, size_t bytes)
 {
     uint64_t *sum = &t->eighths[t->text.channel];
+    if (UNLIKELY(t->is_noting)) {
+        note(t);
+    }
     if (t->text.channel == OPENAI_TEXT_MEDIA) {
-        t->has_pictures = t->has_pictures || t->text.media == OPENAI_MEDIA_PICTURE ||
-                          t->text.media == OPENAI_MEDIA_PREVIEW;
         *sum += cost_of_media(t);
         return 0;
-    }
-    if (t->text.channel == OPENAI_TEXT_USER || t->text.channel == OPENAI_TEXT_PROMPT ||
-        t->text.channel == OPENAI_TEXT_INPUT) {
-        note_turn(t);
     }
     *sum += cost_around(t->text.channel);
     t->left = json_inside(t->texts.x, t->text.row);

@@ -38,10 +38,11 @@ struct openai_count {
     struct span left;        /* and what is left of it, as it is written */
     uint64_t eighths[OPENAI_CHANNELS];
 
-    /* Of a request, for openai_gist.h: the first texts of the user's last turn, the first of the
-     * one before (JSON_NONE: there is none), which turn that is, and how many there were. */
+    /* Of a request, for openai_gist.h, if `is_noting` is set behind openai_count_begin(): the first
+     * texts of the user's last turn, the first of the one before (JSON_NONE: there is none), which
+     * turn that is, and how many there were. */
     uint32_t asked[OPENAI_COUNT_ASKED], asked_count, asked_before, asked_item, turns;
-    bool has_pictures;
+    bool is_noting, has_pictures;
 };
 
 /* Begins to count what the request `x` says. */

@@ -18,8 +18,8 @@ static struct serve_seen look(const char *path)
     }
     return (struct serve_seen){.inode = (uint64_t)s.st_ino,
                                .bytes = (int64_t)s.st_size,
-                               .changed_s = s.st_mtim.tv_sec,
-                               .changed_ns = s.st_mtim.tv_nsec};
+                               .changed_s = s.st_ctim.tv_sec,
+                               .changed_ns = s.st_ctim.tv_nsec};
 }
 
 static bool is_same(const struct serve_seen *a, const struct serve_seen *b)
@@ -40,6 +40,9 @@ void serve_routing_step(struct serve_gateway *g, mono_us now)
     }
     g->rules_looked = now;
     struct serve_seen seen = look(g->settings->routing_file);
+    if (g->reload_error != ERR_OK && g->reload_error != ERR_CONFIG) {
+        g->rules_read = (struct serve_seen){0}; /* the file was not to blame: once more */
+    }
     bool is_still = is_same(&seen, &g->rules_seen);
     g->rules_seen = seen;
     if (is_still && !is_same(&seen, &g->rules_read)) {

@@ -24,6 +24,9 @@ static bool has_model(const void *ctx, struct span name)
 {
     const struct names *n = ctx;
     const struct policy_settings *p = &n->settings->gateway;
+    if (span_equal_nocase(name, SPAN("auto")) || span_equal_nocase(name, SPAN("auto-router"))) {
+        return false; /* they ask for routing */
+    }
     if (map_find(&n->models, name) != NULL) {
         return true;
     }

@@ -70,6 +70,15 @@ void attempt_leave_lists(struct attempt *a)
     }
 }
 
+/* How long it took to begin an answer; a refusal says nothing of that. */
+static void note_latency(const struct attempt *a)
+{
+    if (a->response.status < 300) {
+        deployment_note_latency(a->site->deployment,
+                                clock_since(a->sending_at, net_loop_now(a->site->pool->loop)));
+    }
+}
+
 void attempt_enter(struct attempt *a, enum attempt_step next)
 {
     CHECK((rows[a->step].next & (1u << next)) != 0);
@@ -90,8 +99,7 @@ void attempt_enter(struct attempt *a, enum attempt_step next)
         deployment_failed(a->site->deployment, ERR_UPSTREAM_STATUS);
     } else if (next == STEP_HEAD) {
         deployment_answered(a->site->deployment);
-        deployment_note_latency(a->site->deployment,
-                                clock_since(a->sending_at, net_loop_now(a->site->pool->loop)));
+        note_latency(a);
     }
     if (next == STEP_FAILED) {
         if (a->error != ERR_UPSTREAM_STALE && err_row(a->error)->status != 503) {

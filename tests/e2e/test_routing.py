@@ -270,8 +270,13 @@ def test_a_fallback_answers_where_the_first_is_gone_and_its_region_is_told(gatew
     gateway.announce("upstream_down")
     got = ask(gateway, headers=asking("dead"))
     assert shown(got) == ("abroad", "dead-first", "de")
-    lines = records(gateway, got.headers["x-request-id"])
-    assert all(line["policy"] == "dead-first" for line in lines if "policy" in line), lines
+    call = got.headers["x-request-id"]
+    assert [line["policy"] for line in records(gateway, call) if "policy" in line][-1] == "dead-first"
+    assert f"{call}: dead at gone failed (UPSTREAM_CONNECT), abroad is asked" in gateway.log()
+    assert gateway.metrics()["atlas_fallbacks_total"] >= 1
+    until(lambda: f'"call":"{call}"' in (gateway.data / "access.log").read_text(), 5 * SLOWER, "its line in the access log")
+    [line] = [json.loads(line) for line in (gateway.data / "access.log").read_text().splitlines() if call in line]
+    assert (line["model"], line["policy"], line["upstream"]) == ("abroad", "dead-first", "far")
 
 
 def test_a_fallback_answers_a_stream_with_headers_that_are_true(gateway):

@@ -80,7 +80,9 @@ static bool permits(const struct access *a, const struct key_handle *key,
     (void)a;
     (void)key;
     (void)who;
-    return !span_is(name, "cheap") && (span_is(asked, "dear") || !span_is(name, "dear"));
+    return span_is(name, "org/*")
+               ? span_is(asked, "org/mini")
+               : !span_is(name, "cheap") && (span_is(asked, "dear") || !span_is(name, "dear"));
 }
 
 struct scene {
@@ -186,6 +188,11 @@ static void a_call_has_the_candidates_that_its_rule_names(void **state)
          "auto", 0, "one; local-only", "RESIDENCY"}, /* nobody can decide without scratch */
         {ONE "model: middle\n    condition: \"headers['x'].matches('a')\"\n", "auto", 0, "balanced",
          "cheap middle dear unpriced"},
+        {ONE "model: org/a\n    fallbacks: [org/a, org/b]\n", "auto", 0, "one", "org/a org/b"},
+        {ONE "targets: [dear, middle]\n    profile: cost\n    applies_to: all\n", "dear", 0,
+         "one; profile=cost", "middle dear"},
+        {ONE "profile: cost\n    fallbacks: [middle]\n    applies_to: all\n", "dear", 0, "one",
+         "dear middle"},
         {ONE "model: vectors\n", "auto", 0, "one", "MODEL_ENDPOINT"},
         {ONE "model: vectors\n    regions: [eu]\n", "auto", 0, "one", "MODEL_ENDPOINT"},
     };
@@ -247,6 +254,16 @@ static void the_first_filter_that_leaves_none_decides(void **state)
     expect(&s, "one", "MODEL_NOT_ALLOWED");
     end(&s);
 
+    /* Each name of a pattern is a model of its own. */
+    begin(&s, ONE "model: org/huge\n    applies_to: all\n", "org/mini");
+    s.ask.rights = (const struct access *)(uintptr_t)1;
+    expect(&s, "one", "MODEL_NOT_ALLOWED");
+    end(&s);
+    begin(&s, ONE "model: org/mini\n", "auto");
+    s.ask.rights = (const struct access *)(uintptr_t)1;
+    expect(&s, "one", "org/mini");
+    end(&s);
+
     begin(&s, NULL, "middle");
     s.request.input_tokens = 101;
     expect(&s, "direct", "CONTEXT_LENGTH");
@@ -272,6 +289,9 @@ static void who_answers_sooner_comes_first_by_performance(void **state)
         deployment_failed(s.policy->deployments[2], ERR_UPSTREAM_CONNECT);
     }
     expect(&s, "performance", "middle unpriced dear cheap");
+    s.ask.chance = 63 << 8; /* one call asks whoever has none */
+    expect(&s, "performance", "middle cheap unpriced dear");
+    s.ask.chance = 0;
     deployment_answered(s.policy->deployments[2]);
     for (int i = 0; i < 100; i++) {
         deployment_note_latency(s.policy->deployments[2], 800000);

@@ -30,6 +30,7 @@ static void begin(struct scene *s, enum openai_endpoint endpoint, const char *te
     s->request = reading.request;
     openai_request_end(&reading);
     openai_count_begin(&s->count, &s->x);
+    s->count.is_noting = true;
     while (!openai_count_step(&s->count, &bytes)) {
         bytes = SIZE_MAX;
     }
