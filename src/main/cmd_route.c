@@ -60,15 +60,13 @@ struct explain_given {
 
 static void teach_explain(FILE *out)
 {
-    fputs(
-        "\nReads a request's body from standard input, or an object with it and what comes along:\n"
-        "\n  {\"request\": {…}, \"headers\": {…}, \"endpoint\": \"chat\", \"at\": 1798752600}\n"
-        "\nSays each rule and whether it matched, the candidates and why one is excluded, what is\n"
-        "chosen, and the status of the reply; with --json the facts, too.\n"
-        "It asks as a key without a team, which may use all models; draws no canary, and of "
-        "targets\n"
-        "the first; and knows the prices of the configuration alone.\n",
-        out);
+    fputs("\nReads a request's body from standard input, or an object with what comes along:\n"
+          "\n  {\"request\": {…}, \"headers\": {…}, \"endpoint\": \"chat\", \"at\": 1798752600}\n"
+          "\nSays each rule and whether it holds, the candidates and why one is excluded,\n"
+          "what is chosen, and the status of the reply; with --json the facts, too.\n"
+          "It asks as a key without a team, which may use all models; draws no canary,\n"
+          "and of targets the first; and knows the prices of the configuration alone.\n",
+          out);
 }
 
 const struct cli_option main_route_explain_options[] = {

@@ -105,7 +105,8 @@ def test_the_sdks_own_headers_stay_here(client, sim):
 
 @pytest.mark.parametrize("asked, error, code", [
     ({"model": "nope"}, openai.NotFoundError, "model_not_found"),
-    ({"model": "auto-router"}, openai.NotFoundError, "model_not_found"),
+    ({"extra_body": {"routing_preference": "nearby"}}, openai.BadRequestError, "invalid_value"),
+    ({"extra_headers": {"X-Route-Policy": "local-only"}}, openai.APIStatusError, "residency_blocked"),
     ({"messages": []}, openai.BadRequestError, "invalid_value"),
     ({"extra_body": {"sim": {"fault": "status", "status": 500}}}, openai.InternalServerError,
      "upstream_error"),
@@ -117,6 +118,11 @@ def test_errors_have_the_sdks_classes_and_our_codes(client, asked, error, code):
     with pytest.raises(error) as raised:
         client.chat.completions.create(**{"model": "sim-model", "messages": ASK, **asked})
     assert raised.value.code == code and raised.value.message
+
+
+def test_auto_router_answers_and_says_who_decided(client):
+    raw = client.chat.completions.with_raw_response.create(model="auto-router", messages=ASK, extra_body={"routing": {"profile": "cost"}})
+    assert raw.headers["x-route-policy"] == "cost" and raw.parse().choices[0].message.content
 
 
 def test_a_wrong_key_is_an_authentication_error(sim):

@@ -211,15 +211,6 @@ def test_the_admin_listener_manages_keys_for_who_has_an_admin_key(gateway):
     assert (said.status_code, said.json()["error"]["code"]) == (401, "missing_api_key")
 
 
-def test_auto_router_is_unknown_until_routing_exists(gateway, upstream):
-    for name in ("auto-router", "auto"):
-        reply = gateway.chat(name)
-        assert reply.status_code == 404
-        assert reply.json()["error"]["code"] == "model_not_found"
-        assert reply.json()["error"]["param"] == "model"
-    assert upstream.requests == []
-
-
 @pytest.mark.parametrize("path,cause", [("/v1/v1/chat/completions", "already ends with /v1"), ("/chat/completions", "must end with /v1"),
                                         ("/v1/nothing", "")])
 def test_a_path_that_is_not_there_is_named_with_its_cause(gateway, path, cause):
