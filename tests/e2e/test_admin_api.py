@@ -205,7 +205,7 @@ def test_a_change_of_a_key_works_at_once_and_outlives_the_gateway(make_gateway, 
     assert re.search(r"^expires_at +-$", gateway.command("key", "edit", made["id"], "--expires", "never").stdout, re.M)
     gateway.start()
     shown = json.loads(gateway.command("key", "show", made["id"], "--json").stdout)
-    assert shown == {**changed, "expires_at": None}
+    assert shown == {**changed, "expires_at": None, "last_used_at": shown["last_used_at"]}  # it was used once more
     assert gateway.request("GET", "/v1/models", key=made["key"]).status_code == 200
 
 
