@@ -25,6 +25,7 @@ mapfile -t sources < <(git ls-files -co --exclude-standard -- '*.c' '*.h' | sort
 mapfile -t scripts < <(git ls-files -co --exclude-standard -- '*.sh' .ci/run tools/pre-commit | sort)
 
 check format clang-format-14 --dry-run -Werror "${sources[@]}"
+# words.def: lists of words in fifteen languages, of which no other than English is spelt as English is
 check spelling codespell -q 3 -S './tests/*,LICENSE,./build*,./.git,*words.def' \
     --ignore-words tools/codespell.words
 check shell shellcheck "${scripts[@]}"

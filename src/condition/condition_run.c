@@ -57,6 +57,7 @@ struct condition_scratch *condition_scratch_new(void)
         condition_scratch_free(&s);
         return NULL;
     }
+    /* These four can only say that it was done. */
     (void)pcre2_set_match_limit(s->context, CONDITION_MATCH_STEPS);
     (void)pcre2_set_callout(s->context, count_step, s);
     (void)pcre2_set_depth_limit(s->context, CONDITION_MATCH_STEPS);

@@ -27,7 +27,8 @@ bool decision_is_open(const struct decision_ask *ask)
            (r != NULL && routing_binds_named(r));
 }
 
-/* ---- what a candidate must be, or it is not asked ---- */
+/* ---- what a candidate must be, or it is not asked: all take the same, what each needs or not ----
+ */
 
 static enum err judge_permission(const struct decision_ask *ask, const struct decision *d,
                                  const struct decision_candidate *c)
