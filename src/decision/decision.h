@@ -30,7 +30,7 @@
 
 #define DECISION_CANDIDATES   4 /* that are asked, one after the other */
 #define DECISION_GATHERED_MAX (1 + 2 * ROUTING_TARGETS_MAX) /* that a rule names */
-#define DECISION_MODELS_MAX   8192
+#define DECISION_MODELS_MAX   4096
 #define DECISION_POLICY_BYTES 96 /* of X-Route-Policy's value */
 
 /* Where a call may go: a deployment is its model's. */

@@ -9,11 +9,10 @@
 #include "limits/limits_calendar.h"
 
 #include <glib.h>
-#include <string.h>
 
-#define DAY_S         INT64_C(86400)
-#define ZONES         "/usr/share/zoneinfo/"
-#define ZONE_NAME_MAX 64
+#include "base/zone.h"
+
+#define DAY_S INT64_C(86400)
 
 struct limits_zone {
     GTimeZone *zone; /* this struct is never made: a pointer to it is one to a GTimeZone */
@@ -24,30 +23,9 @@ static GTimeZone *glib_of(const struct limits_zone *zone)
     return (GTimeZone *)(uintptr_t)zone; /* GLib's readers take no const */
 }
 
-/* Whether it names a file of the database, "Asia/Riyadh". GLib takes offsets, rules and paths, too,
- * and what the machine's own zone is. */
-static bool is_iana(const char *name)
-{
-    static const char *const others[] = {"localtime",   "posixrules", "Factory",
-                                         "leapseconds", "posix/",     "right/"};
-    char path[sizeof(ZONES) + ZONE_NAME_MAX];
-    bool is = g_ascii_isalpha(name[0]) && strlen(name) <= ZONE_NAME_MAX &&
-              strstr(name, "//") == NULL; /* one zone has one name */
-    for (const char *c = name; is && *c != '\0'; c++) {
-        is = g_ascii_isalnum(*c) || strchr("_+-/", *c) != NULL;
-    }
-    for (size_t i = 0; is && i < sizeof(others) / sizeof(others[0]); i++) {
-        is = strncmp(name, others[i], strlen(others[i])) != 0;
-    }
-    if (is) {
-        (void)g_snprintf(path, sizeof(path), ZONES "%s", name); /* it fits */
-    }
-    return is && (strcmp(name, "UTC") == 0 || g_file_test(path, G_FILE_TEST_IS_REGULAR));
-}
-
 enum err limits_zone_open(const char *name, struct limits_zone **out)
 {
-    GTimeZone *zone = is_iana(name) ? g_time_zone_new_identifier(name) : NULL;
+    GTimeZone *zone = zone_is_known(name) ? g_time_zone_new_identifier(name) : NULL;
     if (zone == NULL) {
         return ERR_VALUE_INVALID;
     }

@@ -3,44 +3,24 @@
 #include "routing/routing.h"
 
 #include <glib.h>
-#include <stdio.h>
 
 #include "base/map.h"
 #include "base/memory.h"
+#include "base/zone.h"
 #include "crypto/hmac.h"
 #include "routing/routing_internal.h"
 
 #define ARENA_BYTES_MAX (64u << 20)
 #define DAY_MINUTES     1440
-#define ZONES           "/usr/share/zoneinfo/"
-#define ZONE_NAME_MAX   64
 
 /* ---- the file ---- */
-
-/* Whether it names a zone of the database. GLib takes offsets and paths, too, and what the
- * machine's own zone is, and says on standard error what it cannot read. */
-static bool is_zone(const char *name)
-{
-    char path[sizeof(ZONES) + ZONE_NAME_MAX], magic[4] = "";
-    bool is = g_ascii_isalpha(name[0]) && strlen(name) <= ZONE_NAME_MAX &&
-              strpbrk(name, ".:;,<> ") == NULL && strstr(name, "//") == NULL &&
-              strcmp(name, "localtime") != 0 && strcmp(name, "posixrules") != 0;
-    (void)snprintf(path, sizeof(path), ZONES "%s", is ? name : ""); /* it fits */
-    FILE *f = is ? fopen(path, "re") : NULL;
-    is = f != NULL && fread(magic, 1, sizeof(magic), f) == sizeof(magic) &&
-         memcmp(magic, "TZif", sizeof(magic)) == 0; /* RFC 8536 */
-    if (f != NULL) {
-        (void)fclose(f); /* only read from */
-    }
-    return is;
-}
 
 static void read_zone(struct routing_reader *in, const struct ytree_node *node)
 {
     if (node == NULL) {
         return;
     }
-    bool is_name = node->kind == YTREE_SCALAR && is_zone((const char *)node->text.at);
+    bool is_name = node->kind == YTREE_SCALAR && zone_is_known((const char *)node->text.at);
     in->r->zone = is_name ? g_time_zone_new_identifier((const char *)node->text.at) : NULL;
     if (in->r->zone == NULL) {
         routing_problem(in, node->place, "time_zone is a name such as Asia/Riyadh, or UTC");
