@@ -260,34 +260,42 @@ static void read_one_target(struct routing_reader *in, const struct ytree_node *
     }
 }
 
-/* "5%" or "0.5%" of calls, in thousandths; 0: it is none. */
-static uint32_t read_share(struct span text)
+/* "5" or "0.5" of a hundred calls, in thousandths; 0: it is none. */
+static uint32_t read_percent(struct span text)
 {
     char number[16];
-    if (text.len < 2 || text.len >= sizeof(number) || text.at[text.len - 1] != '%') {
+    if (text.len == 0 || text.len >= sizeof(number) || !g_ascii_isdigit(text.at[0])) {
         return 0;
     }
-    span_copy_text(span_cut(text, 0, text.len - 1), number, sizeof(number));
+    span_copy_text(text, number, sizeof(number));
     char *end;
-    double percent = strtod(number, &end);
-    double thousandths = percent * 10 + 0.5;
+    double thousandths = g_ascii_strtod(number, &end) * 10 + 0.5;
     return *end == '\0' && thousandths >= 1 && thousandths <= 1000.5 ? (uint32_t)thousandths : 0;
+}
+
+/* A model, and the part of the rule's calls that it gets. */
+static struct routing_target read_part(struct routing_reader *in, const struct ytree_node *node,
+                                       const char *what)
+{
+    static const char *const names[] = {"model", "percent", NULL};
+    const struct ytree_node *model = ytree_find(node, "model"),
+                            *percent = ytree_find(node, "percent");
+    if (node->kind != YTREE_MAP || model == NULL || percent == NULL) {
+        routing_problem(in, node->place, "%s is {model: NAME, percent: 5}", what);
+        return (struct routing_target){.model = SPAN("")};
+    }
+    routing_check_keys(in, node, what, names);
+    struct routing_target part = {read_model(in, model), read_percent(percent->text)};
+    if (part.weight == 0) {
+        routing_problem(in, percent->place, "percent is a number from 0.1 to 100");
+    }
+    return part;
 }
 
 static void read_canary(struct routing_reader *in, const struct ytree_node *node,
                         struct routing_rule *rule)
 {
-    static const char *const names[] = {"model", "share", NULL};
-    const struct ytree_node *model = ytree_find(node, "model"), *share = ytree_find(node, "share");
-    if (node->kind != YTREE_MAP || model == NULL || share == NULL) {
-        routing_problem(in, node->place, "a canary is {model: NAME, share: 5%%}");
-        return;
-    }
-    routing_check_keys(in, node, "a canary", names);
-    rule->canary = (struct routing_target){read_model(in, model), read_share(share->text)};
-    if (rule->canary.weight == 0) {
-        routing_problem(in, share->place, "a share is a percentage from 0.1%% to 100%%");
-    }
+    rule->canary = read_part(in, node, "a canary");
 }
 
 /* ---- when ---- */
@@ -367,12 +375,12 @@ static void read_teams(struct routing_reader *in, const struct ytree_node *node,
     rule->teams = read_names(in, node, "teams", ROUTING_LIST_MAX, &rule->team_count);
 }
 
-static void read_local_only(struct routing_reader *in, const struct ytree_node *node,
-                            struct routing_rule *rule)
+static void read_policy(struct routing_reader *in, const struct ytree_node *node,
+                        struct routing_rule *rule)
 {
-    rule->is_local = span_is(node->text, "true");
-    if (!rule->is_local && !span_is(node->text, "false")) {
-        routing_problem(in, node->place, "local_only is true or false");
+    rule->is_local = span_is(node->text, "local-only");
+    if (!rule->is_local) {
+        routing_problem(in, node->place, "the one policy of a rule is local-only: the home zone");
     }
 }
 
@@ -396,12 +404,12 @@ void routing_read_rule(struct routing_reader *in, const struct ytree_node *node,
     } rows[] = {{"condition", read_condition}, {"model", read_one_target},
                 {"targets", read_targets},     {"fallbacks", read_fallbacks},
                 {"canary", read_canary},       {"profile", read_profile},
-                {"regions", read_regions},     {"local_only", read_local_only},
+                {"regions", read_regions},     {"policy", read_policy},
                 {"teams", read_teams},         {"hours", read_hours},
                 {"weekdays", read_weekdays},   {"applies_to", read_applies_to}};
-    static const char *const names[] = {
-        "name",    "condition",  "model", "targets", "fallbacks", "canary",     "profile",
-        "regions", "local_only", "teams", "hours",   "weekdays",  "applies_to", NULL};
+    static const char *const names[] = {"name",   "condition", "model",      "targets", "fallbacks",
+                                        "canary", "profile",   "regions",    "policy",  "teams",
+                                        "hours",  "weekdays",  "applies_to", NULL};
     *rule = (struct routing_rule){.name = SPAN(""), .canary = {.model = SPAN("")}};
     if (!want(in, node, YTREE_MAP, "a rule is a mapping that begins with `name:`")) {
         return;

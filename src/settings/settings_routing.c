@@ -116,7 +116,7 @@ static bool read_all(struct settings_loader *l, int fd, struct buf *out)
 void settings_read_routing(struct settings_loader *l)
 {
     struct settings *s = l->settings;
-    const struct ytree_node *said = ytree_find(l->main.root, "routing_file");
+    const struct ytree_node *said = ytree_find(l->main.root, "routing");
     const char *why;
     int fd = -1;
     if (s->routing_file == NULL) {

@@ -29,7 +29,7 @@ routes:
   - name: tried
     condition: "headers['x-ask'].startsWith('canary')"
     model: first
-    canary: {model: second, share: 10%}
+    canary: {model: second, percent: 10}
   - name: dead-first
     condition: "headers['x-ask'] == 'dead'"
     model: dead
@@ -42,7 +42,7 @@ routes:
   - name: at-home
     condition: "headers['x-ask'] == 'home'"
     model: abroad
-    local_only: true
+    policy: local-only
   - name: cheapest
     condition: "headers['x-ask'] == 'cheap'"
     profile: cost
@@ -78,7 +78,7 @@ def rules(tmp_path_factory):
 @pytest.fixture(scope="module")
 def gateway(make_gateway, sim, rules):
     return make_gateway({
-        "routing_file": str(rules),
+        "routing": str(rules),
         "upstreams": {
             "home": {"url": sim.base, "region": "sa", "zone": "test-zone"},
             "far": {"url": sim.base, "region": "de"},
@@ -183,7 +183,7 @@ def test_weights_and_canaries_share_calls_out(gateway):
 def test_no_secret_is_a_header_that_rules_see(make_gateway, sim, tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text("routes:\n  - name: seen\n    condition: \"headers['authorization'].contains('mx4')\"\n    model: m\n")
-    gateway = make_gateway({"routing_file": str(path), "upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
+    gateway = make_gateway({"routing": str(path), "upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}})
     assert ask(gateway).headers["x-route-policy"] == "balanced"
 
 
@@ -310,10 +310,10 @@ def test_a_rule_that_keeps_in_holds_where_its_condition_cannot_be_decided(make_g
     path = tmp_path / "rules.yaml"
     path.write_text("""
 routes:
-  - {name: kept, condition: "headers['x-class'].matches('^(s+)+$')", model: near, local_only: true, applies_to: all}
+  - {name: kept, condition: "headers['x-class'].matches('^(s+)+$')", model: near, policy: local-only, applies_to: all}
   - {name: other, condition: "headers['x-class'].matches('^(s+)+$')", model: near}
 """)
-    gateway = make_gateway({"routing_file": str(path), "upstreams": {"near": {"url": sim.base, "zone": "test-zone"}, "far": {"url": sim.base}},
+    gateway = make_gateway({"routing": str(path), "upstreams": {"near": {"url": sim.base, "zone": "test-zone"}, "far": {"url": sim.base}},
                             "models": {"near": {"upstream": "near"}, "far": {"upstream": "far"}}})
     for header in ("s" * 60 + "!", "s" * 6000):
         assert shown(ask(gateway, model="far", headers={"X-Class": header}))[:2] == ("near", "kept; local-only")

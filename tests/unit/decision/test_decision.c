@@ -161,9 +161,9 @@ static void a_call_has_the_candidates_that_its_rule_names(void **state)
          "dear middle"},
         {ONE "targets: [{model: dear, weight: 3}, middle]\n", "auto", 0xC0000000, "one",
          "middle dear"},
-        {ONE "model: dear\n    canary: {model: middle, share: 10%}\n", "auto", 0, "one",
+        {ONE "model: dear\n    canary: {model: middle, percent: 10}\n", "auto", 0, "one",
          "middle dear"},
-        {ONE "model: dear\n    canary: {model: middle, share: 10%}\n", "auto", 0xFFFF, "one",
+        {ONE "model: dear\n    canary: {model: middle, percent: 10}\n", "auto", 0xFFFF, "one",
          "dear"},
         {ONE "model: dear\n    condition: stream\n", "auto", 0, "balanced",
          "cheap middle dear unpriced"},
@@ -171,20 +171,21 @@ static void a_call_has_the_candidates_that_its_rule_names(void **state)
          "one; profile=cost", "middle dear unpriced"},
         {ONE "profile: cost\n", "auto", 0, "one; profile=cost", "cheap middle dear unpriced"},
         {ONE "profile: cost\n    regions: [sa]\n", "auto", 0, "one; profile=cost", "middle dear"},
-        {ONE "profile: cost\n    local_only: true\n", "auto", 0, "one; profile=cost; local-only",
+        {ONE "profile: cost\n    policy: local-only\n", "auto", 0, "one; profile=cost; local-only",
          "dear"},
         {ONE "model: cheap\n    regions: [sa]\n    fallbacks: [unpriced]\n", "auto", 0, "one",
          "RESIDENCY"},
         {ONE "model: cheap\n    regions: [sa]\n    fallbacks: [unpriced, middle]\n", "auto", 0,
          "one", "middle"},
-        {ONE "model: middle\n    local_only: true\n", "auto", 0, "one; local-only", "RESIDENCY"},
+        {ONE "model: middle\n    policy: local-only\n", "auto", 0, "one; local-only", "RESIDENCY"},
         {ONE "targets: [cheap, unpriced, org/a, org/b, vectors]\n    regions: [sa]\n"
              "    fallbacks: [cheap, middle]\n",
          "auto", 0, "one", "middle"},
         {ONE "model: middle\n    applies_to: all\n", "nothing", 0, "direct", "MODEL_UNKNOWN"},
         {ONE "model: middle\n    applies_to: all\n    condition: model == 'dear'\n", "nick", 0,
          "one", "middle"},
-        {ONE "model: middle\n    local_only: true\n    condition: \"headers['x'].matches('a')\"\n",
+        {ONE
+         "model: middle\n    policy: local-only\n    condition: \"headers['x'].matches('a')\"\n",
          "auto", 0, "one; local-only", "RESIDENCY"}, /* nobody can decide without scratch */
         {ONE "model: middle\n    condition: \"headers['x'].matches('a')\"\n", "auto", 0, "balanced",
          "cheap middle dear unpriced"},
@@ -344,7 +345,7 @@ static void nothing_is_ever_left_that_stands_elsewhere(void **state)
     (void)state;
     static const char *const rules[] = {
         ONE "targets: [dear, middle, cheap, unpriced]\n    regions: [sa]\n    fallbacks: [cheap]\n",
-        ONE "targets: [cheap]\n    canary: {model: unpriced, share: 50%}\n    regions: [sa]\n"
+        ONE "targets: [cheap]\n    canary: {model: unpriced, percent: 50}\n    regions: [sa]\n"
             "    fallbacks: [middle, unpriced]\n",
         ONE "profile: performance\n    regions: [sa]\n",
     };

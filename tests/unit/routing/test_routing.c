@@ -49,13 +49,13 @@ static const char whole[] = "version: \"3\"\n"
                             "    model: \"arabic-large\"\n"
                             "    fallbacks: [general-small]\n"
                             "    regions: [sa, ae]\n"
-                            "    local_only: true\n"
+                            "    policy: local-only\n"
                             "  - name: split\n"
                             "    condition: prompt_tokens < 100\n"
                             "    targets:\n"
                             "      - {model: general-small, weight: 3}\n"
                             "      - big\n"
-                            "    canary: {model: arabic-large, share: 2.5%}\n"
+                            "    canary: {model: arabic-large, percent: 2.5}\n"
                             "    teams: [ministry, team_abc]\n"
                             "    hours: 08:00-16:30\n"
                             "    weekdays: [sun, mon]\n"
@@ -150,17 +150,17 @@ static void what_is_wrong_is_told_with_its_place(void **state)
         {"routes:\n  - name: a\n    targets: [{weight: 1}]\n", "a target is a model"},
         {"routes:\n  - name: a\n    targets: [{model: big, weigth: 1}]\n",
          "did you mean 'weight'?"},
-        {RULE "    canary: {model: big, share: 5}\n", "a share is a percentage"},
-        {RULE "    canary: {model: big, share: 101%}\n", "a share is a percentage"},
-        {RULE "    canary: {model: big, share: x%}\n", "a share is a percentage"},
-        {RULE "    canary: big\n", "a canary is {model: NAME, share: 5%}"},
+        {RULE "    canary: {model: big, percent: 0}\n", "percent is a number"},
+        {RULE "    canary: {model: big, percent: 101}\n", "percent is a number"},
+        {RULE "    canary: {model: big, percent: x}\n", "percent is a number"},
+        {RULE "    canary: big\n", "a canary is {model: NAME, percent: 5}"},
         {RULE "    fallbacks: [nothing]\n", "4:17: there is no model 'nothing'"},
         {RULE "    regions: [us]\n", "no upstream stands in the region 'us'"},
         {RULE "    hours: 8-16\n", "hours are written"},
         {RULE "    hours: 08:00-08:00\n", "hours are written"},
         {RULE "    hours: 08:00-25:00\n", "hours are written"},
         {RULE "    weekdays: [monday]\n", "'monday' is no weekday"},
-        {RULE "    local_only: yes\n", "true or false"},
+        {RULE "    policy: yes\n", "local-only"},
         {RULE "    applies_to: named\n", "applies_to is auto"},
         {RULE "    profile: cheap\n", "cost, performance or balanced"},
         {RULE "    teams: []\n", "teams is a list"},
@@ -177,7 +177,7 @@ static void what_is_wrong_is_told_with_its_place(void **state)
         {RULE "    teams: [\"\"]\n", "a name of teams is missing"},
         {RULE "    teams:\n", "a name of teams is missing"},
         {"routes:\n  - name: a\n    model: b*\n", "is a pattern"},
-        {"routes:\n  - name: a\n    profile: cost\n    canary: {model: big, share: 5%}\n",
+        {"routes:\n  - name: a\n    profile: cost\n    canary: {model: big, percent: 5}\n",
          "a canary stands before"},
         {"routes:\n  - name: a\n    condition: \"language == 'arabic'\"\n    model: big\n",
          "language is never 'arabic'"},

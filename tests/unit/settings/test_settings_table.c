@@ -140,7 +140,7 @@ static void uncomment(struct span sample, struct buf *out)
         bool is_setting =
             hash + 1 < line.len && line.at[hash + 1] != ' ' &&
             !span_starts(line, SPAN("#models_file")) && /* or `models:` */
-            !span_starts(line, SPAN("#routing_file"));  /* which would have to be there */
+            !span_starts(line, SPAN("#routing:"));  /* which would have to be there */
         if (is_setting) {
             buf_put(out, span_cut(line, 0, hash));
             buf_put(out, span_cut(line, hash + 1, line.len));
