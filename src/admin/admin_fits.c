@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Budgets, and what is counted as one, are refused when they are set where calls could not count in
- * them: all that a request says together. */
+ * them: all that a request says together. So is what would let no call of a team go on. */
 #include "access/access_fits.h"
 #include "admin/admin_internal.h"
 
@@ -63,4 +63,13 @@ enum err admin_limits_judge(const struct admin_operation *op, struct span subjec
     const struct admin_day day = {subject, SPAN(""), SPAN(""), limits->tokens_per_day};
     enum err e = admin_limits_check(op, subject, limits);
     return e == ERR_OK ? admin_days_judge(op, &day, 1) : e;
+}
+
+enum err admin_fits_classes(const struct admin_operation *op, const struct admin_team *a)
+{
+    return a->max_class == 0 || a->default_class <= a->max_class
+               ? ERR_OK
+               : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("default_class"),
+                                 "'default_class' must not be above 'max_class', or no call that "
+                                 "says no class goes on");
 }

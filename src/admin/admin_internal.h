@@ -165,6 +165,9 @@ struct admin_day {
 MUST_USE enum err admin_days_judge(const struct admin_operation *op, const struct admin_day *days,
                                    size_t count);
 
+/* Whether calls of a team that say no class can go on: else all of them would be refused. */
+MUST_USE enum err admin_fits_classes(const struct admin_operation *op, const struct admin_team *a);
+
 /* The same of a key (without an id: a new one) that shall be as this row says. */
 MUST_USE enum err admin_key_judge_room(const struct admin_operation *op,
                                        const struct store_key *key, int64_t tokens_per_day);
@@ -185,6 +188,8 @@ MUST_USE enum err admin_limits_put(const struct admin_operation *op, struct span
 /* ---- what a key may be: admin_key_wish.c ---- */
 
 /* Fills in what a request says of a new key: whose it is, its role, plan and grant. */
+/* What the request says of where and what for the key may be used. */
+struct key_grant_texts admin_key_grant(const struct admin_key *asked);
 MUST_USE enum err admin_key_wish(const struct admin_operation *op, const struct admin_key *asked,
                                  struct key_wish *wish);
 

@@ -141,10 +141,16 @@ static enum err check_owners(const struct admin_operation *op, const struct key_
                                                      : ERR_OK;
 }
 
+struct key_grant_texts admin_key_grant(const struct admin_key *asked)
+{
+    return (struct key_grant_texts){asked->models, asked->ip_allowlist, asked->tags,
+                                    asked->local_only ? KEY_HOME : SPAN("")};
+}
+
 enum err admin_key_wish(const struct admin_operation *op, const struct admin_key *asked,
                         struct key_wish *wish)
 {
-    wish->grant = (struct key_grant_texts){asked->models, asked->ip_allowlist, asked->tags};
+    wish->grant = admin_key_grant(asked);
     enum err e = choose_team(op, asked->team, &wish->team);
     if (e == ERR_OK) {
         e = choose_user(op, asked->user, wish);

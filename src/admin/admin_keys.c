@@ -89,6 +89,7 @@ static struct admin_key show(const struct admin_operation *op, const struct stor
         .models = key->models,
         .ip_allowlist = key->networks,
         .tags = key->tags,
+        .local_only = key->place.len > 0,
         .limits = admin_limits_of(op, key->id),
         .imported = key->pepper == KEY_PEPPER_NONE,
         .rotate_every_s = key->rotate_every_s,
@@ -347,13 +348,14 @@ static struct key_change change_of(const struct admin_operation *op, const struc
                                .has_models = gave(given, ADMIN_GAVE(key, models)),
                                .has_networks = gave(given, ADMIN_GAVE(key, ip_allowlist)),
                                .has_tags = gave(given, ADMIN_GAVE(key, tags)),
+                               .has_place = gave(given, ADMIN_GAVE(key, local_only)),
                                .has_rotate_every = gave(given, ADMIN_GAVE(key, rotate_every_s)),
                                .name = asked->name,
                                .expires = asked->expires_at,
                                .scopes = scopes_of_words(asked->scopes),
                                .role = (uint8_t)(asked->role - 1),
                                .rotate_every_s = asked->rotate_every_s,
-                               .grant = {asked->models, asked->ip_allowlist, asked->tags},
+                               .grant = admin_key_grant(asked),
                                .actor = op->request->actor};
 }
 

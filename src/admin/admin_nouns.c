@@ -130,7 +130,10 @@ static void team_show(const struct admin_operation *op, const union row *row, un
                                     .plan_name = plan_name(op, t->plan),
                                     .models = t->models,
                                     .region = t->region,
+                                    .regions = t->regions,
                                     .max_class = t->max_class,
+                                    .default_class = t->default_class,
+                                    .local_only = t->local_only != 0,
                                     .limits = admin_limits_of(op, t->id),
                                     .key_limits = admin_limits_of(op, each_of(t->id, "/key", id)),
                                     .status = is_over(op, t),
@@ -154,13 +157,17 @@ static enum err team_fill(const struct admin_operation *op, const union shown *a
     t->name = a->name;
     t->models = a->models;
     t->region = a->region;
+    t->regions = a->regions;
     t->max_class = (uint8_t)a->max_class;
+    t->default_class = (uint8_t)a->default_class;
+    t->local_only = a->local_only;
     t->expires = a->expires_at;
     char key[ADMIN_SUBJECT_BYTES], user[ADMIN_SUBJECT_BYTES];
     const struct admin_day days[] = {
         {t->id, SPAN(""), t->plan, a->limits.tokens_per_day},
         {each_of(t->id, "/key", key), SPAN(""), SPAN(""), a->key_limits.tokens_per_day},
         {each_of(t->id, "/user", user), SPAN(""), SPAN(""), a->user_limits.tokens_per_day}};
+    e = e == ERR_OK ? admin_fits_classes(op, a) : e;
     e = e == ERR_OK ? admin_limits_check(op, t->id, &a->limits) : e;
     e = e == ERR_OK ? admin_limits_check(op, days[1].subject, &a->key_limits) : e;
     e = e == ERR_OK ? admin_limits_check(op, days[2].subject, &a->user_limits) : e;

@@ -16,6 +16,7 @@
 
 #include "admin/admin_right.h"
 #include "base/clock.h"
+#include "base/data_class.h"
 #include "keys/keys_change.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
@@ -33,7 +34,7 @@
 #define ADMIN_KEY_SCOPES      "chat|completions|embeddings|models"
 #define ADMIN_KEY_SECRETS     "current|previous"
 #define ADMIN_LIVES           "active|ended"
-#define ADMIN_CLASSES         "public|internal|restricted|secret|top-secret"
+#define ADMIN_CLASSES         DATA_CLASSES
 #define ADMIN_USER_ROLES      "developer|auditor|operator|admin|owner"
 #define ADMIN_EACH            "key|user"
 #define ADMIN_UNITS           "money|tokens"
@@ -113,7 +114,7 @@ struct admin_key {
     uint32_t scopes;
     wall_us created_at, expires_at, revoked_at;
     struct span sha256;
-    bool imported;
+    bool imported, local_only;
     int64_t rotate_every_s;
     wall_us rotated_at, rotation_due_at, previous_expires_at;
     wall_us last_used_at;
@@ -139,8 +140,9 @@ struct admin_organisation {
 };
 
 struct admin_team {
-    struct span id, name, organisation, plan, plan_name, models, region;
-    int max_class;
+    struct span id, name, organisation, plan, plan_name, models, region, regions;
+    int max_class, default_class;
+    bool local_only;
     struct admin_limits limits, key_limits, user_limits;
     int status; /* 1: ended */
     wall_us created_at, expires_at, ended_at;

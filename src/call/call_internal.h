@@ -96,7 +96,8 @@ struct call {
     /* Where it may go, the best first; and those that were tried. */
     struct decision decision;
     size_t candidate_next;
-    struct span policy_lines; /* header lines that tell who decided; empty: nobody yet */
+    enum data_class data_class; /* of what the call bears; unsaid: nobody asked yet */
+    struct span policy_lines;   /* header lines that tell who decided; empty: nobody yet */
 
     /* The tries. */
     struct call_try *tries[CALL_TRIES_AT_ONCE]; /* that were begun and are not freed */

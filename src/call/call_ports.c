@@ -54,6 +54,7 @@ static const struct call_ports real = {
         {
             .look = access_look,
             .permits = access_permits,
+            .place = access_place_of,
             .admits = access_admits,
             .take = limits_admit,
             .reserve = limits_reserve,

@@ -76,6 +76,8 @@ struct call_ports {
                          struct limits_subjects *out);
         bool (*permits)(const struct access *a, const struct key_handle *key,
                         const struct limits_subjects *who, struct span asked, struct span name);
+        struct access_place (*place)(const struct access *a, const struct key_handle *key,
+                                     const struct limits_subjects *who);
         bool (*admits)(const struct access *a, const struct key_handle *key,
                        const struct net_ip *from);
         enum limits_outcome (*take)(const struct limits *l, const struct limits_subjects *who,

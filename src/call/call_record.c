@@ -52,11 +52,17 @@ static void set_model(struct journal_record *r, const struct decision_candidate 
     }
 }
 
+/* Whether it was not let out to where it would have gone. */
+static bool is_kept_in(const struct call *call)
+{
+    return call->error == ERR_RESIDENCY || call->error == ERR_CLASSIFICATION;
+}
+
 /* What its model's records say alike, and the names that a pattern leaves open. */
 static void fill_destination(const struct call *call, const struct decision_candidate *candidate,
                              struct journal_record *r)
 {
-    if (candidate == NULL || call->error == ERR_RESIDENCY) { /* it was not let out to there */
+    if (candidate == NULL || is_kept_in(call)) {
         journal_record_copy(r, &call->policy->record);
         if (candidate != NULL) {
             set_model(r, candidate);
@@ -89,7 +95,7 @@ static void fill_reserved(const struct call *call, const struct call_try *t,
 {
     r->tokens_reserved = call->input_estimate;
     r->reserved_nano = 0;
-    if (candidate != NULL && call->error != ERR_RESIDENCY) {
+    if (candidate != NULL && !is_kept_in(call)) {
         const struct policy_model *model = candidate->match.model;
         struct call_most most = call_most_of(
             call, candidate, t == NULL ? call_answer_bound(call, model) : call_try_bound(t));
@@ -124,6 +130,9 @@ void call_fill_record(const struct call *call, const struct call_try *t, struct 
     journal_record_set(r, JOURNAL_TEXT_KEY, span_of(call->key.id));
     journal_record_set(r, JOURNAL_TEXT_ENDPOINT, span_of(endpoints[call->route->handler]));
     fill_who(call, r);
+    if (call->data_class > DATA_PUBLIC) {
+        journal_record_set(r, JOURNAL_TEXT_CLASS, span_of(data_class_name(call->data_class)));
+    }
     r->started_ms = call->started_wall.us / 1000;
     r->attempt = (uint8_t)(call->tries_recorded < UINT8_MAX ? call->tries_recorded : UINT8_MAX);
     r->stream = call->request.stream;

@@ -32,19 +32,48 @@ static enum call_state fail_token_arrays(struct call *call)
                             : SPAN("this model takes text, not token numbers"));
 }
 
-/* "…a place that rule 'x' permits: region sa, ae; the home zone riyadh-dc1" */
-static void say_where(const struct call *call, struct buf *out)
+/* "; region sa, ae of its team" */
+static void say_regions(struct span lines, const char *whose, struct buf *out)
+{
+    for (bool is_first = true; lines.len > 0; is_first = false) {
+        size_t end = span_find(lines, '\n', 0);
+        buf_printf(out, "%s%.*s", is_first ? "; region " : ", ",
+                   SPAN_ARGS(span_cut(lines, 0, end)));
+        lines = span_cut(lines, end + 1, lines.len);
+    }
+    buf_put_text(out, whose);
+}
+
+/* "…stands where this call may go; region sa, ae by rule 'x'; the home zone riyadh-dc1" */
+static void say_where(const struct call *call, const struct decision_ask *ask, struct buf *out)
 {
     const struct decision *d = &call->decision;
-    buf_put_text(out, "no model server is left that stands where this call may go: ");
+    buf_put_text(out, err_sentence(ERR_RESIDENCY));
     for (size_t i = 0; d->rule != NULL && i < d->rule->region_count; i++) {
-        buf_printf(out, "%s%.*s", i == 0 ? "region " : ", ", SPAN_ARGS(d->rule->regions[i]));
+        buf_printf(out, "%s%.*s", i == 0 ? "; region " : ", ", SPAN_ARGS(d->rule->regions[i]));
+    }
+    if (d->rule != NULL && d->rule->region_count > 0) {
+        buf_printf(out, " by rule '%.*s'", SPAN_ARGS(d->rule->name));
+    }
+    if (ask->place.regions.len > 0) {
+        say_regions(ask->place.regions, " by its team", out);
+    } else if (call->policy->regions.len > 0) {
+        say_regions(call->policy->regions, " by `regions` of the configuration", out);
     }
     if (d->is_local) {
-        buf_printf(out, "%sthe home zone%s%.*s",
-                   d->rule != NULL && d->rule->region_count > 0 ? ", and " : "",
+        buf_printf(out, "; the home zone%s%.*s",
                    call->policy->zone.len == 0 ? ", and none is configured" : " ",
                    SPAN_ARGS(call->policy->zone));
+    }
+}
+
+static void say_class(const struct decision_ask *ask, const struct decision *d, struct buf *out)
+{
+    buf_printf(out, "no model server is left that is cleared for data of class '%s'",
+               data_class_name(ask->class));
+    if (d->rule != NULL && d->rule->max_class != DATA_UNSAID && ask->class > d->rule->max_class) {
+        buf_printf(out, "; rule '%.*s' takes '%s' at most", SPAN_ARGS(d->rule->name),
+                   data_class_name(d->rule->max_class));
     }
 }
 
@@ -61,13 +90,17 @@ static void put_zone(struct buf *out, struct span zone)
 }
 
 /* Which rule and which zone hold the call in, and under which id the journal has it (RFC 7725). */
-static enum call_state fail_residency(struct call *call)
+static enum call_state fail_residency(struct call *call, const struct decision_ask *ask, enum err e)
 {
     struct buf text, lines;
     const struct routing_rule *rule = call->decision.rule;
     buf_init(&text, 8192);
     buf_init(&lines, 4096);
-    say_where(call, &text);
+    if (e == ERR_RESIDENCY) {
+        say_where(call, ask, &text);
+    } else {
+        say_class(ask, &call->decision, &text);
+    }
     buf_put(&lines, call->policy_lines);
     if (call->policy->zone.len > 0) {
         buf_put_text(&lines, "Link: <urn:atlas:zone:");
@@ -76,8 +109,12 @@ static enum call_state fail_residency(struct call *call)
     }
     struct span kept = arena_copy(&call->arena, buf_span(&lines));
     call->policy_lines = kept.at == NULL ? call->policy_lines : kept;
-    enum call_state next = call_fail_at(call, ERR_RESIDENCY, SPAN(""), buf_span(&text));
-    call->words.rule = rule == NULL ? SPAN("local-only") : rule->name;
+    enum call_state next = call_fail_at(call, e, SPAN(""), buf_span(&text));
+    call->words.rule = rule != NULL                 ? rule->name
+                       : e == ERR_CLASSIFICATION    ? SPAN("clearance")
+                       : call->decision.is_local    ? SPAN("local-only")
+                       : ask->place.regions.len > 0 ? SPAN("team-regions")
+                                                    : SPAN("regions");
     call->words.zone = call->policy->zone;
     call->words.journal_id = span_of(call->id.text);
     buf_fini(&text);
@@ -85,7 +122,7 @@ static enum call_state fail_residency(struct call *call)
     return next;
 }
 
-static enum call_state fail(struct call *call, enum err e)
+static enum call_state fail(struct call *call, const struct decision_ask *ask, enum err e)
 {
     switch ((unsigned)e) {
     case ERR_MODEL_UNKNOWN:
@@ -96,7 +133,8 @@ static enum call_state fail(struct call *call, enum err e)
     case ERR_VALUE_INVALID:
         return fail_token_arrays(call);
     case ERR_RESIDENCY:
-        return fail_residency(call);
+    case ERR_CLASSIFICATION:
+        return fail_residency(call, ask, e);
     default:
         return call_fail(call, e);
     }
@@ -116,6 +154,10 @@ static uint32_t chance_of(const struct call *call)
 static struct decision_ask ask_of(const struct call *call, struct span name)
 {
     const struct call_shared *shared = call->shared;
+    struct access_place place = {.regions = SPAN("")};
+    if (shared->rights != NULL) {
+        place = shared->ports->access.place(shared->rights, &call->key, &call->who);
+    }
     return (struct decision_ask){.policy = call->policy,
                                  .book = shared->book,
                                  .rights = shared->rights,
@@ -128,6 +170,8 @@ static struct decision_ask ask_of(const struct call *call, struct span name)
                                  .prompt_tokens = call->input_estimate,
                                  .gist = call->gist,
                                  .headers = &call->by->head(call->client)->fields,
+                                 .hints = {.class_from = SPAN("")},
+                                 .place = place,
                                  .now = call->started_wall,
                                  .chance = chance_of(call),
                                  .scratch = shared->scratch};
@@ -137,7 +181,8 @@ static struct decision_ask ask_of(const struct call *call, struct span name)
 static enum err read_hints(const struct call *call, struct decision_ask *ask,
                            struct openai_wishes *wishes)
 {
-    if (call->wishes == NULL && !http_fields_has(ask->headers, HTTP_NAME_X_ROUTE_POLICY)) {
+    if (call->wishes == NULL && !http_fields_has(ask->headers, HTTP_NAME_X_ROUTE_POLICY) &&
+        !http_fields_has(ask->headers, HTTP_NAME_X_DATA_CLASSIFICATION)) {
         return ERR_OK;
     }
     *wishes = call->wishes != NULL ? *call->wishes : (struct openai_wishes){.count = 0};
@@ -201,9 +246,15 @@ enum call_state call_step_route(struct call *call)
     if (e != ERR_OK) {
         return call_fail_at(call, e, wishes.param, wishes.message);
     }
+    char why[DECISION_WHY_BYTES];
+    e = decision_bind(&ask, why);
+    call->data_class = ask.class;
+    if (e != ERR_OK) {
+        return call_fail_at(call, e, ask.hints.class_from, span_of(why));
+    }
     e = decision_is_open(&ask) ? decide(call, &ask) : find_direct(call, &ask);
     if (call->decision.count > 0 && !find_prices(call)) {
         return call_fail(call, ERR_NO_MEMORY);
     }
-    return e == ERR_OK ? CALL_RESERVE : fail(call, e);
+    return e == ERR_OK ? CALL_RESERVE : fail(call, &ask, e);
 }

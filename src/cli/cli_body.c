@@ -218,6 +218,12 @@ static int put_tags(struct writing *w, const struct cli_option *o)
     return CLI_GO_ON;
 }
 
+static int put_bool(struct writing *w, const char *text)
+{
+    json_write_bool(&w->w, strcmp(text, "true") == 0);
+    return CLI_GO_ON;
+}
+
 /* As it is: what it may be, the API says. */
 static int put_text(struct writing *w, const char *text)
 {
@@ -240,6 +246,7 @@ static int put_one(struct writing *w, const struct cli_option *o, const struct a
            : is_seconds(f)           ? put_seconds(w, o, f, text)
            : f->kind == ADMIN_INT    ? put_number(w, o, text)
            : f->kind == ADMIN_MOMENT ? put_time(w, o, text)
+           : f->kind == ADMIN_BOOL   ? put_bool(w, text)
                                      : put_text(w, text);
 }
 

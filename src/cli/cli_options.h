@@ -34,7 +34,7 @@
 #define CLI_CONFIG_DEFAULT "/etc/atlas/atlas.yaml"
 #define CLI_CONFIG_ENV     "ATLAS_CONFIG"
 #define CLI_GIVEN_BYTES    4096
-#define CLI_OPTIONS_MAX    24
+#define CLI_OPTIONS_MAX    32
 #define CLI_NAME_BYTES     48
 #define CLI_REST_BYTES     256
 #define CLI_TEXTS_MAX      64 /* times that a list's option may be given */

@@ -91,6 +91,13 @@ static bool is_in_regions(const struct routing_rule *rule, const char *region)
     return rule == NULL || rule->region_count == 0;
 }
 
+/* Those of the team; where it says none, those of the gateway. */
+static bool is_in_team_regions(const struct decision_ask *ask, const char *region)
+{
+    struct span regions = ask->place.regions.len > 0 ? ask->place.regions : ask->policy->regions;
+    return regions.len == 0 || (region != NULL && directory_may_use(regions, span_of(region)));
+}
+
 /* Where it stands is as the rule and the hints want it. What is not known is no. */
 static enum err judge_residency(const struct decision_ask *ask, const struct decision *d,
                                 const struct decision_candidate *c)
@@ -99,14 +106,25 @@ static enum err judge_residency(const struct decision_ask *ask, const struct dec
     const struct upstream_definition *to = &model->deployment->definition;
     bool is_home = to->zone != NULL && ask->policy->zone.len > 0 &&
                    span_equal(span_of(to->zone), ask->policy->zone);
-    bool may = is_in_regions(d->rule, to->region) && (is_home || !d->is_local);
+    bool may = is_in_regions(d->rule, to->region) && is_in_team_regions(ask, to->region) &&
+               (is_home || !d->is_local);
     return may ? ERR_OK : ERR_RESIDENCY;
+}
+
+/* Data of this class may go there, and by this rule. */
+static enum err judge_class(const struct decision_ask *ask, const struct decision *d,
+                            const struct decision_candidate *c)
+{
+    bool may =
+        ask->class <= deployment_clearance(c->match.model->deployment) &&
+        (d->rule == NULL || d->rule->max_class == DATA_UNSAID || ask->class <= d->rule->max_class);
+    return may ? ERR_OK : ERR_CLASSIFICATION;
 }
 
 /* One behind the other. */
 static enum err (*const filters[])(const struct decision_ask *ask, const struct decision *d,
                                    const struct decision_candidate *c) = {
-    judge_permission, judge_endpoint, judge_inputs, judge_context, judge_residency};
+    judge_permission, judge_endpoint, judge_inputs, judge_context, judge_residency, judge_class};
 
 enum err decision_judge(const struct decision_ask *ask, const struct decision *d,
                         const struct decision_candidate *c)
@@ -348,6 +366,12 @@ static void add_all(struct decision_work *w, const struct decision *d)
 
 /* ---- the whole ---- */
 
+/* Whether it keeps calls in. */
+static bool holds_in(const struct routing_rule *rule)
+{
+    return rule->is_local || rule->region_count > 0 || rule->max_class != DATA_UNSAID;
+}
+
 /* What a rule says. One that keeps calls in holds where nobody can decide: not to hold would let
  * out who makes its condition fail. */
 static enum condition_outcome ask_rule(struct decision_work *work, size_t i, bool is_auto,
@@ -360,8 +384,7 @@ static enum condition_outcome ask_rule(struct decision_work *work, size_t i, boo
     }
     enum condition_outcome said = routing_decide(r, i, &work->facts, work->ask->scratch);
     d->failed += said == CONDITION_FAILED;
-    bool holds = said == CONDITION_YES ||
-                 (said == CONDITION_FAILED && (rule->is_local || rule->region_count > 0));
+    bool holds = said == CONDITION_YES || (said == CONDITION_FAILED && holds_in(rule));
     d->rule = holds ? rule : NULL;
     return said;
 }

@@ -20,7 +20,7 @@
 #ifndef DECISION_DECISION_H
 #define DECISION_DECISION_H
 
-#include "access/access.h"
+#include "access/access_place.h"
 #include "http/http_fields.h"
 #include "openai/openai_gist.h"
 #include "policy/policy.h"
@@ -45,7 +45,9 @@ struct decision_candidate {
 /* What a caller may ask of routing. */
 struct decision_hints {
     enum routing_profile profile;
-    bool is_local; /* the home zone alone */
+    bool is_local;          /* the home zone alone */
+    enum data_class class;  /* that it names, the highest; unsaid: none */
+    struct span class_from; /* the member or header that names it */
 };
 
 /* What is known of a call. */
@@ -65,6 +67,8 @@ struct decision_ask {
     const struct openai_gist *gist;    /* NULL: nothing was looked for */
     const struct http_fields *headers; /* NULL: there are none */
     struct decision_hints hints;
+    struct access_place place; /* where its calls may go, whatever it asks for */
+    enum data_class class;     /* of its data: decision_bind() says it */
     wall_us now;
     uint32_t chance; /* any number, of which a draw is made */
     struct condition_scratch *scratch;
@@ -104,8 +108,8 @@ bool decision_is_auto(struct span model);
 bool decision_is_open(const struct decision_ask *ask);
 
 /*
- * Reads hints: wishes of the body, and the header X-Route-Policy (which may repeat). The tighter
- * holds for where it may go.
+ * Reads hints: wishes of the body, and the headers X-Route-Policy and X-Data-Classification (which
+ * may repeat). The tighter holds for where it may go, the higher of classes.
  *
  *   ERR_VALUE_INVALID  one is not known, or two profiles contradict each other; `wishes->param` and
  *                      `message` say which
@@ -113,6 +117,16 @@ bool decision_is_open(const struct decision_ask *ask);
 MUST_USE enum err decision_read_hints(struct openai_wishes *wishes,
                                       const struct http_fields *headers,
                                       struct decision_hints *out);
+
+#define DECISION_WHY_BYTES 256
+
+/*
+ * Binds the call to what its key and team may: the home zone, and the class of its data, which is
+ * what it says, else its team's.
+ *
+ *   ERR_SOVEREIGNTY  the class is lower than the team's, or higher than it may send; `why` says so
+ */
+MUST_USE enum err decision_bind(struct decision_ask *ask, char why[DECISION_WHY_BYTES]);
 
 /* Finds the rule that holds and what it names, the best first, into `work`; none: no model is
  * configured that could be one. `trace` may be NULL. */

@@ -32,6 +32,7 @@ struct explaining {
     struct decision_work work;
     struct decision decision;
     struct decision_trace trace;
+    enum err refused; /* before any candidate is looked at */
     char *fault;
 };
 
@@ -295,7 +296,9 @@ static void put_rules(struct explaining *x, struct json_writer *w)
 /* The code by which a caller is told. */
 static const char *code_of(enum err e)
 {
-    return e == ERR_RESIDENCY ? "residency" : err_row(e)->code;
+    return e == ERR_RESIDENCY        ? "residency"
+           : e == ERR_CLASSIFICATION ? "classification"
+                                     : err_row(e)->code;
 }
 
 static void put_candidate(struct json_writer *w, const struct decision_candidate *c)
@@ -332,7 +335,8 @@ static void put_candidates(struct explaining *x, struct json_writer *w)
 /* The first that is left, and what the caller would be told. */
 static void put_end(struct explaining *x, struct json_writer *w)
 {
-    enum err e = decision_choose(x->ask, &x->work, &x->decision);
+    enum err e = x->refused;
+    e = e == ERR_OK ? decision_choose(x->ask, &x->work, &x->decision) : e;
     const struct decision_candidate *c = &x->decision.candidates[0];
     json_write_key(w, "chosen");
     if (e == ERR_OK) {
@@ -376,6 +380,8 @@ static enum err decide(struct explaining *x)
     if (x->trace.outcomes == NULL) {
         return ERR_NO_MEMORY;
     }
+    char why[DECISION_WHY_BYTES];
+    x->refused = decision_bind(x->ask, why);
     decision_find(x->ask, &x->work, &x->trace, &x->decision);
     return ERR_OK;
 }

@@ -62,6 +62,9 @@ static bool find_text(struct decision_work *w, unsigned fact, struct span *out)
     case ROUTING_PROFILE:
         *out = span_of(routing_profile_name(ask->hints.profile));
         return true;
+    case ROUTING_CLASSIFICATION:
+        *out = span_of(data_class_name(ask->class));
+        return true;
     case ROUTING_KEY:
         *out = span_of(ask->key->id);
         return true;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a caller wishes, in whichever form. */
+#include <stdio.h>
+
 #include "decision/decision.h"
 
 static enum err fault(struct openai_wishes *wishes, struct span param, struct span message)
@@ -7,6 +9,22 @@ static enum err fault(struct openai_wishes *wishes, struct span param, struct sp
     wishes->param = param;
     wishes->message = message;
     return ERR_VALUE_INVALID;
+}
+
+static enum err add_class(struct openai_wishes *wishes, struct span value, struct span param,
+                          struct decision_hints *out)
+{
+    enum data_class class;
+    if (!data_class_find(value, &class)) {
+        return fault(wishes, param,
+                     SPAN("there is no such class of data; there are public, internal, "
+                          "restricted, secret and top-secret"));
+    }
+    if (class > out->class) {
+        out->class = class;
+        out->class_from = param;
+    }
+    return ERR_OK;
 }
 
 static enum err add(struct openai_wishes *wishes, struct span value, struct span param,
@@ -30,7 +48,8 @@ static enum err add(struct openai_wishes *wishes, struct span value, struct span
 }
 
 /* A header's value is a list: "local-only; cost" and "local-only, cost" are two wishes. */
-static enum err add_list(struct openai_wishes *wishes, struct span list, struct decision_hints *out)
+static enum err add_list(struct openai_wishes *wishes, struct span list, bool is_class,
+                         struct decision_hints *out)
 {
     enum err e = ERR_OK;
     while (e == ERR_OK && list.len > 0) {
@@ -40,7 +59,9 @@ static enum err add_list(struct openai_wishes *wishes, struct span list, struct 
         if (span_starts(value, SPAN("profile="))) { /* as replies say it */
             value = span_cut(value, sizeof("profile=") - 1, value.len);
         }
-        e = value.len == 0 ? ERR_OK : add(wishes, value, SPAN("X-Route-Policy"), out);
+        e = value.len == 0 ? ERR_OK
+            : is_class     ? add_class(wishes, value, SPAN("X-Data-Classification"), out)
+                           : add(wishes, value, SPAN("X-Route-Policy"), out);
         list = span_cut(list, end + 1, list.len);
     }
     return e;
@@ -50,14 +71,40 @@ enum err decision_read_hints(struct openai_wishes *wishes, const struct http_fie
                              struct decision_hints *out)
 {
     enum err e = ERR_OK;
-    *out = (struct decision_hints){.profile = ROUTING_NO_PROFILE};
+    *out = (struct decision_hints){.profile = ROUTING_NO_PROFILE, .class_from = SPAN("")};
     for (size_t i = 0; e == ERR_OK && i < wishes->count; i++) {
-        e = add(wishes, wishes->at[i].value, wishes->at[i].param, out);
+        const struct openai_wish *wish = &wishes->at[i];
+        e = wish->is_class ? add_class(wishes, wish->value, wish->param, out)
+                           : add(wishes, wish->value, wish->param, out);
     }
     for (uint32_t i = 0; e == ERR_OK && headers != NULL && i < headers->count; i++) {
-        if (headers->rows[i].id == HTTP_NAME_X_ROUTE_POLICY) {
-            e = add_list(wishes, http_field_value(headers, i), out);
+        bool is_class = headers->rows[i].id == HTTP_NAME_X_DATA_CLASSIFICATION;
+        if (is_class || headers->rows[i].id == HTTP_NAME_X_ROUTE_POLICY) {
+            e = add_list(wishes, http_field_value(headers, i), is_class, out);
         }
     }
     return e;
+}
+
+enum err decision_bind(struct decision_ask *ask, char why[DECISION_WHY_BYTES])
+{
+    const struct access_place *place = &ask->place;
+    enum data_class usual = place->usual == DATA_UNSAID ? DATA_PUBLIC : place->usual;
+    enum data_class said = ask->hints.class;
+    ask->hints.is_local = ask->hints.is_local || place->is_local;
+    ask->class = said == DATA_UNSAID ? usual : said;
+    if (ask->class < usual) {
+        (void)snprintf(why, DECISION_WHY_BYTES,
+                       "calls of this team are of class '%s' at least, and this one says '%s': "
+                       "say a higher one, or none",
+                       data_class_name(usual), data_class_name(said)); /* it fits */
+        return ERR_SOVEREIGNTY;
+    }
+    if (place->most != DATA_UNSAID && ask->class > place->most) {
+        (void)snprintf(why, DECISION_WHY_BYTES,
+                       "this team may send data of class '%s' at most, and the call's is '%s'",
+                       data_class_name(place->most), data_class_name(ask->class)); /* it fits */
+        return ERR_SOVEREIGNTY;
+    }
+    return ERR_OK;
 }

@@ -29,9 +29,9 @@ struct directory {
 
 /* What a row says, whichever table it is of. */
 struct facts {
-    struct span id, name, organisation, team, plan, models, region;
-    uint8_t role, max_class;
-    bool is_trial;
+    struct span id, name, organisation, team, plan, models, regions;
+    uint8_t role, max_class, default_class;
+    bool is_trial, is_local;
     wall_us expires, ended;
 };
 
@@ -138,8 +138,10 @@ static struct facts facts_of(enum directory_kind kind, const void *row)
                               .organisation = t->organisation,
                               .plan = t->plan,
                               .models = t->models,
-                              .region = t->region,
+                              .regions = t->regions.len > 0 ? t->regions : t->region,
                               .max_class = t->max_class,
+                              .default_class = t->default_class,
+                              .is_local = t->local_only != 0,
                               .is_trial = t->trial.len > 0,
                               .expires = t->expires,
                               .ended = t->ended};
@@ -202,7 +204,7 @@ static struct directory_entry *entry_new(const struct directory *d, const struct
 {
     size_t used = 0;
     struct directory_entry *e =
-        memory_new(sizeof(*e) + f->name.len + f->region.len + f->models.len);
+        memory_new(sizeof(*e) + f->name.len + f->regions.len + f->models.len);
     if (e == NULL) {
         return NULL;
     }
@@ -214,11 +216,13 @@ static struct directory_entry *entry_new(const struct directory *d, const struct
     e->plan = directory_slot(d, DIRECTORY_PLAN, f->plan);
     e->role = f->role;
     e->max_class = f->max_class;
+    e->default_class = f->default_class;
+    e->is_local = f->is_local;
     e->is_trial = f->is_trial;
     e->expires = f->expires;
     e->ended = f->ended;
     e->name = put_text(e, &used, f->name);
-    e->region = put_text(e, &used, f->region);
+    e->regions = put_text(e, &used, f->regions);
     e->models = put_text(e, &used, f->models);
     return e;
 }

@@ -46,10 +46,12 @@ struct directory_entry {
     uint32_t slot;
     uint32_t organisation, team, plan; /* slots; SLOTS_NONE: none */
     uint8_t role;                      /* a user's, as in the store */
-    uint8_t max_class;                 /* a team's, as in the store */
+    uint8_t max_class, default_class;  /* a team's, as in the store */
+    bool is_local;                     /* a team's: its calls stay in the home zone */
     bool is_trial;                     /* a team that is an evaluation */
     wall_us expires, ended;            /* 0: it does not, was not */
-    struct span name, region, models;  /* of `text`; models a line each, none: all */
+    struct span name, models;          /* of `text`; models a line each, none: all */
+    struct span regions;               /* that its calls may go to, a line each; none: not said */
     char text[];
 };
 

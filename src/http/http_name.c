@@ -6,7 +6,7 @@
 #include "http/http_name.h"
 
 #define SLOTS                          256
-#define HASH(len, first, middle, last) (((len)*39u + (first)*30u + (middle)*4u + (last)*7u) % SLOTS)
+#define HASH(len, first, middle, last) (((len)*1u + (first)*2u + (middle)*3u + (last)*12u) % SLOTS)
 
 static const uint8_t slots[SLOTS] = {
 #define NAME(id, first, middle, last, text, single, hop) \

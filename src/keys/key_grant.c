@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 
-#define TEXTS 3
+#define TEXTS 4
 
 void key_grants_init(struct key_grants *g)
 {
@@ -72,7 +72,7 @@ bool key_grant_admits(const struct key_grant *grant, const struct net_ip *addres
 
 static struct span *text_of(struct key_grant_texts *texts, size_t i)
 {
-    struct span *all[TEXTS] = {&texts->models, &texts->networks, &texts->tags};
+    struct span *all[TEXTS] = {&texts->models, &texts->networks, &texts->tags, &texts->place};
     return all[i];
 }
 
@@ -81,7 +81,7 @@ static struct key_grant *grant_new(const struct key_grant_texts *texts, size_t n
 {
     struct key_grant_texts from = *texts;
     size_t room = networks * sizeof(struct net_network);
-    size_t len = from.models.len + from.networks.len + from.tags.len + TEXTS;
+    size_t len = from.models.len + from.networks.len + from.tags.len + from.place.len + TEXTS;
     struct key_grant *grant = memory_new(sizeof(*grant) + room + len);
     if (grant == NULL) {
         return NULL;
@@ -109,7 +109,7 @@ enum err key_grants_take(struct key_grants *g, const struct key_grant_texts *tex
 {
     size_t networks = count_lines(texts->networks);
     *out = NULL;
-    if (texts->models.len + texts->networks.len + texts->tags.len == 0) {
+    if (texts->models.len + texts->networks.len + texts->tags.len + texts->place.len == 0) {
         return ERR_OK;
     }
     if (networks > KEY_NETWORKS_MAX) {

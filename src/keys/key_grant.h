@@ -24,10 +24,12 @@
 
 #define KEY_NETWORKS_MAX 64
 #define KEY_MARKS        4
+#define KEY_HOME         SPAN("home") /* the key's calls stay in the home zone */
 
 /* What a row says of it: a line each; empty: no bound. */
 struct key_grant_texts {
     struct span models, networks, tags;
+    struct span place; /* KEY_HOME, or nothing */
 };
 
 /* Never changes, but for who counts it, and its marks. */

@@ -73,7 +73,7 @@ static uint32_t scopes_of(const struct store_key *row)
 static enum err terms_of(struct keys *k, uint32_t slot, const struct store_key *row,
                          struct key_terms *out)
 {
-    const struct key_grant_texts texts = {row->models, row->networks, row->tags};
+    const struct key_grant_texts texts = {row->models, row->networks, row->tags, row->place};
     *out = (struct key_terms){.scopes = scopes_of(row),
                               .expires = row->expires,
                               .due = keys_due(row),
@@ -247,6 +247,7 @@ struct store_key keys_row(const struct key_wish *wish, struct span id, wall_us n
                               .models = wish->grant.models,
                               .networks = wish->grant.networks,
                               .tags = wish->grant.tags,
+                              .place = wish->grant.place,
                               .rotate_every_s = wish->rotate_every_s,
                               .created = now,
                               .expires = wish->expires};
@@ -348,6 +349,7 @@ static enum err change_row(struct store *s, const struct key_change *change, wal
     row->models = change->has_models ? change->grant.models : row->models;
     row->networks = change->has_networks ? change->grant.networks : row->networks;
     row->tags = change->has_tags ? change->grant.tags : row->tags;
+    row->place = change->has_place ? change->grant.place : row->place;
     return store_change(s, STORE_TABLE_KEY, row, false, "key.change", change->actor);
 }
 

@@ -78,7 +78,7 @@ struct store_key keys_row(const struct key_wish *wish, struct span id, wall_us n
 /* What shall be another about a key. */
 struct key_change {
     bool has_name, has_expires, has_scopes, has_role;
-    bool has_plan, has_models, has_networks, has_tags, has_rotate_every;
+    bool has_plan, has_models, has_networks, has_tags, has_place, has_rotate_every;
     struct span name; /* as a wish's */
     wall_us expires;  /* 0: never */
     uint32_t scopes;  /* some of an inference key's, not none */

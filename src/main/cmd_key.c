@@ -27,7 +27,8 @@ static const struct main_noun keys = {
              "What you say of it: env=prod, and again for more; none: no tags", .member = "tags", \
              .none = "none")
 /* What a key may, as it is made and later. */
-#define WHAT_IT_MAY SCOPES, MAIN_MODELS, ALLOW_IP, MAIN_EXPIRES, MAIN_ROTATE_EVERY, MAIN_PLAN, TAG
+#define WHAT_IT_MAY \
+    SCOPES, MAIN_MODELS, ALLOW_IP, MAIN_LOCAL_ONLY, MAIN_EXPIRES, MAIN_ROTATE_EVERY, MAIN_PLAN, TAG
 #define ROLE(what) \
     CLI_TEXT(struct main_given, role, "role", "ROLE", what, .member = "role", .words = ADMIN_ROLES)
 
@@ -65,6 +66,7 @@ const struct cli_option main_key_edit_options[] = {
     A_KEY,
     MAIN_NAME("What the key is for"),
     WHAT_IT_MAY,
+    MAIN_NO_LOCAL_ONLY,
     MAIN_LIMITS("limits."),
     ROLE("Of an admin key"),
     MAIN_JSON,

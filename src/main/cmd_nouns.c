@@ -57,6 +57,16 @@ static const struct main_noun teams = {
              "The highest class of data that it may send; none: not said", .member = "max_class", \
              .words = ADMIN_CLASSES, .none = "none")
 
+#define REGIONS                                                                              \
+    CLI_LIST(struct main_given, regions, "regions", "R,R",                                   \
+             "Regions that its calls may go to; none: its home region alone, or any of the " \
+             "gateway's where it has none",                                                  \
+             .member = "regions", .none = "none")
+#define DEFAULT_CLASS                                                      \
+    CLI_TEXT(struct main_given, default_class, "default_class", "CLASS",   \
+             "The class of data of its calls that say none; none: public", \
+             .member = "default_class", .words = ADMIN_CLASSES, .none = "none")
+
 const struct cli_option main_team_create_options[] = {
     MAIN_NAME("What people call it", .is_needed = true),
     CLI_TEXT(struct main_given, organisation, "organisation", "ORG",
@@ -64,7 +74,10 @@ const struct cli_option main_team_create_options[] = {
     MAIN_PLAN,
     MAIN_MODELS,
     REGION,
+    REGIONS,
     MAX_CLASS,
+    DEFAULT_CLASS,
+    MAIN_LOCAL_ONLY,
     MAIN_EXPIRES,
     MAIN_LIMITS("limits."),
     MAIN_JSON,
@@ -76,7 +89,9 @@ const struct cli_option main_team_show_options[] = OF_ONE(A_TEAM);
 const struct cli_option main_team_edit_options[] = {
     MAIN_ID(A_TEAM), MAIN_NAME("What people call it from now on"),
     MAIN_PLAN,       MAIN_MODELS,
-    REGION,          MAX_CLASS,
+    REGION,          REGIONS,
+    MAX_CLASS,       DEFAULT_CLASS,
+    MAIN_LOCAL_ONLY, MAIN_NO_LOCAL_ONLY,
     MAIN_EXPIRES,    MAIN_LIMITS("limits."),
     MAIN_JSON,       MAIN_CONFIG,
     MAIN_END,

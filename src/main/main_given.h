@@ -15,15 +15,16 @@
 struct main_given {
     const char *config;
     const char *id; /* the plain word */
-    const char *name, *organisation, *team, *user, *key, *plan, *role, *region, *max_class;
+    const char *name, *organisation, *team, *user, *key, *plan, *role, *region;
+    const char *max_class, *default_class;
     const char *expires, *each, *data, *rotate_every, *grace, *sha256;
     const char *requests_per_minute, *burst, *tokens_per_minute, *tokens_per_day, *concurrent;
     const char *max_tokens;
     const char *amount, *window, *time_zone, *week_starts, *model, *currency;
     const char *of_tag;
     const char *from, *input, *cached_input, *output, *per, *request, *gpu_second, *days;
-    bool json, ended, test, admin, tokens;
-    struct cli_texts models, scopes, allow_ip, tag;
+    bool json, ended, test, admin, tokens, local_only, no_local_only;
+    struct cli_texts models, regions, scopes, allow_ip, tag;
 };
 
 #define MAIN_JSON     CLI_FLAG(struct main_given, json, "json", "Print JSON, as the API says it")
@@ -42,6 +43,12 @@ struct main_given {
     CLI_TEXT(struct main_given, plan, "plan", "PLAN",                               \
              "The plan whose limits hold where no own ones are set; none: without", \
              .member = "plan", .none = "none")
+#define MAIN_LOCAL_ONLY                                                                  \
+    CLI_FLAG(struct main_given, local_only, "local_only", "Calls stay in the home zone", \
+             .member = "local_only", .says = "true")
+#define MAIN_NO_LOCAL_ONLY                                                                      \
+    CLI_FLAG(struct main_given, no_local_only, "no_local_only", "They need not, by this alone", \
+             .member = "local_only", .says = "false")
 #define MAIN_EXPIRES                                                                            \
     CLI_TEXT(struct main_given, expires, "expires", "TIME",                                     \
              "When it ends: 12h or 30d from now, or as the day 2027-01-31 begins (UTC); never", \

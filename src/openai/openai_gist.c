@@ -3,6 +3,7 @@
 
 #include "json/json_value.h"
 
+#define CLASSES      "public, internal, restricted, secret or top-secret"
 #define WORDS_ENOUGH 3
 #define WISH_BYTES   256 /* of a wish; ours are shorter */
 
@@ -114,22 +115,24 @@ static enum err fault(struct openai_wishes *out, struct span param, struct span 
     return ERR_VALUE_INVALID;
 }
 
-static enum err add(const struct json_index *x, uint32_t row, struct span param,
+static enum err add(const struct json_index *x, uint32_t row, struct span param, bool is_class,
                     struct arena *arena, struct openai_wishes *out)
 {
     struct openai_wish *wish = &out->at[out->count];
+    struct span message =
+        is_class ? SPAN("it must be a class of data: " CLASSES)
+                 : SPAN("it must be a profile's name: cost, performance, balanced or local-only");
     wish->param = param;
+    wish->is_class = is_class;
     if (json_kind(x, row) == JSON_NULL) {
         return ERR_OK;
     }
     if (json_kind(x, row) != JSON_STRING || json_row(x, row)->len > WISH_BYTES) {
-        return fault(out, param,
-                     SPAN("it must be a profile's name: cost, performance, balanced or "
-                          "local-only"));
+        return fault(out, param, message);
     }
     enum err e = json_text(x, row, arena, &wish->value);
     out->count += e == ERR_OK;
-    return e == ERR_VALUE_INVALID ? fault(out, param, SPAN("it must be a profile's name")) : e;
+    return e == ERR_VALUE_INVALID ? fault(out, param, message) : e;
 }
 
 /* The members of a `routing` object. */
@@ -141,15 +144,19 @@ static enum err add_routing(const struct json_index *x, uint32_t row, struct are
         return ERR_OK;
     }
     if (json_kind(x, row) != JSON_OBJECT) {
-        return fault(out, SPAN("routing"), SPAN("'routing' must be an object with `profile`"));
+        return fault(out, SPAN("routing"),
+                     SPAN("'routing' must be an object with `profile` or `classification`"));
     }
     for (uint32_t key = json_first(x, row); e == ERR_OK && key != JSON_NONE;
          key = json_next(x, key + 1)) {
-        if (!json_text_is(x, key, SPAN("profile"))) {
+        bool is_class = json_text_is(x, key, SPAN("classification"));
+        if (!is_class && !json_text_is(x, key, SPAN("profile"))) {
             return fault(out, SPAN("routing"),
-                         SPAN("'routing' has a member that is not known; it may have `profile`"));
+                         SPAN("'routing' has a member that is not known; it may have `profile` "
+                              "and `classification`"));
         }
-        e = add(x, key + 1, SPAN("routing.profile"), arena, out);
+        e = add(x, key + 1, is_class ? SPAN("routing.classification") : SPAN("routing.profile"),
+                is_class, arena, out);
     }
     return e;
 }
@@ -167,7 +174,7 @@ enum err openai_wishes_read(const struct json_index *x, const struct openai_requ
             e = add_routing(x, routing + 1, arena, out);
         }
         if (e == ERR_OK && preference != JSON_NONE) {
-            e = add(x, preference + 1, SPAN("routing_preference"), arena, out);
+            e = add(x, preference + 1, SPAN("routing_preference"), false, arena, out);
         }
     }
     return e;

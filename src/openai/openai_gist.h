@@ -18,7 +18,7 @@
 #include "openai/openai_request.h"
 
 #define OPENAI_GIST_BYTES 1024
-#define OPENAI_WISHES_MAX 4
+#define OPENAI_WISHES_MAX 6
 
 struct openai_gist {
     struct span asked;
@@ -35,7 +35,8 @@ MUST_USE enum err openai_gist_read(const struct openai_count *count, const struc
 /* What a caller wishes of routing, by the member that says it. */
 struct openai_wish {
     struct span value;
-    struct span param; /* "routing.profile", "routing_preference" */
+    struct span param; /* "routing.profile", "routing.classification", "routing_preference" */
+    bool is_class;     /* of the data, not a profile */
 };
 
 /* All of them, and after an error the member at fault and what is wrong with it. */

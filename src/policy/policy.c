@@ -280,10 +280,25 @@ static enum err make_list(struct policy *p)
 
 /* ---- the whole ---- */
 
+static struct span keep_lines(struct policy *p, const struct texts *texts)
+{
+    struct buf b;
+    buf_init(&b, 65536);
+    for (size_t i = 0; i < texts->count; i++) {
+        buf_put_text(&b, i == 0 ? "" : "\n");
+        buf_put_text(&b, texts->at[i]);
+    }
+    struct span kept =
+        buf_failed(&b) ? (struct span){NULL, 0} : arena_copy(&p->arena, buf_span(&b));
+    buf_fini(&b);
+    return kept;
+}
+
 static enum err add_place(struct policy *p, const struct policy_settings *settings)
 {
     p->zone = keep_text(p, settings->zone);
     p->region = keep_text(p, settings->region);
+    p->regions = keep_lines(p, &settings->regions);
     struct buf b;
     buf_init(&b, 4096);
     if (p->zone.len > 0) {
@@ -306,6 +321,7 @@ static enum err add_place(struct policy *p, const struct policy_settings *settin
     p->stream_head_hold_ms = settings->stream_head_hold_ms;
     p->ping_interval_ms = settings->ping_interval_ms;
     journal_record_set(&p->record, JOURNAL_TEXT_HOME_REGION, p->region);
+    failed = failed || p->regions.at == NULL;
     return failed || arena_failed(&p->arena) ? ERR_NO_MEMORY : ERR_OK;
 }
 

@@ -57,6 +57,7 @@ struct policy {
     struct upstream_trust *trust; /* what its https deployments believe */
     struct routing *routing;      /* its rules; NULL: there are none */
     struct span zone, region;
+    struct span regions; /* that calls may go to whose team says none, a line each; none: any */
     struct span common_lines; /* of every reply: X-Sovereign-ID */
     struct span models_json;  /* the reply to GET /v1/models */
     const char *const *cors_origins;

@@ -63,6 +63,7 @@ static void put_upstream(struct json_writer *w, const struct upstream_definition
 {
     json_write_object(w);
     put_text(w, "ca_file", u->ca_file);
+    put_number(w, "clearance", u->clearance);
     put_number(w, "kind", u->kind);
     put_text(w, "name", u->name);
     put_text(w, "region", u->region);
@@ -96,6 +97,12 @@ enum err policy_digest(const struct policy_settings *settings,
     }
     json_write_end(&w);
     put_text(&w, "region", settings->region);
+    json_write_key(&w, "regions");
+    json_write_array(&w);
+    for (size_t i = 0; i < settings->regions.count; i++) {
+        json_write_text(&w, settings->regions.at[i]);
+    }
+    json_write_end(&w);
     put_routing(&w, settings->routing);
     json_write_key(&w, "upstreams");
     json_write_array(&w);

@@ -81,8 +81,9 @@ struct cors_settings {
 };
 
 struct policy_settings {
-    const char *zone;   /* X-Sovereign-ID */
-    const char *region; /* home region; NULL: not given */
+    const char *zone;     /* X-Sovereign-ID */
+    const char *region;   /* home region; NULL: not given */
+    struct texts regions; /* that calls may go to whose team says none; none: any */
     const struct model_settings *models;
     size_t models_count;
     struct routing *routing; /* the rules, which struct settings has counted; NULL: none */

@@ -23,6 +23,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/data_class.h"
 #include "base/err.h"
 #include "condition/condition.h"
 
@@ -56,8 +57,8 @@ enum routing_fact {
     ROUTING_HEADERS,
     ROUTING_HOUR,
     ROUTING_WEEKDAY,
-    ROUTING_CLASSIFICATION, /* the last five are refused by name: nobody finds them yet */
-    ROUTING_PII,
+    ROUTING_CLASSIFICATION,
+    ROUTING_PII, /* the last four are refused by name: nobody finds them yet */
     ROUTING_CODE_SHARE,
     ROUTING_SESSION,
     ROUTING_BUDGET_USED,
@@ -90,9 +91,10 @@ struct routing_rule {
     uint32_t weights;                                                /* of all targets */
     struct routing_target canary;                                    /* weight 0: there is none */
     enum routing_profile profile;
-    bool is_local;       /* the home zone alone */
-    bool binds_named;    /* calls that name their model, too */
-    uint8_t weekdays;    /* bit 1: Monday, to 7; 0: any */
+    enum data_class max_class; /* of data that calls may bear; unsaid: any */
+    bool is_local;             /* the home zone alone */
+    bool binds_named;          /* calls that name their model, too */
+    uint8_t weekdays;          /* bit 1: Monday, to 7; 0: any */
     int16_t from, until; /* minutes of the day; equal: all day. `until` may be the next day's */
 };
 

@@ -384,6 +384,15 @@ static void read_policy(struct routing_reader *in, const struct ytree_node *node
     }
 }
 
+static void read_max_class(struct routing_reader *in, const struct ytree_node *node,
+                           struct routing_rule *rule)
+{
+    if (!data_class_find(node->text, &rule->max_class)) {
+        routing_problem(in, node->place,
+                        "max_class is public, internal, restricted, secret or top-secret");
+    }
+}
+
 static void read_applies_to(struct routing_reader *in, const struct ytree_node *node,
                             struct routing_rule *rule)
 {
@@ -401,15 +410,15 @@ void routing_read_rule(struct routing_reader *in, const struct ytree_node *node,
         const char *key;
         void (*read)(struct routing_reader *in, const struct ytree_node *node,
                      struct routing_rule *rule);
-    } rows[] = {{"condition", read_condition}, {"model", read_one_target},
-                {"targets", read_targets},     {"fallbacks", read_fallbacks},
-                {"canary", read_canary},       {"profile", read_profile},
-                {"regions", read_regions},     {"policy", read_policy},
-                {"teams", read_teams},         {"hours", read_hours},
-                {"weekdays", read_weekdays},   {"applies_to", read_applies_to}};
-    static const char *const names[] = {"name",   "condition", "model",      "targets", "fallbacks",
-                                        "canary", "profile",   "regions",    "policy",  "teams",
-                                        "hours",  "weekdays",  "applies_to", NULL};
+    } rows[] = {
+        {"condition", read_condition},  {"model", read_one_target}, {"targets", read_targets},
+        {"fallbacks", read_fallbacks},  {"canary", read_canary},    {"profile", read_profile},
+        {"regions", read_regions},      {"policy", read_policy},    {"max_class", read_max_class},
+        {"teams", read_teams},          {"hours", read_hours},      {"weekdays", read_weekdays},
+        {"applies_to", read_applies_to}};
+    static const char *const names[] = {
+        "name",   "condition", "model", "targets", "fallbacks", "canary",     "profile", "regions",
+        "policy", "max_class", "teams", "hours",   "weekdays",  "applies_to", NULL};
     *rule = (struct routing_rule){.name = SPAN(""), .canary = {.model = SPAN("")}};
     if (!want(in, node, YTREE_MAP, "a rule is a mapping that begins with `name:`")) {
         return;

@@ -172,6 +172,11 @@ bool deployment_is_down(const struct deployment *d)
     return atomic_load_explicit(&d->failed_in_row, memory_order_relaxed) >= DEPLOYMENT_DOWN;
 }
 
+enum data_class deployment_clearance(const struct deployment *d)
+{
+    return (enum data_class)(DATA_PUBLIC + d->definition.clearance);
+}
+
 void deployment_note_latency(struct deployment *d, int64_t us)
 {
     int64_t before = atomic_load_explicit(&d->latency_us, memory_order_relaxed);
@@ -238,7 +243,7 @@ static bool is_same_number(const struct upstream_definition *a, const struct ups
            a->idle_connections_max == b->idle_connections_max &&
            a->idle_keep_ms == b->idle_keep_ms && a->reuse == b->reuse &&
            a->queue_max == b->queue_max && a->reply_bytes_max == b->reply_bytes_max &&
-           a->omit == b->omit;
+           a->omit == b->omit && a->clearance == b->clearance;
 }
 
 void deployment_inherit(struct deployment *d, const struct deployment *before)

@@ -64,6 +64,9 @@ void deployment_answered(struct deployment *d);
 void deployment_note_latency(struct deployment *d, int64_t us);
 int64_t deployment_latency_us(const struct deployment *d);
 
+/* The highest class of data that may go there. */
+enum data_class deployment_clearance(const struct deployment *d);
+
 /* Whether it failed so often in a row that it counts as down. */
 bool deployment_is_down(const struct deployment *d);
 

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/data_class.h"
 #include "base/value.h"
 
 enum upstream_kind {
@@ -47,14 +48,21 @@ enum upstream_reuse {
 
 #define UPSTREAM_REUSES "any|team|never"
 
+/* Classes of data, as a choice: from 0 on. */
+enum upstream_clearance {
+    UPSTREAM_CLEARED_PUBLIC,
+    UPSTREAM_CLEARED_TOP_SECRET = DATA_TOP_SECRET - DATA_PUBLIC
+};
+
 struct upstream_definition {
     const char *name; /* its key in the configuration */
     enum upstream_kind kind;
     const char *url; /* http or https, as one would give it to an OpenAI SDK; valid, no final '/' */
-    struct secret api_key; /* sent as Authorization: Bearer; .text NULL: none is sent */
-    const char *region;    /* NULL: unknown */
-    const char *zone;      /* NULL: unknown */
-    const char *ca_file;   /* PEM file to trust instead of the system's; NULL: the system's */
+    struct secret api_key;             /* sent as Authorization: Bearer; .text NULL: none is sent */
+    const char *region;                /* NULL: unknown */
+    const char *zone;                  /* NULL: unknown */
+    enum upstream_clearance clearance; /* the highest class of data that may go there */
+    const char *ca_file; /* PEM file to trust instead of the system's; NULL: the system's */
 
     int64_t connect_timeout_ms;    /* DNS, TCP and TLS together */
     int64_t first_byte_timeout_ms; /* request sent to first byte of the reply */

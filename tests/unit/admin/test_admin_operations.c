@@ -44,7 +44,7 @@ static void a_new_key_is_said_once_and_works(void **state)
     assert_true(
         says(f, ",\"name\":\"team \\\"a\\\"\",\"kind\":\"test\",\"status\":\"active\","
                 "\"scopes\":[\"chat\",\"models\"],\"role\":null,\"team\":null,\"user\":null,"
-                "\"plan\":null,\"models\":[],\"ip_allowlist\":[],\"tags\":{},"
+                "\"plan\":null,\"models\":[],\"ip_allowlist\":[],\"tags\":{},\"local_only\":false,"
                 "\"limits\":null,\"imported\":false,\"rotate_every_s\":null,\"rotated_at\":null,"
                 "\"rotation_due_at\":null,\"previous_expires_at\":null,\"last_used_at\":null,"
                 "\"last_used_ip\":null,\"last_used_secret\":null,\"created_at\":1795489200,"
@@ -148,10 +148,12 @@ static void a_refusal_names_what_is_at_fault_and_says_what_to_do(void **state)
          "'scopes' must be a list of some of chat, completions, embeddings, models"},
         {HTTP_POST, "", "{\"name\":\"n\",\"budget\":1}", "budget",
          "'budget' is no member of this request, which may hold name, kind, scopes, role, team, "
-         "user, plan, models, ip_allowlist, tags, limits, sha256, rotate_every_s, expires_at"},
+         "user, plan, models, ip_allowlist, tags, local_only, limits, sha256, rotate_every_s, "
+         "expires_at"},
         {HTTP_POST, "", "{\"name\":\"n\",\"id\":1}", "id",
          "'id' cannot be given: leave it out; this request may hold name, kind, scopes, role, "
-         "team, user, plan, models, ip_allowlist, tags, limits, sha256, rotate_every_s, "
+         "team, user, plan, models, ip_allowlist, tags, local_only, limits, sha256, "
+         "rotate_every_s, "
          "expires_at"},
         {HTTP_POST, "", "{\"name\":\"n\",\"name\":\"m\"}", "name", "'name' is given twice"},
         {HTTP_POST, "", "{}", "name", "'name' is missing"},

@@ -12,7 +12,11 @@
     }
 
 static const struct upstream_definition servers[] = {
-    SERVER("home", "sa", "riyadh"),
+    {.name = "home",
+     .url = "http://127.0.0.1:1/v1",
+     .region = "sa",
+     .zone = "riyadh",
+     .clearance = DATA_SECRET - DATA_PUBLIC},
     SERVER("near", "sa", "jeddah"),
     SERVER("far", "eu", NULL),
     SERVER("nowhere", NULL, NULL),
@@ -214,20 +218,36 @@ static void hints_take_away_and_order(void **state)
         struct decision_hints hints;
         const char *policy, *candidates;
     } rows[] = {
-        {NULL, "auto", {ROUTING_COST, false}, "cost", "cheap middle dear unpriced"},
-        {NULL, "auto", {ROUTING_NO_PROFILE, true}, "local-only; profile=balanced", "dear"},
-        {NULL, "middle", {ROUTING_NO_PROFILE, true}, "local-only", "RESIDENCY"},
-        {NULL, "dear", {ROUTING_COST, true}, "local-only", "dear"},
+        {NULL,
+         "auto",
+         {.profile = ROUTING_COST, .is_local = false},
+         "cost",
+         "cheap middle dear unpriced"},
+        {NULL,
+         "auto",
+         {.profile = ROUTING_NO_PROFILE, .is_local = true},
+         "local-only; profile=balanced",
+         "dear"},
+        {NULL,
+         "middle",
+         {.profile = ROUTING_NO_PROFILE, .is_local = true},
+         "local-only",
+         "RESIDENCY"},
+        {NULL, "dear", {.profile = ROUTING_COST, .is_local = true}, "local-only", "dear"},
         {ONE "targets: [dear, middle]\n",
          "auto",
-         {ROUTING_COST, false},
+         {.profile = ROUTING_COST, .is_local = false},
          "one; profile=cost",
          "middle dear"},
-        {ONE "model: dear\n", "auto", {ROUTING_COST, false}, "one", "dear"},
-        {ONE "model: cheap\n", "auto", {ROUTING_NO_PROFILE, true}, "one; local-only", "RESIDENCY"},
+        {ONE "model: dear\n", "auto", {.profile = ROUTING_COST, .is_local = false}, "one", "dear"},
+        {ONE "model: cheap\n",
+         "auto",
+         {.profile = ROUTING_NO_PROFILE, .is_local = true},
+         "one; local-only",
+         "RESIDENCY"},
         {ONE "targets: [dear, middle]\n    profile: cost\n",
          "auto",
-         {ROUTING_PERFORMANCE, false},
+         {.profile = ROUTING_PERFORMANCE, .is_local = false},
          "one; profile=cost",
          "middle dear"},
     };
@@ -273,6 +293,57 @@ static void the_first_filter_that_leaves_none_decides(void **state)
     end(&s);
 }
 
+static void classes_and_teams_take_away(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rules, *model;
+        const char *regions;
+        enum data_class usual, most;
+        bool is_local;
+        enum data_class said;
+        const char *policy, *candidates; /* or the error of binding */
+    } rows[] = {
+        {NULL, "dear", "sa", DATA_UNSAID, DATA_UNSAID, false, DATA_UNSAID, "direct", "dear"},
+        {NULL, "cheap", "sa\nus", DATA_UNSAID, DATA_UNSAID, false, DATA_UNSAID, "direct",
+         "RESIDENCY"},
+        {NULL, "unpriced", "eu", DATA_UNSAID, DATA_UNSAID, false, DATA_UNSAID, "direct",
+         "RESIDENCY"},
+        {NULL, "middle", "", DATA_UNSAID, DATA_UNSAID, true, DATA_UNSAID, "local-only",
+         "RESIDENCY"},
+        {NULL, "dear", "", DATA_UNSAID, DATA_SECRET, false, DATA_SECRET, "direct", "dear"},
+        {NULL, "dear", "", DATA_TOP_SECRET, DATA_UNSAID, false, DATA_UNSAID, "direct",
+         "CLASSIFICATION"},
+        {NULL, "middle", "", DATA_UNSAID, DATA_UNSAID, false, DATA_INTERNAL, "direct",
+         "CLASSIFICATION"},
+        {NULL, "middle", "", DATA_UNSAID, DATA_UNSAID, false, DATA_PUBLIC, "direct", "middle"},
+        {NULL, "middle", "", DATA_INTERNAL, DATA_UNSAID, false, DATA_PUBLIC, "", "SOVEREIGNTY"},
+        {NULL, "middle", "", DATA_UNSAID, DATA_INTERNAL, false, DATA_RESTRICTED, "", "SOVEREIGNTY"},
+        {ONE "model: dear\n    max_class: restricted\n", "auto", "", DATA_UNSAID, DATA_UNSAID,
+         false, DATA_RESTRICTED, "one", "dear"},
+        {ONE "model: dear\n    max_class: restricted\n", "auto", "", DATA_UNSAID, DATA_UNSAID,
+         false, DATA_SECRET, "one", "CLASSIFICATION"},
+        {ONE "model: dear\n    condition: \"classification == 'secret'\"\n", "auto", "",
+         DATA_INTERNAL, DATA_UNSAID, false, DATA_SECRET, "one", "dear"},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct scene s;
+        char why[DECISION_WHY_BYTES] = "";
+        begin(&s, rows[i].rules, rows[i].model);
+        s.ask.place = (struct access_place){span_of(rows[i].regions), rows[i].most, rows[i].usual,
+                                            rows[i].is_local};
+        s.ask.hints.class = rows[i].said;
+        enum err e = decision_bind(&s.ask, why);
+        if (e == ERR_OK) {
+            expect(&s, rows[i].policy, rows[i].candidates);
+        } else {
+            assert_string_equal(err_name(e), rows[i].candidates);
+            assert_true(strlen(why) > 20);
+        }
+        end(&s);
+    }
+}
+
 static void who_answers_sooner_comes_first_by_performance(void **state)
 {
     (void)state;
@@ -311,11 +382,11 @@ static void hints_are_read_in_every_form(void **state)
         enum err error;
         struct decision_hints hints;
     } rows[] = {
-        {{NULL}, ERR_OK, {ROUTING_NO_PROFILE, false}},
-        {{"cost"}, ERR_OK, {ROUTING_COST, false}},
-        {{"cost-optimized", "cost"}, ERR_OK, {ROUTING_COST, false}},
-        {{"local-only", "balanced"}, ERR_OK, {ROUTING_BALANCED, true}},
-        {{"latency-optimized"}, ERR_OK, {ROUTING_PERFORMANCE, false}},
+        {{NULL}, ERR_OK, {.profile = ROUTING_NO_PROFILE, .is_local = false}},
+        {{"cost"}, ERR_OK, {.profile = ROUTING_COST, .is_local = false}},
+        {{"cost-optimized", "cost"}, ERR_OK, {.profile = ROUTING_COST, .is_local = false}},
+        {{"local-only", "balanced"}, ERR_OK, {.profile = ROUTING_BALANCED, .is_local = true}},
+        {{"latency-optimized"}, ERR_OK, {.profile = ROUTING_PERFORMANCE, .is_local = false}},
         {{"cost", "performance"}, ERR_VALUE_INVALID, {0}},
         {{"COST"}, ERR_VALUE_INVALID, {0}},
         {{""}, ERR_VALUE_INVALID, {0}},
@@ -325,7 +396,7 @@ static void hints_are_read_in_every_form(void **state)
         struct decision_hints hints;
         while (wishes.count < 2 && rows[i].wishes[wishes.count] != NULL) {
             wishes.at[wishes.count] =
-                (struct openai_wish){span_of(rows[i].wishes[wishes.count]), SPAN("p")};
+                (struct openai_wish){span_of(rows[i].wishes[wishes.count]), SPAN("p"), false};
             wishes.count++;
         }
         enum err e = decision_read_hints(&wishes, NULL, &hints);
@@ -377,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_call_has_the_candidates_that_its_rule_names),
         cmocka_unit_test(hints_take_away_and_order),
         cmocka_unit_test(the_first_filter_that_leaves_none_decides),
+        cmocka_unit_test(classes_and_teams_take_away),
         cmocka_unit_test(who_answers_sooner_comes_first_by_performance),
         cmocka_unit_test(hints_are_read_in_every_form),
         cmocka_unit_test(nothing_is_ever_left_that_stands_elsewhere),

@@ -75,7 +75,7 @@ static void what_the_store_has_is_found_by_slot_and_by_name(void **state)
                      directory_slot_of_name(f->d, DIRECTORY_TEAM, SPAN("treasury"), SLOTS_NONE));
     const struct directory_entry *team = directory_find(f->d, DIRECTORY_TEAM, slot);
     assert_string_equal(team->id, "team_a");
-    assert_true(span_is(team->region, "sa"));
+    assert_true(span_is(team->regions, "sa"));
     assert_int_equal(team->max_class, 4);
     assert_string_equal(directory_find(f->d, DIRECTORY_ORGANISATION, team->organisation)->id,
                         "org_a");

@@ -15,7 +15,7 @@ static struct net_ip ip(const char *text)
 
 static struct key_grant_texts texts(const char *models, const char *networks, const char *tags)
 {
-    return (struct key_grant_texts){span_of(models), span_of(networks), span_of(tags)};
+    return (struct key_grant_texts){span_of(models), span_of(networks), span_of(tags), SPAN("")};
 }
 
 static const struct key_grant *take(struct key_grants *g, struct key_grant_texts of)

@@ -50,6 +50,7 @@ static const char whole[] = "version: \"3\"\n"
                             "    fallbacks: [general-small]\n"
                             "    regions: [sa, ae]\n"
                             "    policy: local-only\n"
+                            "    max_class: restricted\n"
                             "  - name: split\n"
                             "    condition: prompt_tokens < 100\n"
                             "    targets:\n"
@@ -160,6 +161,7 @@ static void what_is_wrong_is_told_with_its_place(void **state)
         {RULE "    hours: 08:00-08:00\n", "hours are written"},
         {RULE "    hours: 08:00-25:00\n", "hours are written"},
         {RULE "    weekdays: [monday]\n", "'monday' is no weekday"},
+        {RULE "    max_class: geheim\n", "max_class is public"},
         {RULE "    policy: yes\n", "local-only"},
         {RULE "    applies_to: named\n", "applies_to is auto"},
         {RULE "    profile: cheap\n", "cost, performance or balanced"},

@@ -97,7 +97,8 @@ static void a_change_is_in_its_row_when_its_record_is_applied(void **state)
         "\"id\":\"AAAAaaaa0001\",\"kind\":2,\"mac\":\""
         "41414141414141414141414141414141414141414141414141414141414141ff\","
         "\"models\":\"\",\"name\":\"a \\\"name\\\" of \xd9\x85\xd9\x81\",\"networks\":\"\","
-        "\"pepper\":200,\"plan\":\"\",\"revoked_us\":0,\"role\":0,\"rotate_every_s\":0,"
+        "\"pepper\":200,\"place\":\"\",\"plan\":\"\",\"revoked_us\":0,\"role\":0,\"rotate_every_"
+        "s\":0,"
         "\"rotated_us\":0,\"scopes\":3221225477,"
         "\"tags\":\"\",\"team\":\"\",\"user\":\"\"}");
     assert_int_equal(store_settle(s), ERR_OK);
