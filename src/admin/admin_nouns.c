@@ -114,11 +114,6 @@ static struct span plan_name(const struct admin_operation *op, struct span id)
     return plan == NULL ? SPAN("") : plan->name;
 }
 
-static bool is_over(const struct admin_operation *op, const struct store_team *t)
-{
-    return t->ended.us != 0 || (t->expires.us != 0 && t->expires.us <= op->now.us);
-}
-
 static void team_show(const struct admin_operation *op, const union row *row, union shown *out)
 {
     const struct store_team *t = &row->team;
@@ -136,7 +131,8 @@ static void team_show(const struct admin_operation *op, const union row *row, un
                                     .local_only = t->local_only != 0,
                                     .limits = admin_limits_of(op, t->id),
                                     .key_limits = admin_limits_of(op, each_of(t->id, "/key", id)),
-                                    .status = is_over(op, t),
+                                    .status = t->ended.us != 0 ||
+                                              (t->expires.us != 0 && t->expires.us <= op->now.us),
                                     .created_at = t->created,
                                     .expires_at = t->expires,
                                     .ended_at = t->ended};
