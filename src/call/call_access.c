@@ -30,6 +30,7 @@ static uint8_t *put_call(uint8_t *to, const struct journal_record *r)
     to = MEMBER_TEXT(to, "endpoint", journal_record_text(r, JOURNAL_TEXT_ENDPOINT));
     to = MEMBER_TEXT(to, "model", journal_record_text(r, JOURNAL_TEXT_MODEL));
     to = MEMBER_TEXT(to, "policy", journal_record_text(r, JOURNAL_TEXT_POLICY));
+    to = MEMBER_TEXT(to, "fallback_from", journal_record_text(r, JOURNAL_TEXT_FALLBACK_FROM));
     to = MEMBER_TEXT(to, "upstream", journal_record_text(r, JOURNAL_TEXT_UPSTREAM));
     to = MEMBER_TEXT(to, "peer", journal_record_text(r, JOURNAL_TEXT_PEER));
     to = MEMBER_BOOL(to, "stream", r->stream != 0);

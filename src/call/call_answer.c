@@ -33,7 +33,7 @@ struct span call_reply_fields(struct call *call, struct span more)
     bool is_answered =
         call->error == ERR_OK || (call->answering != NULL && call->answering->status > 0);
     struct span lines = candidate == NULL || !is_answered ? call->policy->common_lines
-                                                          : candidate->match.model->reply_lines;
+                                                          : candidate->match.place->reply_lines;
     struct span parts[] = {SPAN("x-request-id: "),
                            span_of(call->id.text),
                            SPAN("\r\nX-Audit-Trace-ID: "),
@@ -75,7 +75,7 @@ static enum err put_head(struct call *call, struct span more, uint64_t length)
     }
     call->by->put_head(call->client, 200, fields, length);
     call->answer.head_put = true;
-    call->answer.lines = call_candidate_of(call)->match.model->reply_lines;
+    call->answer.lines = call_candidate_of(call)->match.place->reply_lines;
     return ERR_OK;
 }
 

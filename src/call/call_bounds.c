@@ -34,10 +34,11 @@ struct call_most call_most_of(const struct call *call, const struct decision_can
         call->input_held > call->input_estimate ? call->input_held : call->input_estimate;
     output = output < 0 ? 0 : output;
     return (struct call_most){
-        input + output, candidate->price == NULL
-                            ? 0
-                            : policy_price_most(candidate->price, input, output,
-                                                model->deployment->definition.total_timeout_ms)};
+        input + output,
+        candidate->price == NULL
+            ? 0
+            : policy_price_most(candidate->price, input, output,
+                                candidate->match.place->deployment->definition.total_timeout_ms)};
 }
 
 /* Whether the key may be used from where the client is. One that is gone is nowhere. */

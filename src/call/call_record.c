@@ -71,9 +71,13 @@ static void fill_destination(const struct call *call, const struct decision_cand
         return;
     }
     const struct policy_model *model = candidate->match.model;
-    journal_record_copy(r, &model->record);
+    journal_record_copy(r, &candidate->match.place->record);
     if (call->decision.policy[0] != '\0') {
         journal_record_set(r, JOURNAL_TEXT_POLICY, span_of(call->decision.policy));
+    }
+    if (candidate->match.model != call->decision.candidates[0].match.model) {
+        journal_record_set_invented(r, JOURNAL_TEXT_FALLBACK_FROM,
+                                    call->decision.candidates[0].match.shown);
     }
     if (candidate->price != NULL) {
         policy_price_record(candidate->price, r);
@@ -86,7 +90,7 @@ static void fill_destination(const struct call *call, const struct decision_cand
 
 static int64_t total_ms(const struct decision_candidate *candidate)
 {
-    return candidate->match.model->deployment->definition.total_timeout_ms;
+    return candidate->match.place->deployment->definition.total_timeout_ms;
 }
 
 /* What is held for it. */
@@ -237,7 +241,7 @@ void call_fill_used(const struct call_try *t, struct journal_record *r)
 
 uint32_t call_series_of(const struct decision_candidate *candidate)
 {
-    return candidate == NULL ? CALL_SERIES_NONE : candidate->match.model->series;
+    return candidate == NULL ? CALL_SERIES_NONE : candidate->match.place->series;
 }
 
 void call_count_used(const struct decision_candidate *candidate, const struct journal_record *r)

@@ -122,6 +122,21 @@ static enum call_state fail_residency(struct call *call, const struct decision_a
     return next;
 }
 
+/* When the first of them may be asked again is known, or a second is as good as any. */
+static enum call_state fail_health(struct call *call, const struct decision_ask *ask)
+{
+    const struct policy_model *model = call->decision.candidates[0].match.model;
+    int64_t soonest = INT64_MAX;
+    for (size_t i = 0; i < model->place_count; i++) {
+        const struct deployment_health *h = &model->places[i].deployment->health;
+        int64_t again = deployment_health_again(h, ask->mono).us;
+        soonest = again < soonest ? again : soonest;
+    }
+    int64_t seconds = (soonest - ask->mono.us + 999999) / 1000000;
+    call->retry_after_s = seconds > 1 ? seconds : 1;
+    return call_fail(call, ERR_NO_UPSTREAM);
+}
+
 static enum call_state fail(struct call *call, const struct decision_ask *ask, enum err e)
 {
     switch ((unsigned)e) {
@@ -132,6 +147,8 @@ static enum call_state fail(struct call *call, const struct decision_ask *ask, e
         return call_fail_at(call, e, SPAN("model"), SPAN(""));
     case ERR_VALUE_INVALID:
         return fail_token_arrays(call);
+    case ERR_NO_UPSTREAM:
+        return fail_health(call, ask);
     case ERR_RESIDENCY:
     case ERR_CLASSIFICATION:
         return fail_residency(call, ask, e);
@@ -173,6 +190,7 @@ static struct decision_ask ask_of(const struct call *call, struct span name)
                                  .hints = {.class_from = SPAN("")},
                                  .place = place,
                                  .now = call->started_wall,
+                                 .mono = call->started,
                                  .chance = chance_of(call),
                                  .scratch = shared->scratch};
 }
@@ -220,6 +238,10 @@ static bool find_prices(struct call *call)
         struct decision_candidate *c = &call->decision.candidates[i];
         const struct policy_model *model = c->match.model;
         struct policy_price found;
+        c->price = c->match.place->price;
+        if (c->price != NULL) {
+            continue;
+        }
         c->price = policy_price_at(model->prices, model->price_count, call->started_wall);
         if (book != NULL && policy_book_find(book, model->name, call->started_wall, &found)) {
             struct policy_price *kept = arena_alloc(&call->arena, sizeof(*kept));

@@ -277,7 +277,7 @@ static void tell_failure(const struct call *call, mono_us now)
     problem = problem == NULL && t != NULL ? t->reason : problem;
     log_warn("call_failed", "%s: %s (upstream %s, status %d): %s%s%s", call->id.text,
              err_name(call->error),
-             call_candidate_of(call)->match.model->deployment->definition.name,
+             call_candidate_of(call)->match.place->deployment->definition.name,
              t == NULL ? 0 : t->status, err_sentence(call->error), problem == NULL ? "" : ": ",
              problem == NULL ? "" : problem);
 }
@@ -311,7 +311,7 @@ static void learn(const struct call_try *t)
 {
     uint32_t lasting = t->omitted & ~t->passing;
     const char *refused = deployment_omits_text(lasting);
-    struct deployment *d = t->candidate->match.model->deployment;
+    struct deployment *d = t->candidate->match.place->deployment;
     if (deployment_learn(d, lasting)) {
         log_info("upstream_refuses",
                  "upstream %s takes no %s: calls go without from now on; `omit: [%s]` says so from "

@@ -7,6 +7,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "call/call_internal.h"
+#include "upstream/try_budget.h"
 
 /* Whether another candidate may do better: what the caller did wrong is wrong everywhere, and what
  * we lack we lack for all. */
@@ -30,7 +31,7 @@ static size_t count_tries(const struct call *call, const struct call_try *but)
 static bool fits(const struct call *call, const struct decision_candidate *candidate)
 {
     return !call->answer.head_put ||
-           span_equal(call->answer.lines, candidate->match.model->reply_lines);
+           span_equal(call->answer.lines, candidate->match.place->reply_lines);
 }
 
 /* How many candidates to pass over until the next that may be tried; all that are left: none. */
@@ -47,6 +48,22 @@ static size_t count_misfits(const struct call *call)
 static bool has_next(const struct call *call)
 {
     return call->candidate_next + count_misfits(call) < call->decision.count;
+}
+
+/* Whether all calls together may make one more try. */
+static bool may_try_more(const struct call *call)
+{
+    const struct call_shared *shared = call->shared;
+    bool may = shared->tries == NULL || try_budget_take(shared->tries, shared->ports->mono());
+    counter_add(COUNT_TRIES_DENIED, !may);
+    return may;
+}
+
+/* Whether the call may run elsewhere, too. */
+static bool may_repeat(const struct call_try *t)
+{
+    return !t->candidate->match.model->runs_once || !t->is_started ||
+           !t->call->shared->ports->attempt.has_sent(t->attempt);
 }
 
 static enum err begin_next(struct call *call)
@@ -83,14 +100,18 @@ static enum err begin_again(struct call *call, struct call_try *lost)
     return e;
 }
 
-/* Another candidate follows one that lost: the log is told of so many a second, the metrics of all.
- */
+/* Another candidate follows one that lost: of models the log is told of so many a second, the
+ * metrics of all. */
 static void tell_fallback(const struct call *call, const struct call_try *lost)
 {
     struct call_shared *shared = call->shared;
     const struct policy_model *from = lost->candidate->match.model;
     size_t next = call->candidate_next + count_misfits(call);
     int64_t second = shared->ports->mono().us / 1000000;
+    if (call->decision.candidates[next].match.model == from) {
+        counter_add(COUNT_RETRIES, 1);
+        return;
+    }
     counter_add(COUNT_FALLBACKS, 1);
     if (second != shared->fallback_second) {
         shared->fallback_second = second;
@@ -98,7 +119,8 @@ static void tell_fallback(const struct call *call, const struct call_try *lost)
     }
     if (shared->fallbacks_told++ < CALL_FAILURES_TOLD) {
         log_info("model_fallback", "%s: %.*s at %s failed (%s), %.*s is asked", call->id.text,
-                 SPAN_ARGS(from->name), from->deployment->definition.name, err_name(lost->error),
+                 SPAN_ARGS(from->name), lost->candidate->match.place->deployment->definition.name,
+                 err_name(lost->error),
                  SPAN_ARGS(call->decision.candidates[next].match.model->name));
     }
 }
@@ -109,7 +131,8 @@ static enum call_state lose(struct call *call, struct call_try *t)
     enum err e = ERR_OK;
     if (t->again != CALL_TRY_USUAL) {
         e = begin_again(call, t);
-    } else if (has_next(call) && is_its_servers_fault(t->error)) {
+    } else if (has_next(call) && is_its_servers_fault(t->error) && may_repeat(t) &&
+               may_try_more(call)) {
         tell_fallback(call, t);
         call_settle_try(t);
         e = begin_next(call);
@@ -177,7 +200,8 @@ static enum call_state wait(struct call *call)
 /* Whether another is to be tried beside it. */
 static bool takes_long(const struct call *call, const struct call_try *t)
 {
-    return t->is_started && t->is_due && has_next(call) && count_tries(call, t) == 0;
+    return t->is_started && t->is_due && has_next(call) && count_tries(call, t) == 0 &&
+           !t->candidate->match.model->runs_once;
 }
 
 static enum call_state next_after(struct call *call, struct call_try *t)
@@ -186,8 +210,21 @@ static enum call_state next_after(struct call *call, struct call_try *t)
         return lose(call, t);
     }
     t->is_due = false;
+    if (!may_try_more(call)) {
+        return CALL_TRY;
+    }
+    counter_add(COUNT_HEDGES, 1);
     enum err e = begin_next(call);
     return e == ERR_OK ? CALL_TRY : call_fail(call, e);
+}
+
+static enum err begin_first(struct call *call)
+{
+    struct call_shared *shared = call->shared;
+    if (shared->tries != NULL) {
+        try_budget_note_call(shared->tries, shared->ports->mono());
+    }
+    return begin_next(call);
 }
 
 enum call_state call_step_try(struct call *call)
@@ -195,7 +232,7 @@ enum call_state call_step_try(struct call *call)
     if (call_is_lost(call)) {
         return CALL_SETTLE;
     }
-    enum err e = call->candidate_next == 0 ? begin_next(call) : ERR_OK;
+    enum err e = call->candidate_next == 0 ? begin_first(call) : ERR_OK;
     if (e != ERR_OK) {
         return call_fail(call, e);
     }

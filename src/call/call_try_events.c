@@ -20,7 +20,7 @@ void call_try_begin_stream(struct call_try *t)
     openai_stream_init(&t->stream, &t->plan);
     buf_init_counted(&t->held, CALL_HELD_MAX, BUF_UNCOUNTED);
     sse_parser_init(&t->events,
-                    (size_t)t->candidate->match.model->deployment->definition.reply_bytes_max);
+                    (size_t)t->candidate->match.place->deployment->definition.reply_bytes_max);
 }
 
 /* Adds the whole event, or nothing. */

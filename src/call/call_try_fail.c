@@ -21,7 +21,7 @@ enum call_try_state call_try_fail(struct call_try *t, enum err e)
 static bool is_callers_name(const struct call_try *t)
 {
     const struct policy_model *model = t->candidate->match.model;
-    return model->is_pattern && model->upstream_name.len == 0;
+    return model->is_pattern;
 }
 
 enum call_try_state call_try_fail_upstream(struct call_try *t, int status, struct span body)
@@ -29,7 +29,7 @@ enum call_try_state call_try_fail_upstream(struct call_try *t, int status, struc
     struct call *call = t->call;
     const struct http_response *head = call->shared->ports->attempt.head(t->attempt);
     struct upstream_answer answer = {
-        .kind = t->candidate->match.model->deployment->definition.kind,
+        .kind = t->candidate->match.place->deployment->definition.kind,
         .status = status,
         .content_type = http_fields_find(&head->fields, HTTP_NAME_CONTENT_TYPE),
         .retry_after = http_fields_find(&head->fields, HTTP_NAME_RETRY_AFTER),

@@ -99,7 +99,7 @@ int64_t call_try_bound(const struct call_try *t)
 static enum err make_body(struct call_try *t, const struct json_index *x)
 {
     struct call *call = t->call;
-    struct deployment *deployment = t->candidate->match.model->deployment;
+    struct deployment *deployment = t->candidate->match.place->deployment;
     const struct upstream_definition *to = &deployment->definition;
     uint32_t omits = deployment_omits(deployment) | t->omitted;
     t->added = additions(t) & ~omits;
@@ -179,7 +179,7 @@ static enum err make_plan(struct call_try *t)
 static bool is_crowded(const struct call_try *t)
 {
     const struct policy *p = t->call->policy;
-    const struct deployment *d = t->candidate->match.model->deployment;
+    const struct deployment *d = t->candidate->match.place->deployment;
     return p->deployment_count > 1 && atomic_load_explicit(&d->in_flight, memory_order_relaxed) >=
                                           p->calls_max - p->calls_max / 8;
 }
@@ -214,7 +214,7 @@ static enum err prepare_attempt(struct call_try *t)
         .lean = lean,
         .fresh = t->is_fresh,
     };
-    return shared->ports->attempt.prepare(shared->pool, t->candidate->match.model->deployment,
+    return shared->ports->attempt.prepare(shared->pool, t->candidate->match.place->deployment,
                                           &request, on_attempt, t, &t->attempt);
 }
 

@@ -153,7 +153,7 @@ static enum err start(struct call_try *t)
 enum call_try_state call_try_step_durable(struct call_try *t)
 {
     const struct call_shared *shared = t->call->shared;
-    if (t->candidate->match.model->is_abroad &&
+    if (t->candidate->match.place->is_abroad &&
         !shared->ports->journal.await(shared->lane, t->intent_ticket)) {
         return wait(t);
     }

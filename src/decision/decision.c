@@ -8,10 +8,7 @@
 #include "policy/policy_price.h"
 #include "upstream/upstream_kind.h"
 
-#define LATENCY_UNKNOWN_US INT64_C(10000000)      /* of a server that has calls and no answer yet */
-#define LATENCY_DOWN_US    INT64_C(1000000000000) /* of one that is down */
-#define PROBED_IN          64                     /* calls */
-#define SECOND_US          INT64_C(1000000)
+#define SECOND_US INT64_C(1000000)
 #define OUTPUT_GUESS \
     256 /* tokens of an answer, where prices are compared and nobody says how long */
 
@@ -27,14 +24,18 @@ bool decision_is_open(const struct decision_ask *ask)
            (r != NULL && routing_binds_named(r));
 }
 
-/* ---- what a candidate must be, or it is not asked: all take the same, what each needs or not ----
- */
+/* ---- what a candidate must be, or it is not asked: all take the same, what each needs or not.
+ * `place` is one of its model's; NULL where that does not matter ---- */
 
-static enum err judge_permission(const struct decision_ask *ask, const struct decision *d,
-                                 const struct decision_candidate *c)
+#define JUDGE_TAKES                                                                               \
+    const struct decision_ask *ask, const struct decision *d, const struct decision_candidate *c, \
+        const struct policy_place *place
+
+static enum err judge_permission(JUDGE_TAKES)
 {
     const struct policy_model *model = c->match.model;
     (void)d;
+    (void)place;
     /* Who may use a model by an alias only asks for it by that; of a pattern each name is a model
      * of its own. */
     struct policy_match named;
@@ -48,34 +49,33 @@ static enum err judge_permission(const struct decision_ask *ask, const struct de
                : ERR_MODEL_NOT_ALLOWED;
 }
 
-static enum err judge_endpoint(const struct decision_ask *ask, const struct decision *d,
-                               const struct decision_candidate *c)
+static enum err judge_endpoint(JUDGE_TAKES)
 {
     const struct policy_model *model = c->match.model;
     static const uint32_t bits[] = {[OPENAI_CHAT] = POLICY_CHAT,
                                     [OPENAI_COMPLETIONS] = POLICY_COMPLETIONS,
                                     [OPENAI_EMBEDDINGS] = POLICY_EMBEDDINGS};
     (void)d;
+    (void)place;
     return (model->endpoints & bits[ask->request->endpoint]) != 0 ? ERR_OK : ERR_MODEL_ENDPOINT;
 }
 
-static enum err judge_inputs(const struct decision_ask *ask, const struct decision *d,
-                             const struct decision_candidate *c)
+static enum err judge_inputs(JUDGE_TAKES)
 {
     const struct policy_model *model = c->match.model;
     (void)d;
-    enum upstream_kind kind = model->deployment->definition.kind;
+    enum upstream_kind kind = place->deployment->definition.kind;
     bool takes = !ask->request->has_token_arrays ||
                  (model->token_arrays && upstream_kind_row(kind)->takes_token_arrays);
     return takes ? ERR_OK : ERR_VALUE_INVALID;
 }
 
 /* Context the caller can know is too small: only token arrays are counted exactly. */
-static enum err judge_context(const struct decision_ask *ask, const struct decision *d,
-                              const struct decision_candidate *c)
+static enum err judge_context(JUDGE_TAKES)
 {
     const struct policy_model *model = c->match.model;
     (void)d;
+    (void)place;
     bool fits = model->context_tokens == 0 || ask->request->input_tokens <= model->context_tokens ||
                 ask->request->endpoint == OPENAI_EMBEDDINGS;
     return fits ? ERR_OK : ERR_CONTEXT_LENGTH;
@@ -99,11 +99,10 @@ static bool is_in_team_regions(const struct decision_ask *ask, const char *regio
 }
 
 /* Where it stands is as the rule and the hints want it. What is not known is no. */
-static enum err judge_residency(const struct decision_ask *ask, const struct decision *d,
-                                const struct decision_candidate *c)
+static enum err judge_residency(JUDGE_TAKES)
 {
-    const struct policy_model *model = c->match.model;
-    const struct upstream_definition *to = &model->deployment->definition;
+    const struct upstream_definition *to = &place->deployment->definition;
+    (void)c;
     bool is_home = to->zone != NULL && ask->policy->zone.len > 0 &&
                    span_equal(span_of(to->zone), ask->policy->zone);
     bool may = is_in_regions(d->rule, to->region) && is_in_team_regions(ask, to->region) &&
@@ -112,26 +111,60 @@ static enum err judge_residency(const struct decision_ask *ask, const struct dec
 }
 
 /* Data of this class may go there, and by this rule. */
-static enum err judge_class(const struct decision_ask *ask, const struct decision *d,
-                            const struct decision_candidate *c)
+static enum err judge_class(JUDGE_TAKES)
 {
+    (void)c;
     bool may =
-        ask->class <= deployment_clearance(c->match.model->deployment) &&
+        ask->class <= deployment_clearance(place->deployment) &&
         (d->rule == NULL || d->rule->max_class == DATA_UNSAID || ask->class <= d->rule->max_class);
     return may ? ERR_OK : ERR_CLASSIFICATION;
 }
 
+/* It is not known to fail, and nobody has taken it out. */
+static enum err judge_health(JUDGE_TAKES)
+{
+    (void)d;
+    (void)c;
+    return deployment_health_admits(&place->deployment->health, ask->mono) ? ERR_OK
+                                                                           : ERR_NO_UPSTREAM;
+}
+
 /* One behind the other. */
-static enum err (*const filters[])(const struct decision_ask *ask, const struct decision *d,
-                                   const struct decision_candidate *c) = {
-    judge_permission, judge_endpoint, judge_inputs, judge_context, judge_residency, judge_class};
+static const struct filter {
+    enum err (*judge)(JUDGE_TAKES);
+    bool is_of_places; /* each place of a model is judged by itself */
+} filters[] = {{judge_permission, false}, {judge_endpoint, false}, {judge_inputs, true},
+               {judge_context, false},    {judge_residency, true}, {judge_class, true},
+               {judge_health, true}};
+
+#define FILTERS (sizeof(filters) / sizeof(filters[0]))
+
+/* Takes the places out that do not pass; the error, where none is left. */
+static enum err pass(const struct filter *f, const struct decision_ask *ask,
+                     const struct decision *d, struct decision_candidate *c)
+{
+    uint32_t left = 0;
+    enum err e = ERR_OK;
+    if (!f->is_of_places) {
+        return f->judge(ask, d, c, NULL);
+    }
+    for (uint32_t rest = c->places; rest != 0; rest &= rest - 1) {
+        const struct policy_place *place = &c->match.model->places[__builtin_ctz(rest)];
+        enum err judged = f->judge(ask, d, c, place);
+        e = judged != ERR_OK ? judged : e;
+        left |= judged == ERR_OK ? rest & -rest : 0;
+    }
+    c->places = left;
+    return left != 0 ? ERR_OK : e;
+}
 
 enum err decision_judge(const struct decision_ask *ask, const struct decision *d,
                         const struct decision_candidate *c)
 {
+    struct decision_candidate judged = *c;
     enum err e = ERR_OK;
-    for (size_t i = 0; e == ERR_OK && i < sizeof(filters) / sizeof(filters[0]); i++) {
-        e = filters[i](ask, d, c);
+    for (size_t i = 0; e == ERR_OK && i < FILTERS; i++) {
+        e = pass(&filters[i], ask, d, &judged);
     }
     return e;
 }
@@ -143,11 +176,11 @@ static enum err filter(const struct decision_ask *ask, const struct decision *d,
     if (*count == 0) {
         return ERR_MODEL_UNKNOWN;
     }
-    for (size_t f = 0; f < sizeof(filters) / sizeof(filters[0]); f++) {
+    for (size_t f = 0; f < FILTERS; f++) {
         size_t kept = 0;
         enum err e = ERR_OK;
         for (size_t i = 0; i < *count; i++) {
-            enum err judged = filters[f](ask, d, &list[i]);
+            enum err judged = pass(&filters[f], ask, d, &list[i]);
             e = judged != ERR_OK ? judged : e;
             if (judged == ERR_OK) {
                 list[kept++] = list[i];
@@ -161,17 +194,61 @@ static enum err filter(const struct decision_ask *ask, const struct decision *d,
     return ERR_OK;
 }
 
+/* How long the first has before another is asked beside it; 0: as long as it takes. */
+static int64_t hedge_after(const struct decision *d)
+{
+    int64_t ms = d->rule->hedge_ms;
+    const struct deployment_health *h = &d->candidates[0].match.place->deployment->health;
+    int64_t slow_us = atomic_load_explicit(&h->slow_us, memory_order_relaxed);
+    return ms != ROUTING_HEDGE_SLOW ? ms : slow_us == 0 ? 0 : slow_us / 1000 + 1;
+}
+
+/* The places that are left of the models, the best first, as many as are tried. */
+static void choose_places(const struct decision_ask *ask, const struct decision_candidate *list,
+                          size_t count, struct decision *d)
+{
+    d->count = 0;
+    for (size_t i = 0; i < count && d->count < DECISION_CANDIDATES; i++) {
+        size_t room = DECISION_CANDIDATES - d->count;
+        bool is_last = i + 1 == count; /* else there is room for another model behind it */
+        size_t most = is_last || room == 1 ? room : room - 1;
+        d->count += decision_places(ask, &list[i], most, &d->candidates[d->count]);
+    }
+    for (size_t i = 1; i < d->count && d->rule != NULL && d->rule->hedge_ms != 0; i++) {
+        d->candidates[i].hedge_after_ms = hedge_after(d);
+    }
+}
+
+/* After an error, one of those that the last filter was asked of. */
+static void take_over(const struct decision_ask *ask, const struct decision_candidate *list,
+                      size_t count, enum err e, struct decision *d)
+{
+    if (e == ERR_OK) {
+        choose_places(ask, list, count, d);
+        return;
+    }
+    d->count = count < 1 ? 0 : 1;
+    memcpy(d->candidates, list, d->count * sizeof(d->candidates[0]));
+}
+
 enum err decision_filter(const struct decision_ask *ask, struct decision *d)
 {
-    return filter(ask, d, d->candidates, &d->count);
+    struct decision_candidate list[DECISION_CANDIDATES];
+    for (size_t i = 0; i < d->count; i++) {
+        list[i] = d->candidates[i];
+        list[i].places = decision_all_places(list[i].match.model);
+    }
+    size_t count = d->count;
+    enum err e = filter(ask, d, list, &count);
+    take_over(ask, list, count, e, d);
+    return e;
 }
 
 enum err decision_choose(const struct decision_ask *ask, struct decision_work *work,
                          struct decision *d)
 {
     enum err e = filter(ask, d, work->gathered, &work->count);
-    d->count = work->count < DECISION_CANDIDATES ? work->count : DECISION_CANDIDATES;
-    memcpy(d->candidates, work->gathered, d->count * sizeof(d->candidates[0]));
+    take_over(ask, work->gathered, work->count, e, d);
     return e;
 }
 
@@ -195,7 +272,8 @@ static void add(struct decision_work *w, struct span name, const char *why)
     struct policy_match match;
     if (w->count < DECISION_GATHERED_MAX && policy_find(w->ask->policy, name, &match) &&
         !has_candidate(w, &match)) {
-        w->gathered[w->count++] = (struct decision_candidate){.match = match, .why = why};
+        w->gathered[w->count++] = (struct decision_candidate){
+            .match = match, .places = decision_all_places(match.model), .why = why};
     }
 }
 
@@ -245,8 +323,12 @@ static void add_rule(struct decision_work *w, const struct decision *d)
 /* The price that held when the call began; of the book it is copied into `room`. */
 static const struct policy_price *price_of(const struct decision_ask *ask,
                                            const struct policy_model *model,
+                                           const struct policy_place *place,
                                            struct policy_price *room)
 {
+    if (place->price != NULL) {
+        return place->price;
+    }
     if (ask->book != NULL && policy_book_find(ask->book, model->name, ask->now, room)) {
         return room;
     }
@@ -254,49 +336,45 @@ static const struct policy_price *price_of(const struct decision_ask *ask,
 }
 
 /* What the call may cost at it, in billionths; a model without a price is the dearest. */
-static int64_t cost_at(const struct decision_ask *ask, const struct policy_model *model)
+static int64_t cost_at(const struct decision_ask *ask, const struct policy_model *model,
+                       const struct policy_place *place)
 {
     struct policy_price room;
-    const struct policy_price *price = price_of(ask, model, &room);
+    const struct policy_price *price = price_of(ask, model, place, &room);
     int64_t output = ask->request->output_tokens_max;
-    int64_t seconds = deployment_latency_us(model->deployment);
+    int64_t us = decision_latency_us(place);
     const struct policy_amounts amounts = {
         .input = ask->prompt_tokens,
         .output = output >= 0 && output < OUTPUT_GUESS ? output : OUTPUT_GUESS,
         .requests = 1,
-        .server_us = seconds > SECOND_US ? seconds : SECOND_US};
+        .server_us = us > SECOND_US ? us : SECOND_US};
     return price == NULL ? INT64_MAX : policy_price_cost(price, &amounts);
 }
 
-/* How long its server takes to begin an answer, times the calls that it has. What is not known yet
- * is asked once, to be known; who fails again and again comes last. One call in many asks anew
- * whoever has none, for what was slow or down need not be so still. */
-static int64_t latency_of(const struct decision_ask *ask, const struct policy_model *model)
+static int64_t score_at(const struct decision_ask *ask, enum routing_profile profile,
+                        const struct policy_model *model, const struct policy_place *place)
 {
-    const struct deployment *d = model->deployment;
-    int64_t calls = atomic_load_explicit(&d->in_flight, memory_order_relaxed);
-    int64_t latency = deployment_latency_us(d);
-    calls = calls > 0 ? calls : 0;
-    if (calls == 0 && (ask->chance >> 8) % PROBED_IN == PROBED_IN - 1) {
-        return 0;
-    }
-    if (deployment_is_down(d)) {
-        return LATENCY_DOWN_US;
-    }
-    return latency == 0 ? calls * LATENCY_UNKNOWN_US : latency * (1 + calls);
-}
-
-static int64_t score_of(const struct decision_ask *ask, enum routing_profile profile,
-                        const struct policy_model *model)
-{
-    int64_t cost = profile == ROUTING_PERFORMANCE ? 0 : cost_at(ask, model);
-    int64_t latency = profile == ROUTING_COST ? 0 : latency_of(ask, model);
+    int64_t cost = profile == ROUTING_PERFORMANCE ? 0 : cost_at(ask, model, place);
+    int64_t latency = profile == ROUTING_COST ? 0 : decision_latency_of(ask, place);
     if (profile != ROUTING_BALANCED) {
         return -(cost + latency);
     }
     /* A tenth of a cent and a second weigh alike: neither decides alone. */
     int64_t weighed = cost > INT64_MAX / 2 ? INT64_MAX / 2 : cost;
     return -(weighed + latency);
+}
+
+/* A model is as good as the best of its places. */
+static int64_t score_of(const struct decision_ask *ask, enum routing_profile profile,
+                        const struct decision_candidate *c)
+{
+    int64_t best = INT64_MIN;
+    for (uint32_t rest = c->places; rest != 0; rest &= rest - 1) {
+        const struct policy_model *model = c->match.model;
+        int64_t score = score_at(ask, profile, model, &model->places[__builtin_ctz(rest)]);
+        best = score > best ? score : best;
+    }
+    return best;
 }
 
 /* The better first; of those alike, the order of the file. */
@@ -326,10 +404,10 @@ static void add_scored(struct decision_work *w, const struct decision_candidate 
 
 /* How many filters let a model pass. */
 static size_t passes_of(const struct decision_ask *ask, const struct decision *d,
-                        const struct decision_candidate *c)
+                        struct decision_candidate *c)
 {
     size_t passed = 0;
-    while (passed < sizeof(filters) / sizeof(filters[0]) && filters[passed](ask, d, c) == ERR_OK) {
+    while (passed < FILTERS && pass(&filters[passed], ask, d, c) == ERR_OK) {
         passed++;
     }
     return passed;
@@ -339,21 +417,21 @@ static size_t passes_of(const struct decision_ask *ask, const struct decision *d
  * what the caller is told. */
 static void add_all(struct decision_work *w, const struct decision *d)
 {
-    static const size_t all = sizeof(filters) / sizeof(filters[0]);
     const struct policy *p = w->ask->policy;
     const struct policy_model *furthest = NULL;
     size_t most = 0;
     for (size_t i = 0; i < p->model_count && i < DECISION_MODELS_MAX; i++) {
         const struct policy_model *model = &p->models[i];
-        struct span sent = model->upstream_name.len > 0 ? model->upstream_name : model->name;
-        struct decision_candidate c = {.match = {model, model->name, sent},
+        struct decision_candidate c = {.match = {.model = model, .shown = model->name},
+                                       .places = decision_all_places(model),
                                        .why = routing_profile_name(d->profile)};
-        if (model->is_pattern || judge_endpoint(w->ask, d, &c) != ERR_OK) {
+        if (model->is_pattern || judge_endpoint(w->ask, d, &c, NULL) != ERR_OK) {
             continue;
         }
+        policy_place_match(&c.match, model->places);
         size_t passed = 1 + passes_of(w->ask, d, &c);
-        if (passed > all) {
-            c.score = score_of(w->ask, d->profile, model);
+        if (passed > FILTERS) {
+            c.score = score_of(w->ask, d->profile, &c);
             add_scored(w, &c);
         }
         furthest = passed > most ? model : furthest;
@@ -437,7 +515,7 @@ static void order(struct decision_work *w, enum routing_profile profile)
 {
     size_t first = w->count > 0 && strcmp(w->gathered[0].why, "canary") == 0 ? 1 : 0, end = first;
     while (end < w->count && strcmp(w->gathered[end].why, "target") == 0) {
-        w->gathered[end].score = score_of(w->ask, profile, w->gathered[end].match.model);
+        w->gathered[end].score = score_of(w->ask, profile, &w->gathered[end]);
         end++;
     }
     qsort(w->gathered + first, end - first, sizeof(w->gathered[0]), by_score);

@@ -28,14 +28,15 @@
 #include "routing/routing.h"
 #include "text/text_language.h"
 
-#define DECISION_CANDIDATES   4 /* that are asked, one after the other */
+#define DECISION_CANDIDATES   3 /* that are asked, one after the other */
 #define DECISION_GATHERED_MAX (1 + 2 * ROUTING_TARGETS_MAX) /* that a rule names */
 #define DECISION_MODELS_MAX   4096
 #define DECISION_POLICY_BYTES 96 /* of X-Route-Policy's value */
 
-/* Where a call may go: a deployment is its model's. */
+/* Where a call may go: a model, and one of its places. */
 struct decision_candidate {
     struct policy_match match;
+    uint32_t places;                  /* of the model, a bit each, that no filter has taken out */
     const struct policy_price *price; /* in force when the call began; NULL: not known */
     int64_t score;                    /* of those with more, the better */
     const char *why;                  /* it is one, and has this place */
@@ -70,6 +71,7 @@ struct decision_ask {
     struct access_place place; /* where its calls may go, whatever it asks for */
     enum data_class class;     /* of its data: decision_bind() says it */
     wall_us now;
+    mono_us mono;    /* the same moment */
     uint32_t chance; /* any number, of which a draw is made */
     struct condition_scratch *scratch;
 };

@@ -298,6 +298,7 @@ static const char *code_of(enum err e)
 {
     return e == ERR_RESIDENCY        ? "residency"
            : e == ERR_CLASSIFICATION ? "classification"
+           : e == ERR_NO_UPSTREAM    ? "health"
                                      : err_row(e)->code;
 }
 
@@ -305,11 +306,29 @@ static void put_candidate(struct json_writer *w, const struct decision_candidate
 {
     put_text(w, "model", c->match.shown);
     json_write_key(w, "deployment");
-    json_write_text(w, c->match.model->deployment->definition.name);
+    json_write_text(w, c->match.place->deployment->definition.name);
     json_write_key(w, "score");
     json_write_int(w, c->score);
     json_write_key(w, "why");
     json_write_text(w, c->why);
+}
+
+/* One place of a candidate. */
+static void put_judged(struct explaining *x, struct json_writer *w, struct decision_candidate c,
+                       size_t place)
+{
+    c.places = UINT32_C(1) << place;
+    policy_place_match(&c.match, &c.match.model->places[place]);
+    enum err e = decision_judge(x->ask, &x->decision, &c);
+    json_write_object(w);
+    put_candidate(w, &c);
+    json_write_key(w, "excluded");
+    if (e == ERR_OK) {
+        json_write_null(w);
+    } else {
+        json_write_text(w, code_of(e));
+    }
+    json_write_end(w);
 }
 
 static void put_candidates(struct explaining *x, struct json_writer *w)
@@ -318,16 +337,9 @@ static void put_candidates(struct explaining *x, struct json_writer *w)
     json_write_array(w);
     for (size_t i = 0; i < x->work.count; i++) {
         const struct decision_candidate *c = &x->work.gathered[i];
-        enum err e = decision_judge(x->ask, &x->decision, c);
-        json_write_object(w);
-        put_candidate(w, c);
-        json_write_key(w, "excluded");
-        if (e == ERR_OK) {
-            json_write_null(w);
-        } else {
-            json_write_text(w, code_of(e));
+        for (size_t p = 0; p < c->match.model->place_count; p++) {
+            put_judged(x, w, *c, p);
         }
-        json_write_end(w);
     }
     json_write_end(w);
 }
@@ -340,7 +352,7 @@ static void put_end(struct explaining *x, struct json_writer *w)
     const struct decision_candidate *c = &x->decision.candidates[0];
     json_write_key(w, "chosen");
     if (e == ERR_OK) {
-        const char *region = c->match.model->deployment->definition.region;
+        const char *region = c->match.place->deployment->definition.region;
         json_write_object(w);
         put_candidate(w, c);
         json_write_end(w);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* decision_internal.h — facts and filters. For the part's own files. */
+/* decision_internal.h — facts, filters and places. For the part's own files. */
 #ifndef DECISION_DECISION_INTERNAL_H
 #define DECISION_DECISION_INTERNAL_H
 
@@ -7,5 +7,21 @@
 
 /* Prepares to find facts of what is asked. */
 void decision_begin_facts(struct decision_work *work, const struct decision_ask *ask);
+
+/* All places of a model, a bit each. */
+uint32_t decision_all_places(const struct policy_model *model);
+
+/* Writes the places that are left of a candidate, at most `most`, whom to ask first in front; how
+ * many there are. */
+size_t decision_places(const struct decision_ask *ask, const struct decision_candidate *c,
+                       size_t most, struct decision_candidate *out);
+
+/* How long the server of a place takes to begin an answer; 0: not known. */
+int64_t decision_latency_us(const struct policy_place *place);
+
+/* The same, times the calls that it has. What is not known yet is asked once, to be known; who
+ * fails again and again comes last. One call in many asks anew whoever has none, for what was slow
+ * or down need not be so still. */
+int64_t decision_latency_of(const struct decision_ask *ask, const struct policy_place *place);
 
 #endif

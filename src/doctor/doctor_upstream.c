@@ -148,26 +148,43 @@ static bool is_listed(const struct json_index *x, uint32_t data, const char *nam
     return false;
 }
 
+/* What an upstream lists. */
+struct listed {
+    const struct json_index *x;
+    uint32_t data;
+};
+
+static void check_name(struct doctor *d, const char *what, const char *model, const char *sent,
+                       const struct listed *list)
+{
+    const char *name = sent != NULL ? sent : model;
+    struct buf others;
+    buf_init(&others, LISTED_SHOWN * (LISTED_BYTES + 2) + 1);
+    if (!is_listed(list->x, list->data, name, &others)) {
+        doctor_say(d, DOCTOR_WARN, what,
+                   "it does not list '%s', which the model '%s' asks for; it lists %.*s — set "
+                   "`upstream_name:`",
+                   name, model, SPAN_ARGS(buf_span(&others)));
+    }
+    buf_fini(&others);
+}
+
 /* Says which of the upstream's models are not on its list. */
 static void check_listed(struct doctor *d, const char *what, const struct upstream_definition *up,
                          const struct json_index *x, uint32_t data)
 {
+    const struct listed list = {x, data};
     const struct policy_settings *g = &d->settings->gateway;
     for (size_t i = 0; i < g->models_count; i++) {
         const struct model_settings *m = &g->models[i];
-        const char *name = m->upstream_name != NULL ? m->upstream_name : m->name;
-        struct buf others;
-        if (strcmp(m->upstream, up->name) != 0 || m->is_pattern) {
-            continue;
+        if (m->upstream != NULL && strcmp(m->upstream, up->name) == 0 && !m->is_pattern) {
+            check_name(d, what, m->name, m->upstream_name, &list);
         }
-        buf_init(&others, LISTED_SHOWN * (LISTED_BYTES + 2) + 1);
-        if (!is_listed(x, data, name, &others)) {
-            doctor_say(d, DOCTOR_WARN, what,
-                       "it does not list '%s', which the model '%s' asks for; it lists %.*s — set "
-                       "`upstream_name:`",
-                       name, m->name, SPAN_ARGS(buf_span(&others)));
+        for (size_t j = 0; j < m->deployments_count && !m->is_pattern; j++) {
+            if (strcmp(m->deployments[j].upstream, up->name) == 0) {
+                check_name(d, what, m->name, m->deployments[j].upstream_name, &list);
+            }
         }
-        buf_fini(&others);
     }
 }
 

@@ -161,6 +161,7 @@ enum err gateway_worker_open(const struct gateway_worker_options *options,
     w->shared.access = options->access;
     w->shared.policy = policy_ref(options->policy);
     w->shared.calls_open = options->calls_open;
+    w->shared.tries = options->tries;
     w->shared.body_bytes_max = options->server->body_bytes_max;
     w->shared.output_bytes_max = options->server->output_bytes_max;
     net_task_init(&w->commit, on_commit);

@@ -160,6 +160,7 @@ static int explain(const struct policy *policy, struct span text, bool is_json)
                                .key = &nobody,
                                .who = &none,
                                .now = clock_wall(),
+                               .mono = clock_mono(),
                                .chance = NO_CANARY,
                                .scratch = condition_scratch_new()};
     struct buf page;

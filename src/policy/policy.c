@@ -100,10 +100,11 @@ static struct span reply_lines(struct policy *p, const struct deployment *d)
 }
 
 /* Texts are checked here, once, and not for each call. The settings were: they fit. */
-static void fill_record(const struct policy *p, struct policy_model *model)
+static void fill_record(const struct policy *p, const struct policy_model *model,
+                        struct policy_place *place)
 {
-    const struct upstream_definition *to = &model->deployment->definition;
-    struct journal_record *r = &model->record;
+    const struct upstream_definition *to = &place->deployment->definition;
+    struct journal_record *r = &place->record;
     *r = p->record;
     journal_record_set(r, JOURNAL_TEXT_UPSTREAM, span_of(to->name));
     journal_record_set(r, JOURNAL_TEXT_REGION, span_of(to->region));
@@ -112,7 +113,7 @@ static void fill_record(const struct policy *p, struct policy_model *model)
     if (!model->is_pattern) {
         journal_record_set(r, JOURNAL_TEXT_MODEL, model->name);
         journal_record_set(r, JOURNAL_TEXT_UPSTREAM_MODEL,
-                           model->upstream_name.len > 0 ? model->upstream_name : model->name);
+                           place->upstream_name.len > 0 ? place->upstream_name : model->name);
     }
 }
 
@@ -143,13 +144,59 @@ static enum err add_names(struct policy *p, const struct model_settings *setting
     return e;
 }
 
+/* What a deployment asks for itself; NULL: nothing, or the arena says that it has no room. */
+static const struct policy_price *keep_price(struct policy *p,
+                                             const struct deployment_settings *settings)
+{
+    struct policy_price *kept = settings->has_price ? arena_new(&p->arena, sizeof(*kept)) : NULL;
+    if (kept != NULL) {
+        *kept = settings->price;
+        policy_price_name(kept);
+    }
+    return kept;
+}
+
+static bool add_place(struct policy *p, const struct deployment_settings *settings,
+                      const struct policy_model *model, struct policy_place *place)
+{
+    CHECK(settings->upstream_index < p->deployment_count);
+    place->deployment = p->deployments[settings->upstream_index];
+    place->upstream_name = keep_text(p, settings->upstream_name);
+    place->weight = (uint32_t)settings->weight;
+    place->price = keep_price(p, settings);
+    place->is_abroad = is_abroad(p, place->deployment);
+    place->reply_lines = reply_lines(p, place->deployment);
+    if (arena_failed(&p->arena) || place->reply_lines.at == NULL) {
+        return false;
+    }
+    place->series = call_series_find(model->name, place->deployment->definition.name);
+    fill_record(p, model, place);
+    return true;
+}
+
+/* The upstreams that a model names, be it one. */
+static bool add_places(struct policy *p, const struct model_settings *settings,
+                       struct policy_model *model)
+{
+    const struct deployment_settings one = {.upstream_index = settings->upstream_index,
+                                            .upstream_name = settings->upstream_name,
+                                            .weight = 1};
+    size_t count = settings->deployments_count == 0 ? 1 : settings->deployments_count;
+    struct policy_place *places = arena_new(&p->arena, count * sizeof(*places));
+    bool is_good = places != NULL;
+    for (size_t i = 0; is_good && i < count; i++) {
+        is_good = add_place(p, settings->deployments_count == 0 ? &one : &settings->deployments[i],
+                            model, &places[i]);
+    }
+    model->places = places;
+    model->place_count = count;
+    return is_good;
+}
+
 static enum err add_model(struct policy *p, const struct model_settings *settings)
 {
     struct policy_model *model = &p->models[p->model_count++];
-    CHECK(settings->upstream_index < p->deployment_count);
     model->name = keep_text(p, settings->name);
-    model->upstream_name = keep_text(p, settings->upstream_name);
-    model->deployment = p->deployments[settings->upstream_index];
     model->endpoints = settings->endpoints;
     model->context_tokens = settings->context_tokens;
     model->max_output = settings->max_output;
@@ -158,13 +205,10 @@ static enum err add_model(struct policy *p, const struct model_settings *setting
     model->is_pattern = settings->is_pattern;
     model->reasoning = settings->reasoning;
     model->token_arrays = settings->token_arrays;
-    model->is_abroad = is_abroad(p, model->deployment);
-    model->reply_lines = reply_lines(p, model->deployment);
-    if (arena_failed(&p->arena) || model->reply_lines.at == NULL) {
+    model->runs_once = settings->repeat == POLICY_REPEAT_NEVER;
+    if (arena_failed(&p->arena) || !add_places(p, settings, model)) {
         return ERR_NO_MEMORY;
     }
-    model->series = call_series_find(model->name, model->deployment->definition.name);
-    fill_record(p, model);
     return add_names(p, settings, model);
 }
 
@@ -294,7 +338,7 @@ static struct span keep_lines(struct policy *p, const struct texts *texts)
     return kept;
 }
 
-static enum err add_place(struct policy *p, const struct policy_settings *settings)
+static enum err add_zone(struct policy *p, const struct policy_settings *settings)
 {
     p->zone = keep_text(p, settings->zone);
     p->region = keep_text(p, settings->region);
@@ -351,7 +395,7 @@ enum err policy_open(const struct policy_settings *settings,
     map_init(&p->names);
     p->created_s = now.us / 1000000;
     p->routing = routing_ref(settings->routing);
-    enum err e = add_place(p, settings);
+    enum err e = add_zone(p, settings);
     if (e == ERR_OK) {
         e = note_digest(p, settings, upstreams);
     }
@@ -412,7 +456,7 @@ bool policy_find(const struct policy *p, struct span name, struct policy_match *
 {
     struct policy_model *model = map_find(&p->names, name);
     if (model != NULL) {
-        *out = (struct policy_match){model, model->name, model->upstream_name};
+        *out = (struct policy_match){.model = model, .shown = model->name};
         if (model->is_pattern) { /* an alias of a pattern names one model */
             out->shown = name;
         }
@@ -423,12 +467,16 @@ bool policy_find(const struct policy *p, struct span name, struct policy_match *
         if (model == NULL) {
             return false;
         }
-        *out = (struct policy_match){model, name, model->upstream_name};
+        *out = (struct policy_match){.model = model, .shown = name};
     }
-    if (out->upstream_name.len == 0) {
-        out->upstream_name = out->shown;
-    }
+    policy_place_match(out, model->places);
     return true;
+}
+
+void policy_place_match(struct policy_match *match, const struct policy_place *place)
+{
+    match->place = place;
+    match->upstream_name = place->upstream_name.len > 0 ? place->upstream_name : match->shown;
 }
 
 /* Which bytes a name holds, in 32 kinds: names that differ in many are not near. */

@@ -24,22 +24,31 @@
 #include "policy/policy_settings.h"
 #include "upstream/deployment.h"
 
-struct policy_model {
-    struct span name;          /* as configured; a pattern ends in '*' */
-    struct span upstream_name; /* empty: the name that was asked for, or `name` for an alias */
-    struct span reply_lines;   /* "X-Sovereign-ID: …\r\nX-Data-Residency: …\r\n" */
+/* A model on one of its model servers. */
+struct policy_place {
     struct deployment *deployment;
+    struct span upstream_name; /* empty: the name that was asked for, or the model's for an alias */
+    struct span reply_lines;   /* "X-Sovereign-ID: …\r\nX-Data-Residency: …\r\n" */
+    uint32_t weight;           /* at least 1 */
+    const struct policy_price *price; /* of its own; NULL: the model's hold */
+    uint32_t series;                  /* of its calls in the metrics */
+    bool is_abroad; /* there is a home region, and the deployment is not known to be in it */
+    /* What all records of its calls say alike. The two model names only where they do not depend
+     * on what was asked for: not for a pattern. Nor the price, which is that of a moment. */
+    struct journal_record record;
+};
+
+struct policy_model {
+    struct span name; /* as configured; a pattern ends in '*' */
+    const struct policy_place *places;
+    size_t place_count; /* POLICY_PLACES_MAX at most */
     uint32_t endpoints; /* enum policy_endpoint bits */
     int64_t context_tokens, max_output;
     const struct policy_price *prices; /* the earliest first; see policy_price_at() */
     size_t price_count;                /* 0: what it costs is not known */
     enum policy_reasoning reasoning;
     bool is_pattern, token_arrays;
-    uint32_t series; /* of its calls in the metrics */
-    bool is_abroad;  /* there is a home region, and the deployment is not known to be in it */
-    /* What all records of its calls say alike. The two model names only where they do not depend
-     * on what was asked for: not for a pattern. Nor the price, which is that of a moment. */
-    struct journal_record record;
+    bool runs_once; /* a call that was sent to one of its servers goes to no other */
 };
 
 struct policy {
@@ -72,8 +81,9 @@ struct policy {
 /* A model that was found by a name. */
 struct policy_match {
     const struct policy_model *model;
-    struct span shown;         /* the name that replies and records show */
-    struct span upstream_name; /* what its model server calls it */
+    const struct policy_place *place; /* the first, until one is chosen: policy_place_match() */
+    struct span shown;                /* the name that replies and records show */
+    struct span upstream_name;        /* what its model server calls it */
 };
 
 /*
@@ -93,6 +103,9 @@ void policy_unref(struct policy **p);
 /* The model that `name` (a name, an alias, or matched by a pattern) leads to; false if none.
  * `name` must outlive the match. */
 MUST_USE bool policy_find(const struct policy *p, struct span name, struct policy_match *out);
+
+/* The same model at one of its places. */
+void policy_place_match(struct policy_match *match, const struct policy_place *place);
 
 #define POLICY_UNKNOWN_BYTES 384
 

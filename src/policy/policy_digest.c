@@ -35,6 +35,19 @@ static void put_price(struct json_writer *w, const struct policy_price *p)
     json_write_end(w);
 }
 
+static void put_deployment(struct json_writer *w, const struct deployment_settings *d)
+{
+    json_write_object(w);
+    if (d->has_price) {
+        json_write_key(w, "price");
+        put_price(w, &d->price);
+    }
+    put_text(w, "upstream", d->upstream);
+    put_text(w, "upstream_name", d->upstream_name);
+    put_number(w, "weight", d->weight);
+    json_write_end(w);
+}
+
 static void put_model(struct json_writer *w, const struct model_settings *m)
 {
     json_write_object(w);
@@ -52,6 +65,12 @@ static void put_model(struct json_writer *w, const struct model_settings *m)
     json_write_array(w);
     for (size_t i = 0; i < m->prices_count; i++) {
         put_price(w, &m->prices[i]);
+    }
+    json_write_end(w);
+    json_write_key(w, "deployments");
+    json_write_array(w);
+    for (size_t i = 0; i < m->deployments_count; i++) {
+        put_deployment(w, &m->deployments[i]);
     }
     json_write_end(w);
     put_text(w, "upstream", m->upstream);

@@ -32,6 +32,12 @@ enum policy_endpoint {
 /* What the configuration calls them, from bit 0. */
 #define POLICY_ENDPOINTS "chat|completions|embeddings"
 
+/* Whether a call may go to another model server when one that had it whole failed: it may run
+ * twice then. */
+enum policy_repeat { POLICY_REPEAT_ALLOWED, POLICY_REPEAT_NEVER };
+
+#define POLICY_REPEATS "allowed|never"
+
 /* Under which name reasoning is told. */
 enum policy_reasoning {
     POLICY_REASONING_AS_IS,
@@ -56,13 +62,27 @@ struct policy_price {
     char id[POLICY_PRICE_ID_BYTES];               /* by policy_price_name(); "": not yet */
 };
 
+#define POLICY_PLACES_MAX 32 /* of a model */
+
+/* A model server that serves a model, one of several. */
+struct deployment_settings {
+    const char *upstream; /* as in model_settings, and so are the next two */
+    size_t upstream_index;
+    const char *upstream_name;
+    int64_t weight; /* of the calls it has so many as another has one */
+    struct policy_price price;
+    bool has_price; /* of its own; else its model's hold */
+};
+
 struct model_settings {
     const char *name;          /* its key in the configuration; a pattern ends in '*' */
     bool is_pattern;           /* the longest matching pattern wins, after all names and aliases */
-    const char *upstream;      /* the name of an upstream_definition */
+    const char *upstream;      /* the name of an upstream_definition; NULL: `deployments` say it */
     size_t upstream_index;     /* its place in upstream_settings.definitions */
     const char *upstream_name; /* what the upstream calls the model; NULL: as the caller did, or
                                   `name` where the caller used an alias */
+    const struct deployment_settings *deployments;
+    size_t deployments_count; /* 0: it is at `upstream` alone */
     struct texts aliases;
     uint32_t endpoints;        /* enum policy_endpoint bits, at least one */
     int64_t context_tokens;    /* 0: unknown, not checked */
@@ -72,6 +92,7 @@ struct model_settings {
     size_t prices_count;               /* 0: what it costs is not known */
     enum policy_reasoning reasoning;
     bool token_arrays; /* whether input and prompt may be token numbers */
+    enum policy_repeat repeat;
 };
 
 /* Which web pages may call from a browser. */

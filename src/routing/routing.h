@@ -33,6 +33,7 @@
 #define ROUTING_NAME_MAX     48 /* bytes of a rule's name: a record and a header name it */
 #define ROUTING_WEIGHT_MAX   10000
 #define ROUTING_DIGEST_BYTES 32
+#define ROUTING_HEDGE_SLOW   (-1) /* when it is later than nineteen of twenty of its answers */
 
 /* What a condition may ask of a call. */
 enum routing_fact {
@@ -90,6 +91,7 @@ struct routing_rule {
     uint16_t target_count, fallback_count, team_count, region_count; /* 0 teams, regions: any */
     uint32_t weights;                                                /* of all targets */
     struct routing_target canary;                                    /* weight 0: there is none */
+    int64_t hedge_ms; /* another is asked beside one that has not answered by then; 0: none is */
     enum routing_profile profile;
     enum data_class max_class; /* of data that calls may bear; unsaid: any */
     bool is_local;             /* the home zone alone */

@@ -8,6 +8,8 @@
 #include "routing/routing_internal.h"
 #include "text/text_near.h"
 
+#define HEDGE_MAX_MS 60000
+
 static struct span keep(struct routing_reader *in, struct span text)
 {
     struct span kept = arena_copy(&in->r->arena, text);
@@ -384,6 +386,35 @@ static void read_policy(struct routing_reader *in, const struct ytree_node *node
     }
 }
 
+/* "250ms" or "2s"; 0: it is none. */
+static int64_t read_duration(struct span text)
+{
+    bool is_ms = span_ends(text, SPAN("ms"));
+    uint64_t number;
+    if (!span_ends(text, SPAN("s")) ||
+        !span_to_u64(span_cut(text, 0, text.len - (is_ms ? 2 : 1)), HEDGE_MAX_MS, &number)) {
+        return 0;
+    }
+    int64_t ms = (int64_t)number * (is_ms ? 1 : 1000);
+    return ms <= HEDGE_MAX_MS ? ms : 0;
+}
+
+static void read_hedge(struct routing_reader *in, const struct ytree_node *node,
+                       struct routing_rule *rule)
+{
+    static const char *const names[] = {"after", NULL};
+    const struct ytree_node *after = ytree_find(node, "after");
+    if (node->kind != YTREE_MAP || after == NULL) {
+        routing_problem(in, node->place, "a hedge is {after: p95} or {after: 200ms}");
+        return;
+    }
+    routing_check_keys(in, node, "a hedge", names);
+    rule->hedge_ms = span_is(after->text, "p95") ? ROUTING_HEDGE_SLOW : read_duration(after->text);
+    if (rule->hedge_ms == 0) {
+        routing_problem(in, after->place, "after is p95, or a time from 1ms to 60s");
+    }
+}
+
 static void read_max_class(struct routing_reader *in, const struct ytree_node *node,
                            struct routing_rule *rule)
 {
@@ -410,15 +441,16 @@ void routing_read_rule(struct routing_reader *in, const struct ytree_node *node,
         const char *key;
         void (*read)(struct routing_reader *in, const struct ytree_node *node,
                      struct routing_rule *rule);
-    } rows[] = {
-        {"condition", read_condition},  {"model", read_one_target}, {"targets", read_targets},
-        {"fallbacks", read_fallbacks},  {"canary", read_canary},    {"profile", read_profile},
-        {"regions", read_regions},      {"policy", read_policy},    {"max_class", read_max_class},
-        {"teams", read_teams},          {"hours", read_hours},      {"weekdays", read_weekdays},
-        {"applies_to", read_applies_to}};
+    } rows[] = {{"condition", read_condition}, {"model", read_one_target},
+                {"targets", read_targets},     {"fallbacks", read_fallbacks},
+                {"canary", read_canary},       {"profile", read_profile},
+                {"regions", read_regions},     {"policy", read_policy},
+                {"max_class", read_max_class}, {"hedge", read_hedge},
+                {"teams", read_teams},         {"hours", read_hours},
+                {"weekdays", read_weekdays},   {"applies_to", read_applies_to}};
     static const char *const names[] = {
-        "name",   "condition", "model", "targets", "fallbacks", "canary",     "profile", "regions",
-        "policy", "max_class", "teams", "hours",   "weekdays",  "applies_to", NULL};
+        "name",   "condition", "model", "targets", "fallbacks", "canary",   "profile",    "regions",
+        "policy", "max_class", "hedge", "teams",   "hours",     "weekdays", "applies_to", NULL};
     *rule = (struct routing_rule){.name = SPAN(""), .canary = {.model = SPAN("")}};
     if (!want(in, node, YTREE_MAP, "a rule is a mapping that begins with `name:`")) {
         return;

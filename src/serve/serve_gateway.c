@@ -264,6 +264,7 @@ static enum err open_worker(struct serve_gateway *g, int index)
         .access = g->access,
         .calls_open = &g->calls_open,
         .connections = &g->connections,
+        .tries = &g->tries,
         .answerer = serve_answerer(g),
         .ready = &g->ready,
     };

@@ -89,10 +89,10 @@ static void look_at_upstreams(const struct serve_gateway *g)
     const struct policy *policy = g->policy;
     for (size_t i = 0; i < policy->deployment_count; i++) {
         const struct deployment *d = policy->deployments[i];
-        if (deployment_is_down(d)) {
+        if (deployment_health_is_down(&d->health)) {
             health_set(HEALTH_UPSTREAM_DOWN, d->definition.name, "the last %u requests failed: %s",
-                       atomic_load(&d->failed_in_row),
-                       err_sentence((enum err)atomic_load(&d->last_error)));
+                       atomic_load(&d->health.failed_in_row),
+                       err_sentence((enum err)atomic_load(&d->health.last_error)));
         } else if (health_count(HEALTH_UPSTREAM_DOWN) > 0) {
             health_clear(HEALTH_UPSTREAM_DOWN, d->definition.name);
         }
@@ -231,8 +231,8 @@ static bool tell_upstream(void *ctx, size_t i, struct admin_upstream_facts *out)
     const struct deployment *d = g->policy->deployments[i];
     *out = (struct admin_upstream_facts){
         .name = d->definition.name,
-        .is_down = deployment_is_down(d),
-        .error = (enum err)atomic_load(&d->last_error),
+        .is_down = deployment_health_is_down(&d->health),
+        .error = (enum err)atomic_load(&d->health.last_error),
         .in_flight = atomic_load(&d->in_flight),
         .connections_open = atomic_load(&d->connections),
         .attempts = atomic_load(&d->attempts),

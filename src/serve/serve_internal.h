@@ -18,6 +18,7 @@
 #include "net/net_timer.h"
 #include "serve/serve.h"
 #include "serve/serve_key_jobs.h"
+#include "upstream/try_budget.h"
 
 #define SERVE_SIGNALS 5
 
@@ -99,6 +100,7 @@ struct serve_gateway {
     uint64_t room_bytes;             /* on the disk, that opening has found too little of */
     uint64_t taken_peak;             /* of buffered memory, since it was last given back */
     _Atomic int64_t calls_open, connections;
+    struct try_budget tries;
     _Atomic bool ready;
     bool stopping;
 };

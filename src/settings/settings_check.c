@@ -17,7 +17,6 @@
 #define SLOTS_LEAST          64
 #define SLOTS_BESIDE_MOST    16384 /* a second's, at 16,000 calls/s */
 #define BURST_MINUTES        1440  /* LIMITS_BURST_MINUTES */
-#define NEAR_MAX             256   /* upstreams that "did you mean" looks at */
 
 /* The place of the setting `key` of the item `node`, or of the item where it is not given. */
 static struct ytree_place place_of(const struct ytree_node *node, const char *key)
@@ -239,35 +238,6 @@ static void check_upstreams(struct settings_loader *l)
     }
 }
 
-/* The upstream that the model names; sets its place in the list. A problem shows what stands in the
- * file: what a variable there held may be a secret in the wrong place. */
-static void find_upstream(struct settings_loader *l, struct model_settings *model,
-                          const struct ytree_node *node, const struct map *upstreams)
-{
-    struct ytree_place place = place_of(node, "upstream");
-    const struct ytree_node *written = ytree_find(node, "upstream");
-    struct span shown = span_cut(written == NULL ? SPAN("") : written->text, 0, 200);
-    const struct upstream_settings *all = &l->settings->upstream;
-    const struct upstream_definition *found = map_find(upstreams, span_of(model->upstream));
-    if (found != NULL) {
-        model->upstream_index = (size_t)(found - all->definitions);
-        return;
-    }
-    const char *names[NEAR_MAX];
-    size_t count = all->definitions_count < NEAR_MAX ? all->definitions_count : NEAR_MAX;
-    for (size_t i = 0; i < count; i++) {
-        names[i] = all->definitions[i].name;
-    }
-    const char *meant = text_nearest(span_of(model->upstream), names, count);
-    if (meant != NULL) {
-        settings_problem(l, place, "there is no upstream '%.*s' — did you mean '%s'?",
-                         SPAN_ARGS(shown), meant);
-    } else {
-        settings_problem(l, place, "there is no upstream '%.*s'; add it below `upstreams:`",
-                         SPAN_ARGS(shown));
-    }
-}
-
 static bool has_control(struct span name)
 {
     for (size_t i = 0; i < name.len; i++) {
@@ -335,31 +305,6 @@ static void check_aliases(struct settings_loader *l, const struct model_settings
     }
 }
 
-static size_t length_of(const char *text)
-{
-    return text == NULL ? 0 : strlen(text);
-}
-
-/* Records and sums name a call's model and where it went, and what is cut there is another's. */
-static void check_names_fit(struct settings_loader *l, const struct model_settings *model,
-                            const struct ytree_node *node)
-{
-    const struct upstream_definition *to =
-        &l->settings->upstream.definitions[model->upstream_index];
-    size_t sent = length_of(model->upstream_name == NULL ? model->name : model->upstream_name);
-    size_t names =
-        model->is_pattern ? (size_t)2 * JOURNAL_INVENTED_MAX : length_of(model->name) + sent;
-    size_t all = names + length_of(to->name) + length_of(to->region) + length_of(to->zone) +
-                 length_of(l->settings->gateway.region);
-    if (all > JOURNAL_NAMES_MAX) {
-        settings_problem(l, node->key_place,
-                         "the names of this model, what its upstream calls it, the upstream, its "
-                         "region and zone, and the home region have %zu bytes together; a record "
-                         "holds %d",
-                         all, JOURNAL_NAMES_MAX);
-    }
-}
-
 static void check_model(struct settings_loader *l, struct model_settings *model,
                         const struct ytree_node *node, const struct map *upstreams,
                         struct map *names)
@@ -370,9 +315,6 @@ static void check_model(struct settings_loader *l, struct model_settings *model,
     check_name(l, names, node->key, node, false);
     model->is_pattern = node->key.len > 0 && node->key.at[node->key.len - 1] == '*';
     check_aliases(l, model, node, names);
-    if (model->upstream != NULL) {
-        find_upstream(l, model, node, upstreams);
-    }
     if (model->is_pattern && model->upstream_name != NULL) {
         settings_problem(l, place_of(node, "upstream_name"),
                          "a pattern passes the caller's name on; leave upstream_name out");
@@ -385,9 +327,7 @@ static void check_model(struct settings_loader *l, struct model_settings *model,
                          shown, "chat, completions, embeddings");
     }
     settings_check_prices(l, model, node, shown);
-    if (model->upstream != NULL && l->settings->upstream.definitions_count > 0) {
-        check_names_fit(l, model, node);
-    }
+    settings_check_places(l, model, node, upstreams);
 }
 
 static void check_models(struct settings_loader *l)

@@ -10,6 +10,7 @@
 #define SETTINGS_SETTINGS_INTERNAL_H
 
 #include "base/arena.h"
+#include "base/map.h"
 #include "settings/settings.h"
 #include "settings/settings_table.h"
 #include "yaml/yaml_tree.h"
@@ -76,6 +77,16 @@ const char *settings_join(struct arena *arena, const char *folder, const char *p
 
 /* Looks at the certificates and keys that the file names. */
 void settings_check_files(struct settings_loader *l);
+
+/* Finds the upstreams of the model at `node`, `upstreams` by their names, and what is wrong with
+ * its `upstream:` or `deployments:`. */
+void settings_check_places(struct settings_loader *l, struct model_settings *model,
+                           const struct ytree_node *node, const struct map *upstreams);
+
+/* What follows from what the price at `node` leaves out. False: it is no price, and that was said.
+ */
+bool settings_complete_price(struct settings_loader *l, struct policy_price *price,
+                             const struct ytree_node *node, const char *shown);
 
 /* Puts what `price:` and `prices:` of the model at `node` say in the order of time; `shown` is the
  * model's path. */

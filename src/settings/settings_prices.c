@@ -22,9 +22,8 @@ static bool is_given(const struct ytree_node *node)
     return node != NULL && !ytree_is_null(node);
 }
 
-/* What follows from what is left out. False: it is no price, and that was said. */
-static bool complete(struct settings_loader *l, struct policy_price *price,
-                     const struct ytree_node *node, const char *shown)
+bool settings_complete_price(struct settings_loader *l, struct policy_price *price,
+                             const struct ytree_node *node, const char *shown)
 {
     bool is_any = false;
     if (node->kind != YTREE_MAP) {
@@ -88,13 +87,13 @@ void settings_check_prices(struct settings_loader *l, struct model_settings *mod
     const struct ytree_node *list = ytree_find(node, "prices");
     const struct ytree_node *item = is_given(list) && list->kind == YTREE_LIST ? list->first : NULL;
     snprintf(path, sizeof(path), "%s.price", shown);
-    if (is_given(one) && complete(l, &model->price, one, path)) {
+    if (is_given(one) && settings_complete_price(l, &model->price, one, path)) {
         sorted[count++] = (struct placed){model->price, one};
     }
     for (size_t i = 0; i < model->prices_count && item != NULL; i++, item = item->next) {
         struct policy_price price = model->prices[i];
         snprintf(path, sizeof(path), "%s.prices[%zu]", shown, i);
-        if (complete(l, &price, item, path)) {
+        if (settings_complete_price(l, &price, item, path)) {
             sorted[count++] = (struct placed){price, item};
         }
     }

@@ -108,7 +108,7 @@ static MUST_USE enum err write_head(struct attempt *a, const struct deployment *
     char length[LENGTH_BYTES] = "";
     bool has_id = request->id.len > 0;
     const struct span parts[] = {post ? SPAN("POST ") : SPAN("GET "),
-                                 d->path_prefix,
+                                 request->at_root ? SPAN("") : d->path_prefix,
                                  request->path,
                                  SPAN(" HTTP/1.1\r\n"),
                                  request->lean ? span_cut(d->fixed_fields, 0, d->lean_fields)
@@ -158,6 +158,9 @@ static void leave(struct attempt *a)
     struct upstream_site *site = a->site;
     attempt_leave_lists(a);
     upstream_connection_close(&a->connection);
+    if (a->is_trial) {
+        deployment_health_untried(&site->deployment->health);
+    }
     net_loop_undefer(&a->task);
     attempt_free_blocks(a);
     (void)atomic_fetch_sub_explicit(&site->deployment->in_flight, 1, memory_order_relaxed);
@@ -189,6 +192,11 @@ enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployme
     a->on_event = on_event;
     a->ctx = ctx;
     a->fresh = request->fresh;
+    if (!request->probe &&
+        !deployment_health_begin(&deployment->health, net_loop_now(pool->loop), &a->is_trial)) {
+        attempt_free(pool, a);
+        return ERR_NO_UPSTREAM;
+    }
     join(a, site);
     e = write_head(a, deployment, request);
     if (e != ERR_OK) {

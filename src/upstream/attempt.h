@@ -75,13 +75,16 @@ struct attempt_request {
     const struct iovec *pieces; /* the body; none and POST not set: a GET */
     int piece_count;
     bool post;
-    bool lean;  /* without Via and Accept-Encoding */
-    bool fresh; /* do not use a pooled connection: the last one turned out dead */
+    bool lean;    /* without Via and Accept-Encoding */
+    bool fresh;   /* do not use a pooled connection: the last one turned out dead */
+    bool probe;   /* whether or not the deployment should be asked now */
+    bool at_root; /* the path stands below the host, not the base path */
 };
 
 /*
  * Makes an attempt that attempt_start() can start. ERR_NO_MEMORY, ERR_UPSTREAM_BUSY (as many wait
- * for a connection as may, and this owner has its share of them).
+ * for a connection as may, and this owner has its share of them), ERR_NO_UPSTREAM (it is not to be
+ * asked now: deployment_health.h).
  */
 MUST_USE enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployment,
                                   const struct attempt_request *request, attempt_on_event *on_event,

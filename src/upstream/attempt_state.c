@@ -9,6 +9,7 @@
  * From every step but END a failure leads to FAILED. Time: the whole has total_at, each step
  * limit_at; the timer is for the earlier of the two and finds out when it rings.
  */
+#include "upstream/upstream_error.h"
 #include "upstream/upstream_internal.h"
 
 #include "base/counter.h"
@@ -73,10 +74,44 @@ void attempt_leave_lists(struct attempt *a)
 /* How long it took to begin an answer; a refusal says nothing of that. */
 static void note_latency(const struct attempt *a)
 {
+    mono_us now = net_loop_now(a->site->pool->loop);
     if (a->response.status < 300) {
-        deployment_note_latency(a->site->deployment,
-                                clock_since(a->sending_at, net_loop_now(a->site->pool->loop)));
+        deployment_health_note_latency(&a->site->deployment->health,
+                                       clock_since(a->sending_at, now), now);
     }
+}
+
+/* What the answer's head says of the server. */
+static void note_head(struct attempt *a)
+{
+    struct deployment_health *h = &a->site->deployment->health;
+    mono_us now = net_loop_now(a->site->pool->loop);
+    int status = a->response.status;
+    if (status >= 500) {
+        deployment_health_failed(h, ERR_UPSTREAM_STATUS, a->is_trial, now);
+    } else {
+        deployment_health_answered(h, a->is_trial, now);
+        note_latency(a);
+    }
+    a->is_trial = false;
+    if (status == 429 || status == 503) {
+        struct span wait = http_fields_find(&a->response.fields, HTTP_NAME_RETRY_AFTER);
+        deployment_health_pause(h, upstream_retry_after(wait, clock_wall()), now);
+    }
+}
+
+/* One that was refused here was not asked of the server. */
+static void note_end(struct attempt *a)
+{
+    struct deployment *d = a->site->deployment;
+    if (a->error != ERR_UPSTREAM_STALE && err_row(a->error)->status != 503) {
+        deployment_health_failed(&d->health, a->error, a->is_trial,
+                                 net_loop_now(a->site->pool->loop));
+    } else if (a->is_trial) {
+        deployment_health_untried(&d->health);
+    }
+    a->is_trial = false;
+    (void)atomic_fetch_add_explicit(&d->failures, 1, memory_order_relaxed); /* only counts */
 }
 
 void attempt_enter(struct attempt *a, enum attempt_step next)
@@ -95,18 +130,10 @@ void attempt_enter(struct attempt *a, enum attempt_step next)
         net_timer_stop(&a->timer);
         a->ended_at = net_loop_now(a->site->pool->loop);
     }
-    if (next == STEP_HEAD && a->response.status >= 500) {
-        deployment_failed(a->site->deployment, ERR_UPSTREAM_STATUS);
-    } else if (next == STEP_HEAD) {
-        deployment_answered(a->site->deployment);
-        note_latency(a);
-    }
-    if (next == STEP_FAILED) {
-        if (a->error != ERR_UPSTREAM_STALE && err_row(a->error)->status != 503) {
-            deployment_failed(a->site->deployment, a->error);
-        }
-        (void)atomic_fetch_add_explicit(&a->site->deployment->failures, 1,
-                                        memory_order_relaxed); /* only counts */
+    if (next == STEP_HEAD) {
+        note_head(a);
+    } else if (next == STEP_FAILED) {
+        note_end(a);
     }
     attempt_check(a);
 }

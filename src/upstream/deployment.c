@@ -154,39 +154,9 @@ enum err deployment_open(const struct upstream_definition *definition, struct ne
     return ERR_OK;
 }
 
-void deployment_failed(struct deployment *d, enum err e)
-{
-    atomic_store_explicit(&d->last_error, (uint32_t)e, memory_order_relaxed);
-    (void)atomic_fetch_add_explicit(&d->failed_in_row, 1, memory_order_relaxed); /* only a count */
-}
-
-void deployment_answered(struct deployment *d)
-{
-    if (atomic_load_explicit(&d->failed_in_row, memory_order_relaxed) != 0) {
-        atomic_store_explicit(&d->failed_in_row, 0, memory_order_relaxed);
-    }
-}
-
-bool deployment_is_down(const struct deployment *d)
-{
-    return atomic_load_explicit(&d->failed_in_row, memory_order_relaxed) >= DEPLOYMENT_DOWN;
-}
-
 enum data_class deployment_clearance(const struct deployment *d)
 {
     return (enum data_class)(DATA_PUBLIC + d->definition.clearance);
-}
-
-void deployment_note_latency(struct deployment *d, int64_t us)
-{
-    int64_t before = atomic_load_explicit(&d->latency_us, memory_order_relaxed);
-    int64_t after = before == 0 ? us : before + (us - before) / 8;
-    atomic_store_explicit(&d->latency_us, after > 0 ? after : 1, memory_order_relaxed);
-}
-
-int64_t deployment_latency_us(const struct deployment *d)
-{
-    return atomic_load_explicit(&d->latency_us, memory_order_relaxed);
 }
 
 struct deployment *deployment_ref(struct deployment *d)
@@ -248,6 +218,9 @@ static bool is_same_number(const struct upstream_definition *a, const struct ups
 
 void deployment_inherit(struct deployment *d, const struct deployment *before)
 {
+    if (is_same_text(d->definition.name, before->definition.name)) {
+        atomic_store(&d->health.is_drained, atomic_load(&before->health.is_drained));
+    }
     if (d->definition.kind == before->definition.kind &&
         is_same_text(d->definition.url, before->definition.url)) {
         (void)atomic_fetch_or(&d->refuses, atomic_load(&before->refuses)); /* what it knew stays */

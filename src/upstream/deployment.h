@@ -19,10 +19,10 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "upstream/deployment_health.h"
 #include "upstream/upstream_settings.h"
 
 #define DEPLOYMENT_REASON_BYTES 256
-#define DEPLOYMENT_DOWN         5 /* failures in a row */
 
 struct net_tls;
 
@@ -39,10 +39,8 @@ struct deployment {
     _Atomic int refs, pools;                         /* all who hold it; the pools among them */
     _Atomic int64_t in_flight, connections, waiting; /* attempts; open, idle ones too; attempts */
     _Atomic uint64_t attempts, failures;             /* started; those of them that failed */
-    _Atomic int64_t latency_us;     /* until an answer begins, as of late; 0: not known */
-    _Atomic uint32_t failed_in_row; /* failures, and answers with a 5xx, ... */
-    _Atomic uint32_t last_error;    /* enum err: ... and the last one's */
-    _Atomic uint32_t refuses;       /* enum upstream_addition bits that it was seen to refuse */
+    _Atomic uint32_t refuses;        /* enum upstream_addition bits that it was seen to refuse */
+    struct deployment_health health; /* whether it should be asked now */
 };
 
 /*
@@ -55,20 +53,8 @@ struct deployment {
 MUST_USE enum err deployment_open(const struct upstream_definition *definition, struct net_tls *tls,
                                   char *reason, struct deployment **out);
 
-/* Notes that an attempt failed, or was answered with a 5xx; and that one was answered otherwise. */
-void deployment_failed(struct deployment *d, enum err e);
-void deployment_answered(struct deployment *d);
-
-/* Notes how long the server took to begin an answer, and tells how long it takes as of late: an
- * eighth of what is noted counts each time. 0: nothing was noted yet. */
-void deployment_note_latency(struct deployment *d, int64_t us);
-int64_t deployment_latency_us(const struct deployment *d);
-
 /* The highest class of data that may go there. */
 enum data_class deployment_clearance(const struct deployment *d);
-
-/* Whether it failed so often in a row that it counts as down. */
-bool deployment_is_down(const struct deployment *d);
 
 struct deployment *deployment_ref(struct deployment *d);
 void deployment_unref(struct deployment **d);
@@ -84,7 +70,8 @@ const char *deployment_omits_text(uint32_t additions);
  * news. */
 bool deployment_learn(struct deployment *d, uint32_t refused);
 
-/* Takes over what was learnt of the same server under other settings. */
+/* Takes over what was learnt of the same server under other settings, and whether the operator has
+ * taken it out. */
 void deployment_inherit(struct deployment *d, const struct deployment *before);
 
 /* Whether `d` was made from settings equal to these, secrets too, and the same `tls`: one that

@@ -452,11 +452,11 @@ static bool has_other_digits_than_zero(struct span text)
     return false;
 }
 
-static int retry_after(const struct upstream_answer *answer)
+int upstream_retry_after(struct span value, wall_us now)
 {
     uint64_t seconds;
     wall_us at;
-    struct span text = span_trim(answer->retry_after);
+    struct span text = span_trim(value);
     size_t point = span_find(text, '.', 0);
     struct span whole = span_cut(text, 0, point), fraction = span_cut(text, point + 1, text.len);
     if (whole.len > 0 && whole.len <= 18 && span_to_u64(whole, UINT64_MAX, &seconds) &&
@@ -464,8 +464,8 @@ static int retry_after(const struct upstream_answer *answer)
         seconds += has_other_digits_than_zero(fraction) ? 1 : 0;
         return within_bounds((int64_t)seconds); /* 18 digits fit */
     }
-    if (http_date_parse(text, answer->now, &at) == ERR_OK) {
-        return within_bounds((at.us - answer->now.us + 999999) / 1000000);
+    if (http_date_parse(text, now, &at) == ERR_OK) {
+        return within_bounds((at.us - now.us + 999999) / 1000000);
     }
     return 0;
 }
@@ -483,8 +483,10 @@ void upstream_error_read(const struct upstream_answer *answer, struct arena *are
         said.overloaded = said.overloaded || (hides && has_words(said.message, "overloaded"));
     }
     enum err e = meaning(status, &said);
-    *out = (struct upstream_error){.err = e,
-                                   .retry_after_s = err_row(e)->retry ? retry_after(answer) : 0};
+    *out = (struct upstream_error){
+        .err = e,
+        .retry_after_s =
+            err_row(e)->retry ? upstream_retry_after(answer->retry_after, answer->now) : 0};
     if (may_relay(e)) {
         out->message = said.message;
         out->param = said.param;

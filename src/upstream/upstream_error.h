@@ -51,4 +51,7 @@ struct upstream_error {
 void upstream_error_read(const struct upstream_answer *answer, struct arena *arena,
                          struct upstream_error *out);
 
+/* What Retry-After says: seconds, or a date; 1 to 60, 0 where it says nothing. */
+int upstream_retry_after(struct span value, wall_us now);
+
 #endif

@@ -169,11 +169,10 @@ static void a_call_has_the_candidates_that_its_rule_names(void **state)
          "middle dear"},
         {ONE "model: dear\n    canary: {model: middle, percent: 10}\n", "auto", 0xFFFF, "one",
          "dear"},
-        {ONE "model: dear\n    condition: stream\n", "auto", 0, "balanced",
-         "cheap middle dear unpriced"},
+        {ONE "model: dear\n    condition: stream\n", "auto", 0, "balanced", "cheap middle dear"},
         {ONE "targets: [dear, unpriced, middle]\n    profile: cost\n", "auto", 0,
          "one; profile=cost", "middle dear unpriced"},
-        {ONE "profile: cost\n", "auto", 0, "one; profile=cost", "cheap middle dear unpriced"},
+        {ONE "profile: cost\n", "auto", 0, "one; profile=cost", "cheap middle dear"},
         {ONE "profile: cost\n    regions: [sa]\n", "auto", 0, "one; profile=cost", "middle dear"},
         {ONE "profile: cost\n    policy: local-only\n", "auto", 0, "one; profile=cost; local-only",
          "dear"},
@@ -192,7 +191,7 @@ static void a_call_has_the_candidates_that_its_rule_names(void **state)
          "model: middle\n    policy: local-only\n    condition: \"headers['x'].matches('a')\"\n",
          "auto", 0, "one; local-only", "RESIDENCY"}, /* nobody can decide without scratch */
         {ONE "model: middle\n    condition: \"headers['x'].matches('a')\"\n", "auto", 0, "balanced",
-         "cheap middle dear unpriced"},
+         "cheap middle dear"},
         {ONE "model: org/a\n    fallbacks: [org/a, org/b]\n", "auto", 0, "one", "org/a org/b"},
         {ONE "targets: [dear, middle]\n    profile: cost\n    applies_to: all\n", "dear", 0,
          "one; profile=cost", "middle dear"},
@@ -218,11 +217,7 @@ static void hints_take_away_and_order(void **state)
         struct decision_hints hints;
         const char *policy, *candidates;
     } rows[] = {
-        {NULL,
-         "auto",
-         {.profile = ROUTING_COST, .is_local = false},
-         "cost",
-         "cheap middle dear unpriced"},
+        {NULL, "auto", {.profile = ROUTING_COST, .is_local = false}, "cost", "cheap middle dear"},
         {NULL,
          "auto",
          {.profile = ROUTING_NO_PROFILE, .is_local = true},
@@ -350,26 +345,28 @@ static void who_answers_sooner_comes_first_by_performance(void **state)
     struct scene s;
     begin(&s, NULL, "auto");
     s.ask.hints.profile = ROUTING_PERFORMANCE;
-    deployment_note_latency(s.policy->deployments[0], 100000);
-    deployment_note_latency(s.policy->deployments[1], 300000);
-    deployment_note_latency(s.policy->deployments[2], 200000);
-    deployment_note_latency(s.policy->deployments[3], 900000);
-    expect(&s, "performance", "dear cheap middle unpriced");
-    atomic_store(&s.policy->deployments[0]->in_flight, 9);
-    expect(&s, "performance", "cheap middle unpriced dear");
+    struct deployment **at = s.policy->deployments;
+    static const int64_t took[] = {100000, 300000, 200000, 900000};
+    for (size_t i = 0; i < ROWS(took); i++) {
+        deployment_health_note_latency(&at[i]->health, took[i], (mono_us){0});
+    }
+    expect(&s, "performance", "dear cheap middle");
+    atomic_store(&at[0]->in_flight, 9);
+    expect(&s, "performance", "cheap middle unpriced");
     for (int i = 0; i < DEPLOYMENT_DOWN; i++) {
-        deployment_failed(s.policy->deployments[2], ERR_UPSTREAM_CONNECT);
+        deployment_health_failed(&at[2]->health, ERR_UPSTREAM_CONNECT, false, (mono_us){0});
     }
-    expect(&s, "performance", "middle unpriced dear cheap");
-    s.ask.chance = 63 << 8; /* one call asks whoever has none */
-    expect(&s, "performance", "middle cheap unpriced dear");
+    expect(&s, "performance", "middle unpriced dear"); /* nobody asks it now; */
+    s.ask.mono.us = DEPLOYMENT_OPEN_US;
+    s.ask.chance = 63 << 8; /* later one call in many asks anew whoever has none */
+    expect(&s, "performance", "middle cheap unpriced");
     s.ask.chance = 0;
-    deployment_answered(s.policy->deployments[2]);
+    deployment_health_answered(&at[2]->health, true, s.ask.mono);
     for (int i = 0; i < 100; i++) {
-        deployment_note_latency(s.policy->deployments[2], 800000);
+        deployment_health_note_latency(&at[2]->health, 800000, s.ask.mono);
     }
-    assert_in_range(deployment_latency_us(s.policy->deployments[2]), 790000, 800000);
-    expect(&s, "performance", "middle cheap unpriced dear");
+    assert_in_range(atomic_load(&at[2]->health.latency_us), 790000, 800000);
+    expect(&s, "performance", "middle cheap unpriced");
     atomic_store(&s.policy->deployments[0]->in_flight, 0);
     end(&s);
 }
@@ -432,7 +429,7 @@ static void nothing_is_ever_left_that_stands_elsewhere(void **state)
             enum err e = decision_choose(&s.ask, &s.work, &s.decision);
             for (size_t c = 0; e == ERR_OK && c < s.decision.count; c++) {
                 const struct upstream_definition *to =
-                    &s.decision.candidates[c].match.model->deployment->definition;
+                    &s.decision.candidates[c].match.place->deployment->definition;
                 assert_true(to->region != NULL && strcmp(to->region, "sa") == 0);
                 assert_true(!s.ask.hints.is_local || strcmp(to->zone, "riyadh") == 0);
             }

@@ -181,12 +181,12 @@ static void a_model_without_a_known_region_is_abroad_where_there_is_a_home(void 
     for (size_t i = 0; i < ROWS(rows); i++) {
         struct policy_match match;
         assert_true(policy_find(p, span_of(rows[i].name), &match));
-        assert_int_equal(match.model->is_abroad, rows[i].is_abroad);
-        struct span lines = match.model->reply_lines;
+        assert_int_equal(match.place->is_abroad, rows[i].is_abroad);
+        struct span lines = match.place->reply_lines;
         assert_non_null(memmem(lines.at, lines.len, rows[i].residency, strlen(rows[i].residency)));
         assert_true(span_starts(lines, SPAN("X-Sovereign-ID: riyadh\r\n")));
         assert_true(policy_find(q, span_of(rows[i].name), &match));
-        assert_false(match.model->is_abroad); /* without a home no border is watched */
+        assert_false(match.place->is_abroad); /* without a home no border is watched */
     }
     policy_unref(&p);
     policy_unref(&q);
@@ -208,7 +208,7 @@ static void a_policy_takes_over_the_deployments_that_did_not_change(void **state
     policy_unref(&p);
     struct policy_match match;
     assert_true(policy_find(q, SPAN("plain"), &match));
-    assert_string_equal(match.model->deployment->definition.name, "home");
+    assert_string_equal(match.place->deployment->definition.name, "home");
     policy_unref(&q);
 }
 

@@ -87,7 +87,7 @@ static void what_is_wrong_with_models_is_said_with_their_files_name(void **state
         {models_elsewhere, "models: {a: {upstream: w}}\n", "other",
          ":1:24: there is no upstream 'w' — did you mean 'u'?\n"},
         {models_elsewhere, "models: {a: {}}\n", "other",
-         ":1:10: models.a needs `upstream: …`, such as falcon-gpu\n"},
+         ":1:10: models.a needs `upstream: …`, such as falcon-gpu, or `deployments:`\n"},
         {models_elsewhere, "data: /x\n", "other",
          ":1:1: unknown setting 'data'; `atlas config reference` lists them all\n"},
         {models_elsewhere, "models: {a: {upstream: u, contxt: 1}}\n", "other",

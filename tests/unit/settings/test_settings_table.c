@@ -138,7 +138,8 @@ static void uncomment(struct span sample, struct buf *out)
         struct span line = span_cut(sample, 0, span_find(sample, '\n', 0) + 1);
         size_t hash = span_find(line, '#', 0);
         bool is_setting = hash + 1 < line.len && line.at[hash + 1] != ' ' &&
-                          !span_starts(line, SPAN("#models_file")) && /* or `models:` */
+                          !span_starts(line, SPAN("    #upstream")) && /* or `deployments:` */
+                          !span_starts(line, SPAN("#models_file")) &&  /* or `models:` */
                           !span_starts(line, SPAN("#routing:")); /* which would have to be there */
         if (is_setting) {
             buf_put(out, span_cut(line, 0, hash));

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which of a model's places a call goes to: of two that are drawn the one that has less to do, by
+ * how slow it is and how much it has (power of two choices over peak EWMA). To ask all for the
+ * least would send all callers of a moment to the same one.
+ */
+#include "decision/decision_internal.h"
+
+#include <stdlib.h>
+
+#define LATENCY_UNKNOWN_US INT64_C(10000000)      /* of a server that has calls and no answer yet */
+#define LATENCY_DOWN_US    INT64_C(1000000000000) /* of one that is down */
+#define PROBED_IN          64                     /* calls */
+
+uint32_t decision_all_places(const struct policy_model *model)
+{
+    return model->place_count >= POLICY_PLACES_MAX ? UINT32_MAX
+                                                   : (UINT32_C(1) << model->place_count) - 1;
+}
+
+static int64_t calls_of(const struct policy_place *place)
+{
+    int64_t calls = atomic_load_explicit(&place->deployment->in_flight, memory_order_relaxed);
+    return calls > 0 ? calls : 0;
+}
+
+int64_t decision_latency_us(const struct policy_place *place)
+{
+    return atomic_load_explicit(&place->deployment->health.latency_us, memory_order_relaxed);
+}
+
+int64_t decision_latency_of(const struct decision_ask *ask, const struct policy_place *place)
+{
+    int64_t calls = calls_of(place), latency = decision_latency_us(place);
+    if (calls == 0 && (ask->chance >> 8) % PROBED_IN == PROBED_IN - 1) {
+        return 0;
+    }
+    if (deployment_health_is_down(&place->deployment->health)) {
+        return LATENCY_DOWN_US;
+    }
+    return latency == 0 ? calls * LATENCY_UNKNOWN_US : latency * (1 + calls);
+}
+
+/* A place that a call may go to. */
+struct rated {
+    const struct policy_place *place;
+    double cost;
+};
+
+static int by_cost(const void *a, const void *b)
+{
+    const struct rated *x = a, *y = b;
+    return (x->cost > y->cost) - (x->cost < y->cost);
+}
+
+static size_t rate(const struct decision_ask *ask, const struct decision_candidate *c,
+                   struct rated out[POLICY_PLACES_MAX])
+{
+    size_t count = 0;
+    for (uint32_t rest = c->places; rest != 0; rest &= rest - 1) {
+        const struct policy_place *place = &c->match.model->places[__builtin_ctz(rest)];
+        out[count].place = place;
+        out[count++].cost =
+            deployment_health_cost(&place->deployment->health, calls_of(place), ask->mono) /
+            place->weight;
+    }
+    return count;
+}
+
+/* Puts the better of two that are drawn in front; of two alike the first that was drawn. */
+static void draw_first(const struct decision_ask *ask, struct rated *rated, size_t count)
+{
+    uint64_t mixed = (ask->chance + UINT64_C(1)) * UINT64_C(0x9E3779B97F4A7C15);
+    size_t one = (size_t)((mixed >> 40) % count);
+    size_t other = (one + 1 + (size_t)((mixed >> 16 & 0xFFFFFF) % (count - 1))) % count;
+    size_t best = rated[other].cost < rated[one].cost ? other : one;
+    struct rated first = rated[best];
+    rated[best] = rated[0];
+    rated[0] = first;
+    qsort(rated + 1, count - 1, sizeof(*rated), by_cost);
+}
+
+size_t decision_places(const struct decision_ask *ask, const struct decision_candidate *c,
+                       size_t most, struct decision_candidate *out)
+{
+    struct rated rated[POLICY_PLACES_MAX];
+    if (c->match.model->place_count == 1) {
+        out[0] = *c;
+        return 1;
+    }
+    size_t count = rate(ask, c, rated);
+    if (count > 1) {
+        draw_first(ask, rated, count);
+    }
+    for (size_t i = 0; i < count && i < most; i++) {
+        out[i] = *c;
+        policy_place_match(&out[i].match, rated[i].place);
+    }
+    return count < most ? count : most;
+}
