@@ -8,4 +8,7 @@
 /* Prepares to find facts of what is asked. */
 void decision_begin_facts(struct decision_work *work, const struct decision_ask *ask);
 
+/* What was asked for: by whichever alias, a model has one name. */
+struct span decision_model_name(const struct decision_ask *ask);
+
 #endif
