@@ -51,12 +51,6 @@ static const char *endpoint_name(enum openai_endpoint endpoint)
     return names[endpoint];
 }
 
-struct span decision_model_name(const struct decision_ask *ask)
-{
-    struct policy_match match;
-    return policy_find(ask->policy, ask->model, &match) ? match.shown : ask->model;
-}
-
 static bool find_text(struct decision_work *w, unsigned fact, struct span *out)
 {
     const struct decision_ask *ask = w->ask;
@@ -115,6 +109,15 @@ static bool find_name(struct decision_work *w, unsigned fact, struct span *out)
     }
 }
 
+/* A budget of one model counts where that is named: of a call that leaves it open nobody knows. */
+static int budget_used(const struct decision_ask *ask)
+{
+    return ask->rights == NULL
+               ? 0
+               : limits_used_percent(access_limits(ask->rights), ask->who, decision_model_name(ask),
+                                     ask->model, ask->now);
+}
+
 static bool find_moment(struct decision_work *w, unsigned fact, int64_t *out)
 {
     struct routing_moment m = routing_moment_of(w->ask->policy->routing, w->ask->now);
@@ -151,6 +154,9 @@ static bool find(void *ctx, unsigned fact, struct condition_value *out)
         return true;
     case ROUTING_TURNS:
         out->number = gist == NULL ? 0 : gist->turns;
+        return true;
+    case ROUTING_BUDGET_USED:
+        out->number = budget_used(ask);
         return true;
     case ROUTING_HOUR:
     case ROUTING_MINUTE:

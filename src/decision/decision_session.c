@@ -50,6 +50,12 @@ static struct span find_header(const struct http_fields *f)
     return found;
 }
 
+struct span decision_model_name(const struct decision_ask *ask)
+{
+    struct policy_match match;
+    return policy_find(ask->policy, ask->model, &match) ? match.shown : ask->model;
+}
+
 /* Of a key's id, its end, and a text. */
 static void digest_with(const struct key_handle *key, struct span text,
                         uint8_t out[CRYPTO_SHA256_BYTES])

@@ -458,6 +458,16 @@ static void the_share_of_code_is_a_fact(void **state)
     end(&s);
 }
 
+static void without_budgets_none_is_used(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s, NULL, "auto");
+    expect_fact(&s, "budget_used_pct == 0", true);
+    expect_fact(&s, "budget_used_pct >= 1", false);
+    end(&s);
+}
+
 static void a_session_is_a_fact(void **state)
 {
     (void)state;
@@ -556,6 +566,7 @@ int main(void)
         cmocka_unit_test(who_answers_sooner_comes_first_by_performance),
         cmocka_unit_test(hints_are_read_in_every_form),
         cmocka_unit_test(the_share_of_code_is_a_fact),
+        cmocka_unit_test(without_budgets_none_is_used),
         cmocka_unit_test(a_session_is_a_fact),
         cmocka_unit_test(sessions_of_two_keys_are_two),
         cmocka_unit_test(nothing_is_ever_left_that_stands_elsewhere),
