@@ -78,7 +78,7 @@ static void teach(FILE *out)
             "because the caller left or the gateway stopped, FAILED by an error; of EST\n"
             "ones the tokens are our estimate. REFUSED ones stand beside them: of those\n"
             "nothing was sent. IN and OUT are tokens, COST is in CURRENCY, to six places.\n"
-            "WH is what the tokens took, where models have `energy`; GCO2E what that stood for.\n"
+            "WH is what tokens took, where models have `energy`; GCO2E what that stood for.\n"
             "A column of which nothing is to be said is left out; --json says the ids, too.\n");
 }
 

@@ -21,7 +21,6 @@
 #define STEP_BYTES      16
 #define MASK_BITS       64
 #define ALL_PERMILLE    1000
-#define CONTINUES(b)    (((b)&0xC0) == 0x80) /* within a character */
 
 /* ---- what bytes are ---- */
 
@@ -77,15 +76,14 @@ enum sign {
     COUNTS,   /* i++ */
     DOTTED,   /* a.b */
     SNAKE,    /* a_b */
-    CAMEL,    /* aB */
     SIGNS
 };
 
 static const uint8_t sign_points[SIGNS] = {
-    [CALL] = 2,   [ASSIGNS] = 2, [SETS] = 1,   [COMPARES] = 2, [ARROW] = 2,   [LEADS] = 1,
-    [SCOPE] = 2,  [LOGIC] = 2,   [MEMBER] = 3, [TAG] = 2,      [TAG_END] = 2, [COMMENT] = 2,
-    [BRACE] = 1,  [INDEX] = 1,   [ESCAPE] = 1, [VARIABLE] = 1, [OPTION] = 1,  [COUNTS] = 1,
-    [DOTTED] = 1, [SNAKE] = 1,   [CAMEL] = 1,
+    [CALL] = 2,     [ASSIGNS] = 2, [SETS] = 1,   [COMPARES] = 2, [ARROW] = 2,
+    [LEADS] = 1,    [SCOPE] = 2,   [LOGIC] = 2,  [MEMBER] = 3,   [TAG] = 2,
+    [TAG_END] = 2,  [COMMENT] = 2, [BRACE] = 1,  [INDEX] = 1,    [ESCAPE] = 1,
+    [VARIABLE] = 1, [OPTION] = 1,  [COUNTS] = 1, [DOTTED] = 1,   [SNAKE] = 1,
 };
 
 #define BIT(sign) (1u << (sign))
@@ -177,6 +175,7 @@ static inline uint32_t sign_of(const struct place *p)
 
 #define SURE_POINTS  4
 #define MAYBE_POINTS 2
+#define CAMEL_POINTS 1
 #define LOG_POINTS   8 /* whatever its words are, nearly */
 
 /* By the first byte, with '|' between: how no English sentence begins; */
@@ -256,7 +255,9 @@ static bool begins_with_one(struct span line, const char *const table[128])
         if (list[i] == '|') {
             return true;
         }
-        list = strchr(list + i, '|') + 1;
+        while (list[i++] != '|') {
+        }
+        list += i;
     }
     return false;
 }
@@ -272,21 +273,16 @@ static int points_of_beginning(struct span line, int words)
 /* Whether it begins as `form` says: 0 stands for a digit. */
 static bool has_form(struct span line, const char *form)
 {
-    for (size_t i = 0; form[i] != '\0'; i++) {
-        bool is = i < line.len &&
-                  (form[i] == '0' ? kind_of(line.at[i]) == DIGIT : line.at[i] == (uint8_t)form[i]);
-        if (!is) {
-            return false;
-        }
+    size_t i = 0;
+    while (i < line.len && (form[i] == '0' ? kind_of(line.at[i]) == DIGIT
+                                           : form[i] != '\0' && line.at[i] == (uint8_t)form[i])) {
+        i++;
     }
-    return true;
+    return form[i] == '\0';
 }
 
 static bool begins_with_a_time(struct span line)
 {
-    if (line.at[0] != '[' && kind_of(line.at[0]) != DIGIT) {
-        return false;
-    }
     struct span inside = line.at[0] == '[' ? span_cut(line, 1, line.len) : line;
     return has_form(inside, "0000-00-00T00:00") || has_form(inside, "0000-00-00 00:00:0") ||
            has_form(inside, "0000/00/00 00:00:0") || has_form(inside, "00:00:00.0");
@@ -419,68 +415,76 @@ static struct masks masks_of(struct span piece)
     return m;
 }
 
-/* What the signs of a piece say, that begins at `from`; those before `*behind` are a word's. */
-static uint32_t read_signs(struct span line, size_t from, uint64_t mask, size_t *behind)
+/* What the sign at a place says; 0 within an address, or code within a sentence, up to `*behind`.
+ */
+static uint32_t read_sign(struct span line, size_t at, size_t *behind)
 {
-    uint32_t signs = 0;
-    for (; mask != 0; mask &= mask - 1) {
-        size_t at = from + (size_t)__builtin_ctzll(mask);
-        if (at < *behind) {
-            continue;
-        }
-        *behind = skip_quoted(line, at);
-        if (*behind == at) {
-            const struct place p = {at > 0 ? line.at[at - 1] : 0, line.at[at],
-                                    byte_at(line, at + 1), byte_at(line, at + 2)};
-            signs |= sign_of(&p);
-        }
+    if (at < *behind) {
+        return 0;
     }
-    return signs;
+    *behind = skip_quoted(line, at);
+    const struct place p = {at > 0 ? line.at[at - 1] : 0, line.at[at], byte_at(line, at + 1),
+                            byte_at(line, at + 2)};
+    return *behind == at ? sign_of(&p) : 0;
 }
 
-/* The signs of a line, and how many words follow another. */
-static uint32_t find_signs(struct span line, int *words)
+/* A line as its masks say: where its signs are, how many words follow another. */
+struct outline {
+    uint64_t signs[TEXT_CODE_BYTES / MASK_BITS];
+    int words;
+    bool has_camel; /* aB */
+};
+
+static void outline_of(struct span line, struct outline *out)
 {
-    uint32_t signs = 0;
-    size_t behind = 0;
     struct masks last = {0};
+    out->words = 0;
+    out->has_camel = false;
     for (size_t from = 0; from < line.len; from += MASK_BITS) {
         struct masks m = masks_of(span_cut(line, from, MASK_BITS));
         uint64_t behind_blank = m.blanks << 1 | last.blanks >> (MASK_BITS - 1);
         uint64_t behind_word = m.letters << 2 | last.letters >> (MASK_BITS - 2);
         uint64_t behind_small = m.smalls << 1 | last.smalls >> (MASK_BITS - 1);
-        *words += __builtin_popcountll(m.letters & behind_blank & behind_word);
-        signs |= (m.capitals & behind_small) != 0 ? BIT(CAMEL) : 0;
-        signs |= read_signs(line, from, m.signs, &behind);
+        out->words += __builtin_popcountll(m.letters & behind_blank & behind_word);
+        out->has_camel = out->has_camel || (m.capitals & behind_small) != 0;
+        out->signs[from / MASK_BITS] = m.signs;
         last = m;
     }
-    return signs;
 }
 
-static int points_of(struct span line)
+/* Whether a line has so many points: its signs are read for as long as it may lack them. */
+static bool has_points(struct span line, int least)
 {
-    int words = 0, points = points_of_end(line);
-    uint32_t signs = find_signs(line, &words);
-    points += points_of_beginning(line, words) - words / WORDS_A_POINT;
+    struct outline o;
+    uint32_t signs = 0;
+    outline_of(line, &o);
+    int points = points_of_beginning(line, o.words) + points_of_end(line) - o.words / WORDS_A_POINT;
     points += begins_with_a_time(line) ? LOG_POINTS : 0;
-    points += (signs & BIT(CAMEL)) != 0 && names_an_error(line) ? SURE_POINTS : 0;
-    for (; signs != 0; signs &= signs - 1) {
-        points += sign_points[__builtin_ctz(signs)];
+    points += o.has_camel ? CAMEL_POINTS : 0;
+    points += o.has_camel && names_an_error(line) ? SURE_POINTS : 0;
+    size_t behind = 0; /* signs before this are a word's */
+    for (size_t from = 0; from < line.len; from += MASK_BITS) {
+        uint64_t mask = o.signs[from / MASK_BITS];
+        for (; mask != 0 && points < least; mask &= mask - 1) {
+            size_t at = from + (size_t)__builtin_ctzll(mask);
+            uint32_t seen = read_sign(line, at, &behind) & ~signs;
+            signs |= seen;
+            for (; seen != 0; seen &= seen - 1) {
+                points += sign_points[__builtin_ctz(seen)];
+            }
+        }
     }
-    return points;
+    return points >= least;
 }
 
 /* Whether there is nothing but brackets and what stands behind them. */
 static bool is_brackets(struct span line)
 {
-    bool has = false;
-    for (size_t i = 0; i < line.len; i++) {
-        if (strchr("{}[]();,", line.at[i]) == NULL || line.at[i] == 0) {
-            return false;
-        }
-        has = has || strchr("{}[]()", line.at[i]) != NULL;
+    size_t at = 0;
+    while (at < line.len && line.at[at] != 0 && strchr("{}[]();,", line.at[at]) != NULL) {
+        at++;
     }
-    return has;
+    return at == line.len;
 }
 
 /* ---- the whole ---- */
@@ -539,12 +543,12 @@ static bool take_diff(struct reading *r, struct span line, size_t indent)
 
 static bool is_code(struct reading *r, struct span line, size_t indent)
 {
-    if (r->fence != 0 || take_diff(r, line, indent) || is_brackets(line)) {
+    if (r->fence != 0 || take_diff(r, line, indent) ||
+        (kind_of(line.at[0]) == SIGN && is_brackets(line))) {
         return true;
     }
-    int points = points_of(line);
-    return points >= (r->was_code ? BEHIND_CODE : ENOUGH_POINTS) ||
-           (r->was_code && indent >= INDENT && points >= INDENTED_POINTS);
+    int least = r->was_code ? BEHIND_CODE : ENOUGH_POINTS;
+    return has_points(line, r->was_code && indent >= INDENT ? INDENTED_POINTS : least);
 }
 
 /* The bytes that begin one: eight at a time. */
@@ -559,7 +563,7 @@ static uint32_t characters_of(struct span line)
         count -= (uint32_t)__builtin_popcountll(bytes >> 7 & ~(bytes >> 6) & ones);
     }
     for (; at < line.len; at++) {
-        count -= CONTINUES(line.at[at]);
+        count -= (line.at[at] & 0xC0) == 0x80;
     }
     return count;
 }
