@@ -206,7 +206,7 @@ struct admin_usage {
     int32_t day, hour;
     int64_t calls, failed, interrupted, refused, requests, estimated;
     int64_t tokens_in, tokens_cached, tokens_out, tokens_reasoning, bytes_in, bytes_out;
-    int64_t cost; /* billionths */
+    int64_t cost, energy_wh, gco2e; /* billionths */
 };
 
 struct admin_problem {

@@ -240,6 +240,8 @@ static struct admin_usage show(const struct store_usage *s)
         .bytes_in = s->bytes_in,
         .bytes_out = s->bytes_out,
         .cost = s->cost_nano,
+        .energy_wh = s->energy_nano,
+        .gco2e = s->co2e_nano,
     };
 }
 

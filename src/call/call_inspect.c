@@ -96,9 +96,14 @@ static enum err take_gist(struct call *call, const struct json_index *x,
         return ERR_OK;
     }
     call->gist = arena_alloc(&call->arena, sizeof(*call->gist));
-    return call->gist == NULL
-               ? ERR_NO_MEMORY
-               : openai_gist_read(count, x, &call->request, &call->arena, call->gist);
+    if (call->gist == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    enum err e = openai_gist_read(count, x, &call->request, &call->arena, call->gist);
+    bool is_asked = (routing_uses(call->policy->routing) >> ROUTING_SESSION & 1) != 0;
+    return e == ERR_OK && is_asked
+               ? openai_session_read(count, x, &call->request, &call->arena, &call->gist->session)
+               : e;
 }
 
 /* What its caller wishes of routing. */

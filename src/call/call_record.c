@@ -3,6 +3,7 @@
  */
 #include "base/counter.h"
 #include "call/call_internal.h"
+#include "policy/policy_energy.h"
 #include "policy/policy_price.h"
 #include "telemetry/call_series.h"
 #include "text/text_tokens.h"
@@ -146,7 +147,7 @@ void call_fill_record(const struct call *call, const struct call_try *t, struct 
     fill_reserved(call, t, candidate, r);
 }
 
-/* What the record's amounts and so many requests cost where the try went. */
+/* What the record's amounts and so many requests cost where the try went, and what they took. */
 static void fill_cost(const struct call_try *t, int requests, struct journal_record *r)
 {
     const struct policy_amounts used = {
@@ -159,6 +160,9 @@ static void fill_cost(const struct call_try *t, int requests, struct journal_rec
     if (t->candidate->price != NULL) {
         r->cost_nano = policy_price_cost(t->candidate->price, &used);
     }
+    r->energy_nano =
+        policy_energy_of(r->tokens_in + r->tokens_out, t->candidate->match.model->energy_nano);
+    r->co2e_nano = policy_energy_co2e(r->energy_nano, t->call->policy->grid_nano);
 }
 
 /* How long the model server worked at it, where that costs something: not longer than was held.

@@ -21,6 +21,7 @@
 #define DECISION_DECISION_H
 
 #include "access/access_place.h"
+#include "decision/decision_session.h"
 #include "http/http_fields.h"
 #include "openai/openai_gist.h"
 #include "policy/policy.h"
@@ -100,6 +101,8 @@ struct decision_work {
     struct condition_facts facts;
     struct text_language language; /* of what was asked, once it is known */
     bool has_language;
+    struct decision_session session; /* the same */
+    bool has_session;
 };
 
 /* Whether the name leaves the model to the gateway. */

@@ -123,8 +123,11 @@ static enum err count_tokens(struct explaining *x)
         }
     }
     x->ask->prompt_tokens = is_counted ? x->request.input_tokens : openai_count_read(&count);
-    return openai_gist_read(is_counted ? NULL : &count, &x->inner, &x->request, &x->arena,
-                            &x->gist);
+    const struct openai_count *counted = is_counted ? NULL : &count;
+    enum err e = openai_gist_read(counted, &x->inner, &x->request, &x->arena, &x->gist);
+    return e == ERR_OK
+               ? openai_session_read(counted, &x->inner, &x->request, &x->arena, &x->gist.session)
+               : e;
 }
 
 static enum err read_request(struct explaining *x, enum openai_endpoint endpoint)

@@ -2,6 +2,8 @@
 /* What conditions ask of a call, found when it is first asked for. */
 #include "decision/decision_internal.h"
 
+#include "text/text_code.h"
+
 static const struct text_language *language(struct decision_work *w)
 {
     if (!w->has_language) {
@@ -19,6 +21,22 @@ static struct span dialect(struct decision_work *w)
     return is_arabic ? span_of(text_dialect_of(w->ask->gist->asked)) : SPAN("");
 }
 
+static struct span session(struct decision_work *w)
+{
+    if (!w->has_session) {
+        decision_session_find(w->ask, &w->session);
+        w->has_session = true;
+    }
+    return span_make(w->session.id, w->session.len);
+}
+
+/* Of what was asked last, as for the language. */
+static double code_share(const struct decision_work *w)
+{
+    const struct openai_gist *gist = w->ask->gist;
+    return gist == NULL ? 0 : text_code_permille(gist->asked) / 1000.0;
+}
+
 static struct span name_of(struct decision_work *w, enum limits_level level)
 {
     const struct decision_ask *ask = w->ask;
@@ -31,13 +49,6 @@ static const char *endpoint_name(enum openai_endpoint endpoint)
                                         [OPENAI_COMPLETIONS] = "completions",
                                         [OPENAI_EMBEDDINGS] = "embeddings"};
     return names[endpoint];
-}
-
-/* By whichever alias it was asked for, a model has one name. */
-static struct span model_name(const struct decision_ask *ask)
-{
-    struct policy_match match;
-    return policy_find(ask->policy, ask->model, &match) ? match.shown : ask->model;
 }
 
 static bool find_text(struct decision_work *w, unsigned fact, struct span *out)
@@ -54,7 +65,10 @@ static bool find_text(struct decision_work *w, unsigned fact, struct span *out)
         *out = dialect(w);
         return true;
     case ROUTING_MODEL:
-        *out = model_name(ask);
+        *out = decision_model_name(ask);
+        return true;
+    case ROUTING_SESSION:
+        *out = session(w);
         return true;
     case ROUTING_ENDPOINT:
         *out = span_of(endpoint_name(ask->request->endpoint));
@@ -95,6 +109,15 @@ static bool find_name(struct decision_work *w, unsigned fact, struct span *out)
     }
 }
 
+/* A budget of one model counts where that is named: of a call that leaves it open nobody knows. */
+static int budget_used(const struct decision_ask *ask)
+{
+    return ask->rights == NULL
+               ? 0
+               : limits_used_percent(access_limits(ask->rights), ask->who, decision_model_name(ask),
+                                     ask->model, ask->now);
+}
+
 static bool find_moment(struct decision_work *w, unsigned fact, int64_t *out)
 {
     struct routing_moment m = routing_moment_of(w->ask->policy->routing, w->ask->now);
@@ -110,6 +133,9 @@ static bool find(void *ctx, unsigned fact, struct condition_value *out)
     switch (fact) {
     case ROUTING_LANGUAGE_CONFIDENCE:
         out->real = language(w)->permille / 1000.0;
+        return true;
+    case ROUTING_CODE_SHARE:
+        out->real = code_share(w);
         return true;
     case ROUTING_PROMPT_TOKENS:
         out->number = ask->prompt_tokens;
@@ -128,6 +154,9 @@ static bool find(void *ctx, unsigned fact, struct condition_value *out)
         return true;
     case ROUTING_TURNS:
         out->number = gist == NULL ? 0 : gist->turns;
+        return true;
+    case ROUTING_BUDGET_USED:
+        out->number = budget_used(ask);
         return true;
     case ROUTING_HOUR:
     case ROUTING_MINUTE:
@@ -188,7 +217,7 @@ static bool find_member(void *ctx, unsigned fact, struct span key, struct span *
 void decision_begin_facts(struct decision_work *work, const struct decision_ask *ask)
 {
     work->ask = ask;
-    work->has_language = false;
+    work->has_language = work->has_session = false;
     work->facts.known = work->facts.missing = 0;
     work->facts.find = find;
     work->facts.find_member = find_member;

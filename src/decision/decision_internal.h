@@ -24,4 +24,7 @@ int64_t decision_latency_us(const struct policy_place *place);
  * or down need not be so still. */
 int64_t decision_latency_of(const struct decision_ask *ask, const struct policy_place *place);
 
+/* What was asked for: by whichever alias, a model has one name. */
+struct span decision_model_name(const struct decision_ask *ask);
+
 #endif

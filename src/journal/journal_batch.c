@@ -196,6 +196,8 @@ static enum err add_usage(struct journal_batch *b, const struct journal_record *
     sums->tokens_cached = sum_of(sums->tokens_cached, r->tokens_cached);
     sums->tokens_reasoning = sum_of(sums->tokens_reasoning, r->tokens_reasoning);
     sums->cost_nano = sum_of(sums->cost_nano, r->cost_nano);
+    sums->energy_nano = sum_of(sums->energy_nano, r->energy_nano);
+    sums->co2e_nano = sum_of(sums->co2e_nano, r->co2e_nano);
     if (journal_balances_add(&b->balances, &b->memory, r) != ERR_OK) {
         return ERR_NO_MEMORY;
     }

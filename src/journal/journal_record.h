@@ -39,7 +39,7 @@
 #define JOURNAL_ID_BYTES     16 /* crypto/call_id.h */
 #define JOURNAL_HASH_BYTES   32
 #define JOURNAL_ORIGIN_CHARS 32
-#define JOURNAL_ROOM_BYTES   1400 /* so that a slot takes 28 cache lines */
+#define JOURNAL_ROOM_BYTES   1380 /* so that a slot takes 28 cache lines */
 #define JOURNAL_NAMES_MAX    448  /* bytes of all configured names in a record together */
 #define JOURNAL_INVENTED_MAX 128  /* bytes of a name that a caller made up */
 #define JOURNAL_STATE_MAX    6144
@@ -105,6 +105,8 @@ struct journal_record {
     int64_t bytes_out;        /* the reply's body as given to the client's connection */
     int64_t cost_nano;        /* of what was used */
     int64_t reserved_nano;    /* of what is held */
+    int64_t energy_nano;      /* billionths of a Wh that the tokens took; */
+    int64_t co2e_nano;        /* and of a gram of CO2e */
     int64_t server_us;        /* at the model server, where that costs something */
 
     int64_t cut_segment; /* a recovery's: first sequence of the segment that was cut, */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define NUMBER_BYTES 400 /* the longest number that is converted */
+#define PIECE_MIN    16  /* bytes that json_reader_next() must have room for */
 
 static bool is_text(const struct json_index *x, uint32_t row)
 {
@@ -222,9 +223,28 @@ static struct span take_escapes(struct json_reader *r, size_t most)
 
 struct span json_reader_next(struct json_reader *r, size_t most)
 {
-    CHECK(most >= 16);
+    CHECK(most >= PIECE_MIN);
     struct span plain = take_plain(r, most);
     return plain.len > 0 || r->left.len == 0 ? plain : take_escapes(r, most);
+}
+
+size_t json_read_beginning(const struct json_index *x, uint32_t row, uint8_t *out, size_t most)
+{
+    struct json_reader reader;
+    size_t len = 0;
+    if (row == JSON_NONE) {
+        return 0;
+    }
+    json_reader_init(&reader, x, row);
+    while (most - len >= PIECE_MIN) {
+        struct span piece = json_reader_next(&reader, most - len);
+        if (piece.len == 0) {
+            break;
+        }
+        memcpy(out + len, piece.at, piece.len);
+        len += piece.len;
+    }
+    return len;
 }
 
 enum err json_text(const struct json_index *x, uint32_t row, struct arena *arena, struct span *out)

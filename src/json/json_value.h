@@ -83,6 +83,10 @@ void json_reader_init(struct json_reader *r, const struct json_index *x, uint32_
  */
 struct span json_reader_next(struct json_reader *r, size_t most);
 
+/* Writes the beginning of what a string or key says to `out`: at most `most` bytes, less by up to
+ * 15 where more is said, whole characters. Returns how many; 0 for JSON_NONE. */
+size_t json_read_beginning(const struct json_index *x, uint32_t row, uint8_t *out, size_t most);
+
 /*
  * A number that is whole (1, -5, 1.0 and 1e3 are) and fits.
  *

@@ -333,6 +333,35 @@ bool limits_budget_at(const struct limits *l, enum limits_level level, uint32_t 
     return true;
 }
 
+static int used_percent(struct limits_budget *b, wall_us now)
+{
+    struct limits_balance balance;
+    int64_t limit = atomic_load(&b->limit);
+    limits_windows_look(&b->windows, now, &balance);
+    int64_t taken = balance.spent + balance.held;
+    if (taken >= limit) {
+        return 100; /* of one that allows nothing, too */
+    }
+    /* Of a large one both are cut: a product of 100 would not fit. */
+    int64_t cut = limit > INT64_MAX / 100 ? 100 : 1;
+    return (int)(taken / cut * 100 / (limit / cut));
+}
+
+int limits_used_percent(const struct limits *l, const struct limits_subjects *who,
+                        struct span model, struct span asked, wall_us now)
+{
+    int most = 0;
+    for (size_t place = 0; place < LIMITS_SLOTS; place++) {
+        const struct limits_set *set = limits_set_at(l, who, place);
+        for (size_t i = 0; set != NULL && i < set->budget_count; i++) {
+            struct limits_budget *b = set->budgets[i];
+            int used = limits_counts(b, model, asked) ? used_percent(b, now) : 0;
+            most = used > most ? used : most;
+        }
+    }
+    return most;
+}
+
 bool limits_budget_restore(const struct limits *l, enum limits_level level, uint32_t slot,
                            struct span id, wall_us at, int64_t spent)
 {

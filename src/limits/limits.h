@@ -210,6 +210,12 @@ struct limits_standing_budget {
 MUST_USE bool limits_budget_at(const struct limits *l, enum limits_level level, uint32_t slot,
                                size_t i, wall_us now, struct limits_standing_budget *out);
 
+/* How much is spent and held, in percent from 0 to 100, of the budget that is nearest its end among
+ * those that count a call of these subjects and of a model of these names (limits_ask). 0: nothing,
+ * or there is none; 100: nothing is left, or it allows nothing. Any thread. */
+int limits_used_percent(const struct limits *l, const struct limits_subjects *who,
+                        struct span model, struct span asked, wall_us now);
+
 /* How many parts a call of these subjects may hold, and how large one is; 0: nothing limits it. */
 size_t limits_parts_most(const struct limits *l, const struct limits_subjects *who);
 size_t limits_part_bytes(void);

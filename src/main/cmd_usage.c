@@ -50,6 +50,8 @@ static int print_table(struct span answer)
         {"REASONING", "tokens_reasoning", "0", CLI_RIGHT | CLI_OPTIONAL},
         {"COST", "cost", "0.00", CLI_RIGHT | CLI_OPTIONAL},
         {"CURRENCY", "currency", "", CLI_OPTIONAL},
+        {"WH", "energy_wh", "0.00", CLI_RIGHT | CLI_OPTIONAL},
+        {"GCO2E", "gco2e", "0.00", CLI_RIGHT | CLI_OPTIONAL},
     };
     size_t lines = 0;
     if (cli_table_print(stdout, answer, columns, ROWS(columns), &lines) != ERR_OK) {
@@ -76,6 +78,7 @@ static void teach(FILE *out)
             "because the caller left or the gateway stopped, FAILED by an error; of EST\n"
             "ones the tokens are our estimate. REFUSED ones stand beside them: of those\n"
             "nothing was sent. IN and OUT are tokens, COST is in CURRENCY, to six places.\n"
+            "WH is what tokens took, where models have `energy`; GCO2E what that stood for.\n"
             "A column of which nothing is to be said is left out; --json says the ids, too.\n");
 }
 

@@ -32,6 +32,7 @@ static void begin(struct openai_count *t)
     t->left = SPAN("");
     memset(t->eighths, 0, sizeof(t->eighths));
     t->asked_before = t->asked_item = JSON_NONE;
+    t->opening_turn = t->opening_instruction = JSON_NONE;
     t->asked_count = t->turns = 0;
     t->is_noting = t->has_pictures = false;
 }
@@ -157,6 +158,16 @@ static void note_turn(struct openai_count *t)
     }
     if (t->asked_count < OPENAI_COUNT_ASKED && json_inside(t->texts.x, t->text.row).len > 0) {
         t->asked[t->asked_count++] = t->text.row;
+        t->opening_turn = t->opening_turn == JSON_NONE ? t->text.row : t->opening_turn;
+    }
+}
+
+/* One behind the first turn does not open the chat: it was not there when that was asked. */
+static void note_instruction(struct openai_count *t)
+{
+    if (t->turns == 0 && t->opening_instruction == JSON_NONE &&
+        json_inside(t->texts.x, t->text.row).len > 0) {
+        t->opening_instruction = t->text.row;
     }
 }
 
@@ -166,6 +177,9 @@ static void note(struct openai_count *t)
     case OPENAI_TEXT_MEDIA:
         t->has_pictures = t->has_pictures || t->text.media == OPENAI_MEDIA_PICTURE ||
                           t->text.media == OPENAI_MEDIA_PREVIEW;
+        break;
+    case OPENAI_TEXT_SYSTEM:
+        note_instruction(t);
         break;
     case OPENAI_TEXT_USER:
     case OPENAI_TEXT_PROMPT:

@@ -38,10 +38,12 @@ struct openai_count {
     struct span left;        /* and what is left of it, as it is written */
     uint64_t eighths[OPENAI_CHANNELS];
 
-    /* Of a request, for openai_gist.h, if `is_noting` is set behind openai_count_begin(): the first
-     * texts of the user's last turn, the first of the one before (JSON_NONE: there is none), which
-     * turn that is, and how many there were. */
+    /* Of a request, for openai_gist.h and openai_session.h, if `is_noting` is set behind
+     * openai_count_begin(): the first texts of the user's last turn, the first of the one before
+     * (JSON_NONE: there is none), which turn that is, and how many there were; the first text of
+     * the user, and the first of an instruction before it. */
     uint32_t asked[OPENAI_COUNT_ASKED], asked_count, asked_before, asked_item, turns;
+    uint32_t opening_turn, opening_instruction;
     bool is_noting, has_pictures;
 };
 

@@ -26,26 +26,6 @@ static bool has_words(struct span text, unsigned enough)
     return words >= enough;
 }
 
-/* Reads the beginning of a string: at most `most` bytes, whole characters. */
-static size_t read_text(const struct json_index *x, uint32_t row, uint8_t *out, size_t most)
-{
-    struct json_reader reader;
-    size_t len = 0;
-    if (row == JSON_NONE) {
-        return 0;
-    }
-    json_reader_init(&reader, x, row);
-    while (most - len >= 16) {
-        struct span piece = json_reader_next(&reader, most - len);
-        if (piece.len == 0) {
-            break;
-        }
-        memcpy(out + len, piece.at, piece.len);
-        len += piece.len;
-    }
-    return len;
-}
-
 /* The texts of the last turn, with blanks between. */
 static size_t read_turn(const struct openai_count *count, uint8_t *out, size_t most)
 {
@@ -54,7 +34,7 @@ static size_t read_turn(const struct openai_count *count, uint8_t *out, size_t m
         if (len > 0) {
             out[len++] = ' ';
         }
-        len += read_text(count->texts.x, count->asked[i], out + len, most - len);
+        len += json_read_beginning(count->texts.x, count->asked[i], out + len, most - len);
     }
     return len;
 }
@@ -70,8 +50,8 @@ static enum err read_asked(const struct openai_count *count, struct arena *arena
     if (!has_words(span_make(text, len), WORDS_ENOUGH) && count->asked_before != JSON_NONE) {
         uint8_t last[64];
         size_t last_len = read_turn(count, last, sizeof(last));
-        len = read_text(count->texts.x, count->asked_before, text,
-                        OPENAI_GIST_BYTES - sizeof(last) - 1);
+        len = json_read_beginning(count->texts.x, count->asked_before, text,
+                                  OPENAI_GIST_BYTES - sizeof(last) - 1);
         text[len++] = ' ';
         memcpy(text + len, last, last_len);
         len += last_len;

@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "openai/openai_count.h"
 #include "openai/openai_request.h"
+#include "openai/openai_session.h"
 
 #define OPENAI_GIST_BYTES 1024
 #define OPENAI_WISHES_MAX 6
@@ -24,6 +25,7 @@ struct openai_gist {
     struct span asked;
     int64_t turns;
     bool has_tools, has_pictures;
+    struct openai_session session; /* all empty until openai_session_read() */
 };
 
 /* Reads it of the index `x` of a request that was counted (NULL: token numbers, which say nothing).

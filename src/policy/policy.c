@@ -200,6 +200,7 @@ static enum err add_model(struct policy *p, const struct model_settings *setting
     model->endpoints = settings->endpoints;
     model->context_tokens = settings->context_tokens;
     model->max_output = settings->max_output;
+    model->energy_nano = settings->energy_nano;
     model->prices = keep_prices(p, settings);
     model->price_count = settings->prices_count;
     model->is_pattern = settings->is_pattern;
@@ -362,6 +363,7 @@ static enum err add_zone(struct policy *p, const struct policy_settings *setting
     p->cors_origin_count = settings->cors.origins.count;
     p->cors_max_age_s = settings->cors.max_age_s;
     p->calls_max = settings->calls_max;
+    p->grid_nano = settings->grid_nano;
     p->stream_head_hold_ms = settings->stream_head_hold_ms;
     p->ping_interval_ms = settings->ping_interval_ms;
     journal_record_set(&p->record, JOURNAL_TEXT_HOME_REGION, p->region);

@@ -44,6 +44,7 @@ struct policy_model {
     size_t place_count; /* POLICY_PLACES_MAX at most */
     uint32_t endpoints; /* enum policy_endpoint bits */
     int64_t context_tokens, max_output;
+    int64_t energy_nano;               /* billionths of a Wh that 1,000 tokens take; 0: not known */
     const struct policy_price *prices; /* the earliest first; see policy_price_at() */
     size_t price_count;                /* 0: what it costs is not known */
     enum policy_reasoning reasoning;
@@ -72,6 +73,7 @@ struct policy {
     const char *const *cors_origins;
     size_t cors_origin_count;
     int64_t cors_max_age_s;
+    int64_t grid_nano; /* billionths of a gram of CO2e a kWh; 0: not known */
     int64_t calls_max;
     int64_t stream_head_hold_ms, ping_interval_ms;
     int64_t created_s;

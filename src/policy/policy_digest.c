@@ -59,6 +59,7 @@ static void put_model(struct json_writer *w, const struct model_settings *m)
     json_write_end(w);
     put_number(w, "context", m->context_tokens);
     put_number(w, "endpoints", m->endpoints);
+    put_number(w, "energy", m->energy_nano);
     put_number(w, "max_output", m->max_output);
     put_text(w, "name", m->name);
     json_write_key(w, "prices");
@@ -109,6 +110,7 @@ enum err policy_digest(const struct policy_settings *settings,
     buf_init(&text, BYTES_MAX);
     json_write_init(&w, &text);
     json_write_object(&w);
+    put_number(&w, "grid", settings->grid_nano);
     json_write_key(&w, "models");
     json_write_array(&w);
     for (size_t i = 0; i < settings->models_count; i++) {

@@ -86,6 +86,7 @@ struct model_settings {
     struct texts aliases;
     uint32_t endpoints;        /* enum policy_endpoint bits, at least one */
     int64_t context_tokens;    /* 0: unknown, not checked */
+    int64_t energy_nano;       /* billionths of a Wh that 1,000 tokens take; 0: not known */
     int64_t max_output;        /* tokens of an answer whose caller says no bound; 0: none is set */
     struct policy_price price; /* what `price:` says: one of `prices`, if it is given */
     const struct policy_price *prices; /* the earliest first */
@@ -109,6 +110,7 @@ struct policy_settings {
     size_t models_count;
     struct routing *routing; /* the rules, which struct settings has counted; NULL: none */
     struct cors_settings cors;
+    int64_t grid_nano;           /* billionths of a gram of CO2e a kWh; 0: not known */
     int64_t buffered_bytes_max;  /* of all calls together, for memory_set_allowance() */
     int64_t calls_max;           /* in progress at once in the process; then 503 */
     int64_t stream_head_hold_ms; /* how long an error of a stream keeps its real status, at most */

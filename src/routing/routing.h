@@ -59,7 +59,7 @@ enum routing_fact {
     ROUTING_HOUR,
     ROUTING_WEEKDAY,
     ROUTING_CLASSIFICATION,
-    ROUTING_PII, /* the last four are refused by name: nobody finds them yet */
+    ROUTING_PII, /* is refused by name: nobody finds it yet */
     ROUTING_CODE_SHARE,
     ROUTING_SESSION,
     ROUTING_BUDGET_USED,

@@ -31,11 +31,9 @@ const struct condition_fact routing_facts[ROUTING_FACTS] = {
     [ROUTING_WEEKDAY] = {"weekday", CONDITION_INT, NULL, NULL},
     [ROUTING_CLASSIFICATION] = {"classification", CONDITION_TEXT, DATA_CLASSES, NULL},
     [ROUTING_PII] = {"pii", CONDITION_TEXTS, NULL, "this version does not look for personal data"},
-    [ROUTING_CODE_SHARE] = {"code_share", CONDITION_REAL, NULL,
-                            "this version does not look for code"},
-    [ROUTING_SESSION] = {"session", CONDITION_TEXT, NULL, "this version knows no sessions"},
-    [ROUTING_BUDGET_USED] = {"budget_used_pct", CONDITION_REAL, NULL,
-                             "this version does not tell rules of budgets"},
+    [ROUTING_CODE_SHARE] = {"code_share", CONDITION_REAL, NULL, NULL},
+    [ROUTING_SESSION] = {"session", CONDITION_TEXT, NULL, NULL},
+    [ROUTING_BUDGET_USED] = {"budget_used_pct", CONDITION_INT, NULL, NULL},
 };
 
 static const char *const profiles[ROUTING_PROFILES] = {"", "cost", "performance", "balanced"};

@@ -86,7 +86,7 @@ def test_by_each_dimension_and_by_all_it_adds_up_to_the_same(world):
     assert expect["requests"] == sum(world.saw().values())
     for by in [*DIMENSIONS, "team,model", "key,model,day", ",".join(DIMENSIONS)]:
         rows = world.rows(f"by={by}")
-        assert all(set(row) == {*by.split(","), *SUMS, "cost", "currency"} for row in rows), by
+        assert all(set(row) == {*by.split(","), *SUMS, "cost", "currency", "energy_wh", "gco2e"} for row in rows), by
         assert {**totals(rows), "cost": 0} == {**expect, "cost": 0}, by
         # Each row is rounded for itself, to six places.
         assert abs(totals(rows)["cost"] - expect["cost"]) <= decimal.Decimal("0.0000005") * len(rows), by

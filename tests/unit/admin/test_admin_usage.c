@@ -23,7 +23,9 @@ static void add_usage(struct fixture *f, int32_t day, const char *key, const cha
                                     .tokens_reasoning = 3,
                                     .bytes_in = 7,
                                     .bytes_out = 8,
-                                    .cost_nano = 250};
+                                    .cost_nano = 250,
+                                    .energy_nano = 700000,
+                                    .co2e_nano = 280000};
     assert_int_equal(store_begin(f->store, STORE_SYNC_LATER), ERR_OK);
     assert_int_equal(store_usage_add(f->store, &row), ERR_OK);
     assert_int_equal(store_commit(f->store), ERR_OK);
@@ -33,16 +35,17 @@ static void add_usage(struct fixture *f, int32_t day, const char *key, const cha
     "\"calls\":1,\"failed\":3,\"interrupted\":2,\"refused\":1,\"requests\":2,"              \
     "\"estimated\":4,\"tokens_in\":5,\"tokens_cached\":2,\"tokens_out\":6,"                 \
     "\"tokens_reasoning\":3,\"bytes_in\":7,\"bytes_out\":8,\"cost\":\"0.00\",\"currency\":" \
-    "\"USD\"}"
+    "\"USD\",\"energy_wh\":\"0.0007\",\"gco2e\":\"0.00028\"}"
 #define TWICE                                                                        \
     "\"calls\":2,\"failed\":6,\"interrupted\":4,\"refused\":2,\"requests\":4,"       \
     "\"estimated\":8,\"tokens_in\":10,\"tokens_cached\":4,\"tokens_out\":12,"        \
     "\"tokens_reasoning\":6,\"bytes_in\":14,\"bytes_out\":16,\"cost\":\"0.000001\"," \
-    "\"currency\":\"USD\"}"
+    "\"currency\":\"USD\",\"energy_wh\":\"0.0014\",\"gco2e\":\"0.00056\"}"
 #define ZERO                                                                    \
     "{\"calls\":0,\"failed\":0,\"interrupted\":0,\"refused\":0,\"requests\":0," \
     "\"estimated\":0,\"tokens_in\":0,\"tokens_cached\":0,\"tokens_out\":0,"     \
-    "\"tokens_reasoning\":0,\"bytes_in\":0,\"bytes_out\":0,\"cost\":\"0.00\",\"currency\":null}"
+    "\"tokens_reasoning\":0,\"bytes_in\":0,\"bytes_out\":0,\"cost\":\"0.00\","  \
+    "\"currency\":null,\"energy_wh\":\"0.00\",\"gco2e\":\"0.00\"}"
 
 static void usage_is_summed_by_what_is_asked_for_and_filtered(void **state)
 {
@@ -99,7 +102,12 @@ static void what_has_no_price_stands_with_what_has_one_and_currencies_stand_apar
     const struct store_usage rows[] = {
         {.model = SPAN("a"), .calls = 1},
         {.model = SPAN("a"), .currency = SPAN("SAR"), .calls = 2, .cost_nano = 1500},
-        {.model = SPAN("a"), .currency = SPAN("USD"), .calls = 4, .cost_nano = 1499},
+        {.model = SPAN("a"),
+         .currency = SPAN("USD"),
+         .calls = 4,
+         .cost_nano = 1499,
+         .energy_nano = 120000000,
+         .co2e_nano = 500},
         {.model = SPAN("b"), .calls = 8},
     };
     for (size_t r = 0; r < ROWS(rows); r++) {
@@ -107,12 +115,13 @@ static void what_has_no_price_stands_with_what_has_one_and_currencies_stand_apar
     }
     assert_int_equal(ask(f, HTTP_GET, "/admin/v1/usage", "by=model&format=csv", ""), ERR_OK);
     assert_true(answer.is_csv);
-    assert_string_equal(
-        said(f), "model,calls,failed,interrupted,refused,requests,estimated,tokens_in,"
-                 "tokens_cached,tokens_out,tokens_reasoning,bytes_in,bytes_out,cost,currency\r\n"
-                 "a,3,0,0,0,0,0,0,0,0,0,0,0,0.000002,SAR\r\n"
-                 "a,4,0,0,0,0,0,0,0,0,0,0,0,0.000001,USD\r\n"
-                 "b,8,0,0,0,0,0,0,0,0,0,0,0,0.00,\r\n");
+    assert_string_equal(said(f),
+                        "model,calls,failed,interrupted,refused,requests,estimated,tokens_in,"
+                        "tokens_cached,tokens_out,tokens_reasoning,bytes_in,bytes_out,cost,"
+                        "currency,energy_wh,gco2e\r\n"
+                        "a,3,0,0,0,0,0,0,0,0,0,0,0,0.000002,SAR,0.00,0.00\r\n"
+                        "a,4,0,0,0,0,0,0,0,0,0,0,0,0.000001,USD,0.12,0.000001\r\n"
+                        "b,8,0,0,0,0,0,0,0,0,0,0,0,0.00,,0.00,0.00\r\n");
     assert_int_equal(ask(f, HTTP_GET, "/admin/v1/usage", "", ""), ERR_OK);
     assert_true(says(f, "\"data\":[{\"calls\":11,") && says(f, "},{\"calls\":4,"));
 }
@@ -146,7 +155,7 @@ static void cells_of_csv_are_quoted_and_no_formulas(void **state)
         add_row(f, &row);
         clock_day((wall_us){(int64_t)r * INT64_C(86400000000)}, day);
         (void)snprintf(query, sizeof(query), "by=model&format=csv&from=%s", day);
-        (void)snprintf(expect, sizeof(expect), "currency\r\n%s,1,0,", rows[r].cell);
+        (void)snprintf(expect, sizeof(expect), "gco2e\r\n%s,1,0,", rows[r].cell);
         assert_int_equal(ask(f, HTTP_GET, "/admin/v1/usage", query, ""), ERR_OK);
         if (!says(f, expect)) {
             fail_msg("%s: %s", expect, said(f));

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "decision/decision.h"
+#include "http/http_request.h"
 
 #define SERVER(n, r, z)                                                                            \
     {                                                                                              \
@@ -407,6 +408,119 @@ static void hints_are_read_in_every_form(void **state)
     }
 }
 
+/* ---- facts ---- */
+
+/* The fields of a head, as it was sent. */
+struct head {
+    struct http_request request;
+    struct http_field rows[16];
+};
+
+static const struct http_fields *read_head(struct head *h, const char *lines)
+{
+    static char text[1024];
+    static const struct http_limits limits = {sizeof(text), sizeof(text)};
+    size_t used = 0;
+    (void)snprintf(text, sizeof(text), "POST / HTTP/1.1\r\nHost: h\r\n%s\r\n", lines);
+    http_request_init(&h->request, &limits, h->rows, ROWS(h->rows));
+    assert_int_equal(http_request_parse(&h->request, span_of(text), &used), ERR_OK);
+    assert_true(used > 0);
+    return &h->request.fields;
+}
+
+/* Whether the condition holds: then the rule's model comes first, else the profile's. */
+static void expect_fact(struct scene *s, const char *condition, bool holds)
+{
+    char rules[512];
+    (void)snprintf(rules, sizeof(rules), ONE "model: vectors\n    condition: \"%s\"\n", condition);
+    policy_unref(&s->policy);
+    s->ask.policy = s->policy = open_policy(rules);
+    decision_find(&s->ask, &s->work, NULL, &s->decision);
+    if ((s->decision.rule != NULL) != holds) {
+        fail_msg("%s: %s", condition, holds ? "does not hold" : "holds");
+    }
+}
+
+static void the_share_of_code_is_a_fact(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s, NULL, "auto");
+    expect_fact(&s, "code_share == 0.0", true);
+    s.gist.asked = SPAN("int f(int x)\n{\n    return x;\n}");
+    expect_fact(&s, "code_share > 0.5", true);
+    expect_fact(&s, "code_share == 1.0 && language != 'ar'", true);
+    s.ask.gist = NULL; /* token numbers */
+    expect_fact(&s, "code_share == 0.0", true);
+    end(&s);
+}
+
+static void without_budgets_none_is_used(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s, NULL, "auto");
+    expect_fact(&s, "budget_used_pct == 0", true);
+    expect_fact(&s, "budget_used_pct >= 1", false);
+    end(&s);
+}
+
+static void a_session_is_a_fact(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct head h;
+    begin(&s, NULL, "auto");
+    expect_fact(&s, "session == ''", true);
+    s.gist.session.opening = SPAN("be|hi");
+    expect_fact(&s, "session.matches('^[0-9a-f]{16}$')", false); /* nobody can decide: no scratch */
+    expect_fact(&s, "size(session) == 16", true);
+    s.gist.session.named = SPAN("mine");
+    expect_fact(&s, "session == 'mine'", true);
+    s.ask.headers = read_head(&h, "X-Session-ID: theirs\r\nX-OpenWebUI-Chat-Id: chat\r\n");
+    expect_fact(&s, "session == 'chat'", true);
+    s.ask.headers = read_head(&h, "X-OpenWebUI-Chat-Id: a b\r\nX-Session-ID: theirs\r\n");
+    expect_fact(&s, "session.startsWith('their')", true); /* a name has no blanks */
+    s.ask.headers = read_head(&h, "X-Request-Id: r\r\nUser: u\r\n");
+    expect_fact(&s, "session == 'mine'", true);
+    end(&s);
+}
+
+static uint64_t session_hash(struct scene *s, const char *key, const char *model)
+{
+    struct decision_session session;
+    (void)snprintf(s->key.id, sizeof(s->key.id), "%s", key);
+    s->ask.model = span_of(model);
+    decision_session_find(&s->ask, &session);
+    assert_true(session.hash != 0);
+    return session.hash;
+}
+
+/* An id may be anybody's, and many begin with "hello": keys part them. Of openings models do. */
+static void sessions_of_two_keys_are_two(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s, NULL, "auto");
+    s.gist.session.opening = SPAN("be|hi");
+    uint64_t opened = session_hash(&s, "k1", "auto");
+    assert_true(opened == session_hash(&s, "k1", "auto"));
+    assert_true(opened != session_hash(&s, "k2", "auto"));
+    assert_true(opened != session_hash(&s, "k1", "dear"));
+    assert_true(session_hash(&s, "k1", "dear") == session_hash(&s, "k1", "nick"));
+    s.gist.session.opening = SPAN("be|ho");
+    assert_true(opened != session_hash(&s, "k1", "auto"));
+    s.gist.session.named = SPAN("1");
+    uint64_t named = session_hash(&s, "k1", "auto");
+    assert_true(named == session_hash(&s, "k1", "dear"));
+    assert_true(named != session_hash(&s, "k2", "auto"));
+    struct decision_session none;
+    s.ask.gist = NULL;
+    decision_session_find(&s.ask, &none);
+    assert_true(none.hash == 0 && none.len == 0 && !none.is_named);
+    end(&s);
+}
+
 /* Whatever is drawn, nothing stands where it may not. */
 static void nothing_is_ever_left_that_stands_elsewhere(void **state)
 {
@@ -448,6 +562,10 @@ int main(void)
         cmocka_unit_test(classes_and_teams_take_away),
         cmocka_unit_test(who_answers_sooner_comes_first_by_performance),
         cmocka_unit_test(hints_are_read_in_every_form),
+        cmocka_unit_test(the_share_of_code_is_a_fact),
+        cmocka_unit_test(without_budgets_none_is_used),
+        cmocka_unit_test(a_session_is_a_fact),
+        cmocka_unit_test(sessions_of_two_keys_are_two),
         cmocka_unit_test(nothing_is_ever_left_that_stands_elsewhere),
     };
     return cmocka_run_group_tests_name("decision", tests, NULL, NULL);

@@ -132,6 +132,48 @@ static void the_budgets_of_a_subject_are_told_one_by_one(void **state)
     assert_false(limits_budget_at(w->l, LIMITS_TEAM, team, 1, at_noon.wall, &told));
 }
 
+static int used(struct world *w, const char *model)
+{
+    return limits_used_percent(w->l, &caller, span_of(model), SPAN("alias"), at_noon.wall);
+}
+
+static void put_budget(struct world *w, enum limits_level level, struct limits_wish *wish,
+                       int64_t limit)
+{
+    wish->limit = limit;
+    put(w, level, (struct limits_terms){.budgets = wish, .budget_count = 1});
+}
+
+static void the_budget_nearest_its_end_is_told_in_percent(void **state)
+{
+    struct world *w = *state;
+    struct limits_wish key = money("budget_key", 0), team = money("budget_team", 0);
+    struct limits_wish model = money("budget_model", 0), tag = money("budget_tag", 0);
+    (void)snprintf(model.model, sizeof(model.model), "dear");
+    assert_int_equal(used(w, "m"), 0);
+    put_budget(w, LIMITS_KEY, &key, 1000);
+    put_budget(w, LIMITS_TEAM, &team, 500);
+    put_budget(w, LIMITS_USER, &model, 0);
+    assert_int_equal(used(w, "m"), 0);
+    assert_int_equal(used(w, "dear"), 100); /* it allows nothing */
+    assert_int_equal(reserve(w, 10, 129), LIMITS_TAKEN);
+    assert_int_equal(used(w, "m"), 25); /* what is held is used */
+    limits_settle(&w->hold, 10, 99, at_noon.mono);
+    assert_int_equal(used(w, "m"), 19);
+    put_budget(w, LIMITS_TEAM, &team, 90); /* less than was spent already */
+    assert_int_equal(used(w, "m"), 100);
+
+    put_budget(w, LIMITS_TEAM, &team, INT64_MAX);
+    put_budget(w, LIMITS_KEY, &key, INT64_MAX);
+    assert_int_equal(used(w, "m"), 0);
+    put_budget(w, LIMITS_TAG, &tag, INT64_MAX);
+    assert_int_equal(reserve(w, 10, INT64_MAX / 4 * 3), LIMITS_TAKEN);
+    assert_in_range(used(w, "m"), 74, 75);
+    limits_settle(&w->hold, 10, 0, at_noon.mono);
+    put_budget(w, LIMITS_TAG, &tag, 0);
+    assert_int_equal(used(w, "m"), 100);
+}
+
 static void a_budget_of_a_model_is_of_no_other_and_money_needs_a_price(void **state)
 {
     struct world *w = *state;
@@ -325,6 +367,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(money_is_held_at_every_level_and_spent_as_it_was_used,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(the_budgets_of_a_subject_are_told_one_by_one, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_budget_nearest_its_end_is_told_in_percent, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_budget_of_a_model_is_of_no_other_and_money_needs_a_price,
                                         setup, teardown),

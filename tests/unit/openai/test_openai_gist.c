@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "openai/openai_gist.h"
+#include "openai/openai_session.h"
 #include "quotes.h"
 #include "json/json_value.h"
 
@@ -104,6 +105,94 @@ static void the_last_turn_of_the_user_is_what_was_asked(void **state)
     }
 }
 
+#define BODY(members, messages) "{'model':'m'" members ",'messages':[" messages "]}"
+
+/* Of a session with an opening the instruction and the turn, with '|' for what parts them. */
+static void expect_session(enum openai_endpoint endpoint, const char *body, const char *named,
+                           const char *opening)
+{
+    struct scene s;
+    struct openai_session session;
+    char said[64] = "";
+    begin(&s, endpoint, body);
+    assert_int_equal(openai_session_read(&s.count, &s.x, &s.request, &s.arena, &session), ERR_OK);
+    for (size_t i = 0; i < session.opening.len && i + 1 < sizeof(said); i++) {
+        said[i] = session.opening.at[i] == 0 ? '|' : (char)session.opening.at[i];
+    }
+    if (!span_is(session.named, named) || strcmp(said, opening) != 0) {
+        fail_msg("%s: %.*s, %s", body, SPAN_ARGS(session.named), said);
+    }
+    end(&s);
+}
+
+static void a_session_is_named_by_its_caller_or_told_by_its_opening(void **state)
+{
+    (void)state;
+#define USER SAYS("user", "'hi'")
+    static const struct {
+        enum openai_endpoint endpoint;
+        const char *body, *named, *opening;
+    } rows[] = {
+        {OPENAI_CHAT, BODY("", USER), "", "|hi"},
+        {OPENAI_CHAT, BODY("", SAYS("system", "'be'") "," USER), "", "be|hi"},
+        {OPENAI_CHAT,
+         BODY("", SAYS("developer", "'be'") "," SAYS("system", "'so'") "," USER "," SAYS(
+                      "assistant", "'x'") "," SAYS("user", "'more'")),
+         "", "be|hi"},
+        {OPENAI_CHAT, BODY("", USER "," SAYS("system", "'later'")), "", "|hi"},
+        {OPENAI_CHAT,
+         BODY("", SAYS("user", "[{'type':'text','text':''},{'type':'text','text':'a'}]")), "",
+         "|a"},
+        {OPENAI_CHAT, BODY("", SAYS("assistant", "'x'")), "", ""},
+        {OPENAI_COMPLETIONS, "{'model':'m','prompt':'once'}", "", "|once"},
+        {OPENAI_EMBEDDINGS, "{'model':'m','input':'once'}", "", ""},
+        {OPENAI_EMBEDDINGS, "{'model':'m','input':'once','session_id':'s'}", "s", ""},
+        {OPENAI_CHAT, BODY(",'session_id':'s-1'", USER), "s-1", ""},
+        {OPENAI_CHAT, BODY(",'extra_body':{'session_id':'s-1'}", USER), "s-1", ""},
+        {OPENAI_CHAT, BODY(",'metadata':{'session_id':'\\u0073-1'}", USER), "s-1", ""},
+        {OPENAI_CHAT, BODY(",'extra_body':{'metadata':{'chat_id':'c'}}", USER), "c", ""},
+        {OPENAI_CHAT, BODY(",'conversation':{'id':'conv_1'}", USER), "conv_1", ""},
+        {OPENAI_CHAT, BODY(",'conversation':'conv_1'", USER), "conv_1", ""},
+        {OPENAI_CHAT, BODY(",'prompt_cache_key':'p','metadata':{'session_id':'s'}", USER), "s", ""},
+        {OPENAI_CHAT, BODY(",'prompt_cache_key':'p','user':'u'", USER), "p", ""},
+        {OPENAI_CHAT, BODY(",'user':'u','safety_identifier':'i'", USER), "", "|hi"},
+        {OPENAI_CHAT, BODY(",'session_id':7,'metadata':[],'conversation':{}", USER), "", "|hi"},
+        {OPENAI_CHAT, BODY(",'session_id':'','chat_id':'a b','thread_id':'\\n'", USER), "", "|hi"},
+        {OPENAI_CHAT, BODY(",'session_id':'\\ud800','chat_id':'\u0645'", USER), "", "|hi"},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        expect_session(rows[i].endpoint, rows[i].body, rows[i].named, rows[i].opening);
+    }
+#undef USER
+}
+
+/* What is too long is passed over as a name, and cut as an opening. */
+static void sessions_have_bounds(void **state)
+{
+    (void)state;
+    static char body[8192];
+    for (size_t len = OPENAI_SESSION_MAX - 1; len < OPENAI_SESSION_MAX + 2; len++) {
+        char name[OPENAI_SESSION_MAX + 2];
+        memset(name, 'n', len);
+        name[len] = '\0';
+        (void)snprintf(body, sizeof(body), BODY(",'session_id':'%s'", SAYS("user", "'hi'")), name);
+        expect_session(OPENAI_CHAT, body, len <= OPENAI_SESSION_MAX ? name : "",
+                       len <= OPENAI_SESSION_MAX ? "" : "|hi");
+    }
+    struct scene s;
+    struct openai_session session;
+    static char text[3000];
+    memset(text, 't', sizeof(text) - 1);
+    (void)snprintf(body, sizeof(body), BODY("", SAYS("system", "'%s'") "," SAYS("user", "'%s'")),
+                   text, text);
+    begin(&s, OPENAI_CHAT, body);
+    assert_int_equal(openai_session_read(&s.count, &s.x, &s.request, &s.arena, &session), ERR_OK);
+    assert_in_range(session.opening.len, OPENAI_OPENING_BYTES - 40, OPENAI_OPENING_BYTES);
+    assert_int_equal(openai_session_read(NULL, &s.x, &s.request, &s.arena, &session), ERR_OK);
+    assert_int_equal(session.opening.len, 0);
+    end(&s);
+}
+
 static void wishes_are_read_from_the_body_and_its_extra_body(void **state)
 {
     (void)state;
@@ -152,6 +241,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_turn_of_the_user_is_what_was_asked),
+        cmocka_unit_test(a_session_is_named_by_its_caller_or_told_by_its_opening),
+        cmocka_unit_test(sessions_have_bounds),
         cmocka_unit_test(wishes_are_read_from_the_body_and_its_extra_body),
     };
     return cmocka_run_group_tests_name("openai_gist", tests, NULL, NULL);
