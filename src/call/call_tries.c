@@ -125,10 +125,23 @@ static void tell_fallback(const struct call *call, const struct call_try *lost)
     }
 }
 
+/* What was answered well, as it seemed, and was no good: nobody else knows. */
+static void note_bad_answer(const struct call_try *t)
+{
+    const struct call_ports *ports = t->call->shared->ports;
+    bool is_good_head = t->status >= 200 && t->status <= 299 && t->attempt != NULL &&
+                        ports->attempt.state(t->attempt) != ATTEMPT_FAILED;
+    if (is_good_head && is_its_servers_fault(t->error)) {
+        deployment_health_failed(&t->candidate->match.place->deployment->health, t->error, false,
+                                 ports->mono());
+    }
+}
+
 /* TRY to go on. */
 static enum call_state lose(struct call *call, struct call_try *t)
 {
     enum err e = ERR_OK;
+    note_bad_answer(t);
     if (t->again != CALL_TRY_USUAL) {
         e = begin_again(call, t);
     } else if (has_next(call) && is_its_servers_fault(t->error) && may_repeat(t) &&

@@ -6,7 +6,9 @@
 #define PAUSE_MAX_S     60
 #define PEAK_FALLS_US   10e6 /* in which a peak is forgotten */
 #define UNKNOWN_US      1e6  /* of a server that has calls and no answer yet */
-#define SLOW_START_PART 0.1  /* of its calls, at first */
+#define BUSY_US         INT64_C(2000000)
+#define BAD_FACTOR      100 /* it is asked when all others have that much more to do */
+#define SLOW_START_PART 0.1 /* of its calls, at first */
 
 static int64_t read(const _Atomic int64_t *at)
 {
@@ -125,6 +127,7 @@ void deployment_health_pause(struct deployment_health *h, int64_t seconds, mono_
     if (most > 0) {
         put(&h->pause_until_us, now.us + most * 1000000);
     }
+    put(&h->busy_until_us, now.us + BUSY_US);
 }
 
 bool deployment_health_is_down(const struct deployment_health *h)
@@ -173,7 +176,10 @@ double deployment_health_cost(const struct deployment_health *h, int64_t calls, 
     int64_t peak = read(&h->peak_us), back = read(&h->back_us);
     int64_t reported = read(&h->reported);
     double load = (double)(calls + (reported > calls ? reported : 0));
-    double cost = peak == 0 ? load * UNKNOWN_US : (double)peak * (1 + load);
+    uint32_t failed = atomic_load_explicit(&h->failed_in_row, memory_order_relaxed);
+    bool is_bad = failed > 0 || now.us < read(&h->busy_until_us);
+    double cost = peak != 0 ? (double)peak * (1 + load) : UNKNOWN_US * (is_bad ? 1 + load : load);
+    cost *= is_bad ? BAD_FACTOR : 1;
     double since = (double)(now.us - back) / (double)DEPLOYMENT_SLOW_START_US;
     if (back == 0 || since >= 1) {
         return cost;

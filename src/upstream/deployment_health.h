@@ -40,6 +40,7 @@ struct deployment_health {
     _Atomic int64_t tried_us;       /* since when a call finds out whether it works; 0: none does */
     _Atomic uint32_t opened;        /* how often, without an answer since */
     _Atomic int64_t pause_until_us; /* it said so itself */
+    _Atomic int64_t busy_until_us;  /* it refused a call as it had too many, and said no time */
     _Atomic int64_t back_us;        /* since when it is asked again; 0: it always was */
     _Atomic bool is_drained, is_unreachable;
     _Atomic int64_t latency_us; /* until an answer begins, as of late; 0: not known */
@@ -79,7 +80,8 @@ void deployment_health_failed(struct deployment_health *h, enum err e, bool is_t
 void deployment_health_answered(struct deployment_health *h, bool is_trial, mono_us now);
 void deployment_health_untried(struct deployment_health *h);
 
-/* It asked to be left in peace for so long, a minute at most. */
+/* It had too many calls, and asked to be left in peace for so long, a minute at most; 0: it did not
+ * say, and others are asked first for a while. */
 void deployment_health_pause(struct deployment_health *h, int64_t seconds, mono_us now);
 
 /* Whether it failed so often in a row that it counts as down. */
@@ -93,7 +95,7 @@ void deployment_health_probed(struct deployment_health *h, bool is_reached, mono
 void deployment_health_note_latency(struct deployment_health *h, int64_t us, mono_us now);
 
 /* What one more call would wait for, in any unit: how slow it is, times the calls that are there,
- * those that it reports among them; more while it starts slowly. */
+ * those that it reports among them; more while it starts slowly, fails or has too many. */
 double deployment_health_cost(const struct deployment_health *h, int64_t calls, mono_us now);
 
 #endif

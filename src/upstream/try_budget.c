@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/try_budget.h"
 
-
 /* Where a second is counted; what was counted there ten seconds ago is forgotten. */
 static struct try_second *second_of(struct try_budget *b, mono_us now)
 {
