@@ -319,7 +319,7 @@ void admin_job_start(struct admin_jobs *jobs, struct exchange *x, const struct a
     job->caller = *caller;
     job->now = clock_wall();
     job->policy = policy_ref(jobs->source->policy(jobs->source->ctx));
-    buf_init(&job->body, ADMIN_BODY_BYTES_MAX);
+    buf_init(&job->body, admin_body_most(route));
     buf_init(&job->out, ADMIN_ANSWER_BYTES_MAX);
     buf_init(&job->match, MATCH_BYTES_MAX);
     net_task_init(&job->done, on_answered);

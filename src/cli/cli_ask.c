@@ -193,6 +193,19 @@ static int fail_to_lock(const char *command, const char *folder)
     return CLI_FAILED;
 }
 
+/* Whether only a running gateway can say it. */
+static bool is_of_gateway(struct span path)
+{
+    static const char *const paths[] = {ADMIN_STATUS_PATH, ADMIN_ROUTES_PATH "/explain",
+                                        ADMIN_ROUTES_PATH "/reload"};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        if (span_is(path, paths[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int ask(const char *command, const struct settings *settings,
                const struct admin_request *request, struct buf *answer, bool *is_none)
 {
@@ -209,7 +222,7 @@ static int ask(const char *command, const struct settings *settings,
     if (e != ERR_OK) {
         return fail_to_lock(command, settings->data);
     }
-    int status = span_is(request->path, ADMIN_STATUS_PATH)
+    int status = is_of_gateway(request->path)
                      ? fail(command, ERR_USAGE, SPAN("no gateway runs with this configuration"))
                      : ask_store(command, settings, request, answer, is_none);
     (void)close(lock); /* lets go of it */
