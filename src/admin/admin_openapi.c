@@ -17,7 +17,7 @@ static const struct {
     {409, "conflict",
      "There is one already, or it was ended, or the Idempotency-Key is another request's, or that "
      "of one which is "
-     "being done"},
+     "being done, or the configuration is not valid"},
     {412, "revision_mismatch", "It was changed since: it is not what If-Match says"},
     {413, "too_large", "The body is larger than 64 KiB, or 4 MiB of what is to be explained"},
     {428, "revision_missing", "The request needs If-Match, with the ETag of what it changes"},

@@ -38,6 +38,7 @@ struct admin_means {
     struct access *rights;       /* who there is, and what each may */
     struct policy_book *book;    /* the prices that were set; NULL: no gateway keeps to them */
     const struct policy *policy; /* what the configuration says; NULL: it is not known */
+    const char *data;            /* the data folder; NULL: its files are not looked at */
 };
 
 struct admin_request {

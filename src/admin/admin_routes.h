@@ -25,6 +25,7 @@
 #define ADMIN_LIMITS_PATH        "/admin/v1/limits"
 #define ADMIN_USAGE_PATH         "/admin/v1/usage"
 #define ADMIN_ROUTES_PATH        "/admin/v1/routes"
+#define ADMIN_POLICIES_PATH      "/admin/v1/policies"
 #define ADMIN_STATUS_PATH        "/admin/v1/status"
 #define ADMIN_PAGE_MAX           1000   /* objects of one answer */
 #define ADMIN_USAGE_ROWS_MAX     250000 /* sums of one question */

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/span.h"
 #include "base/clock.h"
 #include "base/value.h"
 
@@ -74,6 +75,12 @@ struct model_settings {
     bool token_arrays; /* whether input and prompt may be token numbers */
 };
 
+/* The files that a policy was read from, as they were written, but for secrets. .at NULL: there is
+ * no such file. */
+struct policy_texts {
+    struct span settings, models, rules;
+};
+
 /* Which web pages may call from a browser. */
 struct cors_settings {
     struct texts origins; /* "https://app.example", or the one "*"; none: no CORS headers */
@@ -87,6 +94,7 @@ struct policy_settings {
     const struct model_settings *models;
     size_t models_count;
     struct routing *routing; /* the rules, which struct settings has counted; NULL: none */
+    struct policy_texts texts;
     struct cors_settings cors;
     int64_t buffered_bytes_max;  /* of all calls together, for memory_set_allowance() */
     int64_t calls_max;           /* in progress at once in the process; then 503 */

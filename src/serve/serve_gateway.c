@@ -339,7 +339,7 @@ static void on_signal(void *ctx, int number)
     if (number == SIGHUP && g->stopping) {
         log_info("reload_ignored", "the gateway is stopping");
     } else if (number == SIGHUP) {
-        serve_reload_begin(g);
+        serve_reload_begin(g, "SIGHUP", NULL);
     } else if (number == SIGUSR1) {
         log_reopen();
         if (g->access != NULL) {
@@ -376,10 +376,16 @@ static void on_watch(struct net_timer *timer)
     serve_keys_step(g);
     serve_usage_step(g);
     serve_evaluations_step(g);
+    serve_policies_step(g);
     serve_routing_step(g, clock_mono());
     serve_health_look(g);
     trim_after_peak(g);
     CHECK(net_timer_set_ms(timer, WATCH_MS) == ERR_OK); /* its place in the heap was just freed */
+}
+
+static void begin_reload(void *ctx, struct admin_reload *wait)
+{
+    serve_reload_begin(ctx, wait->actor, wait);
 }
 
 static enum err open_housekeeping(struct serve_gateway *g)
@@ -411,6 +417,7 @@ static enum err open_housekeeping(struct serve_gateway *g)
         .tls = g->tls[g->in.listeners],
         .socket_fd = g->in.socket_fd,
     };
+    options.source.reload = begin_reload;
     g->in.admin_fd = g->in.socket_fd = -1; /* taken */
     return admin_open(&options, &g->admin);
 }
@@ -464,6 +471,7 @@ static void close_data(struct serve_gateway *g)
     store_thread_close(&g->store_thread);
     serve_usage_close(g);
     serve_evaluations_close(g);
+    serve_policies_close(g);
     key_watch_close(&g->key_watch);
     admin_close(&g->admin);
     journal_apply_close(&g->apply);
@@ -513,6 +521,7 @@ enum err serve_gateway_open(const char *config_path, struct settings **settings,
         return ERR_NO_MEMORY;
     }
     g->config_path = config_path;
+    serve_reload_init(g);
     g->settings = g->started = *settings;
     g->in = listeners;
     *settings = NULL;
@@ -528,6 +537,7 @@ enum err serve_gateway_open(const char *config_path, struct settings **settings,
         return e;
     }
     g->since = clock_wall();
+    serve_policies_begin(g);
     atomic_store(&g->ready, true);
     log_info("ready", "%d worker%s, %zu key%s", g->in.workers, SPAN_PLURAL(g->in.workers),
              key_table_count(keys_table(g->keys)),

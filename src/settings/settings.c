@@ -168,6 +168,9 @@ static void read_whole(struct settings_loader *l, const char **path, bool data_o
     if (goes_on(l)) {
         read_tree(l, buf_span(&text), data_only);
     }
+    if (goes_on(l) && !data_only) {
+        settings_keep_text(l, buf_span(&text));
+    }
     if (text.at != NULL) {
         explicit_bzero(text.at, text.cap); /* an api_key may be written in the file itself */
     }

@@ -74,6 +74,9 @@ void settings_assign(struct settings_loader *l, const struct settings_row *row,
 /* Puts `path` behind `folder`, unless it is absolute. NULL without memory. */
 const char *settings_join(struct arena *arena, const char *folder, const char *path);
 
+/* Keeps the text of l->file, whose tree was read, without the secrets that are written in it. */
+void settings_keep_text(struct settings_loader *l, struct span text);
+
 /* Looks at the certificates and keys that the file names. */
 void settings_check_files(struct settings_loader *l);
 

@@ -140,6 +140,8 @@ void settings_read_routing(struct settings_loader *l)
     buf_init(&text, YTREE_BYTES_MAX + 131072);
     if (read_all(l, fd, &text)) {
         read_rules(l, buf_span(&text));
+        s->gateway.texts.rules = arena_copy(l->arena, buf_span(&text));
+        l->out_of_memory = l->out_of_memory || s->gateway.texts.rules.at == NULL;
     }
     buf_fini(&text);
     (void)close(fd); /* only read from */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The policy in force, seen and changed from the operator's side: explained as a key, read again, remembered, and tried on what was recorded."""
+import hashlib
 import json
 
 import pytest
@@ -113,3 +114,166 @@ def test_the_command_asks_the_running_gateway_as_a_key(gateway, banker):
     assert "policy     of-bank" in told.stdout.splitlines(), told.stderr
     told = gateway.command("route", "explain", input=json.dumps({"request": body(), "key": banker["id"]}))
     assert told.returncode == 1 and "only a running gateway knows keys" in told.stderr
+
+
+# ---- reading again, and what was in force ----
+
+def history(gateway):
+    said = gateway.command("route", "history", "--json")
+    assert said.returncode == 0, said.stderr
+    return json.loads(said.stdout)["data"]
+
+
+def until_versions(gateway, count):
+    until(lambda: len(history(gateway)) >= count, 5 * SLOWER, f"{count} versions")
+    return history(gateway)
+
+
+def records_of(gateway, said):
+    gateway.command("usage")  # it answers when all records before it are on the disk
+    return list(map(json.loads, gateway.command("journal", "print", "--call", said.headers["x-request-id"]).stdout.splitlines()))
+
+
+def admin_records(gateway):
+    gateway.command("usage")
+    lines = map(json.loads, gateway.command("journal", "print").stdout.splitlines())
+    return [line for line in lines if line["kind"] == "admin" and line["action"].startswith("policy.")]
+
+
+def digest_of_a_call(gateway):
+    """The policy that the record of a call names."""
+    said = gateway.post("/v1/chat/completions", body(ARABIC))
+    assert said.status_code == 200
+    [intent] = [line for line in records_of(gateway, said) if line["kind"] == "intent"]
+    return intent["policy_digest"]
+
+
+def reload(gateway):
+    said = gateway.command("route", "reload", "--json")
+    assert said.returncode == 0, said.stderr
+    return json.loads(said.stdout)
+
+
+def test_every_policy_that_came_in_force_is_kept_with_when_and_by_whom(gateway, rules):
+    first = until_versions(gateway, 1)[0]
+    assert (first["version"], first["by"]) == (1, "start")
+    assert first["digest"] == digest_of_a_call(gateway)
+
+    rules.write_text(RULES.replace("model: arabic", "model: large").replace('"1"', '"2"'))
+    second = reload(gateway)
+    assert second["version"] == 2 and second["by"].startswith("uid:") and second["digest"] != first["digest"]
+    assert gateway.post("/v1/chat/completions", body(ARABIC)).json()["model"] == "large"  # at once, on whichever worker
+    assert digest_of_a_call(gateway) == second["digest"]
+
+    rules.write_text(RULES)
+    third = until_versions(gateway, 3)[2]
+    assert (third["version"], third["by"], third["digest"]) == (3, "file", first["digest"])
+
+    gateway.reload({**gateway.config, "zone": "another"})
+    fourth = until_versions(gateway, 4)[3]
+    assert (fourth["version"], fourth["by"]) == (4, "SIGHUP")
+    gateway.reload({**gateway.config, "zone": "test-zone"})
+    assert [row["version"] for row in until_versions(gateway, 5)] == [1, 2, 3, 4, 5]
+    assert reload(gateway)["version"] == 5  # nothing has changed
+
+    records = admin_records(gateway)
+    assert [(r["action"], r["object"], r["actor"]) for r in records][:3] == [
+        ("policy.apply", "policy_1", "start"), ("policy.apply", "policy_2", second["by"]), ("policy.apply", "policy_3", "file")]
+    assert records[1]["state"]["digest"] == second["digest"]
+
+
+def test_all_workers_have_it_when_a_reload_returns(gateway, rules):
+    for turn in range(6):
+        model = ("large", "arabic")[turn % 2]
+        rules.write_text(RULES.replace("model: arabic", f"model: {model}"))
+        reload(gateway)
+        for _ in range(8):  # a connection each: whichever worker accepts it
+            with gateway.client() as client:
+                assert client.post("/v1/chat/completions", json=body(ARABIC)).json()["model"] == model
+
+
+def test_a_reload_is_whole_or_not_at_all_and_says_what_is_wrong(gateway, rules):
+    before = history(gateway)
+    try:
+        gateway.announce("config", "reload_refused")
+        rules.write_text(RULES.replace("model: arabic", "model: arabik").replace("language ==", "langauge =="))
+        said = gateway.admin("POST", "/admin/v1/routes/reload")
+        assert said.status_code == 409 and said.json()["error"]["code"] == "configuration_invalid"
+        lines = said.json()["error"]["message"].splitlines()[1:]
+        assert len(lines) == 2 and all(line.startswith(f"{rules}:") for line in lines), lines
+        assert f"{rules}:8:" in lines[0] and "language" in lines[0] and f"{rules}:9:" in lines[1]
+        told = gateway.command("route", "reload")
+        assert told.returncode == 1 and all(line in told.stderr for line in lines)
+        assert gateway.post("/v1/chat/completions", body(ARABIC)).json()["model"] == "arabic"
+    finally:
+        rules.write_text(RULES)
+        reload(gateway)
+    assert history(gateway) == before
+
+
+def test_a_policy_is_given_back_by_the_digest_of_a_record_without_its_secrets(gateway, rules):
+    digest = digest_of_a_call(gateway)
+    told = gateway.command("policy", "show", digest, "--json")
+    shown = json.loads(told.stdout)
+    assert shown["digest"] == digest == hashlib.sha256(shown["policy"].encode()).hexdigest()
+    assert shown["rules"] == rules.read_text()
+    assert json.loads(shown["policy"])["routing"] == hashlib.sha256(shown["rules"].encode()).hexdigest()
+    assert shown["settings"] == gateway.config_path.read_text().replace(f'"{SECRET}"', "***") and SECRET not in told.stdout
+    assert shown["models"] is None
+    assert gateway.command("policy", "show", digest[:6], "--part", "rules").stdout == RULES
+    page = gateway.command("policy", "show", digest[:12]).stdout
+    assert "---- settings" in page and RULES in page and SECRET not in page
+    for path in (gateway.data / "policies").iterdir():
+        assert SECRET not in path.read_text() and path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("digest,status,says", [("ffffffffffff", 1, "no policy of this digest"), ("abc", 1, "six of its digits"), ("xyz", 2, "0-9 a-f")])
+def test_what_was_never_in_force_is_not_shown(gateway, digest, status, says):
+    said = gateway.command("policy", "show", digest)
+    assert said.returncode == status and says in said.stderr
+
+
+def test_a_file_that_was_changed_is_not_shown_as_what_was_in_force(gateway):
+    [path] = list((gateway.data / "policies").glob("*.1.json"))
+    kept = path.read_text()
+    digest = path.name[:64]
+    newest = max((row for row in history(gateway) if row["digest"] == digest), key=lambda row: row["version"])
+    path = path.with_name(f"{digest}.{newest['version']}.json")
+    kept = path.read_text()
+    try:
+        path.write_text(kept.replace("language", "longuage"))
+        said = gateway.command("policy", "show", digest)
+        assert said.returncode == 1 and "it was changed since" in said.stderr
+    finally:
+        path.write_text(kept)
+    assert gateway.command("policy", "show", digest).returncode == 0
+
+
+def test_history_and_policies_are_there_without_a_gateway_and_after_the_database_is_lost(gateway):
+    before = history(gateway)
+    gateway.stop()
+    try:
+        assert history(gateway) == before
+        assert gateway.command("policy", "show", before[-1]["digest"]).returncode == 0
+        said = gateway.command("route", "reload")
+        assert said.returncode == 1 and "no gateway runs" in said.stderr
+        said = gateway.command("route", "explain", "--key", "SampleSample", input=json.dumps(body()))
+        assert said.returncode == 1 and "no gateway runs" in said.stderr
+        for name in ("atlas.db", "atlas.db-wal", "atlas.db-shm"):
+            (gateway.data / name).unlink(missing_ok=True)
+    finally:
+        gateway.announce("store_new")
+        gateway.start()
+    assert history(gateway) == before  # the same policy again is no new version
+    assert gateway.command("policy", "show", before[0]["digest"]).returncode == 0
+
+
+def test_pages_of_history(gateway):
+    rows, cursor = [], None
+    while True:
+        said = gateway.admin("GET", "/admin/v1/routes/history", params={"limit": 2, **({"after": cursor} if cursor else {})}).json()
+        rows += said["data"]
+        cursor = said["next_cursor"]
+        if not said["has_more"]:
+            break
+    assert rows == history(gateway) and len(rows) > 4
