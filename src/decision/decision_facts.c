@@ -14,9 +14,22 @@ static const struct text_language *language(struct decision_work *w)
 /* Of an Arabic text its dialect; of any other none. */
 static struct span dialect(struct decision_work *w)
 {
+    if (w->ask->recorded != NULL) {
+        return w->ask->recorded->dialect;
+    }
     const struct text_language *l = language(w);
     bool is_arabic = strcmp(l->language, "ar") == 0 && strcmp(l->script, "Arab") == 0;
     return is_arabic ? span_of(text_dialect_of(w->ask->gist->asked)) : SPAN("");
+}
+
+struct text_language decision_language(struct decision_work *work)
+{
+    return *language(work);
+}
+
+struct span decision_dialect(struct decision_work *work)
+{
+    return dialect(work);
 }
 
 static struct span name_of(struct decision_work *w, enum limits_level level)
@@ -102,11 +115,24 @@ static bool find_moment(struct decision_work *w, unsigned fact, int64_t *out)
     return true;
 }
 
+/* Whether the record of a call that was does not say it. */
+static bool is_unrecorded(const struct decision_recorded *r, unsigned fact)
+{
+    bool is_of_language = fact == ROUTING_LANGUAGE || fact == ROUTING_LANGUAGE_CONFIDENCE ||
+                          fact == ROUTING_SCRIPT || fact == ROUTING_DIALECT;
+    bool is_of_gist =
+        fact == ROUTING_HAS_TOOLS || fact == ROUTING_HAS_IMAGES || fact == ROUTING_TURNS;
+    return (is_of_language && !r->has_language) || (is_of_gist && !r->has_gist);
+}
+
 static bool find(void *ctx, unsigned fact, struct condition_value *out)
 {
     struct decision_work *w = ctx;
     const struct decision_ask *ask = w->ask;
     const struct openai_gist *gist = ask->gist;
+    if (ask->recorded != NULL && is_unrecorded(ask->recorded, fact)) {
+        return false;
+    }
     switch (fact) {
     case ROUTING_LANGUAGE_CONFIDENCE:
         out->real = language(w)->permille / 1000.0;
@@ -190,6 +216,12 @@ void decision_begin_facts(struct decision_work *work, const struct decision_ask 
     work->ask = ask;
     work->has_language = false;
     work->facts.known = work->facts.missing = 0;
+    if (ask->recorded != NULL) { /* headers are never recorded, tags are the key's */
+        work->language = ask->recorded->language;
+        work->has_language = true;
+        work->facts.missing = UINT64_C(1) << ROUTING_HEADERS |
+                              (ask->recorded->has_key ? 0 : UINT64_C(1) << ROUTING_TAGS);
+    }
     work->facts.find = find;
     work->facts.find_member = find_member;
     work->facts.ctx = work;

@@ -33,7 +33,7 @@ struct journal_lane_file {
 };
 
 #define JOURNAL_LANE_MAGIC  "ATLASLNE"
-#define JOURNAL_LANE_LAYOUT 6
+#define JOURNAL_LANE_LAYOUT 7
 #define JOURNAL_LANE_PAGE   4096
 
 enum journal_slot_state { JOURNAL_FREE, JOURNAL_TAKEN, JOURNAL_ARMED, JOURNAL_READY };

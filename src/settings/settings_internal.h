@@ -43,6 +43,7 @@ struct settings_loader {
     bool out_of_files;            /* which passes: the file is not to blame */
     struct buf *routing_problems; /* what is wrong with the rules, a line each */
     bool routing_is_wrong;
+    const char *rules; /* the file of them, whatever the configuration says; NULL: as that says */
 };
 
 /* Remembers that something is wrong at `place` of l->file. */

@@ -2,6 +2,7 @@
 """The policy in force, seen and changed from the operator's side: explained as a key, read again, remembered, and tried on what was recorded."""
 import hashlib
 import json
+import re
 
 import pytest
 
@@ -277,3 +278,120 @@ def test_pages_of_history(gateway):
         if not said["has_more"]:
             break
     assert rows == history(gateway) and len(rows) > 4
+
+
+# ---- trying rules on what was ----
+
+TRIED = """
+routes:
+  - name: tools-first
+    condition: "has_tools && turns == 1"
+    model: large
+  - name: long-arabic
+    condition: "language == 'ar' && language_confidence > 0.9 && max_tokens == 7"
+    model: small
+  - name: of-bank
+    condition: "team == 'bank' && tags.env == 'prod'"
+    model: small
+  - name: arabic
+    condition: "language == 'ar' && script == 'Arab'"
+    model: arabic
+  - name: by-header
+    condition: "headers['x-app'] == 'chat' && language == 'en'"
+    model: small
+"""
+
+
+@pytest.fixture(scope="module")
+def replayed(make_gateway, sim, tmp_path_factory):
+    """A gateway of its own, and the ids of calls that its rules sent somewhere, by what was asked."""
+    path = tmp_path_factory.mktemp("replayed") / "rules.yaml"
+    path.write_text(RULES.replace("model: arabic", "model: arabic\n  - name: at-home\n    condition: \"prompt_tokens > 900\"\n    model: large\n    policy: local-only"))
+    gateway = make_gateway({
+        "routing": str(path), "upstreams": {"home": {"url": sim.base}},
+        "models": {name: {"upstream": "home", "price": {"input": price, "output": price}} for name, price in (("arabic", 3), ("small", 2), ("large", 1))}})
+    assert gateway.admin("POST", "/admin/v1/teams", json={"name": "bank"}).status_code == 201
+    banker = gateway.new_key("banker", team="bank", tags={"env": "prod"})
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+
+    def ask(status=200, key=None, **more):
+        said = gateway.post("/v1/chat/completions", body(**more), key=key)
+        assert said.status_code == status, said.text
+        return said.headers["x-request-id"]
+
+    ids = {"arabic": [ask(content=ARABIC) for _ in range(5)], "short": [ask(content=ARABIC, max_tokens=7)], "bank": [ask(key=banker["key"])],
+           "tools": [ask(tools=[tool])], "cheap": [ask(routing={"profile": "cost"}) for _ in range(2)], "long": [ask(451, content=ENGLISH * 400)]}
+    ask(model="small")  # named, and no rule binds it: no facts
+    gateway.command("usage")
+    return gateway, ids
+
+
+def replay(gateway, *arguments):
+    said = gateway.command("route", "replay", "--json", *arguments)
+    assert said.returncode == 0, said.stderr
+    return json.loads(said.stdout)
+
+
+def test_a_call_has_its_facts_in_its_record_and_nothing_that_was_said(replayed):
+    gateway, ids = replayed
+    lines = list(map(json.loads, gateway.command("journal", "print").stdout.splitlines()))
+    facts = {line["call"]: line["facts"] for line in lines if "facts" in line}
+    assert re.fullmatch(r"language=ar confidence=1000 script=Arab dialect=msa tools=0 images=0 turns=1 prompt_tokens=\d+ max_tokens=7", facts[ids["short"][0]])
+    assert "tools=1 images=0 turns=1 " in facts[ids["tools"][0]]
+    assert facts[ids["cheap"][0]].endswith("profile=cost")
+    assert [line["kind"] for line in lines if line.get("call") == ids["long"][0]] == ["completion"]
+    assert facts[ids["long"][0]].startswith("language=en ")
+    assert len(facts) == sum(map(len, ids.values()))
+
+
+def test_the_rules_in_force_change_nothing_of_what_they_did(replayed):
+    gateway, ids = replayed
+    told = replay(gateway)
+    assert (told["calls"], told["same"], told["changed"], told["untold"]) == (11, 11, 0, 0), str(told["data"])[-160:]
+
+
+def test_other_rules_are_tried_on_what_was(replayed, tmp_path):
+    gateway, ids = replayed
+    (tmp_path / "tried.yaml").write_text(TRIED)
+    told = replay(gateway, "--rules", str(tmp_path / "tried.yaml"))
+    assert (told["calls"], told["same"]) == (11, 6)  # arabic five times, and the bank's
+    changes = {(row["from_policy"], row["from_model"], row["to_policy"], row["to_model"]): (row["calls"], row["examples"]) for row in told["data"]}
+    assert changes == {("arabic", "arabic", "long-arabic", "small"): (1, ids["short"]), ("balanced", "large", "tools-first", "large"): (1, ids["tools"])}
+    assert told["untold"] == 3 and told["untold_by"] == [{"rule": "by-header", "calls": 3}]  # English: a header would decide
+    page = gateway.command("route", "replay", "--rules", str(tmp_path / "tried.yaml")).stdout
+    assert "3 by by-header, which asks for what records do not have" in page and ids["short"][0] in page
+
+
+def test_a_refusal_is_tried_too_and_a_profile_that_goes_by_latency_is_told(replayed, tmp_path):
+    gateway, ids = replayed
+    (tmp_path / "fast.yaml").write_text("routes: []\ndefault_profile: performance\n")
+    told = replay(gateway, "--rules", str(tmp_path / "fast.yaml"))
+    changes = {(row["from_policy"], row["from_model"], row["to_policy"], row["to_model"]): row["examples"] for row in told["data"]}
+    assert changes["at-home; local-only", "refused (451)", "performance", "(by latency)"] == ids["long"]
+    examples = changes["arabic", "arabic", "performance", "(by latency)"]
+    assert len(examples) == 3 and set(examples) <= {*ids["arabic"], *ids["short"]}
+    assert told["same"] == 2 and ("cost", "large", "cost", "large") not in changes
+
+
+def test_since_leaves_out_what_was_before(replayed):
+    gateway, _ = replayed
+    assert replay(gateway, "--since", "2100-01-01")["calls"] == 0
+    assert replay(gateway, "--since", "1h")["calls"] == 11
+    assert gateway.command("route", "replay", "--since", "soon").returncode == 2
+
+
+def test_rules_that_are_not_valid_are_not_tried(replayed, tmp_path):
+    gateway, _ = replayed
+    (tmp_path / "bad.yaml").write_text("routes: [{name: a, model: nobody}]\n")
+    said = gateway.command("route", "replay", "--rules", str(tmp_path / "bad.yaml"))
+    assert said.returncode == 1 and f"{tmp_path / 'bad.yaml'}:1:" in said.stderr
+    assert "cannot be read" in gateway.command("route", "replay", "--rules", str(tmp_path / "none.yaml")).stderr
+
+
+def test_replay_needs_no_gateway(replayed):
+    gateway, _ = replayed
+    gateway.stop()
+    try:
+        assert replay(gateway)["same"] == 11
+    finally:
+        gateway.start()
