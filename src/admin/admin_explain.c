@@ -39,6 +39,7 @@ static enum err find_caller(void *ctx, struct span id, struct decision_ask *ask,
     ask->rights = op->rights;
     ask->keys = op->keys;
     ask->permits = access_permits;
+    ask->place = access_place_of(op->rights, &a->key, &a->who);
     return ERR_OK;
 }
 

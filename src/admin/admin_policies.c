@@ -127,7 +127,7 @@ static enum err show(const struct admin_operation *op, const struct policy_versi
 enum err admin_policy_show(const struct admin_operation *op)
 {
     struct arena arena;
-    struct policy_version v;
+    struct policy_version v = {.version = 0};
     struct policy_archived archived = {.line = SPAN("")};
     enum err e = find(op, &v);
     if (e != ERR_OK) {

@@ -100,7 +100,7 @@ static bool take_language(struct span name, struct span value, struct decision_f
     }
     if (span_is(name, "dialect")) {
         f->recorded.dialect = value;
-        return true;
+        return value.len > 0 && value.len < DECISION_WORD_BYTES;
     }
     bool is_one = span_is(name, "confidence") && take_number(value, PERMILLE, &permille);
     f->recorded.language.permille = is_one ? (int)permille : 0;

@@ -96,7 +96,7 @@ static size_t find_untold(const struct decision_trace *trace)
 static void write_from(const struct journal_record *r, char out[TO_BYTES])
 {
     static const enum err of_routing[] = {ERR_RESIDENCY, ERR_MODEL_UNKNOWN, ERR_MODEL_NOT_ALLOWED,
-                                          ERR_MODEL_ENDPOINT};
+                                          ERR_MODEL_ENDPOINT, ERR_CLASSIFICATION};
     struct span error = journal_record_text(r, JOURNAL_TEXT_ERROR);
     bool is_refused = false;
     for (size_t i = 0; r->kind == JOURNAL_COMPLETION && i < ROWS(of_routing); i++) {
@@ -139,47 +139,71 @@ static enum err compare(struct replay *p, const struct decision *d, enum err out
     return main_changes_add(&p->changes, &change, p->record.call_id);
 }
 
-static enum err replay_call(struct replay *p)
-{
+/* What is asked about a call, and all that it points at. */
+struct asked {
     struct decision_facts facts;
     struct key_handle key;
     struct limits_subjects who;
-    struct decision d;
+    struct decision_ask ask;
+};
+
+/* False: the record's facts are not as they are written. */
+static bool make_ask(const struct replay *p, struct asked *a)
+{
     uint32_t chance;
     const struct journal_record *r = &p->record;
+    if (!decision_facts_read(journal_record_text(r, JOURNAL_TEXT_FACTS), &a->facts)) {
+        return false;
+    }
+    find_who(p, &a->key, &a->who);
+    fill_request(r, &a->facts.request);
+    a->facts.recorded.has_key = a->key.kind != 0;
+    memcpy(&chance, r->call_id + sizeof(r->call_id) - sizeof(chance), sizeof(chance));
+    a->ask = (struct decision_ask){.policy = p->policy,
+                                   .rights = p->rights,
+                                   .key = &a->key,
+                                   .who = &a->who,
+                                   .permits = permits,
+                                   .request = &a->facts.request,
+                                   .model = a->facts.model,
+                                   .prompt_tokens = a->facts.prompt_tokens,
+                                   .gist = a->facts.recorded.has_gist ? &a->facts.gist : NULL,
+                                   .recorded = &a->facts.recorded,
+                                   .hints = a->facts.hints,
+                                   .place = {.regions = SPAN("")},
+                                   .now = {r->started_ms * 1000},
+                                   .chance = chance,
+                                   .scratch = p->scratch};
+    if (a->key.kind != 0) {
+        a->ask.keys = p->keys;
+        a->ask.place = access_place_of(p->rights, &a->key, &a->who);
+    }
+    if (!data_class_find(journal_record_text(r, JOURNAL_TEXT_CLASS), &a->ask.hints.class)) {
+        a->ask.hints.class = DATA_UNSAID;
+    }
+    return true;
+}
+
+static enum err replay_call(struct replay *p)
+{
+    struct asked a;
+    struct decision d;
+    char why[DECISION_WHY_BYTES];
     p->changes.calls++;
-    if (!decision_facts_read(journal_record_text(r, JOURNAL_TEXT_FACTS), &facts)) {
+    if (!make_ask(p, &a)) {
         p->changes.untold++;
         return ERR_OK;
     }
-    find_who(p, &key, &who);
-    facts.recorded.has_key = key.kind != 0;
-    fill_request(r, &facts.request);
-    memcpy(&chance, r->call_id + sizeof(r->call_id) - sizeof(chance), sizeof(chance));
-    const struct decision_ask ask = {.policy = p->policy,
-                                     .rights = p->rights,
-                                     .keys = key.kind == 0 ? NULL : p->keys,
-                                     .key = &key,
-                                     .who = &who,
-                                     .permits = permits,
-                                     .request = &facts.request,
-                                     .model = facts.model,
-                                     .prompt_tokens = facts.prompt_tokens,
-                                     .gist = facts.recorded.has_gist ? &facts.gist : NULL,
-                                     .recorded = &facts.recorded,
-                                     .hints = facts.hints,
-                                     .now = {r->started_ms * 1000},
-                                     .chance = chance,
-                                     .scratch = p->scratch};
+    enum err e = decision_bind(&a.ask, why);
     p->trace.asked = 0;
-    decision_find(&ask, &p->work, &p->trace, &d);
+    decision_find(&a.ask, &p->work, &p->trace, &d);
     size_t untold = find_untold(&p->trace);
     if (untold != SIZE_MAX) {
         p->changes.untold++;
         p->changes.untold_by[untold]++;
         return ERR_OK;
     }
-    return compare(p, &d, decision_choose(&ask, &p->work, &d));
+    return compare(p, &d, e == ERR_OK ? decision_choose(&a.ask, &p->work, &d) : e);
 }
 
 /* ---- all of them ---- */

@@ -17,8 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/span.h"
 #include "base/clock.h"
+#include "base/span.h"
 #include "base/value.h"
 
 struct routing;

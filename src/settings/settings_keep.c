@@ -8,6 +8,7 @@
 #include "settings/settings_internal.h"
 
 #define MASK SPAN("***")
+#define BOM  SPAN("\xEF\xBB\xBF")
 
 /* A text that is gone through once: libyaml counts characters, not bytes. */
 struct keeping {
@@ -121,6 +122,10 @@ void settings_keep_text(struct settings_loader *l, struct span text)
     struct keeping k = {.table = l->file->table, .text = text, .out = &masked};
     buf_init(&masked, 2 * YTREE_BYTES_MAX);
     buf_init(&whole, 2 * YTREE_BYTES_MAX);
+    if (span_starts(text, BOM)) { /* no character of the tree's */
+        buf_put(&masked, BOM);
+        k.text = span_cut(text, BOM.len, text.len);
+    }
     copy(&k, l->file->root);
     mask_comments(l->file->table, buf_span(&masked), &whole);
     *kept = arena_copy(l->arena, buf_span(&whole));

@@ -365,9 +365,9 @@ static void secrets_are_no_part_of_the_text_that_is_kept(void **state)
         {KEPT("\"sk \\\" 1\""), NULL}, /* refused: a blank */
         {KEPT("\"sk\\\"1\""), KEPT("***")},
         {KEPT("'sk-1'"), KEPT("***")},
-        {KEPT("${FALCON_KEY}"), KEPT("${FALCON_KEY}")},
-        {KEPT("sk-${FALCON_KEY}"), KEPT("***")},
-        {KEPT("${FALCON_KEY}${FALCON_KEY}"), KEPT("***")},
+        {KEPT("\"${FALCON_KEY}\""), KEPT("\"${FALCON_KEY}\"")},
+        {KEPT("\"sk-${FALCON_KEY}\""), KEPT("***")},
+        {KEPT("\"${FALCON_KEY}${FALCON_KEY}\""), KEPT("***")},
         {BLOCK("|-\n      sk-1\n"), BLOCK("***\n")},
         {BLOCK(">-\n      sk-1\n"), BLOCK("***\n")},
         {BLOCK("sk-1 # api_key: sk-2\n"), BLOCK("*** # api_key: ***\n")},
