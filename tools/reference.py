@@ -131,6 +131,8 @@ def kind_of(schema):
     if kinds[0] == "array":
         most = f"at most {schema['maxItems']}: " if "maxItems" in schema else ""
         words = [f"list of {most}{kind_of(schema['items'])}"]
+    elif kinds[0] == "object" and "maxProperties" not in schema:
+        words = ["JSON"]
     elif kinds[0] == "object":
         words = [f"object of at most {schema['maxProperties']}: {kind_of(schema['additionalProperties'])}"]
     elif schema.get("format", "").startswith("unix-time"):

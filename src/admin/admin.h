@@ -5,10 +5,11 @@
  *
  * Ownership  admin_open() takes both descriptors and hands the admin to the caller; what `options`
  *            points at outlives it.
- * Limits     a request's body is at most 64 KiB; one answer at most 256 MiB. Each of the two has
- *            ADMIN_CONNECTIONS_MAX connections of its own, so that whoever fills one does not keep
- *            anybody from the other, and both together leave the calls their descriptors. Past it
- *            the oldest connection without a request under way gives way to the new one.
+ * Limits     a request's body is at most 64 KiB, 4 MiB of what is explained; one answer at most
+ *            256 MiB. Each of the two has ADMIN_CONNECTIONS_MAX connections of its own, so that
+ *            whoever fills one does not keep anybody from the other, and both together leave the
+ *            calls their descriptors. Past it the oldest connection without a request under way
+ *            gives way to the new one.
  * Threads    the housekeeping loop; store work runs on the store thread.
  * Sources    docs/formats/admin-api.md.
  */

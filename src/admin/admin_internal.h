@@ -20,6 +20,7 @@ struct admin_operation {
     struct keys *keys;           /* NULL: there is no pepper, and nothing is asked that needs one */
     struct policy_book *book;    /* NULL: no gateway keeps to it */
     const struct policy *policy; /* NULL: it is not known what the configuration says */
+    const char *data;            /* the data folder; NULL: its files are not looked at */
     struct store *store;
     const struct admin_request *request;
     const struct admin_route *route;
@@ -273,6 +274,9 @@ static inline bool admin_sees(const struct admin_operation *op, struct span team
 {
     return op->caller_team.len == 0 || span_equal(op->caller_team, team);
 }
+
+/* Writes a policy that came in force as an object. */
+void admin_policy_write(struct json_writer *w, const struct policy_version *v);
 
 /* Notes what an operation changes. */
 void admin_note(const struct admin_operation *op, const char *action, struct span id);

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "admin/admin_operations.h"
+#include "admin/admin_internal.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "crypto/random.h"
@@ -36,6 +36,7 @@ struct job {
     wall_us now;
     enum err result;
     struct admin_answer answer;
+    struct admin_reload reload; /* of who has the configuration read again */
     bool is_posted;
 };
 
@@ -62,6 +63,7 @@ static void free_job(struct job *job)
 {
     list_remove(&job->link);
     list_remove(&job->once);
+    list_remove(&job->reload.link);
     if (job->out.at != NULL) {
         crypto_wipe(job->out.at, job->out.len); /* it may hold a new key */
     }
@@ -88,7 +90,7 @@ static enum err run_job(struct store *store, void *context)
     struct job *job = context;
     const struct http_request *head = exchange_head(job->x); /* the exchange waits for us */
     const struct admin_means means = {job->jobs->keys, job->jobs->rights, job->jobs->book,
-                                      job->policy};
+                                      job->policy, job->jobs->source->data};
     enum err e = admin_caller_recheck(job->jobs->keys, &job->caller, job->route, clock_wall(),
                                       &job->answer.fault);
     const struct admin_request request = {.method = head->method,
@@ -138,6 +140,8 @@ static void on_answered(struct net_task *task)
         exchange_cancel(job->x);
     } else if (job->result == ERR_OK) {
         put_answer(job);
+    } else if (job->result == ERR_RELOAD_REFUSED) { /* a line for each problem */
+        exchange_refuse(job->x, job->result, buf_span(&job->out), SPAN(""), SPAN(""));
     } else {
         admin_put_refusal(job->x, tellable(job->result), &job->answer.fault);
     }
@@ -177,6 +181,47 @@ static void on_applied(void *context, enum err result)
     }
 }
 
+/* ---- the configuration, read again ---- */
+
+static void on_reloaded(struct admin_reload *reload)
+{
+    struct job *job = LIST_OF(reload, struct job, reload);
+    struct json_writer w;
+    enum err e = reload->error;
+    if (e == ERR_OK) {
+        json_write_init(&w, &job->out);
+        admin_policy_write(&w, &reload->version);
+        e = json_write_finish(&w);
+        job->answer.action = job->route->action;
+        (void)snprintf(job->answer.object, sizeof(job->answer.object), "policy_%lld",
+                       (long long)reload->version.version); /* fits */
+    } else if (e == ERR_CONFIG) {
+        struct span lines = reload->problems;
+        e = ERR_RELOAD_REFUSED;
+        buf_printf(&job->out, "%s:\n", err_sentence(e));
+        buf_put(&job->out, span_cut(lines, 0, lines.len > 0 ? lines.len - 1 : 0)); /* its last \n */
+    }
+    on_job_done(job, e);
+}
+
+/* Not the store's: serve reads it, and has it recorded. */
+static enum err post_reload(struct job *job)
+{
+    const struct admin_source *source = job->jobs->source;
+    struct span match = span_trim(buf_span(&job->match));
+    enum err e = admin_caller_recheck(job->jobs->keys, &job->caller, job->route, clock_wall(),
+                                      &job->answer.fault);
+    if (e == ERR_OK && match.at != NULL && !span_is(match, "*")) {
+        e = ERR_REVISION; /* it has no ETag */
+    }
+    if (e == ERR_OK) {
+        job->reload.actor = job->caller.name;
+        job->reload.done = on_reloaded;
+        source->reload(source->ctx, &job->reload);
+    }
+    return e;
+}
+
 static enum err post(struct job *job)
 {
     struct store_job work = {run_job, on_job_done, job};
@@ -184,6 +229,9 @@ static enum err post(struct job *job)
     if (job->route->number == ADMIN_ROUTE_usage_list) {
         work = (struct store_job){run_apply, on_applied, job};
         return store_thread_post(store, &work);
+    }
+    if (job->route->number == ADMIN_ROUTE_route_reload) {
+        return post_reload(job);
     }
     if (job->route->queue == ADMIN_QUEUE_URGENT) {
         return store_thread_post_urgent(store, &work);
@@ -194,12 +242,11 @@ static enum err post(struct job *job)
 
 static void post_job(struct job *job)
 {
+    job->is_posted = true; /* before it may be over */
+    list_push_back(&job->jobs->posted, &job->link);
     enum err e = post(job);
     if (e != ERR_OK) {
         end_job(job, e);
-    } else {
-        job->is_posted = true;
-        list_push_back(&job->jobs->posted, &job->link);
     }
 }
 
@@ -313,13 +360,14 @@ void admin_job_start(struct admin_jobs *jobs, struct exchange *x, const struct a
     }
     list_init(&job->link);
     list_init(&job->once);
+    list_init(&job->reload.link);
     job->jobs = jobs;
     job->x = x;
     job->route = route;
     job->caller = *caller;
     job->now = clock_wall();
     job->policy = policy_ref(jobs->source->policy(jobs->source->ctx));
-    buf_init(&job->body, ADMIN_BODY_BYTES_MAX);
+    buf_init(&job->body, admin_body_most(route));
     buf_init(&job->out, ADMIN_ANSWER_BYTES_MAX);
     buf_init(&job->match, MATCH_BYTES_MAX);
     net_task_init(&job->done, on_answered);

@@ -209,6 +209,18 @@ struct admin_usage {
     int64_t cost, energy_wh, gco2e; /* billionths */
 };
 
+struct admin_policy {
+    int64_t version;
+    struct span digest, by;
+    wall_us since;
+};
+
+struct admin_policy_text {
+    int64_t version;
+    struct span digest, by, policy, settings, models, rules;
+    wall_us since;
+};
+
 struct admin_problem {
     struct span kind, subject, message;
     int level;

@@ -17,9 +17,9 @@ static const struct {
     {409, "conflict",
      "There is one already, or it was ended, or the Idempotency-Key is another request's, or that "
      "of one which is "
-     "being done"},
+     "being done, or the configuration is not valid"},
     {412, "revision_mismatch", "It was changed since: it is not what If-Match says"},
-    {413, "too_large", "The body is larger than 64 KiB"},
+    {413, "too_large", "The body is larger than 64 KiB, or 4 MiB of what is to be explained"},
     {428, "revision_missing", "The request needs If-Match, with the ETag of what it changes"},
     {429, "too_many_guesses",
      "Too many requests with a key that is not valid came from this address; see Retry-After"},
@@ -115,8 +115,13 @@ static void write_body(struct json_writer *w, const struct admin_route *route)
     json_write_key(w, "required");
     json_write_bool(w, true);
     write_content(w, "application/json");
-    admin_schema_of(w, route->takes,
-                    (route->rules & ADMIN_CHANGE) != 0 ? ADMIN_SHAPE_CHANGE : ADMIN_SHAPE_CREATE);
+    if (route->takes == ADMIN_OBJECT_document) {
+        json_write_raw(w, SPAN("{\"type\":\"object\"}"));
+    } else {
+        admin_schema_of(w, route->takes,
+                        (route->rules & ADMIN_CHANGE) != 0 ? ADMIN_SHAPE_CHANGE
+                                                           : ADMIN_SHAPE_CREATE);
+    }
     json_write_end(w);
     json_write_end(w);
     json_write_end(w);

@@ -113,11 +113,13 @@ static enum err read_team(struct admin_operation *op, uint8_t room[STORE_TEXT_MA
     return e;
 }
 
-/* Does it, or says what was said when it was done before. */
+/* Does it, or says what was said when it was done before. What changes nothing is done again: of
+ * that nothing is kept. */
 static enum err run_once(struct admin_operation *op)
 {
-    if (op->route->method != HTTP_POST || op->request->idempotency_key.at == NULL ||
-        op->keys == NULL || op->route->queue == ADMIN_QUEUE_URGENT) { /* nothing may keep it */
+    bool has_key = op->route->method == HTTP_POST && op->request->idempotency_key.at != NULL;
+    if (!has_key || op->route->action == NULL || op->keys == NULL ||
+        op->route->queue == ADMIN_QUEUE_URGENT) { /* nothing may keep it */
         return run(op);
     }
     struct admin_once *once = memory_new(sizeof(*once));
@@ -149,6 +151,7 @@ enum err admin_operate(const struct admin_means *means, struct store *store,
                                  .rights = means->rights,
                                  .book = means->book,
                                  .policy = means->policy,
+                                 .data = means->data,
                                  .store = store,
                                  .request = request,
                                  .now = now,
@@ -157,10 +160,10 @@ enum err admin_operate(const struct admin_means *means, struct store *store,
     struct span name;
     uint8_t room[NAME_BYTES], team[STORE_TEXT_MAX];
     memset(answer, 0, sizeof(*answer));
-    if (request->body.len > ADMIN_BODY_BYTES_MAX) {
-        return ERR_BODY_TOO_LARGE;
-    }
     enum err e = admin_route_find(request->method, request->path, &op.route, &name);
+    if (e == ERR_OK && request->body.len > admin_body_most(op.route)) {
+        e = ERR_BODY_TOO_LARGE;
+    }
     if (e == ERR_OK && operations[op.route->number] == NULL) {
         e = ERR_ROUTE_UNKNOWN;
     }
@@ -186,6 +189,11 @@ enum err admin_operate(const struct admin_means *means, struct store *store,
         answer->action = NULL;
     }
     return e;
+}
+
+size_t admin_body_most(const struct admin_route *route)
+{
+    return (route->rules & ADMIN_LARGE) != 0 ? ADMIN_BODY_LARGE_MAX : ADMIN_BODY_BYTES_MAX;
 }
 
 void admin_note(const struct admin_operation *op, const char *action, struct span id)

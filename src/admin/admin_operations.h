@@ -8,7 +8,7 @@
  *
  * Ownership  a request borrows; the answer is the caller's buffer. The one that holds a new key
  *            must be wiped.
- * Limits     the request ADMIN_BODY_BYTES_MAX; the answer as the buffer.
+ * Limits     the request admin_body_most(); the answer as the buffer.
  * Threads    the store's thread.
  * Sources    docs/formats/admin-api.md.
  */
@@ -19,6 +19,7 @@
 #include "base/buf.h"
 
 #define ADMIN_BODY_BYTES_MAX (64u << 10)
+#define ADMIN_BODY_LARGE_MAX (4u << 20) /* of ADMIN_LARGE routes: DECISION_EXPLAIN_BYTES */
 
 #define ADMIN_OBJECT_ID_BYTES 65
 #define ADMIN_SEED_BYTES      32 /* that what a request makes is made of */
@@ -37,6 +38,7 @@ struct admin_means {
     struct access *rights;       /* who there is, and what each may */
     struct policy_book *book;    /* the prices that were set; NULL: no gateway keeps to them */
     const struct policy *policy; /* what the configuration says; NULL: it is not known */
+    const char *data;            /* the data folder; NULL: its files are not looked at */
 };
 
 struct admin_request {
@@ -78,6 +80,9 @@ struct admin_answer {
 MUST_USE enum err admin_operate(const struct admin_means *means, struct store *store,
                                 const struct admin_request *request, wall_us now, struct buf *out,
                                 struct admin_answer *answer);
+
+/* The most bytes that the body of a route may have. */
+size_t admin_body_most(const struct admin_route *route);
 
 /* Names a caller's Idempotency-Key, without saying it. */
 void admin_once_id(struct span caller, struct span key, char out[ADMIN_ONCE_ID_BYTES]);

@@ -24,6 +24,8 @@
 #define ADMIN_EVALUATIONS_PATH   "/admin/v1/evaluations"
 #define ADMIN_LIMITS_PATH        "/admin/v1/limits"
 #define ADMIN_USAGE_PATH         "/admin/v1/usage"
+#define ADMIN_ROUTES_PATH        "/admin/v1/routes"
+#define ADMIN_POLICIES_PATH      "/admin/v1/policies"
 #define ADMIN_STATUS_PATH        "/admin/v1/status"
 #define ADMIN_PAGE_MAX           1000   /* objects of one answer */
 #define ADMIN_USAGE_ROWS_MAX     250000 /* sums of one question */
@@ -41,7 +43,8 @@ enum admin_route_rule {
     ADMIN_MISSES = 1U << 4,  /* 404: a parameter may name what is not there */
     ADMIN_CHANGE = 1U << 5,  /* the body says what changes, and leaves out the rest */
     ADMIN_CREATES = 1U << 6, /* it makes what it gives: 201 */
-    ADMIN_SHEET = 1U << 7    /* the list may be asked for as CSV, too */
+    ADMIN_SHEET = 1U << 7,   /* the list may be asked for as CSV, too */
+    ADMIN_LARGE = 1U << 8    /* its body may be as long as what is explained */
 };
 
 /* The numbers of the routes. */

@@ -12,6 +12,8 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/list.h"
+#include "policy/policy_history.h"
 
 struct admin_facts {
     wall_us since; /* the gateway process serves */
@@ -42,16 +44,28 @@ struct admin_listener_facts {
     bool is_admin;             /* the admin listener; else it takes calls */
 };
 
+/* Somebody who has the configuration read again, and waits for it. */
+struct admin_reload {
+    struct list link;                     /* of who reads it, until `done` is called */
+    const char *actor;                    /* who asks; outlives the wait */
+    void (*done)(struct admin_reload *r); /* on the loop, perhaps at once */
+    enum err error;                       /* ERR_OK: all workers have what is in force now, */
+    struct policy_version version;        /* which is this; 0: it is not recorded yet */
+    struct span problems; /* after an error: what is wrong, a line each; until `done` returns */
+};
+
 struct policy;
 
 /* Who knows. */
 struct admin_source {
     void *ctx;
+    const char *data; /* the data folder */
     void (*facts)(void *ctx, struct admin_facts *out);
     bool (*upstream)(void *ctx, size_t i,
                      struct admin_upstream_facts *out); /* false: there is no such */
     bool (*listener)(void *ctx, size_t i, struct admin_listener_facts *out); /* the same */
     struct policy *(*policy)(void *ctx); /* the one that new calls begin with; borrowed */
+    void (*reload)(void *ctx, struct admin_reload *r);
 };
 
 #endif

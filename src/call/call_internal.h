@@ -98,6 +98,7 @@ struct call {
     size_t candidate_next;
     enum data_class data_class; /* of what the call bears; unsaid: nobody asked yet */
     struct span policy_lines;   /* header lines that tell who decided; empty: nobody yet */
+    struct span facts; /* that rules could ask, as records keep them; empty: they could not */
 
     /* The tries. */
     struct call_try *tries[CALL_TRIES_AT_ONCE]; /* that were begun and are not freed */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "call/call_internal.h"
+#include "decision/decision_record.h"
 #include "policy/policy_book.h"
 
 #define LINES_BYTES 512
@@ -220,13 +221,17 @@ static enum err find_direct(struct call *call, struct decision_ask *ask)
 static enum err decide(struct call *call, const struct decision_ask *ask)
 {
     struct decision_work work;
+    char facts[DECISION_FACTS_BYTES];
     char line[DECISION_POLICY_BYTES + sizeof("X-Route-Policy: \r\n")];
     decision_find(ask, &work, NULL, &call->decision);
     (void)snprintf(line, sizeof(line), "X-Route-Policy: %s\r\n", call->decision.policy); /* fits */
     call->policy_lines = arena_copy(&call->arena, span_of(line));
+    size_t len = decision_facts_write(ask, &work, facts);
+    call->facts = arena_copy(&call->arena, span_make(facts, len));
     counter_add(COUNT_CONDITIONS_FAILED, call->decision.failed);
-    return call->policy_lines.at == NULL ? ERR_NO_MEMORY
-                                         : decision_choose(ask, &work, &call->decision);
+    return call->policy_lines.at == NULL || call->facts.at == NULL
+               ? ERR_NO_MEMORY
+               : decision_choose(ask, &work, &call->decision);
 }
 
 /* What each would cost: by the prices that held when the call began. Those of the book stay as they

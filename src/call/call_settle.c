@@ -100,6 +100,9 @@ static void write_completion(struct call *call, mono_us now)
     call_fill_record(call, t, r);
     r->attempt_ms = t == NULL ? 0 : t->began.us / 1000;
     r->kind = JOURNAL_COMPLETION;
+    if (call->tries_recorded == 0) { /* no intent has them */
+        journal_record_set(r, JOURNAL_TEXT_FACTS, call->facts);
+    }
     r->outcome = (uint8_t)outcome_of(call);
     r->ended_ms = r->started_ms + clock_since(call->started, now) / 1000;
     call_fill_answer(call, r);

@@ -59,6 +59,7 @@ static enum err write_intent(struct call_try *t)
     struct journal_record *r = ports->journal.record(intent);
     call_fill_record(call, t, r);
     r->attempt_ms = t->began.us / 1000;
+    journal_record_set(r, JOURNAL_TEXT_FACTS, t->number == 1 ? call->facts : SPAN(""));
     r->kind = JOURNAL_INTENT;
     t->intent_ticket = ports->journal.publish(call->shared->lane, intent);
     r = ports->journal.record(call->completion);

@@ -16,7 +16,7 @@
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 #define TIMEOUT_MS         30000
-#define FAULT_BYTES        1024
+#define FAULT_BYTES        (256u << 10) /* each problem of a configuration has a line */
 
 /* Whether the answer is that there is no such thing, and that is what was to be known. */
 static bool is_bearable(bool is_none, bool *out)
@@ -113,7 +113,7 @@ static int ask_store(const char *command, const struct settings *settings,
         e = open_access(request, store, keys, &rights);
     }
     if (e == ERR_OK) {
-        const struct admin_means means = {.keys = keys, .rights = rights};
+        const struct admin_means means = {.keys = keys, .rights = rights, .data = settings->data};
         e = admin_operate(&means, store, &own, clock_wall(), answer, &said);
         fault = span_of(said.fault.message);
     }
@@ -140,23 +140,26 @@ static int fail_as_answered(const char *command, const struct admin_request *req
                             struct span answer)
 {
     struct json_index x;
-    char text[FAULT_BYTES];
-    struct span said = {NULL, 0};
+    struct buf text;
     json_index_init(&x, 64, 4);
+    buf_init(&text, FAULT_BYTES);
     if (json_index_parse_borrow(&x, answer) == ERR_OK) {
         uint32_t error = json_find(&x, 0, SPAN("error"));
         uint32_t message = error == JSON_NONE ? JSON_NONE : json_find(&x, error, SPAN("message"));
-        if (message != JSON_NONE && json_inside(&x, message).len <= sizeof(text)) {
-            said = span_make(text, json_unescape(&x, message, (uint8_t *)text, NULL));
+        size_t len = message == JSON_NONE ? 0 : json_inside(&x, message).len;
+        uint8_t *room = len == 0 ? NULL : buf_reserve(&text, len);
+        if (room != NULL) {
+            buf_added(&text, json_unescape(&x, message, room, NULL));
         }
     }
     json_index_fini(&x);
-    if (said.len == 0) {
-        int len = snprintf(text, sizeof(text), "the gateway answered with status %d%s", status,
-                           doubt(request));
-        said = span_make(text, (size_t)len);
+    if (buf_span(&text).len == 0) {
+        buf_clear(&text);
+        buf_printf(&text, "the gateway answered with status %d%s", status, doubt(request));
     }
-    return fail(command, ERR_NET, said);
+    int code = fail(command, ERR_NET, buf_span(&text));
+    buf_fini(&text);
+    return code;
 }
 
 static int ask_gateway(const char *command, const struct settings *settings,
@@ -193,6 +196,19 @@ static int fail_to_lock(const char *command, const char *folder)
     return CLI_FAILED;
 }
 
+/* Whether only a running gateway can say it. */
+static bool is_of_gateway(struct span path)
+{
+    static const char *const paths[] = {ADMIN_STATUS_PATH, ADMIN_ROUTES_PATH "/explain",
+                                        ADMIN_ROUTES_PATH "/reload"};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        if (span_is(path, paths[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int ask(const char *command, const struct settings *settings,
                const struct admin_request *request, struct buf *answer, bool *is_none)
 {
@@ -209,7 +225,7 @@ static int ask(const char *command, const struct settings *settings,
     if (e != ERR_OK) {
         return fail_to_lock(command, settings->data);
     }
-    int status = span_is(request->path, ADMIN_STATUS_PATH)
+    int status = is_of_gateway(request->path)
                      ? fail(command, ERR_USAGE, SPAN("no gateway runs with this configuration"))
                      : ask_store(command, settings, request, answer, is_none);
     (void)close(lock); /* lets go of it */

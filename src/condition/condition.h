@@ -75,7 +75,8 @@ struct condition_value {
 
 /* Of one call: what was found so far, and who finds the rest when it is first asked for. */
 struct condition_facts {
-    uint64_t known, missing; /* a bit a fact: it was found; it was looked for in vain */
+    uint64_t known, missing; /* a bit a fact: it was found; it was looked for in vain, or of a map
+                                nobody knows what it holds */
     struct condition_value values[CONDITION_FACTS_MAX];
     struct condition_value stack[CONDITION_DEPTH_MAX + 1]; /* for deciding */
     bool (*find)(void *ctx, unsigned fact, struct condition_value *out);

@@ -137,11 +137,19 @@ static void push_fact(struct machine *m, const struct condition_step *s)
     }
 }
 
+/* Whether nobody knows what the map holds. */
+static inline bool is_map_missing(const struct machine *m, unsigned number)
+{
+    return (m->facts->missing >> number & 1) != 0;
+}
+
 static void push_member(struct machine *m, const struct condition_step *s)
 {
     struct condition_facts *f = m->facts;
     struct condition_value *to = next(m);
-    if (!f->find_member(f->ctx, s->a, m->c->constants[s->b].text, &to->text)) {
+    if (is_map_missing(m, s->a)) {
+        fail(m);
+    } else if (!f->find_member(f->ctx, s->a, m->c->constants[s->b].text, &to->text)) {
         to->text = SPAN("");
     }
 }
@@ -266,6 +274,10 @@ static void look_in_fact(struct machine *m)
 static void look_in_map(struct machine *m, const struct condition_step *s)
 {
     struct span unused;
+    if (is_map_missing(m, s->a)) {
+        fail(m);
+        return;
+    }
     m->top->truth = m->facts->find_member(m->facts->ctx, s->a, m->top->text, &unused);
 }
 

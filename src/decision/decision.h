@@ -52,6 +52,14 @@ struct decision_hints {
     struct span class_from; /* the member or header that names it */
 };
 
+/* What a record has of a call's text, in place of it (decision_record.h). */
+struct decision_recorded {
+    struct text_language language;
+    struct span dialect;
+    bool has_language, has_gist; /* else nobody knows these, or the gist */
+    bool has_key;                /* the key is known, and so are its tags */
+};
+
 /* What is known of a call. */
 struct decision_ask {
     const struct policy *policy;
@@ -66,8 +74,9 @@ struct decision_ask {
     struct span model; /* that was asked for, and outlives the decision */
     bool is_direct;    /* all candidates are found by that name */
     int64_t prompt_tokens;
-    const struct openai_gist *gist;    /* NULL: nothing was looked for */
-    const struct http_fields *headers; /* NULL: there are none */
+    const struct openai_gist *gist;           /* NULL: nothing was looked for */
+    const struct http_fields *headers;        /* NULL: there are none */
+    const struct decision_recorded *recorded; /* of a call that was; NULL: it is one that is */
     struct decision_hints hints;
     struct access_place place; /* where its calls may go, whatever it asks for */
     enum data_class class;     /* of its data: decision_bind() says it */

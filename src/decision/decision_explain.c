@@ -21,6 +21,7 @@
 /* Whatever is read. */
 struct explaining {
     struct decision_ask *ask;
+    const struct decision_callers *callers;
     struct arena arena;
     struct json_index outer, inner;
     struct openai_request request;
@@ -183,7 +184,7 @@ static enum err parse(struct explaining *x, struct json_index *index, struct spa
 /* Refuses what the object beside a request does not know. */
 static enum err check_members(struct explaining *x)
 {
-    static const char *const names[] = {"request", "headers", "endpoint", "at"};
+    static const char *const names[] = {"request", "headers", "endpoint", "at", "key"};
     for (uint32_t key = json_first(&x->outer, 0); key != JSON_NONE;
          key = json_next(&x->outer, key + 1)) {
         bool is_known = false;
@@ -192,10 +193,32 @@ static enum err check_members(struct explaining *x)
         }
         if (!is_known) {
             return fail(x, ERR_VALUE_INVALID, json_inside(&x->outer, key),
-                        SPAN("beside `request` there are headers, endpoint and at"));
+                        SPAN("beside `request` there are headers, endpoint, at and key"));
         }
     }
     return ERR_OK;
+}
+
+/* Who calls, if the text says it. */
+static enum err read_caller(struct explaining *x, uint32_t row)
+{
+    struct span key;
+    const char *why = "";
+    if (row == JSON_NONE) {
+        return ERR_OK;
+    }
+    if (x->callers == NULL) {
+        return fail(x, ERR_VALUE_INVALID, SPAN("key"),
+                    SPAN("only a running gateway knows keys: atlas route explain --key ID"));
+    }
+    enum err e = json_kind(&x->outer, row) == JSON_STRING
+                     ? json_text(&x->outer, row, &x->arena, &key)
+                     : fail(x, ERR_VALUE_INVALID, SPAN("key"), SPAN("it must be a key's id"));
+    if (e == ERR_OK) {
+        e = x->callers->find(x->callers->ctx, key, x->ask, &why);
+        e = e == ERR_OK ? e : fail(x, e, SPAN("key"), span_of(why));
+    }
+    return e;
 }
 
 static enum err read_all(struct explaining *x, struct span text)
@@ -210,10 +233,12 @@ static enum err read_all(struct explaining *x, struct span text)
     uint32_t headers = is_wrapped ? json_find(&x->outer, 0, SPAN("headers")) : JSON_NONE;
     uint32_t named = is_wrapped ? json_find(&x->outer, 0, SPAN("endpoint")) : JSON_NONE;
     uint32_t at = is_wrapped ? json_find(&x->outer, 0, SPAN("at")) : JSON_NONE;
+    uint32_t key = is_wrapped ? json_find(&x->outer, 0, SPAN("key")) : JSON_NONE;
     const struct json_row *row = is_wrapped ? json_row(&x->outer, body) : json_row(&x->outer, 0);
     e = is_wrapped ? check_members(x) : ERR_OK;
     e = e == ERR_OK ? parse(x, &x->inner, span_cut(text, row->offset, row->len)) : e;
     e = e == ERR_OK ? read_moment(x, at) : e;
+    e = e == ERR_OK ? read_caller(x, key) : e;
     e = e == ERR_OK ? read_headers(x, headers) : e;
     e = e == ERR_OK ? read_endpoint(x, named, &endpoint) : e;
     return e == ERR_OK ? read_request(x, endpoint) : e;
@@ -401,8 +426,8 @@ static enum err decide(struct explaining *x)
     return ERR_OK;
 }
 
-enum err decision_explain(struct decision_ask *ask, struct span text, struct buf *out,
-                          char fault[DECISION_FAULT_BYTES])
+enum err decision_explain(struct decision_ask *ask, const struct decision_callers *callers,
+                          struct span text, struct buf *out, char fault[DECISION_FAULT_BYTES])
 {
     struct explaining *x = memory_new(sizeof(*x));
     fault[0] = '\0';
@@ -410,6 +435,7 @@ enum err decision_explain(struct decision_ask *ask, struct span text, struct buf
         return ERR_NO_MEMORY;
     }
     x->ask = ask;
+    x->callers = callers;
     x->fault = fault;
     arena_init(&x->arena, ARENA_BYTES);
     buf_init(&x->head_text, HEAD_BYTES);

@@ -17,17 +17,27 @@
 
 #define DECISION_EXPLAIN_BYTES (4u << 20)
 #define DECISION_FAULT_BYTES   256
+#define DECISION_NO_CHANCE     0xFFFF /* draws no canary, and of targets the first */
+
+/* Who stands for the caller that a text names: fills in the members of `ask` that say who calls. An
+ * error: `why` says what is wrong with it, a sentence of the finder's. */
+struct decision_callers {
+    enum err (*find)(void *ctx, struct span key, struct decision_ask *ask, const char **why);
+    void *ctx;
+};
 
 /*
  * Writes the explanation, as JSON, of `text`: the body of a request, or
- * {"request":BODY,"headers":{…},"endpoint":"chat","at":UNIX_SECONDS}. Of `ask` the members that say
- * who calls and what is in force are the caller's to fill; the rest is found here.
+ * {"request":BODY,"headers":{…},"endpoint":"chat","at":UNIX_SECONDS,"key":ID}. Of `ask` the members
+ * that say who calls and what is in force are the caller's to fill; the rest is found here.
+ * `callers` knows keys by their ids; NULL: nobody does, and a text that names one is refused.
  *
  *   ERR_BODY_NOT_JSON, ERR_VALUE_INVALID, ERR_VALUE_MISSING, …  as a call would be told; `fault`
  *                                                               says what is wrong
  *   ERR_NO_MEMORY
  */
-MUST_USE enum err decision_explain(struct decision_ask *ask, struct span text, struct buf *out,
+MUST_USE enum err decision_explain(struct decision_ask *ask, const struct decision_callers *callers,
+                                   struct span text, struct buf *out,
                                    char fault[DECISION_FAULT_BYTES]);
 
 #endif

@@ -16,6 +16,9 @@ static const struct text_language *language(struct decision_work *w)
 /* Of an Arabic text its dialect; of any other none. */
 static struct span dialect(struct decision_work *w)
 {
+    if (w->ask->recorded != NULL) {
+        return w->ask->recorded->dialect;
+    }
     const struct text_language *l = language(w);
     bool is_arabic = strcmp(l->language, "ar") == 0 && strcmp(l->script, "Arab") == 0;
     return is_arabic ? span_of(text_dialect_of(w->ask->gist->asked)) : SPAN("");
@@ -35,6 +38,16 @@ static double code_share(const struct decision_work *w)
 {
     const struct openai_gist *gist = w->ask->gist;
     return gist == NULL ? 0 : text_code_permille(gist->asked) / 1000.0;
+}
+
+struct text_language decision_language(struct decision_work *work)
+{
+    return *language(work);
+}
+
+struct span decision_dialect(struct decision_work *work)
+{
+    return dialect(work);
 }
 
 static struct span name_of(struct decision_work *w, enum limits_level level)
@@ -125,11 +138,24 @@ static bool find_moment(struct decision_work *w, unsigned fact, int64_t *out)
     return true;
 }
 
+/* Whether the record of a call that was does not say it. */
+static bool is_unrecorded(const struct decision_recorded *r, unsigned fact)
+{
+    bool is_of_language = fact == ROUTING_LANGUAGE || fact == ROUTING_LANGUAGE_CONFIDENCE ||
+                          fact == ROUTING_SCRIPT || fact == ROUTING_DIALECT;
+    bool is_of_gist =
+        fact == ROUTING_HAS_TOOLS || fact == ROUTING_HAS_IMAGES || fact == ROUTING_TURNS;
+    return (is_of_language && !r->has_language) || (is_of_gist && !r->has_gist);
+}
+
 static bool find(void *ctx, unsigned fact, struct condition_value *out)
 {
     struct decision_work *w = ctx;
     const struct decision_ask *ask = w->ask;
     const struct openai_gist *gist = ask->gist;
+    if (ask->recorded != NULL && is_unrecorded(ask->recorded, fact)) {
+        return false;
+    }
     switch (fact) {
     case ROUTING_LANGUAGE_CONFIDENCE:
         out->real = language(w)->permille / 1000.0;
@@ -219,6 +245,14 @@ void decision_begin_facts(struct decision_work *work, const struct decision_ask 
     work->ask = ask;
     work->has_language = work->has_session = false;
     work->facts.known = work->facts.missing = 0;
+    if (ask->recorded != NULL) { /* what is not recorded nobody can tell; tags are the key's */
+        work->language = ask->recorded->language;
+        work->has_language = true;
+        work->facts.missing = UINT64_C(1) << ROUTING_HEADERS | UINT64_C(1) << ROUTING_SESSION |
+                              UINT64_C(1) << ROUTING_CODE_SHARE |
+                              UINT64_C(1) << ROUTING_BUDGET_USED |
+                              (ask->recorded->has_key ? 0 : UINT64_C(1) << ROUTING_TAGS);
+    }
     work->facts.find = find;
     work->facts.find_member = find_member;
     work->facts.ctx = work;

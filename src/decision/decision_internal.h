@@ -5,6 +5,10 @@
 
 #include "decision/decision.h"
 
+/* What was asked: its language, and of an Arabic text its dialect; empty: it has none. */
+struct text_language decision_language(struct decision_work *work);
+struct span decision_dialect(struct decision_work *work);
+
 /* Prepares to find facts of what is asked. */
 void decision_begin_facts(struct decision_work *work, const struct decision_ask *ask);
 

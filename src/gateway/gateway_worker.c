@@ -201,6 +201,8 @@ struct gateway_reload {
     struct policy *policy;
     struct server_settings server;
     struct limits_gate_terms gate_terms;
+    void (*on_taken)(void *ctx);
+    void *ctx;
     size_t tls_count;
     struct net_tls *tls[];
 };
@@ -222,24 +224,26 @@ static void on_reload(struct net_task *task)
             server_set_tls(w->server, (unsigned)i, r->tls[i]);
         }
     }
+    r->on_taken(r->ctx);
     gateway_reload_free(&r);
 }
 
-enum err gateway_reload_new(struct policy *policy, const struct server_settings *server,
-                            struct net_tls *const *tls, size_t tls_count,
-                            struct gateway_reload **out)
+enum err gateway_reload_new(const struct gateway_change *change, struct gateway_reload **out)
 {
-    struct gateway_reload *r = memory_new(sizeof(*r) + tls_count * sizeof(struct net_tls *));
+    size_t count = change->tls_count;
+    struct gateway_reload *r = memory_new(sizeof(*r) + count * sizeof(struct net_tls *));
     if (r == NULL) {
         return ERR_NO_MEMORY;
     }
     net_task_init(&r->task, on_reload);
-    r->policy = policy_ref(policy);
-    r->server = *server;
-    r->gate_terms = terms_of(server);
-    r->tls_count = tls_count;
-    for (size_t i = 0; i < tls_count; i++) {
-        r->tls[i] = tls[i] == NULL ? NULL : net_tls_ref(tls[i]);
+    r->policy = policy_ref(change->policy);
+    r->server = *change->server;
+    r->gate_terms = terms_of(change->server);
+    r->on_taken = change->on_taken;
+    r->ctx = change->ctx;
+    r->tls_count = count;
+    for (size_t i = 0; i < count; i++) {
+        r->tls[i] = change->tls[i] == NULL ? NULL : net_tls_ref(change->tls[i]);
     }
     *out = r;
     return ERR_OK;

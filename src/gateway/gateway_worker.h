@@ -57,12 +57,20 @@ void gateway_worker_run(struct gateway_worker *w);
 /*
  * A change for one worker: new calls begin with `policy`, and new connections with these settings
  * (copied) and TLS contexts (one a listener, NULL for plain). Policy and contexts are referenced.
- * Made apart from its posting, which cannot fail: so all workers change or none does.
+ * Made apart from its posting, which cannot fail: so all workers change or none does. `on_taken` is
+ * called on the worker's thread once it has changed.
  *
  *   ERR_NO_MEMORY
  */
-MUST_USE enum err gateway_reload_new(struct policy *policy, const struct server_settings *server,
-                                     struct net_tls *const *tls, size_t tls_count,
+struct gateway_change {
+    struct policy *policy;
+    const struct server_settings *server;
+    struct net_tls *const *tls;
+    size_t tls_count;
+    void (*on_taken)(void *ctx);
+    void *ctx;
+};
+MUST_USE enum err gateway_reload_new(const struct gateway_change *change,
                                      struct gateway_reload **out);
 void gateway_reload_free(struct gateway_reload **r);
 

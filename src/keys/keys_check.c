@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is let in: by an Atlas key's id and MAC, or by the digest of a secret that was taken over. */
 #include "crypto/random.h"
+#include "keys/keys_find.h"
 #include "keys/keys_internal.h"
 
 static bool is_for(uint8_t kind, enum key_use use)
@@ -154,6 +155,24 @@ enum err keys_recheck(const struct keys *k, struct key_handle *handle, wall_us n
         return ERR_OK;
     }
     return look_at_slot(slot, now, handle);
+}
+
+enum err keys_find(const struct keys *k, struct span id, wall_us now, struct key_handle *out)
+{
+    struct key_handle found = {.slot = 0};
+    if (!key_table_find(k->table, id, &found.slot)) {
+        return ERR_NOT_FOUND_ROW;
+    }
+    const struct key_slot *slot = key_table_slot(k->table, found.slot);
+    const struct key_secrets *s = atomic_load_explicit(&slot->secrets, memory_order_acquire);
+    found.secret = s == NULL ? 0 : s->number;
+    found.kind = slot->kind;
+    memcpy(found.id, slot->id, KEY_ID_CHARS);
+    enum err e = look_at_slot(slot, now, &found);
+    if (e == ERR_OK) {
+        *out = found;
+    }
+    return e;
 }
 
 wall_us keys_revoked(const struct keys *k, struct span id)

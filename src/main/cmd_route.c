@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `atlas route check | explain`: the rules of routing_config.yaml, without a gateway. */
+/* `atlas route check | explain`: the rules of routing_config.yaml, without a gateway; as a key
+ * asks, a running one is asked. */
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli/cli_ask.h"
+#include "cli/cli_show.h"
 #include "decision/decision_explain.h"
 #include "main/commands.h"
 #include "settings/settings.h"
@@ -10,7 +13,6 @@
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 #define PAGE_BYTES_MAX     (64u << 20)
-#define NO_CANARY          0xFFFF /* and the first target */
 #define ROWS_MAX           1000000
 
 const struct cli_option main_route_check_options[] = {
@@ -54,7 +56,7 @@ int main_route_check(const void *given)
 /* ---- explain ---- */
 
 struct explain_given {
-    const char *config;
+    const char *config, *key;
     bool json;
 };
 
@@ -65,11 +67,14 @@ static void teach_explain(FILE *out)
           "\nSays each rule and whether it holds, the candidates and why one is excluded,\n"
           "what is chosen, and the status of the reply; with --json the facts, too.\n"
           "It asks as a key without a team, which may use all models; draws no canary,\n"
-          "and of targets the first; and knows the prices of the configuration alone.\n",
+          "and of targets the first; and knows the prices of the configuration alone.\n"
+          "With --key the running gateway is asked: as that key, by the policy, prices and\n"
+          "latencies that are in force there.\n",
           out);
 }
 
 const struct cli_option main_route_explain_options[] = {
+    CLI_TEXT(struct explain_given, key, "key", "ID", "Ask the running gateway, as this key"),
     CLI_FLAG(struct explain_given, json, "json", "Print JSON"),
     CLI_CONFIG(struct explain_given, config),
     CLI_END(teach_explain),
@@ -161,11 +166,12 @@ static int explain(const struct policy *policy, struct span text, bool is_json)
                                .who = &none,
                                .now = clock_wall(),
                                .mono = clock_mono(),
-                               .chance = NO_CANARY,
+                               .chance = DECISION_NO_CHANCE,
                                .scratch = condition_scratch_new()};
     struct buf page;
     buf_init(&page, PAGE_BYTES_MAX);
-    enum err e = ask.scratch == NULL ? ERR_NO_MEMORY : decision_explain(&ask, text, &page, fault);
+    enum err e =
+        ask.scratch == NULL ? ERR_NO_MEMORY : decision_explain(&ask, NULL, text, &page, fault);
     if (e == ERR_OK && is_json) {
         printf("%.*s\n", SPAN_ARGS(buf_span(&page)));
     } else if (e == ERR_OK) {
@@ -178,30 +184,101 @@ static int explain(const struct policy *policy, struct span text, bool is_json)
     return e == ERR_OK ? CLI_DONE : CLI_FAILED;
 }
 
-int main_route_explain(const void *given)
+/* Puts the key beside the request: into the object that it stands in, or one around it. */
+static enum err put_key(struct span text, const char *key, struct buf *out)
 {
-    const struct explain_given *g = given;
+    struct json_index x;
+    struct json_writer w;
+    json_index_init(&x, ROWS_MAX, 128);
+    enum err e = json_index_parse_borrow(&x, text);
+    e = e == ERR_OK && json_kind(&x, 0) != JSON_OBJECT ? ERR_BODY_NOT_OBJECT : e;
+    if (e == ERR_OK) {
+        uint32_t request = json_find(&x, 0, SPAN("request"));
+        bool is_beside = request != JSON_NONE && json_kind(&x, request) == JSON_OBJECT;
+        json_write_init(&w, out);
+        json_write_object(&w);
+        json_write_key(&w, "key");
+        json_write_text(&w, key);
+        for (uint32_t row = is_beside ? json_first(&x, 0) : JSON_NONE; row != JSON_NONE;
+             row = json_next(&x, row + 1)) {
+            if (!json_text_is(&x, row, SPAN("key"))) { /* the option goes before it */
+                buf_put_byte(out, ',');
+                buf_put(out, json_source(&x, row));
+                buf_put_byte(out, ':');
+                buf_put(out, json_source(&x, row + 1));
+            }
+        }
+        if (!is_beside) {
+            json_write_key(&w, "request");
+            json_write_raw(&w, json_source(&x, 0));
+        }
+        json_write_end(&w);
+        e = json_write_finish(&w);
+    }
+    json_index_fini(&x);
+    return e;
+}
+
+/* As a key, of the gateway that runs. */
+static int ask_gateway(const struct explain_given *g, struct span text)
+{
+    struct buf body, answer;
+    buf_init(&body, DECISION_EXPLAIN_BYTES + 65536);
+    buf_init(&answer, CLI_ANSWER_MAX);
+    int status = CLI_FAILED;
+    enum err e = put_key(text, g->key, &body);
+    if (e != ERR_OK) {
+        fprintf(stderr, "atlas route explain: %s\n", err_sentence(e));
+    } else {
+        const struct admin_request request = {.method = HTTP_POST,
+                                              .path = SPAN(ADMIN_ROUTES_PATH "/explain"),
+                                              .body = buf_span(&body)};
+        status = cli_ask("route explain", g->config, &request, &answer);
+    }
+    if (status == CLI_GO_ON && g->json) {
+        status = cli_show_json("route explain", buf_span(&answer));
+    } else if (status == CLI_GO_ON) {
+        status = print_page(buf_span(&answer)) == ERR_OK ? CLI_DONE : CLI_FAILED;
+    }
+    buf_fini(&answer);
+    buf_fini(&body);
+    return status;
+}
+
+/* By the configuration alone. */
+static int explain_alone(const struct explain_given *g, struct span text)
+{
     struct settings *settings = read_settings(g->config);
     char reason[DEPLOYMENT_REASON_BYTES] = "";
     struct policy *policy = NULL;
-    struct buf text;
     int code = CLI_FAILED;
     if (settings == NULL) {
         return CLI_FAILED;
     }
-    buf_init(&text, DECISION_EXPLAIN_BYTES + 65536);
     enum err e =
         policy_open(&settings->gateway, &settings->upstream, NULL, clock_wall(), reason, &policy);
     if (e != ERR_OK) {
         fprintf(stderr, "atlas route explain: %s\n", reason[0] == '\0' ? err_sentence(e) : reason);
-    } else if (!read_input(&text)) {
+    } else {
+        code = explain(policy, text, g->json);
+    }
+    policy_unref(&policy);
+    settings_close(&settings);
+    return code;
+}
+
+int main_route_explain(const void *given)
+{
+    const struct explain_given *g = given;
+    struct buf text;
+    int code = CLI_FAILED;
+    buf_init(&text, DECISION_EXPLAIN_BYTES + 65536);
+    if (!read_input(&text)) {
         fprintf(stderr, "atlas route explain: a request of at most 4 MiB is read from standard "
                         "input\n");
     } else {
-        code = explain(policy, buf_span(&text), g->json);
+        code = g->key == NULL ? explain_alone(g, buf_span(&text)) : ask_gateway(g, buf_span(&text));
     }
     buf_fini(&text);
-    policy_unref(&policy);
-    settings_close(&settings);
     return code;
 }

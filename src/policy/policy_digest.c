@@ -7,8 +7,6 @@
 #include "routing/routing.h"
 #include "json/json_write.h"
 
-#define BYTES_MAX (256u << 20)
-
 static void put_text(struct json_writer *w, const char *name, const char *text)
 {
     json_write_key(w, name);
@@ -102,13 +100,11 @@ static void put_routing(struct json_writer *w, const struct routing *r)
     put_text(w, "routing", hex);
 }
 
-enum err policy_digest(const struct policy_settings *settings,
-                       const struct upstream_settings *upstreams, uint8_t out[CRYPTO_SHA256_BYTES])
+enum err policy_digest_text(const struct policy_settings *settings,
+                            const struct upstream_settings *upstreams, struct buf *out)
 {
-    struct buf text;
     struct json_writer w;
-    buf_init(&text, BYTES_MAX);
-    json_write_init(&w, &text);
+    json_write_init(&w, out);
     json_write_object(&w);
     put_number(&w, "grid", settings->grid_nano);
     json_write_key(&w, "models");
@@ -133,7 +129,15 @@ enum err policy_digest(const struct policy_settings *settings,
     json_write_end(&w);
     put_text(&w, "zone", settings->zone);
     json_write_end(&w);
-    enum err e = json_write_finish(&w) == ERR_OK ? ERR_OK : ERR_NO_MEMORY;
+    return json_write_finish(&w) == ERR_OK ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum err policy_digest(const struct policy_settings *settings,
+                       const struct upstream_settings *upstreams, uint8_t out[CRYPTO_SHA256_BYTES])
+{
+    struct buf text;
+    buf_init(&text, POLICY_DIGEST_TEXT_MAX);
+    enum err e = policy_digest_text(settings, upstreams, &text);
     if (e == ERR_OK) {
         crypto_sha256(buf_span(&text), out);
     }

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/span.h"
 #include "base/value.h"
 
 struct routing;
@@ -96,6 +97,12 @@ struct model_settings {
     enum policy_repeat repeat;
 };
 
+/* The files that a policy was read from, as they were written, but for secrets. .at NULL: there is
+ * no such file. */
+struct policy_texts {
+    struct span settings, models, rules;
+};
+
 /* Which web pages may call from a browser. */
 struct cors_settings {
     struct texts origins; /* "https://app.example", or the one "*"; none: no CORS headers */
@@ -109,6 +116,7 @@ struct policy_settings {
     const struct model_settings *models;
     size_t models_count;
     struct routing *routing; /* the rules, which struct settings has counted; NULL: none */
+    struct policy_texts texts;
     struct cors_settings cors;
     int64_t grid_nano;           /* billionths of a gram of CO2e a kWh; 0: not known */
     int64_t buffered_bytes_max;  /* of all calls together, for memory_set_allowance() */

@@ -340,7 +340,7 @@ static void on_signal(void *ctx, int number)
     if (number == SIGHUP && g->stopping) {
         log_info("reload_ignored", "the gateway is stopping");
     } else if (number == SIGHUP) {
-        serve_reload_begin(g);
+        serve_reload_begin(g, "SIGHUP", NULL);
     } else if (number == SIGUSR1) {
         log_reopen();
         if (g->access != NULL) {
@@ -377,10 +377,16 @@ static void on_watch(struct net_timer *timer)
     serve_keys_step(g);
     serve_usage_step(g);
     serve_evaluations_step(g);
+    serve_policies_step(g);
     serve_routing_step(g, clock_mono());
     serve_health_look(g);
     trim_after_peak(g);
     CHECK(net_timer_set_ms(timer, WATCH_MS) == ERR_OK); /* its place in the heap was just freed */
+}
+
+static void begin_reload(void *ctx, struct admin_reload *wait)
+{
+    serve_reload_begin(ctx, wait->actor, wait);
 }
 
 static enum err open_housekeeping(struct serve_gateway *g)
@@ -412,6 +418,7 @@ static enum err open_housekeeping(struct serve_gateway *g)
         .tls = g->tls[g->in.listeners],
         .socket_fd = g->in.socket_fd,
     };
+    options.source.reload = begin_reload;
     g->in.admin_fd = g->in.socket_fd = -1; /* taken */
     return admin_open(&options, &g->admin);
 }
@@ -465,6 +472,7 @@ static void close_data(struct serve_gateway *g)
     store_thread_close(&g->store_thread);
     serve_usage_close(g);
     serve_evaluations_close(g);
+    serve_policies_close(g);
     key_watch_close(&g->key_watch);
     admin_close(&g->admin);
     journal_apply_close(&g->apply);
@@ -514,6 +522,7 @@ enum err serve_gateway_open(const char *config_path, struct settings **settings,
         return ERR_NO_MEMORY;
     }
     g->config_path = config_path;
+    serve_reload_init(g);
     g->settings = g->started = *settings;
     g->in = listeners;
     *settings = NULL;
@@ -529,6 +538,7 @@ enum err serve_gateway_open(const char *config_path, struct settings **settings,
         return e;
     }
     g->since = clock_wall();
+    serve_policies_begin(g);
     atomic_store(&g->ready, true);
     log_info("ready", "%d worker%s, %zu key%s", g->in.workers, SPAN_PLURAL(g->in.workers),
              key_table_count(keys_table(g->keys)),

@@ -263,5 +263,10 @@ static struct policy *tell_policy(void *ctx)
 
 struct admin_source serve_source(struct serve_gateway *g)
 {
-    return (struct admin_source){g, tell_facts, tell_upstream, tell_listener, tell_policy};
+    return (struct admin_source){.ctx = g,
+                                 .data = g->started->data,
+                                 .facts = tell_facts,
+                                 .upstream = tell_upstream,
+                                 .listener = tell_listener,
+                                 .policy = tell_policy};
 }

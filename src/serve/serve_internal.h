@@ -45,6 +45,15 @@ struct serve_seen {
     int64_t bytes, changed_s, changed_ns;
 };
 
+/* What came in force and is not recorded yet. */
+struct serve_policies {
+    struct list waiting; /* serve_policies.c's, the oldest first */
+    bool is_posted;      /* the first of them is being recorded */
+    mono_us next;        /* after a failure: when it is tried again */
+    mono_us failing;     /* since when it fails; 0: it does not */
+    bool is_told;        /* of that */
+};
+
 struct serve_worker {
     pthread_t thread;
     bool started;
@@ -85,7 +94,11 @@ struct serve_gateway {
     struct net_loop *loop;
     struct admin *admin;
     struct net_signal *signals[SERVE_SIGNALS];
-    struct serve_reload *reload;              /* NULL: none is under way */
+    struct serve_reload *reload;  /* NULL: none is under way */
+    struct list reload_waits;     /* for the one behind it */
+    _Atomic int reload_untaken;   /* workers that have not what it brought */
+    struct net_task reload_taken; /* none is left */
+    struct serve_policies policies;
     enum err reload_error;                    /* how the last one ended */
     struct serve_seen rules_read, rules_seen; /* the rules in force; as of the last look, */
     mono_us rules_looked;                     /* and when that was */
@@ -126,8 +139,30 @@ void serve_gateway_close(struct serve_gateway **g);
 
 /* Begins to read the configuration anew, and all files that it names; puts it in force when that
  * is done. After any error the log says why, and all that was in force stays. While one is under
- * way, another one follows it. */
-void serve_reload_begin(struct serve_gateway *g);
+ * way, another one follows it. `actor` saw to it; `wait` (or NULL) is told when all workers have
+ * what it brought, and that is recorded or could not be yet. */
+void serve_reload_begin(struct serve_gateway *g, const char *actor, struct admin_reload *wait);
+
+/* Takes what reload.c needs of `g` in use. */
+void serve_reload_init(struct serve_gateway *g);
+
+/* Has a policy recorded that came in force: `text` is its file (policy_archive.h), which is taken,
+ * and `waits` (or NULL) are told then. Without memory it is not, and the log says so. */
+void serve_policies_add(struct serve_gateway *g, const struct policy_version *version,
+                        struct buf *text, struct list *waits);
+
+/* Tells all of `waits` how a reload ended. */
+void serve_policies_tell(struct list *waits, enum err e, const struct policy_version *version,
+                         struct span problems);
+
+/* The same of what the start took, which is in force from now on. */
+void serve_policies_begin(struct serve_gateway *g);
+
+/* Tries again what could not be recorded. */
+void serve_policies_step(struct serve_gateway *g);
+
+/* Forgets what waits; the store thread has ended. */
+void serve_policies_close(struct serve_gateway *g);
 
 /* Notes that the file of rules is read as it is now; looks whether it is another, and has it read
  * then. */
@@ -144,7 +179,7 @@ MUST_USE bool serve_has_room(const struct serve_gateway *g);
  * open, and nothing that uses the listeners. ERR_NO_MEMORY, ERR_NO_FILES, ERR_NET: at once. */
 MUST_USE enum err serve_room_wait(struct serve_gateway *g);
 
-/* What admin tells of the gateway. */
+/* What admin tells of the gateway, but for how it is reloaded. */
 struct admin_source serve_source(struct serve_gateway *g);
 
 /* Looks for trouble, and tells the log what came and went. */

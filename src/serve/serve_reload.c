@@ -4,8 +4,8 @@
  * failure leaves the old ones whole.
  *
  *   SIGHUP → begin ──→ a thread of its own: prepare ──→ the housekeeping loop: on_prepared → apply
- *               ↑                                                                  │
- *               └──────────────── a SIGHUP that came meanwhile ────────────────────┘
+ *               ↑                                                                             │
+ *               └── a SIGHUP that came meanwhile ──── on_taken ←── the workers take it up ←───┘
  *
  * Hundreds of authorities take seconds to parse, and a file may be on a disk that is slow: the
  * loop, which answers /readyz and `atlas key revoke`, does not wait for it.
@@ -20,28 +20,36 @@
 #include "net/net_resolve.h"
 #include "net/net_tls.h"
 #include "policy/policy.h"
+#include "policy/policy_archive.h"
 #include "routing/routing.h"
 #include "serve/serve_internal.h"
 
 #define PROBLEMS_BYTES_MAX (128u << 10)
 
-enum err serve_settings_read(const char *path, struct settings **out)
+/* Reads a configuration; what is wrong is put into `problems` and told to the log. */
+static enum err read_settings(const char *path, struct buf *problems, struct settings **out)
 {
-    struct buf problems;
-    buf_init(&problems, PROBLEMS_BYTES_MAX);
-    enum err e = settings_open(path, &problems, out);
-    struct span lines = e == ERR_OK ? SPAN("") : buf_span(&problems);
+    enum err e = settings_open(path, problems, out);
+    struct span lines = e == ERR_OK ? SPAN("") : buf_span(problems);
     while (lines.len > 0) {
         size_t end = span_find(lines, '\n', 0);
         log_error("config", "%.*s", SPAN_ARGS(span_cut(lines, 0, end)));
         lines = span_cut(lines, end + 1, lines.len);
     }
-    if (e == ERR_CONFIG && buf_failed(&problems)) {
+    if (e == ERR_CONFIG && buf_failed(problems)) {
         log_error("config", "%s: more is wrong than can be told; `atlas config check` tells it",
                   path);
     } else if (e != ERR_OK && e != ERR_CONFIG) {
         log_error("config", "%s: %s", path, err_sentence(e));
     }
+    return e;
+}
+
+enum err serve_settings_read(const char *path, struct settings **out)
+{
+    struct buf problems;
+    buf_init(&problems, PROBLEMS_BYTES_MAX);
+    enum err e = read_settings(path, &problems, out);
     buf_fini(&problems);
     return e;
 }
@@ -145,15 +153,27 @@ static bool same_listeners(const struct settings *a, const struct settings *b)
     return true;
 }
 
+/* The worker that calls this has taken up what a reload brought. */
+static void on_worker_took(void *ctx)
+{
+    struct serve_gateway *g = ctx;
+    if (atomic_fetch_sub(&g->reload_untaken, 1) == 1) {
+        net_loop_post(g->loop, &g->reload_taken);
+    }
+}
+
 /* Hands the change to all workers, or to none. */
 static enum err reload_workers(struct serve_gateway *g, struct policy *policy,
                                const struct server_settings *server, struct net_tls **tls)
 {
+    const struct gateway_change change = {policy,         server, tls, (size_t)g->in.listeners,
+                                          on_worker_took, g};
     struct gateway_reload *reloads[SERVE_WORKERS_MAX] = {NULL};
     enum err e = ERR_OK;
     for (int i = 0; e == ERR_OK && i < g->in.workers; i++) {
-        e = gateway_reload_new(policy, server, tls, (size_t)g->in.listeners, &reloads[i]);
+        e = gateway_reload_new(&change, &reloads[i]);
     }
+    atomic_store(&g->reload_untaken, g->in.workers);
     for (int i = 0; i < g->in.workers; i++) {
         if (e == ERR_OK) {
             gateway_worker_post_reload(g->workers[i].worker, &reloads[i]);
@@ -167,12 +187,19 @@ static enum err reload_workers(struct serve_gateway *g, struct policy *policy,
 struct serve_reload {
     struct serve_gateway *gateway;
     pthread_t thread;
+    bool is_joined; /* the thread has ended */
     struct net_task prepared;
     enum err error;
+    char actor[POLICY_ACTOR_BYTES];
+    struct list waits;   /* struct admin_reload: who are told how it ended */
+    struct buf problems; /* why it was refused, a line each */
     struct settings *next;
     struct net_tls *tls[SERVE_TLS_MAX];
     struct policy *policy;
-    bool again; /* asked for while it was prepared */
+    struct buf text; /* its file in the data folder, */
+    uint8_t digest[CRYPTO_SHA256_BYTES];
+    bool again; /* asked for while it was prepared, */
+    char again_actor[POLICY_ACTOR_BYTES];
 };
 
 /* Settings that a reload cannot change: the rest of the new ones is in force all the same. */
@@ -190,9 +217,12 @@ static void warn_of_restart(const struct settings *started, const struct setting
     buf_fini(&paths);
 }
 
-static MUST_USE enum err refuse(enum err e, const char *why)
+static MUST_USE enum err refuse(struct serve_reload *r, enum err e, const char *why)
 {
     log_error("reload_refused", "%s; the settings in force stay", why);
+    if (buf_span(&r->problems).len == 0) {
+        buf_printf(&r->problems, "%s: %s\n", r->gateway->config_path, why);
+    }
     return e;
 }
 
@@ -200,29 +230,38 @@ static MUST_USE enum err refuse(enum err e, const char *why)
 static enum err prepare(struct serve_reload *r)
 {
     const struct serve_gateway *g = r->gateway;
-    enum err e = serve_settings_read(g->config_path, &r->next);
+    enum err e = read_settings(g->config_path, &r->problems, &r->next);
     if (e != ERR_OK) {
         log_error("reload_refused", "%s: %s; the settings in force stay", g->config_path,
                   err_sentence(e));
         return e;
     }
     if (!same_listeners(g->settings, r->next) || strcmp(g->settings->data, r->next->data) != 0) {
-        return refuse(ERR_CONFIG, "listen, admin and data change with a restart only");
+        return refuse(r, ERR_CONFIG, "listen, admin and data change with a restart only");
     }
     if (g->policy->routing != NULL && routing_count(g->policy->routing) > 0 &&
         r->next->gateway.routing == NULL) {
         log_error("routing",
                   "%s is gone; where there shall be no rules, write `routes: []` into it",
                   r->next->routing_file);
-        return refuse(ERR_CONFIG, "rules do not vanish with their file");
+        buf_printf(&r->problems,
+                   "%s: it is gone; where there shall be no rules, write `routes: []` into it\n",
+                   r->next->routing_file);
+        return refuse(r, ERR_CONFIG, "rules do not vanish with their file");
     }
     serve_bound_connections(r->next);
     bound_calls(g->started, r->next);
     e = serve_tls_open(r->next, r->tls);
-    if (e == ERR_OK) {
-        e = serve_policy_open(r->next, g->policy, &r->policy);
+    e = e == ERR_OK ? serve_policy_open(r->next, g->policy, &r->policy) : e;
+    if (e == ERR_CONFIG) {
+        return refuse(r, e,
+                      "a certificate, or what an upstream is believed by, cannot be used; "
+                      "the log says which");
     }
-    return e == ERR_OK ? e : refuse(e, err_sentence(e));
+    e = e == ERR_OK
+            ? policy_archive_write(&r->next->gateway, &r->next->upstream, &r->text, r->digest)
+            : e;
+    return e == ERR_OK ? e : refuse(r, e, err_sentence(e));
 }
 
 static void *run(void *arg)
@@ -234,12 +273,17 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* Frees what it made and did not hand on. */
+/* Frees what it made and did not hand on; who waits still is told by nobody. */
 static void end(struct serve_reload *r)
 {
+    while (list_pop_front(&r->waits) != NULL) {
+        /* the loop does not run any more: admin cuts them off */
+    }
     serve_tls_close(r->tls);
     policy_unref(&r->policy);
     settings_close(&r->next);
+    buf_fini(&r->text);
+    buf_fini(&r->problems);
     memory_free(r);
 }
 
@@ -250,7 +294,7 @@ static MUST_USE enum err apply(struct serve_gateway *g, struct serve_reload *r)
         e = reload_workers(g, r->policy, &r->next->server, r->tls);
     }
     if (e != ERR_OK) {
-        return refuse(e, err_sentence(e));
+        return refuse(r, e, err_sentence(e));
     }
     admin_reload(g->admin, &r->next->server, r->tls[g->in.listeners]);
     policy_unref(&g->policy);
@@ -270,37 +314,94 @@ static MUST_USE enum err apply(struct serve_gateway *g, struct serve_reload *r)
     return ERR_OK;
 }
 
+/* It is over: the one that was asked for meanwhile follows. */
+static void follow(struct serve_gateway *g, struct serve_reload *r)
+{
+    char actor[POLICY_ACTOR_BYTES];
+    bool again = r->again && !g->stopping;
+    memcpy(actor, r->again_actor, sizeof(actor));
+    g->reload = NULL;
+    end(r);
+    if (again) {
+        serve_reload_begin(g, actor, NULL);
+    } else {
+        serve_policies_tell(&g->reload_waits, ERR_DRAINING, NULL, SPAN(""));
+    }
+}
+
 static void on_prepared(struct net_task *task)
 {
     struct serve_reload *r =
         (struct serve_reload *)(void *)((char *)task - offsetof(struct serve_reload, prepared));
     struct serve_gateway *g = r->gateway;
     CHECK(pthread_join(r->thread, NULL) == 0);
-    bool again = r->again && !g->stopping;
-    g->reload = NULL;
-    g->reload_error = r->error;
-    if (r->error == ERR_OK && !g->stopping) {
+    r->is_joined = true;
+    g->reload_error = g->stopping ? ERR_DRAINING : r->error;
+    if (g->reload_error == ERR_OK) {
         g->reload_error = apply(g, r);
     }
-    end(r);
-    if (again) {
-        serve_reload_begin(g);
+    if (g->reload_error != ERR_OK) {
+        serve_policies_tell(&r->waits, g->reload_error, NULL, buf_span(&r->problems));
+        follow(g, r);
     }
 }
 
-void serve_reload_begin(struct serve_gateway *g)
+/* All workers have what the reload brought. */
+static void on_taken(struct net_task *task)
 {
-    if (g->reload != NULL) {
-        g->reload->again = true;
-        return;
-    }
+    struct serve_gateway *g =
+        (struct serve_gateway *)(void *)((char *)task -
+                                         offsetof(struct serve_gateway, reload_taken));
+    struct serve_reload *r = g->reload;
+    struct policy_version version = {.since = clock_wall()};
+    memcpy(version.digest, r->digest, sizeof(version.digest));
+    memcpy(version.actor, r->actor, sizeof(version.actor));
+    serve_policies_add(g, &version, &r->text, &r->waits);
+    follow(g, r);
+}
+
+void serve_reload_init(struct serve_gateway *g)
+{
+    list_init(&g->reload_waits);
+    list_init(&g->policies.waiting);
+    net_task_init(&g->reload_taken, on_taken);
+}
+
+static struct serve_reload *new_reload(struct serve_gateway *g, const char *actor)
+{
     struct serve_reload *r = memory_new(sizeof(*r));
     if (r != NULL) {
         r->gateway = g;
+        span_copy_text(span_of(actor), r->actor, sizeof(r->actor));
+        list_init(&r->waits);
+        list_move_all(&r->waits, &g->reload_waits);
+        buf_init(&r->problems, PROBLEMS_BYTES_MAX);
+        buf_init(&r->text, POLICY_ARCHIVE_BYTES_MAX);
         net_task_init(&r->prepared, on_prepared);
     }
+    return r;
+}
+
+void serve_reload_begin(struct serve_gateway *g, const char *actor, struct admin_reload *wait)
+{
+    if (wait != NULL) {
+        list_push_back(&g->reload_waits, &wait->link);
+    }
+    if (g->stopping) {
+        serve_policies_tell(&g->reload_waits, ERR_DRAINING, NULL, SPAN(""));
+        return;
+    }
+    if (g->reload != NULL) {
+        g->reload->again = true;
+        span_copy_text(span_of(actor), g->reload->again_actor, sizeof(g->reload->again_actor));
+        return;
+    }
+    struct serve_reload *r = new_reload(g, actor);
     if (r == NULL || pthread_create(&r->thread, NULL, run, r) != 0) {
-        g->reload_error = refuse(ERR_NO_MEMORY, err_sentence(ERR_NO_MEMORY));
+        g->reload_error = ERR_NO_MEMORY;
+        log_error("reload_refused", "%s; the settings in force stay", err_sentence(ERR_NO_MEMORY));
+        serve_policies_tell(r == NULL ? &g->reload_waits : &r->waits, ERR_NO_MEMORY, NULL,
+                            SPAN(""));
         memory_free(r);
         return;
     }
@@ -314,7 +415,9 @@ void serve_reload_end(struct serve_gateway *g)
         return;
     }
     g->reload = NULL;
-    CHECK(pthread_join(r->thread, NULL) == 0);
-    net_loop_undefer(&r->prepared);
+    if (!r->is_joined) {
+        CHECK(pthread_join(r->thread, NULL) == 0);
+        net_loop_undefer(&r->prepared);
+    }
     end(r);
 }

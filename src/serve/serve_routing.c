@@ -48,6 +48,6 @@ void serve_routing_step(struct serve_gateway *g, mono_us now)
     if (is_still && !is_same(&seen, &g->rules_read)) {
         g->rules_read = seen; /* what is wrong with it is told once */
         log_info("routing_changed", "%s has changed", g->settings->routing_file);
-        serve_reload_begin(g);
+        serve_reload_begin(g, "file", NULL);
     }
 }

@@ -168,6 +168,9 @@ static void read_whole(struct settings_loader *l, const char **path, bool data_o
     if (goes_on(l)) {
         read_tree(l, buf_span(&text), data_only);
     }
+    if (goes_on(l) && !data_only) {
+        settings_keep_text(l, buf_span(&text));
+    }
     if (text.at != NULL) {
         explicit_bzero(text.at, text.cap); /* an api_key may be written in the file itself */
     }
@@ -223,8 +226,8 @@ static void load(struct settings_loader *l, enum extent extent)
     }
 }
 
-static enum err open_settings(const char *path, enum extent extent, struct buf *problems,
-                              struct settings **out)
+static enum err open_settings(const char *path, enum extent extent, const char *rules,
+                              struct buf *problems, struct settings **out)
 {
     struct settings_box *box = memory_new(sizeof(*box));
     struct settings_loader *l = memory_new(sizeof(*l));
@@ -242,6 +245,7 @@ static enum err open_settings(const char *path, enum extent extent, struct buf *
     l->scratch = &scratch;
     l->settings = &box->settings;
     l->routing_problems = problems;
+    l->rules = rules;
     load(l, extent);
     enum err e = l->out_of_memory                               ? ERR_NO_MEMORY
                  : l->out_of_files                              ? ERR_NO_FILES
@@ -263,17 +267,23 @@ static enum err open_settings(const char *path, enum extent extent, struct buf *
 
 enum err settings_open(const char *path, struct buf *problems, struct settings **out)
 {
-    return open_settings(path, SETTINGS_ONLY, problems, out);
+    return open_settings(path, SETTINGS_ONLY, NULL, problems, out);
+}
+
+enum err settings_open_with_rules(const char *path, const char *rules, struct buf *problems,
+                                  struct settings **out)
+{
+    return open_settings(path, SETTINGS_ONLY, rules, problems, out);
 }
 
 enum err settings_open_whole(const char *path, struct buf *problems, struct settings **out)
 {
-    return open_settings(path, WITH_FILES, problems, out);
+    return open_settings(path, WITH_FILES, NULL, problems, out);
 }
 
 enum err settings_open_data(const char *path, struct buf *problems, struct settings **out)
 {
-    return open_settings(path, DATA_ONLY, problems, out);
+    return open_settings(path, DATA_ONLY, NULL, problems, out);
 }
 
 void settings_close(struct settings **s)

@@ -91,6 +91,10 @@ int64_t settings_files_beside(const struct settings *s);
  */
 MUST_USE enum err settings_open(const char *path, struct buf *problems, struct settings **out);
 
+/* The same, with the rules of another file, which must be there; NULL: with its own. */
+MUST_USE enum err settings_open_with_rules(const char *path, const char *rules,
+                                           struct buf *problems, struct settings **out);
+
 /* The same, and looks at the certificates and keys that it names: their places, too, are told. */
 MUST_USE enum err settings_open_whole(const char *path, struct buf *problems,
                                       struct settings **out);

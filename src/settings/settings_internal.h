@@ -44,6 +44,7 @@ struct settings_loader {
     bool out_of_files;            /* which passes: the file is not to blame */
     struct buf *routing_problems; /* what is wrong with the rules, a line each */
     bool routing_is_wrong;
+    const char *rules; /* the file of them, whatever the configuration says; NULL: as that says */
 };
 
 /* Remembers that something is wrong at `place` of l->file. */
@@ -74,6 +75,9 @@ void settings_assign(struct settings_loader *l, const struct settings_row *row,
 
 /* Puts `path` behind `folder`, unless it is absolute. NULL without memory. */
 const char *settings_join(struct arena *arena, const char *folder, const char *path);
+
+/* Keeps the text of l->file, whose tree was read, without the secrets that are written in it. */
+void settings_keep_text(struct settings_loader *l, struct span text);
 
 /* Looks at the certificates and keys that the file names. */
 void settings_check_files(struct settings_loader *l);

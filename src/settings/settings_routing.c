@@ -119,7 +119,10 @@ void settings_read_routing(struct settings_loader *l)
     const struct ytree_node *said = ytree_find(l->main.root, "routing");
     const char *why;
     int fd = -1;
-    if (s->routing_file == NULL) {
+    if (l->rules != NULL) {
+        s->routing_file = (const char *)arena_copy(l->arena, span_of(l->rules)).at;
+        l->out_of_memory = l->out_of_memory || s->routing_file == NULL;
+    } else if (s->routing_file == NULL) {
         s->routing_file = settings_join(l->arena, l->main.folder, SETTINGS_ROUTING_FILE);
         l->out_of_memory = l->out_of_memory || s->routing_file == NULL;
     }
@@ -127,7 +130,7 @@ void settings_read_routing(struct settings_loader *l)
         return;
     }
     enum err e = file_open(s->routing_file, &fd, &why);
-    if (e != ERR_OK && errno == ENOENT && said == NULL) {
+    if (e != ERR_OK && errno == ENOENT && said == NULL && l->rules == NULL) {
         return; /* there are no rules */
     }
     if (e != ERR_OK) {
@@ -140,6 +143,8 @@ void settings_read_routing(struct settings_loader *l)
     buf_init(&text, YTREE_BYTES_MAX + 131072);
     if (read_all(l, fd, &text)) {
         read_rules(l, buf_span(&text));
+        s->gateway.texts.rules = arena_copy(l->arena, buf_span(&text));
+        l->out_of_memory = l->out_of_memory || s->gateway.texts.rules.at == NULL;
     }
     buf_fini(&text);
     (void)close(fd); /* only read from */

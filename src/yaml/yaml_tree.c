@@ -132,6 +132,8 @@ static enum err on_scalar(struct builder *b, const yaml_event_t *event)
         return b->failure;
     }
     node->text = text;
+    node->from = (uint32_t)event->start_mark.index;
+    node->until = (uint32_t)event->end_mark.index;
     node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     return attach(b, node);
 }

@@ -36,6 +36,7 @@ struct ytree_node {
     enum ytree_kind kind;
     bool plain;               /* a scalar without quotes: `null` and `""` differ by it */
     struct ytree_place place; /* where the value starts */
+    uint32_t from, until;     /* of a scalar: the characters of the file that it is written with */
     struct ytree_place key_place;
     struct span key;               /* of a mapping's child, NUL behind it; else empty */
     struct span text;              /* of a scalar, NUL behind it */

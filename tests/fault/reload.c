@@ -61,7 +61,7 @@ static void write_configuration(const struct world *w, int what)
 /* The housekeeping loop is this thread's for as long as it takes. */
 static enum err reload(struct world *w)
 {
-    serve_reload_begin(w->g);
+    serve_reload_begin(w->g, "SIGHUP", NULL);
     while (w->g->reload != NULL) {
         (void)uv_run(&w->g->loop->uv, UV_RUN_ONCE); /* says only that handles are left */
     }

@@ -352,6 +352,46 @@ static void what_needs_a_restart_is_named(void **state)
     settings_file_end(&f);
 }
 
+/* What is kept of a configuration for later has no secret. */
+static void secrets_are_no_part_of_the_text_that_is_kept(void **state)
+{
+    (void)state;
+#define KEPT(value)  "# ü\nupstreams:\n  a: {url: \"http://a/v1\", api_key: " value ", region: sa}\n"
+#define BLOCK(value) "upstreams:\n  a:\n    api_key: " value "    url: http://a/v1\n"
+    static const struct {
+        const char *text, *kept;
+    } rows[] = {
+        {KEPT("sk-1"), KEPT("***")},
+        {KEPT("\"sk \\\" 1\""), NULL}, /* refused: a blank */
+        {KEPT("\"sk\\\"1\""), KEPT("***")},
+        {KEPT("'sk-1'"), KEPT("***")},
+        {KEPT("\"${FALCON_KEY}\""), KEPT("\"${FALCON_KEY}\"")},
+        {KEPT("\"sk-${FALCON_KEY}\""), KEPT("***")},
+        {KEPT("\"${FALCON_KEY}${FALCON_KEY}\""), KEPT("***")},
+        {BLOCK("|-\n      sk-1\n"), BLOCK("***\n")},
+        {BLOCK(">-\n      sk-1\n"), BLOCK("***\n")},
+        {BLOCK("sk-1 # api_key: sk-2\n"), BLOCK("*** # api_key: ***\n")},
+        {"# api_key: sk-1\nzone: a # api_key: ${A}\n", "# api_key: ***\nzone: a # api_key: ${A}\n"},
+        {"zone: a\n#api_key: sk-1", "zone: a\n#api_key: ***"},
+        {"\xEF\xBB\xBF" KEPT("sk-1"), "\xEF\xBB\xBF" KEPT("***")},
+        {"", ""},
+    };
+    struct settings_file f;
+    settings_file_begin(&f);
+    settings_file_setenv("FALCON_KEY", "sk-9");
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        struct settings *s;
+        char *problems = settings_file_open(&f, rows[r].text, &s);
+        struct span kept = s == NULL ? SPAN("") : s->gateway.texts.settings;
+        if ((s == NULL) != (rows[r].kept == NULL) || (s != NULL && !span_is(kept, rows[r].kept))) {
+            fail_msg("%s%s is kept as: %.*s", problems, rows[r].text, SPAN_ARGS(kept));
+        }
+        memory_free(problems);
+        settings_close(&s);
+    }
+    settings_file_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +406,7 @@ int main(void)
         cmocka_unit_test(a_thousand_models_are_read),
         cmocka_unit_test(slots_are_as_many_as_the_calls_at_once_need),
         cmocka_unit_test(what_needs_a_restart_is_named),
+        cmocka_unit_test(secrets_are_no_part_of_the_text_that_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

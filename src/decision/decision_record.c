@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "decision/decision_record.h"
+
+#include <stdio.h>
+
+#include "decision/decision_internal.h"
+
+#define MODEL_BYTES 128 /* of a name that a caller made up */
+#define AUTO        SPAN("auto-router")
+#define PERMILLE    1000
+
+/* ---- writing ---- */
+
+static size_t put(char out[DECISION_FACTS_BYTES], size_t at, const char *name, struct span value)
+{
+    int len = snprintf(out + at, DECISION_FACTS_BYTES - at, "%s%s=%.*s", at == 0 ? "" : " ", name,
+                       SPAN_ARGS(value));
+    return at + (size_t)len < DECISION_FACTS_BYTES ? at + (size_t)len : at; /* all fit */
+}
+
+static size_t put_number(char out[DECISION_FACTS_BYTES], size_t at, const char *name, int64_t value)
+{
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%lld", (long long)value); /* fits */
+    return put(out, at, name, span_make(text, (size_t)len));
+}
+
+static size_t put_language(struct decision_work *work, char out[DECISION_FACTS_BYTES])
+{
+    const struct text_language l = decision_language(work);
+    struct span dialect = decision_dialect(work);
+    size_t at = put(out, 0, "language", span_of(l.language));
+    at = put_number(out, at, "confidence", l.permille);
+    at = put(out, at, "script", span_of(l.script));
+    return dialect.len > 0 ? put(out, at, "dialect", dialect) : at;
+}
+
+size_t decision_facts_write(const struct decision_ask *ask, struct decision_work *work,
+                            char out[DECISION_FACTS_BYTES])
+{
+    size_t at = 0;
+    if (ask->gist != NULL) {
+        at = put_language(work, out);
+        at = put_number(out, at, "tools", ask->gist->has_tools);
+        at = put_number(out, at, "images", ask->gist->has_pictures);
+        at = put_number(out, at, "turns", ask->gist->turns);
+    }
+    at = put_number(out, at, "prompt_tokens", ask->prompt_tokens);
+    if (ask->request->output_tokens_max > 0) {
+        at = put_number(out, at, "max_tokens", ask->request->output_tokens_max);
+    }
+    if (ask->request->has_token_arrays) {
+        at = put_number(out, at, "arrays", 1);
+    }
+    if (ask->hints.profile != ROUTING_NO_PROFILE) {
+        at = put(out, at, "profile", span_of(routing_profile_name(ask->hints.profile)));
+    }
+    if (ask->hints.is_local) {
+        at = put_number(out, at, "local", 1);
+    }
+    if (!decision_is_auto(ask->model)) { /* the last, for it may hold blanks */
+        at = put(out, at, "model", span_cut_text(ask->model, MODEL_BYTES));
+    }
+    return at;
+}
+
+/* ---- reading ---- */
+
+static bool take_number(struct span value, uint64_t most, int64_t *out)
+{
+    uint64_t number;
+    bool is_one = span_to_u64(value, most, &number);
+    *out = is_one ? (int64_t)number : 0;
+    return is_one;
+}
+
+static bool take_flag(struct span value, bool *out)
+{
+    int64_t number;
+    bool is_one = take_number(value, 1, &number);
+    *out = number == 1;
+    return is_one;
+}
+
+static bool take_word(struct span value, char out[DECISION_WORD_BYTES])
+{
+    span_copy_text(value, out, DECISION_WORD_BYTES);
+    return value.len > 0 && value.len < DECISION_WORD_BYTES;
+}
+
+static bool take_language(struct span name, struct span value, struct decision_facts *f)
+{
+    int64_t permille;
+    if (span_is(name, "language")) {
+        f->recorded.has_language = true;
+        return take_word(value, f->language);
+    }
+    if (span_is(name, "script")) {
+        return take_word(value, f->script);
+    }
+    if (span_is(name, "dialect")) {
+        f->recorded.dialect = value;
+        return value.len > 0 && value.len < DECISION_WORD_BYTES;
+    }
+    bool is_one = span_is(name, "confidence") && take_number(value, PERMILLE, &permille);
+    f->recorded.language.permille = is_one ? (int)permille : 0;
+    return is_one;
+}
+
+static bool take(struct span name, struct span value, struct decision_facts *f)
+{
+    if (span_is(name, "tools")) {
+        return take_flag(value, &f->gist.has_tools);
+    }
+    if (span_is(name, "images")) {
+        return take_flag(value, &f->gist.has_pictures);
+    }
+    if (span_is(name, "turns")) {
+        f->recorded.has_gist = true;
+        return take_number(value, INT64_MAX, &f->gist.turns);
+    }
+    if (span_is(name, "prompt_tokens")) {
+        return take_number(value, INT64_MAX, &f->prompt_tokens);
+    }
+    if (span_is(name, "max_tokens")) {
+        return take_number(value, INT64_MAX, &f->request.output_tokens_max);
+    }
+    if (span_is(name, "arrays")) {
+        return take_flag(value, &f->request.has_token_arrays);
+    }
+    if (span_is(name, "local")) {
+        return take_flag(value, &f->hints.is_local);
+    }
+    return span_is(name, "profile") ? routing_profile_find(value, &f->hints.profile)
+                                    : take_language(name, value, f);
+}
+
+bool decision_facts_read(struct span text, struct decision_facts *out)
+{
+    *out = (struct decision_facts){.model = AUTO, .language = "und", .script = "Zyyy"};
+    out->request.output_tokens_max = -1;
+    while (text.len > 0) {
+        size_t equal = span_find(text, '=', 0), end = span_find(text, ' ', 0);
+        struct span name = span_cut(text, 0, equal);
+        if (span_is(name, "model")) {
+            out->model = span_cut(text, equal + 1, text.len);
+            break;
+        }
+        if (equal >= end || !take(name, span_cut(text, equal + 1, end - equal - 1), out)) {
+            return false;
+        }
+        text = span_cut(text, end + 1, text.len);
+    }
+    out->request.input_tokens = out->request.has_token_arrays ? out->prompt_tokens : -1;
+    out->recorded.language.language = out->language;
+    out->recorded.language.script = out->script;
+    return true;
+}
