@@ -56,8 +56,9 @@ struct decision_hints {
 struct decision_recorded {
     struct text_language language;
     struct span dialect;
-    bool has_language, has_gist; /* else nobody knows these, or the gist */
-    bool has_key;                /* the key is known, and so are its tags */
+    int code_permille;
+    bool has_language, has_gist, has_code; /* else nobody knows these, or the gist */
+    bool has_key;                          /* the key is known, and so are its tags */
 };
 
 /* What is known of a call. */

@@ -37,6 +37,9 @@ static struct span session(struct decision_work *w)
 static double code_share(const struct decision_work *w)
 {
     const struct openai_gist *gist = w->ask->gist;
+    if (w->ask->recorded != NULL) {
+        return w->ask->recorded->code_permille / 1000.0;
+    }
     return gist == NULL ? 0 : text_code_permille(gist->asked) / 1000.0;
 }
 
@@ -145,7 +148,9 @@ static bool is_unrecorded(const struct decision_recorded *r, unsigned fact)
                           fact == ROUTING_SCRIPT || fact == ROUTING_DIALECT;
     bool is_of_gist =
         fact == ROUTING_HAS_TOOLS || fact == ROUTING_HAS_IMAGES || fact == ROUTING_TURNS;
-    return (is_of_language && !r->has_language) || (is_of_gist && !r->has_gist);
+    bool is_never = fact == ROUTING_SESSION || fact == ROUTING_BUDGET_USED;
+    return is_never || (is_of_language && !r->has_language) || (is_of_gist && !r->has_gist) ||
+           (fact == ROUTING_CODE_SHARE && !r->has_code);
 }
 
 static bool find(void *ctx, unsigned fact, struct condition_value *out)
@@ -245,12 +250,10 @@ void decision_begin_facts(struct decision_work *work, const struct decision_ask 
     work->ask = ask;
     work->has_language = work->has_session = false;
     work->facts.known = work->facts.missing = 0;
-    if (ask->recorded != NULL) { /* what is not recorded nobody can tell; tags are the key's */
+    if (ask->recorded != NULL) { /* headers are never recorded, tags are the key's */
         work->language = ask->recorded->language;
         work->has_language = true;
-        work->facts.missing = UINT64_C(1) << ROUTING_HEADERS | UINT64_C(1) << ROUTING_SESSION |
-                              UINT64_C(1) << ROUTING_CODE_SHARE |
-                              UINT64_C(1) << ROUTING_BUDGET_USED |
+        work->facts.missing = UINT64_C(1) << ROUTING_HEADERS |
                               (ask->recorded->has_key ? 0 : UINT64_C(1) << ROUTING_TAGS);
     }
     work->facts.find = find;

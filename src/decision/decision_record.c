@@ -1,28 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decision/decision_record.h"
 
-#include <stdio.h>
-
 #include "decision/decision_internal.h"
 
 #define MODEL_BYTES 128 /* of a name that a caller made up */
 #define AUTO        SPAN("auto-router")
 #define PERMILLE    1000
+#define DIGITS      20 /* of a number */
 
 /* ---- writing ---- */
 
+/* On a call's path: no format is read. */
+static size_t put_bytes(char out[DECISION_FACTS_BYTES], size_t at, struct span bytes)
+{
+    size_t len = bytes.len < DECISION_FACTS_BYTES - at ? bytes.len : DECISION_FACTS_BYTES - at;
+    memcpy(out + at, bytes.at, len); /* all fit */
+    return at + len;
+}
+
 static size_t put(char out[DECISION_FACTS_BYTES], size_t at, const char *name, struct span value)
 {
-    int len = snprintf(out + at, DECISION_FACTS_BYTES - at, "%s%s=%.*s", at == 0 ? "" : " ", name,
-                       SPAN_ARGS(value));
-    return at + (size_t)len < DECISION_FACTS_BYTES ? at + (size_t)len : at; /* all fit */
+    at = at == 0 ? at : put_bytes(out, at, SPAN(" "));
+    at = put_bytes(out, at, span_of(name));
+    at = put_bytes(out, at, SPAN("="));
+    return put_bytes(out, at, value);
 }
 
 static size_t put_number(char out[DECISION_FACTS_BYTES], size_t at, const char *name, int64_t value)
 {
-    char text[24];
-    int len = snprintf(text, sizeof(text), "%lld", (long long)value); /* fits */
-    return put(out, at, name, span_make(text, (size_t)len));
+    char digits[DIGITS];
+    size_t first = sizeof(digits);
+    do {
+        digits[--first] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return put(out, at, name, span_make(digits + first, sizeof(digits) - first));
 }
 
 static size_t put_language(struct decision_work *work, char out[DECISION_FACTS_BYTES])
@@ -44,6 +56,10 @@ size_t decision_facts_write(const struct decision_ask *ask, struct decision_work
         at = put_number(out, at, "tools", ask->gist->has_tools);
         at = put_number(out, at, "images", ask->gist->has_pictures);
         at = put_number(out, at, "turns", ask->gist->turns);
+    }
+    if ((work->facts.known >> ROUTING_CODE_SHARE & 1) != 0) { /* some rule has asked */
+        double share = work->facts.values[ROUTING_CODE_SHARE].real;
+        at = put_number(out, at, "code", (int64_t)(share * PERMILLE + 0.5));
     }
     at = put_number(out, at, "prompt_tokens", ask->prompt_tokens);
     if (ask->request->output_tokens_max > 0) {
@@ -107,6 +123,14 @@ static bool take_language(struct span name, struct span value, struct decision_f
     return is_one;
 }
 
+static bool take_code(struct span value, struct decision_facts *f)
+{
+    int64_t permille;
+    f->recorded.has_code = take_number(value, PERMILLE, &permille);
+    f->recorded.code_permille = (int)permille;
+    return f->recorded.has_code;
+}
+
 static bool take(struct span name, struct span value, struct decision_facts *f)
 {
     if (span_is(name, "tools")) {
@@ -118,6 +142,9 @@ static bool take(struct span name, struct span value, struct decision_facts *f)
     if (span_is(name, "turns")) {
         f->recorded.has_gist = true;
         return take_number(value, INT64_MAX, &f->gist.turns);
+    }
+    if (span_is(name, "code")) {
+        return take_code(value, f);
     }
     if (span_is(name, "prompt_tokens")) {
         return take_number(value, INT64_MAX, &f->prompt_tokens);

@@ -172,6 +172,7 @@ static bool make_ask(const struct replay *p, struct asked *a)
                                    .hints = a->facts.hints,
                                    .place = {.regions = SPAN("")},
                                    .now = {r->started_ms * 1000},
+                                   .mono = clock_mono(),
                                    .chance = chance,
                                    .scratch = p->scratch};
     if (a->key.kind != 0) {

@@ -362,6 +362,14 @@ def test_other_rules_are_tried_on_what_was(replayed, tmp_path):
     assert "3 by by-header, which asks for what records do not have" in page and ids["short"][0] in page
 
 
+def test_what_no_record_has_cannot_be_told(replayed, tmp_path):
+    gateway, _ = replayed
+    for condition in ("session != ''", "budget_used_pct > 50.0", "code_share > 0.5"):
+        (tmp_path / "rules.yaml").write_text(f'routes: [{{name: asks, condition: "{condition}", model: small}}]\n')
+        told = replay(gateway, "--rules", str(tmp_path / "rules.yaml"))
+        assert (told["calls"], told["untold_by"]) == (11, [{"rule": "asks", "calls": 11}]), condition
+
+
 def test_a_refusal_is_tried_too_and_a_profile_that_goes_by_latency_is_told(replayed, tmp_path):
     gateway, ids = replayed
     (tmp_path / "fast.yaml").write_text("routes: []\ndefault_profile: performance\n")

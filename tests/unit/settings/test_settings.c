@@ -356,7 +356,7 @@ static void what_needs_a_restart_is_named(void **state)
 static void secrets_are_no_part_of_the_text_that_is_kept(void **state)
 {
     (void)state;
-#define KEPT(value)  "# ü\nupstreams:\n  a: {url: \"http://a/v1\", api_key: " value ", region: sa}\n"
+#define KEPT(value)  "# ü\nupstreams:\n  a: {url: \"http://a/v1\", api_key: " value ", zone: b}\n"
 #define BLOCK(value) "upstreams:\n  a:\n    api_key: " value "    url: http://a/v1\n"
     static const struct {
         const char *text, *kept;
