@@ -47,6 +47,7 @@
 #define ADMIN_STATES          "ok|not ready|starting or stopping"
 #define ADMIN_SERVES          "calls|admin"
 #define ADMIN_UPSTREAM_STATES "up|down|not used"
+#define ADMIN_SERVER_STATES   "up|half-open|open|paused|down|draining"
 
 enum admin_key_state {
     ADMIN_KEY_ACTIVE,
@@ -249,6 +250,14 @@ struct admin_store_state {
 struct admin_disk_state {
     struct span path;
     int64_t free, size;
+};
+
+struct admin_model_server {
+    struct span name, kind, region, zone;
+    int clearance; /* enum data_class less 1 */
+    int state;     /* enum deployment_state */
+    int64_t in_flight, waiting, p50_ms, p95_ms, attempts, errors, retry_in_s;
+    struct span error;
 };
 
 struct admin_upstream {

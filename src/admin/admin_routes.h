@@ -20,6 +20,7 @@
 #define ADMIN_USERS_PATH         "/admin/v1/users"
 #define ADMIN_PLANS_PATH         "/admin/v1/plans"
 #define ADMIN_BUDGETS_PATH       "/admin/v1/budgets"
+#define ADMIN_UPSTREAMS_PATH     "/admin/v1/upstreams"
 #define ADMIN_PRICES_PATH        "/admin/v1/prices"
 #define ADMIN_EVALUATIONS_PATH   "/admin/v1/evaluations"
 #define ADMIN_LIMITS_PATH        "/admin/v1/limits"

@@ -188,7 +188,8 @@ static enum err open_apply(struct serve_gateway *g)
                  (unsigned long long)report.settled, SPAN_PLURAL(report.settled));
     }
     e = serve_keys_open(g); /* they are what was replayed */
-    if (e == ERR_OK) {      /* the store thread's lane is the last one */
+    e = e == ERR_OK ? serve_drains_read(g) : e;
+    if (e == ERR_OK) { /* the store thread's lane is the last one */
         e = journal_recorder_open(g->journal, journal_lane(g->journal, (size_t)g->in.workers + 1),
                                   g->apply, g->store, &g->recorder);
     }
@@ -208,7 +209,9 @@ static enum err open_tls(struct serve_gateway *g)
 
 static enum err open_policy(struct serve_gateway *g)
 {
-    return serve_policy_open(g->settings, NULL, &g->policy);
+    enum err e = serve_policy_open(g->settings, NULL, &g->policy);
+    serve_drains_take_out(g);
+    return e;
 }
 
 static enum err open_resolver(struct serve_gateway *g)
@@ -479,6 +482,7 @@ static void close_data(struct serve_gateway *g)
     log_stop();
     log_sink_close(&g->access);
     serve_keys_close(g);
+    serve_drains_take_out(g);
     close_store(g);
     journal_recorder_close(&g->recorder);
 }

@@ -114,6 +114,7 @@ struct serve_gateway {
     uint64_t taken_peak;             /* of buffered memory, since it was last given back */
     _Atomic int64_t calls_open, connections;
     struct try_budget tries;
+    struct serve_drain *drains; /* between the two functions of serve_drains.c */
     _Atomic bool ready;
     bool stopping;
 };
@@ -224,6 +225,11 @@ void serve_keys_step(struct serve_gateway *g);
 
 /* Reads a configuration; ERR_CONFIG or ERR_NO_MEMORY after the log was told what is wrong. */
 MUST_USE enum err serve_settings_read(const char *path, struct settings **out);
+
+/* Reads which model servers the operator has drained; takes those of the policy out, and forgets
+ * the names. */
+MUST_USE enum err serve_drains_read(struct serve_gateway *g);
+void serve_drains_take_out(struct serve_gateway *g);
 
 /* Lowers client.connections_max to what the open-file limit leaves, and says so. */
 void serve_bound_connections(struct settings *settings);

@@ -129,6 +129,7 @@ static MUST_USE enum err fill(struct deployment *d, char *reason)
     d->port = url.port;
     d->https = url.is_https;
     d->path_prefix = url.path;
+    d->health.is_never_left = !d->definition.breaker;
     return write_fields(d, url.authority, reason);
 }
 
@@ -213,7 +214,7 @@ static bool is_same_number(const struct upstream_definition *a, const struct ups
            a->idle_connections_max == b->idle_connections_max &&
            a->idle_keep_ms == b->idle_keep_ms && a->reuse == b->reuse &&
            a->queue_max == b->queue_max && a->reply_bytes_max == b->reply_bytes_max &&
-           a->omit == b->omit && a->clearance == b->clearance;
+           a->omit == b->omit && a->clearance == b->clearance && a->breaker == b->breaker;
 }
 
 void deployment_inherit(struct deployment *d, const struct deployment *before)

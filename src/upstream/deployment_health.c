@@ -97,7 +97,7 @@ void deployment_health_failed(struct deployment_health *h, enum err e, bool is_t
     uint32_t row = atomic_fetch_add_explicit(&h->failed_in_row, 1, memory_order_relaxed) + 1;
     unsigned of_last = note_outcome(h, true);
     bool is_bad = row >= DEPLOYMENT_DOWN || 2 * of_last >= DEPLOYMENT_WINDOW;
-    if (is_trial || (is_bad && read(&h->open_until_us) == 0)) {
+    if (is_trial || (is_bad && !h->is_never_left && read(&h->open_until_us) == 0)) {
         open(h, now);
     }
 }
@@ -124,7 +124,7 @@ void deployment_health_untried(struct deployment_health *h)
 void deployment_health_pause(struct deployment_health *h, int64_t seconds, mono_us now)
 {
     int64_t most = seconds < PAUSE_MAX_S ? seconds : PAUSE_MAX_S;
-    if (most > 0) {
+    if (most > 0 && !h->is_never_left) {
         put(&h->pause_until_us, now.us + most * 1000000);
     }
     put(&h->busy_until_us, now.us + BUSY_US);

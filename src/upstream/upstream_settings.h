@@ -11,6 +11,7 @@
 #ifndef UPSTREAM_UPSTREAM_SETTINGS_H
 #define UPSTREAM_UPSTREAM_SETTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +62,7 @@ struct upstream_definition {
     struct secret api_key;             /* sent as Authorization: Bearer; .text NULL: none is sent */
     const char *region;                /* NULL: unknown */
     const char *zone;                  /* NULL: unknown */
+    bool breaker; /* it is left in peace when it fails again and again, or asks for it */
     enum upstream_clearance clearance; /* the highest class of data that may go there */
     const char *ca_file; /* PEM file to trust instead of the system's; NULL: the system's */
 

@@ -62,7 +62,7 @@ class Piped(Gateway):
 
 @pytest.fixture
 def piped(tmp_path, sim):
-    gateway = Piped(tmp_path, {"upstreams": {"u": {"url": sim.base}, "down": {"url": "http://127.0.0.1:1"}},
+    gateway = Piped(tmp_path, {"upstreams": {"u": {"url": sim.base}, "down": {"url": "http://127.0.0.1:1", "breaker": False}},
                                "models": {"m": {"upstream": "u"}, "dead": {"upstream": "down"}},
                                "log": {"access": "-"}})
     yield gateway

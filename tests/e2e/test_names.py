@@ -83,7 +83,7 @@ def test_a_changed_address_is_followed_when_its_time_is_over(make_gateway):
     names = NameServer({"moves.test": ["127.0.0.1"]}, ttl=1)
     port = first.url.rsplit(":", 1)[1]
     gateway = make_gateway({"dns": {"servers": [names.address]},
-                            "upstreams": {"m": {"url": f"http://moves.test:{port}", "idle_connections_max": 0}},
+                            "upstreams": {"m": {"url": f"http://moves.test:{port}", "idle_connections_max": 0, "breaker": False}},
                             "models": {"m": {"upstream": "m"}}})
     try:
         assert gateway.chat("m").status_code == 200

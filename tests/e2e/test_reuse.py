@@ -13,6 +13,7 @@ import threading
 import pytest
 
 from harness.certificates import Authority
+from harness.processes import stubborn
 from harness.raw import Raw
 from harness.upstream import CHAT, usual
 from harness.waiting import until
@@ -124,7 +125,7 @@ def make_pair(make_gateway, tls):
             server = Twice(tls[0], **how)
             ends.callback(server.close)
             upstream = {"url": server.url, **({"ca_file": tls[1]} if tls[1] else {})}
-            made.append(make_gateway({"workers": 1, "upstreams": {"u": upstream}, "models": {"m": {"upstream": "u"}}}))
+            made.append(make_gateway({"workers": 1, "upstreams": {"u": upstream | {"breaker": False}}, "models": {"m": {"upstream": "u"}}}))
             return server, made[-1]
         yield make
 
@@ -192,11 +193,11 @@ def test_a_late_answer_to_another_request_is_known_by_its_id(make_pair):
 
 @pytest.fixture(scope="module")
 def gateway(make_gateway, upstream):
-    return make_gateway({"workers": 1,
+    return make_gateway(stubborn({"workers": 1,
                          "upstreams": {**{reuse: {"url": upstream.url, "reuse": reuse} for reuse in ("any", "team", "never")},
                                        "single": {"url": upstream.url, "connections_max": 1, "queue_max": 40},
                                        "free": {"url": upstream.url}},
-                         "models": {name: {"upstream": name} for name in ("any", "team", "never", "single", "free")}})
+                         "models": {name: {"upstream": name} for name in ("any", "team", "never", "single", "free")}}))
 
 
 @pytest.mark.parametrize(("reuse", "connections"), [("any", 1), ("team", 2), ("never", 4)])

@@ -235,3 +235,53 @@ def test_a_load_outlives_servers_that_die_in_every_way(make_gateway, make_sim):
     assert failed <= calls // 100, {s: got.count(s) for s in set(got)}
     assert asked(*sims) == metrics["atlas_attempts_total"] == calls + metrics["atlas_retries_total"]
     assert asked(*sims[2:]) <= 3 * 12  # five in a row open a breaker, and those that are under way then
+
+
+# ---- what an operator sees and does ----
+
+def states(gateway):
+    return {u["name"]: u["state"] for u in gateway.admin("GET", "/admin/v1/upstreams").json()["data"]}
+
+
+def test_model_servers_are_listed_as_calls_see_them(make_gateway, make_sim):
+    bad, good, busy = make_sim("--fault", "status", "--status", "500"), make_sim(), make_sim("--fault", "status", "--status", "503", "--retry-after", "40")
+    config = served(bad.base, good.base, busy.base)
+    config["upstreams"]["u1"].update(kind="vllm", region="sa", clearance="secret")
+    gateway = quiet(make_gateway, config)
+    assert states(gateway) == {"u0": "up", "u1": "up", "u2": "up"}
+    for _ in range(5):
+        ask(gateway, "m0")
+    ask(gateway, "m1")
+    ask(gateway, "m2")
+    assert states(gateway) == {"u0": "open", "u1": "up", "u2": "paused"}
+    row = gateway.admin("GET", "/admin/v1/upstreams/u1").json()
+    assert (row["kind"], row["region"], row["clearance"], row["in_flight"], row["errors"], row["error"]) == ("vllm", "sa", "secret", 0, 0, None)
+    assert row["p50_ms"] >= 1 and row["attempts"] == 1
+    row = gateway.admin("GET", "/admin/v1/upstreams/u0").json()
+    assert row["errors"] == 5 and "error" in row["error"] and 1 <= row["retry_in_s"] <= 5
+    listed = gateway.command("upstream", "list").stdout.splitlines()
+    assert any(line.endswith("u0") and "open" in line for line in listed) and len(listed) == 4, listed
+    assert gateway.admin("GET", "/admin/v1/upstreams/nobody").status_code == 404
+
+
+def test_one_that_is_drained_ends_its_calls_and_gets_no_more_even_after_a_restart(make_gateway, make_sim):
+    one, two = make_sim("--first-token-ms", 1500), make_sim()
+    gateway = quiet(make_gateway, served(one.base, two.base))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(ask, gateway, "m0")
+        until(lambda: asked(one) == 1, 10 * SLOWER, "the call to be there")
+        assert gateway.command("upstream", "drain", "u0").returncode == 0
+        assert states(gateway)["u0"] == "draining" and ask(gateway, "m0").status_code == 503
+        assert under_way.result().status_code == 200
+    assert all(ask(gateway).status_code == 200 for _ in range(20)) and asked(one) == 1
+    assert gateway.stop() == 0
+    gateway.start()
+    assert states(gateway)["u0"] == "draining" and ask(gateway, "m0").status_code == 503
+    gateway.reload({**gateway.config, "upstreams": {**gateway.config["upstreams"], "u0": {"url": one.base, "region": "sa"}}})
+    assert states(gateway)["u0"] == "draining"
+    assert gateway.command("upstream", "undrain", "u0").returncode == 0
+    assert ask(gateway, "m0").status_code == 200
+    actions = [r["action"] for r in map(json.loads, gateway.command("journal", "print").stdout.splitlines()) if r["kind"] == "admin"]
+    assert actions.count("upstream.drain") == actions.count("upstream.undrain") == 1
+    stopped = gateway.command("upstream", "drain", "nobody")
+    assert stopped.returncode == 1 and "no upstream of this name" in stopped.stderr

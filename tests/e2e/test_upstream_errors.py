@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from harness.processes import stubborn
 from harness.raw import Raw, events
 from harness.upstream import CHAT, CLOSE, chunk, data, reply, stream
 from harness.waiting import until
@@ -16,7 +17,7 @@ INVALID = "invalid_request_error"
 
 @pytest.fixture(scope="module")
 def gateway(make_gateway, upstream):
-    return make_gateway({
+    return make_gateway(stubborn({
         "upstreams": {kind: {"kind": kind, "url": upstream.url, "api_key": "sk-upstream-secret"} for kind in KINDS}
         | {"hasty": {"url": upstream.url, "timeouts": {"connect": "300ms", "first_byte": "200ms", "idle": "200ms",
                                                        "total": "2s"}},
@@ -25,7 +26,7 @@ def gateway(make_gateway, upstream):
            "small": {"url": upstream.url, "reply_max": "4KiB"}},
         "models": {kind: {"upstream": kind} for kind in [*KINDS, "hasty", "nobody", "nameless", "small"]}
         | {"any/*": {"upstream": "ollama"}},
-    })
+    }))
 
 
 def vllm(status, message="it is wrong", param=None):

@@ -46,6 +46,13 @@ def run(*arguments, env=None, timeout=60 * SLOWER, **more):
                           env={**os.environ, **(env or {})}, check=False, **{"input": "", **more})
 
 
+def stubborn(config):
+    """The configuration, of whose model servers none is left in peace when it fails: for tests that have one fail again and again."""
+    for upstream in config["upstreams"].values():
+        upstream.setdefault("breaker", False)
+    return config
+
+
 class Gateway:
     """A data folder, a configuration, and the parent process that serves with them."""
 

@@ -7,9 +7,10 @@
 #include "decision/decision.h"
 #include "http/http_request.h"
 
-#define SERVER(n, r, z)                                                                            \
-    {                                                                                              \
-        .name = n, .kind = UPSTREAM_OLLAMA, .url = "http://127.0.0.1:1/v1", .region = r, .zone = z \
+#define SERVER(n, r, z)                                                                  \
+    {                                                                                    \
+        .name = n, .kind = UPSTREAM_OLLAMA, .url = "http://127.0.0.1:1/v1", .region = r, \
+        .zone = z, .breaker = true                                                       \
     }
 
 static const struct upstream_definition servers[] = {
@@ -17,6 +18,7 @@ static const struct upstream_definition servers[] = {
      .url = "http://127.0.0.1:1/v1",
      .region = "sa",
      .zone = "riyadh",
+     .breaker = true,
      .clearance = DATA_SECRET - DATA_PUBLIC},
     SERVER("near", "sa", "jeddah"),
     SERVER("far", "eu", NULL),
