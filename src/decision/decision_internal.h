@@ -20,6 +20,14 @@ uint32_t decision_all_places(const struct policy_model *model);
 size_t decision_places(const struct decision_ask *ask, const struct decision_candidate *c,
                        size_t most, struct decision_candidate *out);
 
+/* The one of a model's places `left` (a bit each) that has read the longest known beginning of what
+ * is asked, and may have one more call before others have it; NULL: none. */
+const struct policy_place *decision_known_place(const struct decision_ask *ask,
+                                                const struct policy_match *match, uint32_t left);
+
+/* Calls of a place, those that its server reports among them. */
+int64_t decision_calls_of(const struct policy_place *place);
+
 /* How long the server of a place takes to begin an answer; 0: not known. */
 int64_t decision_latency_us(const struct policy_place *place);
 
