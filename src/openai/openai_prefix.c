@@ -43,8 +43,8 @@ static uint64_t hash_to(struct hashing *h, size_t end)
 static uint32_t find(const struct json_index *x, const struct openai_request *request,
                      enum openai_fact fact)
 {
-    uint32_t own = openai_value(x, request->top.keys[fact]);
-    return own != JSON_NONE ? own : openai_value(x, request->extra.keys[fact]);
+    uint32_t own = request->top.keys[fact];
+    return openai_value(x, own != JSON_NONE ? own : request->extra.keys[fact]);
 }
 
 /* How far the last elements of a list reach that end within `most` bytes of it; how many. */
