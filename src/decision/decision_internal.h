@@ -25,11 +25,11 @@ size_t decision_places(const struct decision_ask *ask, const struct decision_can
 const struct policy_place *decision_known_place(const struct decision_ask *ask,
                                                 const struct policy_match *match, uint32_t left);
 
-/* Calls of a place, those that its server reports among them. */
-int64_t decision_calls_of(const struct policy_place *place);
-
 /* How long the server of a place takes to begin an answer; 0: not known. */
-int64_t decision_latency_us(const struct policy_place *place);
+static inline int64_t decision_latency_us(const struct policy_place *place)
+{
+    return atomic_load_explicit(&place->deployment->health.latency_us, memory_order_relaxed);
+}
 
 /* The same, times the calls that it has. What is not known yet is asked once, to be known; who
  * fails again and again comes last. One call in many asks anew whoever has none, for what was slow

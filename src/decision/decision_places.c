@@ -25,19 +25,6 @@ static int64_t calls_of(const struct policy_place *place)
     return calls > 0 ? calls : 0;
 }
 
-int64_t decision_calls_of(const struct policy_place *place)
-{
-    int64_t calls = calls_of(place);
-    int64_t reported =
-        atomic_load_explicit(&place->deployment->health.reported, memory_order_relaxed);
-    return calls + (reported > calls ? reported : 0);
-}
-
-int64_t decision_latency_us(const struct policy_place *place)
-{
-    return atomic_load_explicit(&place->deployment->health.latency_us, memory_order_relaxed);
-}
-
 int64_t decision_latency_of(const struct decision_ask *ask, const struct policy_place *place)
 {
     int64_t calls = calls_of(place), latency = decision_latency_us(place);

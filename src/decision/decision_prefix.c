@@ -11,11 +11,10 @@
 #include "policy/policy_prefixes.h"
 
 #define FACTOR      UINT64_C(0x9E3779B97F4A7C15)
-#define LOAD_FACTOR 1.5 /* of the average, */
-#define LOAD_MORE   2.0 /* and so many calls */
-#define SLOW_FACTOR 8   /* times as slow as the quickest: what is read anew there is there sooner, \
-                         */
-#define SLOW_US INT64_C(250000) /* but for what a few thousand tokens take */
+#define LOAD_FACTOR 1.5             /* of the average, */
+#define LOAD_MORE   2.0             /* and so many calls */
+#define SLOW_FACTOR 8               /* as slow as the quickest: it is read anew there sooner, */
+#define SLOW_US     INT64_C(250000) /* but for what a few thousand tokens take */
 
 /* What is noted: the same beginning is another to another model. */
 static uint64_t noted(uint64_t prefix, uint64_t model)
@@ -45,6 +44,15 @@ void decision_note_read(const struct policy *p, const struct decision_candidate 
     }
 }
 
+/* Calls of a place, those that its server reports among them. */
+static int64_t calls_of(const struct policy_place *place)
+{
+    int64_t calls = atomic_load_explicit(&place->deployment->in_flight, memory_order_relaxed);
+    int64_t reported =
+        atomic_load_explicit(&place->deployment->health.reported, memory_order_relaxed);
+    return reported > calls ? calls + reported : calls;
+}
+
 /* The places that are left, together. */
 struct others {
     double calls, weight, count;
@@ -57,7 +65,7 @@ static struct others sum_up(const struct policy_model *model, uint32_t left)
     for (uint32_t rest = left; rest != 0; rest &= rest - 1) {
         const struct policy_place *place = &model->places[__builtin_ctz(rest)];
         int64_t us = decision_latency_us(place);
-        sum.calls += (double)decision_calls_of(place);
+        sum.calls += (double)calls_of(place);
         sum.weight += place->weight;
         sum.count++;
         sum.quickest_us =
@@ -73,7 +81,7 @@ static bool may_have_more(const struct decision_ask *ask, const struct policy_pl
     double share = place->weight * sum->count / sum->weight;
     double most = (LOAD_FACTOR * sum->calls / sum->count + LOAD_MORE) * share;
     int64_t latency = decision_latency_us(place);
-    return (double)decision_calls_of(place) < most &&
+    return (double)calls_of(place) < most &&
            (latency <= SLOW_US || latency <= SLOW_FACTOR * sum->quickest_us) &&
            deployment_health_is_at_ease(&place->deployment->health, ask->mono);
 }
