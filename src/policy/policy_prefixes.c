@@ -8,10 +8,8 @@
 #include "base/map.h"
 #include "base/memory.h"
 
-#define TAG_BITS   UINT64_C(0xFFFF)
-#define INDEX_BITS 17
-
-_Static_assert(POLICY_PREFIXES == 1u << INDEX_BITS, "the first bits say which word it is");
+#define TAG_BITS    UINT64_C(0xFFFF)
+#define INDEX_SHIFT (64 - __builtin_ctz(POLICY_PREFIXES))
 
 struct policy_prefixes {
     _Atomic int refs;
@@ -54,7 +52,7 @@ uint16_t policy_prefixes_tag(struct span upstream)
 
 void policy_prefixes_note(struct policy_prefixes *p, uint64_t hash, uint16_t tag)
 {
-    _Atomic uint64_t *word = &p->words[hash >> (64 - INDEX_BITS)];
+    _Atomic uint64_t *word = &p->words[hash >> INDEX_SHIFT];
     uint64_t noted = (hash & ~TAG_BITS) | tag;
     if (atomic_load_explicit(word, memory_order_relaxed) != noted) { /* most are, and are read */
         atomic_store_explicit(word, noted, memory_order_relaxed);
@@ -63,7 +61,6 @@ void policy_prefixes_note(struct policy_prefixes *p, uint64_t hash, uint16_t tag
 
 uint16_t policy_prefixes_find(const struct policy_prefixes *p, uint64_t hash)
 {
-    uint64_t noted =
-        atomic_load_explicit(&p->words[hash >> (64 - INDEX_BITS)], memory_order_relaxed);
+    uint64_t noted = atomic_load_explicit(&p->words[hash >> INDEX_SHIFT], memory_order_relaxed);
     return ((noted ^ hash) & ~TAG_BITS) == 0 ? (uint16_t)(noted & TAG_BITS) : 0;
 }

@@ -19,6 +19,7 @@ import random
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -67,7 +68,7 @@ def talk(port_of, key, conversation):
     return found
 
 
-def measure(port_of, key, options):
+def talk_all(port_of, key, options):
     """All chats, so many at a time, each turn as soon as the one before was answered."""
     with concurrent.futures.ThreadPoolExecutor(options.at_once) as pool:
         found = [row for rows in pool.map(lambda c: talk(port_of, key, c), conversations(options)) for row in rows]
@@ -128,25 +129,37 @@ class Gateway:
         self.process.communicate()
 
 
-def main():
+def compare(atlas, *arguments):
+    """Both ways, by these options: what was done, and the figures of each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, usual in (("servers", 4), ("systems", 8), ("chats", 64), ("turns", 8), ("at-once", 16), ("system-tokens", 2000), ("question-tokens", 100),
                         ("answer-tokens", 150), ("prefill", 10000), ("cache", 100000), ("speed", 150)):
         parser.add_argument(f"--{name}", type=int, default=usual)
-    options = parser.parse_args()
-    atlas = os.environ.get("ATLAS", str(ROOT / "build/atlas"))
+    options = parser.parse_args(arguments)
     with Simulators(atlas, options) as ports:
         turn = itertools.cycle(ports)
-        by_turns = measure(lambda: next(turn), "none", options)
+        by_turns = talk_all(lambda: next(turn), "none", options)
     with tempfile.TemporaryDirectory(prefix="atlas-bench-") as folder, Simulators(atlas, options) as ports:
         with Gateway(atlas, pathlib.Path(folder), ports) as gateway:
-            chosen = measure(lambda: gateway.port, gateway.key, options)
-    print(vars(options))
-    print("| | mean, ms | p95, ms | of prompts, found in caches |\n| --- | ---: | ---: | ---: |")
-    for name, row in (("by turns", by_turns), ("Atlas", chosen)):
-        print(f"| {name} | {row['mean'] * 1000:.0f} | {row['p95'] * 1000:.0f} | {row['cached'] * 100:.1f} % |")
-    print(f"| ratio | {by_turns['mean'] / chosen['mean']:.2f} | {by_turns['p95'] / chosen['p95']:.2f} | |")
+            chosen = talk_all(lambda: gateway.port, gateway.key, options)
+    return {"options": vars(options), "by turns": by_turns, "atlas": chosen}
+
+
+def measure(atlas):
+    """With caches that have room for all, and with smaller ones."""
+    return [compare(str(atlas)), compare(str(atlas), "--cache", "32000", "--systems", "16")]
+
+
+def markdown(result):
+    text = ("\n| time to the first token | by turns: mean, p95 | Atlas: mean, p95 | ratio: mean, p95 | of prompts found in caches |\n"
+            "| --- | ---: | ---: | ---: | ---: |\n")
+    for row in result:
+        turns, atlas, options = row["by turns"], row["atlas"], row["options"]
+        text += (f"| {options['systems']} instructions, caches of {options['cache']:,} tokens "
+                 f"| {turns['mean'] * 1000:.0f} ms, {turns['p95'] * 1000:.0f} ms | {atlas['mean'] * 1000:.0f} ms, {atlas['p95'] * 1000:.0f} ms "
+                 f"| {turns['mean'] / atlas['mean']:.1f}, {turns['p95'] / atlas['p95']:.1f} | {turns['cached'] * 100:.1f} %, {atlas['cached'] * 100:.1f} % |\n")
+    return text
 
 
 if __name__ == "__main__":
-    main()
+    print(markdown([compare(os.environ.get("ATLAS", str(ROOT / "build/atlas")), *sys.argv[1:])]))
