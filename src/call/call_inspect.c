@@ -88,6 +88,18 @@ static enum err step_index(struct call *call, struct call_inspection *in)
     return ERR_OK;
 }
 
+/* How it begins, for whoever chooses among a model's servers. */
+static enum err take_prefixes(struct call *call, const struct json_index *x)
+{
+    if (call->policy->prefixes == NULL || call->request.endpoint == OPENAI_EMBEDDINGS) {
+        return ERR_OK;
+    }
+    call->prefixes = arena_alloc(&call->arena, sizeof(*call->prefixes));
+    return call->prefixes == NULL
+               ? ERR_NO_MEMORY
+               : openai_prefix_read(x, &call->request, &call->arena, call->prefixes);
+}
+
 /* What rules may ask of it, for as long as the call. `count`: NULL of token numbers. */
 static enum err take_gist(struct call *call, const struct json_index *x,
                           const struct openai_count *count)
@@ -123,6 +135,9 @@ static enum err take_facts(struct call *call, struct call_inspection *in)
     call->request = in->reading.request;
     end_reading(in);
     enum err e = take_wishes(call, &in->index);
+    if (e == ERR_OK) {
+        e = take_prefixes(call, &in->index);
+    }
     if (e != ERR_OK) {
         return e;
     }

@@ -88,10 +88,11 @@ struct call {
     bool is_indexed;        /* the worker's index is of the body: until something else is read */
     struct call_inspection *inspection; /* of a large body, with an index of its own; or NULL */
     struct openai_request request;
-    struct json_edits *edits;     /* that the body needs wherever it goes */
-    int64_t input_estimate;       /* tokens: reserved, and used where the server does not count */
-    struct openai_gist *gist;     /* for rules; NULL: nobody asks */
-    struct openai_wishes *wishes; /* NULL: its body has none */
+    struct json_edits *edits; /* that the body needs wherever it goes */
+    int64_t input_estimate;   /* tokens: reserved, and used where the server does not count */
+    struct openai_gist *gist; /* for rules; NULL: nobody asks */
+    struct openai_prefixes *prefixes; /* how it begins; NULL: nobody asks */
+    struct openai_wishes *wishes;     /* NULL: its body has none */
 
     /* Where it may go, the best first; and those that were tried. */
     struct decision decision;

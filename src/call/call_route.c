@@ -187,6 +187,7 @@ static struct decision_ask ask_of(const struct call *call, struct span name)
                                  .model = name,
                                  .prompt_tokens = call->input_estimate,
                                  .gist = call->gist,
+                                 .prefixes = call->prefixes,
                                  .headers = &call->by->head(call->client)->fields,
                                  .hints = {.class_from = SPAN("")},
                                  .place = place,
@@ -279,7 +280,11 @@ enum call_state call_step_route(struct call *call)
     if (e != ERR_OK) {
         return call_fail_at(call, e, ask.hints.class_from, span_of(why));
     }
+    if (call->prefixes != NULL) {
+        decision_add_session(&ask, call->prefixes);
+    }
     e = decision_is_open(&ask) ? decide(call, &ask) : find_direct(call, &ask);
+    counter_add(COUNT_KNOWN_PLACES, e == ERR_OK && call->decision.candidates[0].is_known);
     if (call->decision.count > 0 && !find_prices(call)) {
         return call_fail(call, ERR_NO_MEMORY);
     }

@@ -161,6 +161,9 @@ static enum call_state lose(struct call *call, struct call_try *t)
 static enum call_state win(struct call *call, struct call_try *t)
 {
     call->answering = t;
+    if (call->prefixes != NULL) {
+        decision_note_read(call->policy, t->candidate, call->prefixes);
+    }
     for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
         if (call->tries[i] != NULL && call->tries[i] != t) {
             call_settle_try(call->tries[i]);

@@ -3,7 +3,7 @@
  * decision.h — where a call may go: what its caller wishes, which rule holds, which models that
  * names, and which of them may be asked.
  *
- *   hints → rule → candidates → filters
+ *   hints → rule → candidates → filters → places
  *
  * A call that names its model has that one, unless a rule binds named calls, too. One that asks for
  * `auto-router` or `auto` has those that the first rule that holds names: its targets, by chance
@@ -24,6 +24,7 @@
 #include "decision/decision_session.h"
 #include "http/http_fields.h"
 #include "openai/openai_gist.h"
+#include "openai/openai_prefix.h"
 #include "policy/policy.h"
 #include "policy/policy_book.h"
 #include "routing/routing.h"
@@ -41,6 +42,7 @@ struct decision_candidate {
     const struct policy_price *price; /* in force when the call began; NULL: not known */
     int64_t score;                    /* of those with more, the better */
     const char *why;                  /* it is one, and has this place */
+    bool is_known;                    /* the place has read a beginning of what is asked */
     int64_t hedge_after_ms; /* while the one before has not answered; 0: only when that has lost */
 };
 
@@ -76,6 +78,7 @@ struct decision_ask {
     bool is_direct;    /* all candidates are found by that name */
     int64_t prompt_tokens;
     const struct openai_gist *gist;           /* NULL: nothing was looked for */
+    const struct openai_prefixes *prefixes;   /* NULL: nobody asks, or there are none */
     const struct http_fields *headers;        /* NULL: there are none */
     const struct decision_recorded *recorded; /* of a call that was; NULL: it is one that is */
     struct decision_hints hints;
@@ -155,6 +158,13 @@ MUST_USE enum err decision_choose(const struct decision_ask *ask, struct decisio
 
 /* The same of the candidates that a decision has already. */
 MUST_USE enum err decision_filter(const struct decision_ask *ask, struct decision *d);
+
+/* Adds the session, if the client names one, as the longest beginning. */
+void decision_add_session(const struct decision_ask *ask, struct openai_prefixes *prefixes);
+
+/* Notes that a candidate has read what begins so: calls that begin alike may go there. */
+void decision_note_read(const struct policy *p, const struct decision_candidate *c,
+                        const struct openai_prefixes *prefixes);
 
 /* Why a candidate may not be asked; ERR_OK: it may. */
 enum err decision_judge(const struct decision_ask *ask, const struct decision *d,

@@ -20,8 +20,16 @@ uint32_t decision_all_places(const struct policy_model *model);
 size_t decision_places(const struct decision_ask *ask, const struct decision_candidate *c,
                        size_t most, struct decision_candidate *out);
 
+/* The one of a model's places `left` (a bit each) that has read the longest known beginning of what
+ * is asked, and may have one more call before others have it; NULL: none. */
+const struct policy_place *decision_known_place(const struct decision_ask *ask,
+                                                const struct policy_match *match, uint32_t left);
+
 /* How long the server of a place takes to begin an answer; 0: not known. */
-int64_t decision_latency_us(const struct policy_place *place);
+static inline int64_t decision_latency_us(const struct policy_place *place)
+{
+    return atomic_load_explicit(&place->deployment->health.latency_us, memory_order_relaxed);
+}
 
 /* The same, times the calls that it has. What is not known yet is asked once, to be known; who
  * fails again and again comes last. One call in many asks anew whoever has none, for what was slow

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which of a model's places a call goes to: of two that are drawn the one that has less to do, by
- * how slow it is and how much it has (power of two choices over peak EWMA). To ask all for the
- * least would send all callers of a moment to the same one.
+ * Which of a model's places a call goes to: the one that has read how it begins
+ * (decision_prefix.c); else of two that are drawn the one that has less to do, by how slow it is
+ * and how much it has (power of two choices over peak EWMA). To ask all for the least would send
+ * all callers of a moment to the same one.
  */
 #include "decision/decision_internal.h"
 
@@ -22,11 +23,6 @@ static int64_t calls_of(const struct policy_place *place)
 {
     int64_t calls = atomic_load_explicit(&place->deployment->in_flight, memory_order_relaxed);
     return calls > 0 ? calls : 0;
-}
-
-int64_t decision_latency_us(const struct policy_place *place)
-{
-    return atomic_load_explicit(&place->deployment->health.latency_us, memory_order_relaxed);
 }
 
 int64_t decision_latency_of(const struct decision_ask *ask, const struct policy_place *place)
@@ -80,6 +76,18 @@ static void draw_first(const struct decision_ask *ask, struct rated *rated, size
     qsort(rated + 1, count - 1, sizeof(*rated), by_cost);
 }
 
+/* Puts the place in front. */
+static void put_first(struct rated *rated, size_t count, const struct policy_place *place)
+{
+    size_t at = 0;
+    while (at < count - 1 && rated[at].place != place) {
+        at++;
+    }
+    struct rated first = rated[at];
+    memmove(rated + 1, rated, at * sizeof(*rated));
+    rated[0] = first;
+}
+
 size_t decision_places(const struct decision_ask *ask, const struct decision_candidate *c,
                        size_t most, struct decision_candidate *out)
 {
@@ -89,12 +97,18 @@ size_t decision_places(const struct decision_ask *ask, const struct decision_can
         return 1;
     }
     size_t count = rate(ask, c, rated);
+    const struct policy_place *known = NULL;
     if (count > 1) {
         draw_first(ask, rated, count);
+        known = decision_known_place(ask, &c->match, c->places);
+    }
+    if (known != NULL) {
+        put_first(rated, count, known);
     }
     for (size_t i = 0; i < count && i < most; i++) {
         out[i] = *c;
         policy_place_match(&out[i].match, rated[i].place);
+        out[i].is_known = i == 0 && known != NULL;
     }
     return count < most ? count : most;
 }

@@ -89,6 +89,19 @@ static void take_opening(const struct decision_ask *ask, struct span opening,
     memcpy(&out->hash, digest, sizeof(out->hash));
 }
 
+uint64_t decision_session_named(const struct decision_ask *ask)
+{
+    struct decision_session session = {.hash = 0};
+    struct span name = find_header(ask->headers);
+    if (name.len == 0 && ask->prefixes != NULL) {
+        name = ask->prefixes->named;
+    }
+    if (name.len > 0) {
+        take_name(ask, name, &session);
+    }
+    return session.hash;
+}
+
 void decision_session_find(const struct decision_ask *ask, struct decision_session *out)
 {
     struct span name = find_header(ask->headers);

@@ -33,4 +33,8 @@ struct decision_session {
  * read, but for that of a header. */
 void decision_session_find(const struct decision_ask *ask, struct decision_session *out);
 
+/* The hash of the session that the client names, in a header or as ask->prefixes says; 0: it names
+ * none. */
+uint64_t decision_session_named(const struct decision_ask *ask);
+
 #endif

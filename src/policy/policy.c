@@ -169,6 +169,7 @@ static bool add_place(struct policy *p, const struct deployment_settings *settin
     if (arena_failed(&p->arena) || place->reply_lines.at == NULL) {
         return false;
     }
+    place->tag = policy_prefixes_tag(span_of(place->deployment->definition.name));
     place->series = call_series_find(model->name, place->deployment->definition.name);
     fill_record(p, model, place);
     return true;
@@ -211,6 +212,19 @@ static enum err add_model(struct policy *p, const struct model_settings *setting
         return ERR_NO_MEMORY;
     }
     return add_names(p, settings, model);
+}
+
+/* Those of the policy before, if it had any; else new ones, if some model has a choice. */
+static enum err add_prefixes(struct policy *p, const struct policy *previous)
+{
+    bool has_choice = false;
+    for (size_t i = 0; i < p->model_count; i++) {
+        has_choice = has_choice || p->models[i].place_count > 1;
+    }
+    if (has_choice && previous != NULL) {
+        p->prefixes = policy_prefixes_ref(previous->prefixes);
+    }
+    return has_choice && p->prefixes == NULL ? policy_prefixes_open(&p->prefixes) : ERR_OK;
 }
 
 static int longest_first(const void *a, const void *b)
@@ -408,6 +422,9 @@ enum err policy_open(const struct policy_settings *settings,
         e = add_models(p, settings);
     }
     if (e == ERR_OK) {
+        e = add_prefixes(p, previous);
+    }
+    if (e == ERR_OK) {
         e = make_list(p);
     }
     if (e != ERR_OK) {
@@ -436,6 +453,7 @@ void policy_unref(struct policy **policy)
     }
     upstream_trust_close(&p->trust);
     routing_unref(&p->routing);
+    policy_prefixes_unref(&p->prefixes);
     map_fini(&p->names);
     arena_fini(&p->arena);
     memory_free(p);

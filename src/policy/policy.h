@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "journal/journal_record.h"
+#include "policy/policy_prefixes.h"
 #include "policy/policy_settings.h"
 #include "upstream/deployment.h"
 
@@ -32,6 +33,7 @@ struct policy_place {
     uint32_t weight;           /* at least 1 */
     const struct policy_price *price; /* of its own; NULL: the model's hold */
     uint32_t series;                  /* of its calls in the metrics */
+    uint16_t tag;                     /* in the table of beginnings */
     bool is_abroad; /* there is a home region, and the deployment is not known to be in it */
     /* What all records of its calls say alike. The two model names only where they do not depend
      * on what was asked for: not for a pattern. Nor the price, which is that of a moment. */
@@ -64,8 +66,9 @@ struct policy {
     size_t pattern_count;
     struct deployment **deployments;
     size_t deployment_count;
-    struct upstream_trust *trust; /* what its https deployments believe */
-    struct routing *routing;      /* its rules; NULL: there are none */
+    struct upstream_trust *trust;     /* what its https deployments believe */
+    struct routing *routing;          /* its rules; NULL: there are none */
+    struct policy_prefixes *prefixes; /* what was read where; NULL: each model has one place */
     struct span zone, region;
     struct span regions; /* that calls may go to whose team says none, a line each; none: any */
     struct span common_lines; /* of every reply: X-Sovereign-ID */

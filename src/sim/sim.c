@@ -31,6 +31,8 @@ static void write_metrics(const struct sim *s, struct buf *out)
         {"vllm:num_requests_waiting", "gauge", "", 0},
         {"vllm:kv_cache_usage_perc", "gauge", "", 0},
         {"vllm:num_preemptions_total", "counter", "", 0},
+        {"vllm:prefix_cache_queries_total", "counter", "", s->cache_asked},
+        {"vllm:prefix_cache_hits_total", "counter", "", s->cache_found},
         {"vllm:prompt_tokens_total", "counter", "", s->prompt_tokens},
         {"vllm:generation_tokens_total", "counter", "", s->generated_tokens},
         {"vllm:request_success_total", "counter", ",finished_reason=\"stop\"", s->finished},
@@ -166,7 +168,10 @@ enum err sim_open(struct net_loop *loop, int fd, const struct sim_plan *plan, st
     map_init(&s->seen);
     struct server_options options = {
         .settings = &settings, .on_request = on_request, .ctx = s, .connections = &s->connections};
-    enum err e = server_open(loop, &options, &s->server);
+    enum err e = sim_cache_open(plan->cache_tokens, &s->cache);
+    if (e == ERR_OK) {
+        e = server_open(loop, &options, &s->server);
+    }
     if (e == ERR_OK) {
         e = server_listen(s->server, fd, 0, NULL);
     }
@@ -186,6 +191,7 @@ void sim_close(struct sim **sim)
     }
     *sim = NULL;
     server_close(&s->server);
+    sim_cache_close(&s->cache);
     json_index_fini(&s->index);
     buf_fini(&s->out);
     buf_fini(&s->last_head);

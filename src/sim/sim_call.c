@@ -289,11 +289,34 @@ static void remember(struct sim_call *c)
     buf_put(&s->last_body, buf_span(&c->body));
 }
 
+/* Reads the prompt, but for what it remembers, behind those that came before; when it will have. */
+static mono_us read_prompt(struct sim_call *c)
+{
+    struct sim *s = c->sim;
+    struct sim_question *q = &c->question;
+    mono_us now = clock_mono();
+    if (s->cache != NULL && c->plan.cache_tokens > 0) {
+        int64_t found = sim_cache_read(s->cache, q->prompt);
+        q->cached_tokens = found < c->plan.cache_tokens ? found : c->plan.cache_tokens;
+        s->cache_asked += (uint64_t)q->prompt_tokens;
+        s->cache_found += (uint64_t)q->cached_tokens;
+    }
+    if (c->plan.prefill_tokens_per_second == 0) {
+        return now;
+    }
+    int64_t left = q->prompt_tokens - (q->cached_tokens > 0 ? q->cached_tokens : 0);
+    int64_t begin = s->read_until.us > now.us ? s->read_until.us : now.us;
+    s->read_until.us = begin + left * 1000000 / c->plan.prefill_tokens_per_second;
+    return s->read_until;
+}
+
 /* The body is there: what is asked decides how long to wait. */
 static bool understand(struct sim_call *c)
 {
     remember(c);
     enum err e = sim_question_read(buf_span(&c->body), &c->sim->index, &c->question, &c->plan);
+    mono_us due = e == ERR_OK ? read_prompt(c) : clock_mono();
+    c->question.prompt = SPAN("");
     buf_fini(&c->body);
     if (e != ERR_OK) {
         exchange_refuse(c->x, ERR_BODY_NOT_JSON, SPAN(""), SPAN(""), SPAN(""));
@@ -302,10 +325,8 @@ static bool understand(struct sim_call *c)
     }
     c->has_body = true;
     c->sim->prompt_tokens += (uint64_t)c->question.prompt_tokens;
-    if (c->plan.first_token_ms > 0) {
-        return net_timer_set_ms(&c->timer, c->plan.first_token_ms) != ERR_OK;
-    }
-    return true;
+    due = clock_after_ms(due, c->plan.first_token_ms);
+    return due.us <= clock_mono().us || net_timer_set(&c->timer, due) != ERR_OK;
 }
 
 static void run(struct sim_call *c)

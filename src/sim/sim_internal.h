@@ -11,6 +11,7 @@
 #include "server/exchange.h"
 #include "server/server.h"
 #include "sim/sim.h"
+#include "sim/sim_cache.h"
 #include "sim/sim_reply.h"
 
 #define SIM_BODY_BYTES_MAX (64u << 20)
@@ -32,6 +33,9 @@ struct sim {
     struct buf last_head, last_body;
     _Atomic int64_t connections;
     uint64_t calls, running, finished, aborted, prompt_tokens, generated_tokens;
+    struct sim_cache *cache;           /* NULL: it remembers nothing */
+    mono_us read_until;                /* when all prompts that came will have been read */
+    uint64_t cache_asked, cache_found; /* tokens */
 };
 
 struct sim_call {

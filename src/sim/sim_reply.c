@@ -56,6 +56,14 @@ static uint32_t count_inputs(const struct json_index *x)
     return json_count(x, input);
 }
 
+/* What grows at its end as a chat does: without its last bracket or quote. */
+static struct span find_prompt(const struct json_index *x, enum sim_endpoint endpoint)
+{
+    uint32_t row = json_find(x, 0, endpoint == SIM_CHAT ? SPAN("messages") : SPAN("prompt"));
+    struct span text = row == JSON_NONE ? SPAN("") : json_source(x, row);
+    return span_cut(text, 0, text.len > 0 ? text.len - 1 : 0);
+}
+
 static void read_tool(const struct json_index *x, struct sim_question *q)
 {
     uint32_t tools = json_find(x, 0, SPAN("tools")), messages = json_find(x, 0, SPAN("messages"));
@@ -97,6 +105,8 @@ enum err sim_question_read(struct span body, struct json_index *x, struct sim_qu
         options != JSON_NONE && is_true(x, json_find(x, options, SPAN("include_usage")));
     q->wants_base64 = format != JSON_NONE && json_text_is(x, format, SPAN("base64"));
     q->prompt_tokens = (int64_t)body.len / 4 + 1;
+    q->prompt = find_prompt(x, q->endpoint);
+    q->cached_tokens = -1;
     q->inputs = count_inputs(x);
     read_plan(x, q, plan);
     if (plan->strict != 0 && options != JSON_NONE) {
@@ -122,6 +132,13 @@ static void write_usage(struct json_writer *w, const struct sim_question *q, int
     }
     json_write_key(w, "total_tokens");
     json_write_int(w, q->prompt_tokens + completion);
+    if (q->cached_tokens >= 0) {
+        json_write_key(w, "prompt_tokens_details");
+        json_write_object(w);
+        json_write_key(w, "cached_tokens");
+        json_write_int(w, q->cached_tokens);
+        json_write_end(w);
+    }
     json_write_end(w);
 }
 

@@ -23,7 +23,9 @@ struct sim_question {
     bool stream, wants_usage, wants_base64;
     uint32_t inputs;
     int64_t prompt_tokens;
-    uint64_t number;              /* of the call */
+    int64_t cached_tokens; /* of these; -1: nothing is remembered */
+    struct span prompt;    /* as it is written, but for what closes it; borrowed from the body */
+    uint64_t number;       /* of the call */
     char model[SIM_NAME_BYTES];   /* cut */
     char tool[SIM_NAME_BYTES];    /* the function to call; "" for none */
     bool is_refused;              /* the plan does not take what is asked for */

@@ -136,6 +136,14 @@ bool deployment_health_is_down(const struct deployment_health *h)
            atomic_load_explicit(&h->is_unreachable, memory_order_relaxed);
 }
 
+bool deployment_health_is_at_ease(const struct deployment_health *h, mono_us now)
+{
+    int64_t back = read(&h->back_us);
+    return atomic_load_explicit(&h->failed_in_row, memory_order_relaxed) == 0 &&
+           now.us >= read(&h->busy_until_us) &&
+           (back == 0 || now.us - back >= DEPLOYMENT_SLOW_START_US);
+}
+
 void deployment_health_drain(struct deployment_health *h, bool is_drained, mono_us now)
 {
     if (atomic_exchange(&h->is_drained, is_drained) && !is_drained) {

@@ -88,6 +88,10 @@ void deployment_health_pause(struct deployment_health *h, int64_t seconds, mono_
 /* Whether it failed so often in a row that it counts as down. */
 bool deployment_health_is_down(const struct deployment_health *h);
 
+/* Whether nothing speaks against more calls there than elsewhere: it does not fail, has not said
+ * that it has too many, and is not just back, when it may have forgotten what it knew. */
+bool deployment_health_is_at_ease(const struct deployment_health *h, mono_us now);
+
 /* The operator takes it out, or back in; a probe reached it, or did not. */
 void deployment_health_drain(struct deployment_health *h, bool is_drained, mono_us now);
 void deployment_health_probed(struct deployment_health *h, bool is_reached, mono_us now);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bench's figures as a table and as a picture."""
+import prefixes
 
 
 def cell(value, digits=1):
@@ -148,7 +149,8 @@ def markdown(result):
     for name, row in result.get("instructions", {}).items():
         row = {system: {"count": value} for system, value in row.items()}
         table.add(f"instructions a call (user space), {name}", row, "count", 0)
-    return text + table.text() + verdicts(result) + said_by_parts(result.get("parts", {"said": {}}))
+    chats = prefixes.markdown(result["prefixes"]) if "prefixes" in result else ""
+    return text + table.text() + chats + verdicts(result) + said_by_parts(result.get("parts", {"said": {}}))
 
 
 # ---- the picture ----

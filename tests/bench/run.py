@@ -9,7 +9,7 @@ more, the gateway has one to itself, and the model server and the load have anot
     run.py [--out FOLDER] [--rounds N] [--only SYSTEM,...] [--cases CASE,...] [--quick]
 
 Writes FOLDER/benchmarks.json, .md and .svg. Cases: calls, rates, streams, crowd, tls, idle, keys,
-instructions, parts. atlas+trained is the program of `make release`, where that was made.
+prefixes, instructions, parts. atlas+trained is the program of `make release`, where that was made.
 """
 import argparse
 import json
@@ -26,6 +26,7 @@ import time
 
 import page
 import parts
+import prefixes
 import systems
 import tls
 from systems import CORES
@@ -227,7 +228,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--only", default="direct,haproxy,nginx,nginx+log,atlas,atlas+trained")
-    parser.add_argument("--cases", default="calls,rates,streams,crowd,tls,idle,keys,instructions,parts")
+    parser.add_argument("--cases", default="calls,rates,streams,crowd,tls,idle,keys,prefixes,instructions,parts")
     parser.add_argument("--quick", action="store_true", help="two short rounds")
     options = parser.parse_args()
     if options.quick:
@@ -252,6 +253,7 @@ def main():
                  "tls": lambda: tls.measure(world, load, options, chat_body, rounds_of, medians),
                  "idle": lambda: measure_idle(running),
                  "keys": lambda: measure_keys(world),
+                 "prefixes": lambda: prefixes.measure(atlas),
                  "instructions": lambda: systems.instructions(world, load, chat_body),
                  "parts": lambda: parts.measure(world.tools, folder)}
         for case in cases:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`atlas sim`: what it can be asked, and what it says that it saw."""
+import concurrent.futures
 import json
 import re
 import time
@@ -53,6 +54,29 @@ def test_tools_are_called_once_and_their_result_is_answered(sim):
     assert got["message"]["tool_calls"][0]["function"]["name"] == "weather"
     got = ask(sim, tools=tools, messages=[*HI, got["message"], {"role": "tool", "tool_call_id": "call_sim", "content": "40"}])
     assert got.json()["choices"][0]["finish_reason"] == "stop"
+
+
+def test_prompts_are_read_one_after_the_other_and_what_is_known_at_once(make_sim):
+    sim = make_sim("--prefill-tokens-per-second", 2000, "--cache-tokens", 10000)
+    messages = [{"role": "user", "content": 250 * "wait "}]
+
+    def timed(**more):
+        began = time.monotonic()
+        usage = ask(sim, messages=messages, **more).json()["usage"]
+        return time.monotonic() - began, usage["prompt_tokens"], usage.get("prompt_tokens_details", {}).get("cached_tokens")
+
+    took, tokens, cached = timed()
+    assert tokens > 300 and cached == 0 and took >= tokens / 2000
+    took, tokens, cached = timed()
+    assert tokens - 64 < cached <= tokens and took < tokens / 2000
+    took, tokens, cached = timed(sim={"cache_tokens": 0})  # one that is not remembered
+    assert cached is None and took >= tokens / 2000
+    page = get(sim.url + "/metrics").text
+    assert re.search(r"^vllm:prefix_cache_hits_total\S* (\d+)$", page, re.M)[1] == str(timed()[2])
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:  # two at once wait for each other
+        began = time.monotonic()
+        rows = list(pool.map(lambda c: ask(sim, messages=[{"role": "user", "content": 400 * c}]).json()["usage"]["prompt_tokens"], "yz"))
+    assert time.monotonic() - began >= sum(rows) / 2000
 
 
 @pytest.mark.parametrize("fault,stream,seen", [
