@@ -186,6 +186,9 @@ static void count_call(struct store_usage *sums, const struct journal_record *r)
 
 static enum err add_usage(struct journal_batch *b, const struct journal_record *r)
 {
+    if (r->shadow) { /* nobody asked for it, and nobody pays */
+        return ERR_OK;
+    }
     struct usage_row *row = usage_row(b, r);
     if (row == NULL) {
         return ERR_NO_MEMORY;

@@ -122,6 +122,7 @@ struct journal_record {
     uint8_t attempts_sent; /* of which some byte was sent; an interrupted call's: at most so many */
     uint8_t sent;          /* a try's: 1 if some byte of it was sent */
     uint8_t bounded;       /* 1: one of the numbers could not be (journal_record_bound()) */
+    uint8_t shadow;        /* 1: of a shadow copy, which is in no sum */
     uint32_t state_bytes;  /* an admin record's: of the JSON beside it (journal_slot_state()) */
 
     uint32_t used; /* of the room */
