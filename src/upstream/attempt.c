@@ -171,6 +171,14 @@ static void leave(struct attempt *a)
     }
 }
 
+/* Whether the deployment is to be asked now. One that is not judged cannot find out if it works. */
+static bool may_begin(struct attempt *a, struct deployment *deployment, mono_us now)
+{
+    struct deployment_health *h = &deployment->health;
+    return a->is_unjudged ? deployment_health_state(h, now) == DEPLOYMENT_UP
+                          : deployment_health_begin(h, now, &a->is_trial);
+}
+
 enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployment,
                          const struct attempt_request *request, attempt_on_event *on_event,
                          void *ctx, struct attempt **out)
@@ -185,15 +193,16 @@ enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployme
         return ERR_NO_MEMORY;
     }
     (void)put((uint8_t *)a->owner, span_cut(request->owner, 0, sizeof(a->owner)));
-    if (!list_is_empty(&site->waiting) && !upstream_queue_has_room(site, a->owner)) {
+    if (!list_is_empty(&site->waiting) &&
+        (request->unjudged || !upstream_queue_has_room(site, a->owner))) {
         attempt_free(pool, a);
         return ERR_UPSTREAM_BUSY;
     }
     a->on_event = on_event;
     a->ctx = ctx;
     a->fresh = request->fresh;
-    if (!request->probe &&
-        !deployment_health_begin(&deployment->health, net_loop_now(pool->loop), &a->is_trial)) {
+    a->is_unjudged = request->unjudged;
+    if (!request->probe && !may_begin(a, deployment, net_loop_now(pool->loop))) {
         attempt_free(pool, a);
         return ERR_NO_UPSTREAM;
     }

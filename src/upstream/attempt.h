@@ -75,10 +75,11 @@ struct attempt_request {
     const struct iovec *pieces; /* the body; none and POST not set: a GET */
     int piece_count;
     bool post;
-    bool lean;    /* without Via and Accept-Encoding */
-    bool fresh;   /* do not use a pooled connection: the last one turned out dead */
-    bool probe;   /* whether or not the deployment should be asked now */
-    bool at_root; /* the path stands below the host, not the base path */
+    bool lean;     /* without Via and Accept-Encoding */
+    bool fresh;    /* do not use a pooled connection: the last one turned out dead */
+    bool probe;    /* whether or not the deployment should be asked now */
+    bool unjudged; /* its outcome says nothing of the deployment, and it stands in no queue */
+    bool at_root;  /* the path stands below the host, not the base path */
 };
 
 /*

@@ -87,6 +87,9 @@ static void note_head(struct attempt *a)
     struct deployment_health *h = &a->site->deployment->health;
     mono_us now = net_loop_now(a->site->pool->loop);
     int status = a->response.status;
+    if (a->is_unjudged) {
+        return;
+    }
     if (status >= 500) {
         deployment_health_failed(h, ERR_UPSTREAM_STATUS, a->is_trial, now);
     } else {
@@ -104,7 +107,7 @@ static void note_head(struct attempt *a)
 static void note_end(struct attempt *a)
 {
     struct deployment *d = a->site->deployment;
-    if (a->error != ERR_UPSTREAM_STALE && err_row(a->error)->status != 503) {
+    if (!a->is_unjudged && a->error != ERR_UPSTREAM_STALE && err_row(a->error)->status != 503) {
         deployment_health_failed(&d->health, a->error, a->is_trial,
                                  net_loop_now(a->site->pool->loop));
     } else if (a->is_trial) {
