@@ -62,6 +62,7 @@ struct call_shared {
         output_bytes_max;  /* waiting for one client before its model server is read no further */
     struct list open;      /* every call that is not DONE, but for those */
     struct list unchecked; /* whose key is to be looked at again */
+    struct list shadows;   /* copies of calls: call_shadow.h */
     struct list undurable; /* the tries that wait for the journal: for slots, or the disk */
     struct list yielding;  /* those that go on in the next turn of the loop, the oldest first; */
     struct list turn_end;  /* up to here in this turn */
@@ -112,6 +113,9 @@ void call_recheck_keys(struct call_shared *shared, bool changed);
 
 /* Whether no call is open. */
 bool call_is_none(const struct call_shared *shared);
+
+/* Ends the copies of calls that nobody waits for, in the loop's next turn at the latest. */
+void call_end_shadows(struct call_shared *shared);
 
 /* Ends every call that is open, with ERR_DRAINING. */
 void call_stop_all(struct call_shared *shared);

@@ -60,6 +60,10 @@ enum call_state call_step_admit(struct call *call)
 {
     const struct call_shared *shared = call->shared;
     const struct http_request *head = call->by->head(call->client);
+    if (call->shadow != NULL) { /* it takes no place that is a caller's */
+        enum err e = call_shadow_admit(call);
+        return e == ERR_OK ? CALL_BODY : call_fail(call, e);
+    }
     int64_t open = atomic_fetch_add_explicit(shared->calls_open, 1, memory_order_relaxed);
     call->admitted = true;
     if (!call_admit_limits(call)) { /* first: each reply to a known key says how they stand */

@@ -40,6 +40,17 @@ static enum err grow(struct call_body **body, size_t cap)
     return ERR_OK;
 }
 
+enum err call_body_new(struct span bytes, struct call_body **out)
+{
+    *out = NULL;
+    enum err e = grow(out, bytes.len + 1);
+    if (e == ERR_OK && bytes.len > 0) {
+        memcpy((*out)->bytes, bytes.at, bytes.len);
+        (*out)->len = bytes.len;
+    }
+    return e;
+}
+
 struct call_body *call_body_ref(struct call_body *body)
 {
     CHECK(body->users > 0);
@@ -93,6 +104,10 @@ static enum err make_room(struct call *call)
 
 enum call_state call_step_body(struct call *call)
 {
+    if (call->by->is_own) { /* it is whole from the start, and may be others' too */
+        call->body_bytes = call->body->len;
+        return call_is_lost(call) ? CALL_SETTLE : CALL_INSPECT;
+    }
     while (!call_is_lost(call)) {
         enum err e = make_room(call);
         if (e != ERR_OK) {

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "base/span.h"
 
 struct call_body {
@@ -23,6 +24,9 @@ struct call_body {
     size_t len, cap;
     uint8_t bytes[];
 };
+
+/* A copy of the bytes, for its first user. ERR_OVERLOADED, ERR_NO_MEMORY. */
+MUST_USE enum err call_body_new(struct span bytes, struct call_body **out);
 
 struct call_body *call_body_ref(struct call_body *body);
 

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "call/call.h"
 #include "call/call_body.h"
+#include "call/call_shadow.h"
 #include "call/call_try.h"
 #include "decision/decision.h"
 #include "net/net_timer.h"
@@ -63,8 +64,9 @@ struct call {
     struct key_handle key;
     mono_us started;
     wall_us started_wall;
-    bool admitted; /* counted in calls_open */
-    bool known;    /* the key was right: the call is recorded */
+    bool admitted;                    /* counted in calls_open */
+    const struct call_shadow *shadow; /* it is this copy, which its client ends; NULL: it is none */
+    bool known;                       /* the key was right: the call is recorded */
 
     /* Whose it is, and what it holds of what they may use: call_limits.c. */
     struct limits_subjects who;
@@ -97,8 +99,10 @@ struct call {
     /* Where it may go, the best first; and those that were tried. */
     struct decision decision;
     size_t candidate_next;
-    enum data_class data_class; /* of what the call bears; unsaid: nobody asked yet */
-    struct span policy_lines;   /* header lines that tell who decided; empty: nobody yet */
+    struct decision_candidate mirror; /* where a copy of it goes, */
+    bool has_mirror;                  /* if one does */
+    enum data_class data_class;       /* of what the call bears; unsaid: nobody asked yet */
+    struct span policy_lines;         /* header lines that tell who decided; empty: nobody yet */
     struct span facts; /* that rules could ask, as records keep them; empty: they could not */
 
     /* The tries. */
@@ -126,10 +130,18 @@ call_step call_step_try;                                           /* call_tries
 call_step call_step_stream;                                        /* call_stream.c */
 call_step call_step_settle, call_step_done;                        /* call_settle.c */
 
-/* Begins a call of any client. `key`: in whose name, where the gateway knows; NULL: the head says.
- */
-void call_begin(struct call_shared *shared, const struct call_client *by, void *client,
-                const struct route *route, const struct key_handle *key);
+/* What a call is begun with. */
+struct call_origin {
+    const struct call_client *by;
+    void *client;
+    const struct route *route;
+    const struct key_handle *key; /* in whose name, where the gateway knows; NULL: the head says */
+    struct call_body *body;       /* whole; the call takes it over. NULL: the client has it */
+    const struct call_shadow *shadow; /* NULL: it is no copy */
+};
+
+/* Begins a call of any client. */
+void call_begin(struct call_shared *shared, const struct call_origin *from);
 
 /* Something happened to the call `ctx`: runs it until it must wait. */
 void call_on_event(void *ctx);

@@ -271,7 +271,7 @@ enum call_state call_step_reserve(struct call *call)
                              .asked = call->request.model};
     struct limits_refusal why;
     enum limits_outcome outcome = LIMITS_NO_ROOM;
-    if (shared->rights == NULL) {
+    if (shared->rights == NULL || call->shadow != NULL) {
         return CALL_TRY;
     }
     drop_counted_elsewhere(call);
@@ -315,7 +315,7 @@ enum err call_extend_limits(struct call_try *t, int64_t told)
 {
     struct call *call = t->call;
     struct limits_refusal why;
-    if (call->shared->rights == NULL) {
+    if (call->shared->rights == NULL || call->shadow != NULL) {
         return ERR_OK;
     }
     struct call_most most = call_most_of(call, t->candidate, told);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "call/call_local.h"
 
-#include "base/memory.h"
 #include "call/call_internal.h"
 #include "http/http_request.h"
 
@@ -45,16 +44,14 @@ static void local_proceed(void *client)
     (void)client;
 }
 
+/* Nobody asks for the body of such a call: it has it from the start. */
 static enum exchange_pulled local_pull(void *client, void *to, size_t size, size_t *got)
 {
-    struct call_local *local = client;
-    size_t left = local->len - local->pulled;
-    *got = left < size ? left : size;
-    if (*got > 0) {
-        memcpy(to, local->body + local->pulled, *got);
-    }
-    local->pulled += *got;
-    return local->pulled == local->len ? EXCHANGE_END : EXCHANGE_SOME;
+    (void)client;
+    (void)to;
+    (void)size;
+    *got = 0;
+    return EXCHANGE_END;
 }
 
 static enum err local_error(const void *client)
@@ -102,9 +99,6 @@ static uint64_t local_sent(const void *client)
 static void end(struct call_local *local, enum err e, struct span message)
 {
     local->shared->ports->undefer(&local->turn);
-    memory_give(local->len);
-    memory_free(local->body);
-    local->body = NULL;
     local->events->on_end(local, e, message);
 }
 
@@ -152,7 +146,14 @@ static void on_turn(struct net_task *task)
     struct call_local *local =
         (struct call_local *)(void *)((char *)task - offsetof(struct call_local, turn));
     if (local->call == NULL) {
-        call_begin(local->shared, &client_local, local, local->route, &local->key);
+        const struct call_origin from = {.by = &client_local,
+                                         .client = local,
+                                         .route = local->route,
+                                         .key = &local->key,
+                                         .body = local->body,
+                                         .shadow = local->shadow};
+        local->body = NULL;
+        call_begin(local->shared, &from); /* the struct may be gone when this returns */
     } else {
         local->on_event(local->call);
     }
@@ -161,29 +162,37 @@ static void on_turn(struct net_task *task)
 enum err call_local_start(struct call_local *local, struct call_shared *shared,
                           const struct route *route, const struct key_handle *key, struct span body)
 {
+    struct call_body *made;
+    enum err e = call_body_new(body, &made);
+    if (e == ERR_OK) {
+        call_local_start_body(local, shared, route, key, made);
+    }
+    return e;
+}
+
+void call_local_start_body(struct call_local *local, struct call_shared *shared,
+                           const struct route *route, const struct key_handle *key,
+                           struct call_body *body)
+{
     CHECK(local->events != NULL && local->call == NULL);
-    if (!memory_take(body.len)) {
-        return ERR_OVERLOADED;
-    }
-    local->body = memory_raw(body.len + 1);
-    if (local->body == NULL) {
-        memory_give(body.len);
-        return ERR_NO_MEMORY;
-    }
-    if (body.len > 0) {
-        memcpy(local->body, body.at, body.len);
-    }
-    local->len = body.len;
+    local->body = body;
+    local->len = call_body_span(body).len;
     local->shared = shared;
     local->route = route;
     local->key = *key;
     net_task_init(&local->turn, on_turn);
     shared->ports->defer(shared->loop, &local->turn);
-    return ERR_OK;
 }
 
 void call_local_cancel(struct call_local *local)
 {
     local->is_cancelled = true;
     local->shared->ports->defer(local->shared->loop, &local->turn);
+}
+
+void call_local_forget(struct call_local *local)
+{
+    CHECK(local->call == NULL);
+    local->shared->ports->undefer(&local->turn);
+    call_body_unref(&local->body);
 }

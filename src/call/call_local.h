@@ -20,7 +20,9 @@
 
 #include "call/call.h"
 
+struct call_body;
 struct call_local;
+struct call_shadow;
 
 struct call_local_events {
     void (*on_head)(struct call_local *local, int status);
@@ -39,11 +41,12 @@ struct call_local {
     struct call_shared *shared;
     const struct route *route;
     struct key_handle key;
-    struct net_task turn; /* begins the call; later tells it that it was cancelled */
+    const struct call_shadow *shadow; /* whose call it is; NULL: nobody's copy */
+    struct net_task turn;             /* begins the call; later tells it that it was cancelled */
     exchange_on_event *on_event;
     void *call;
-    uint8_t *body;
-    size_t len, pulled;
+    struct call_body *body; /* until it has begun */
+    size_t len;
     uint64_t put;
     bool is_cancelled;
 };
@@ -56,8 +59,16 @@ MUST_USE enum err call_local_start(struct call_local *local, struct call_shared 
                                    const struct route *route, const struct key_handle *key,
                                    struct span body);
 
+/* The same with a body that is there already, whose reference it takes over. */
+void call_local_start_body(struct call_local *local, struct call_shared *shared,
+                           const struct route *route, const struct key_handle *key,
+                           struct call_body *body);
+
 /* Nobody wants the answer any more. on_end follows, in the loop's next turn at the latest; it may
  * say that the call had ended otherwise. */
 void call_local_cancel(struct call_local *local);
+
+/* Of one that has not begun: it does not, and no callback follows. */
+void call_local_forget(struct call_local *local);
 
 #endif

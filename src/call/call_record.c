@@ -100,7 +100,7 @@ static void fill_reserved(const struct call *call, const struct call_try *t,
 {
     r->tokens_reserved = call->input_estimate;
     r->reserved_nano = 0;
-    if (candidate != NULL && !is_kept_in(call)) {
+    if (candidate != NULL && !is_kept_in(call) && call->shadow == NULL) {
         const struct policy_model *model = candidate->match.model;
         struct call_most most = call_most_of(
             call, candidate, t == NULL ? call_answer_bound(call, model) : call_try_bound(t));
@@ -135,6 +135,7 @@ void call_fill_record(const struct call *call, const struct call_try *t, struct 
     journal_record_set(r, JOURNAL_TEXT_KEY, span_of(call->key.id));
     journal_record_set(r, JOURNAL_TEXT_ENDPOINT, span_of(endpoints[call->route->handler]));
     fill_who(call, r);
+    r->shadow = call->shadow != NULL;
     if (call->data_class > DATA_PUBLIC) {
         journal_record_set(r, JOURNAL_TEXT_CLASS, span_of(data_class_name(call->data_class)));
     }
@@ -250,6 +251,9 @@ uint32_t call_series_of(const struct decision_candidate *candidate)
 
 void call_count_used(const struct decision_candidate *candidate, const struct journal_record *r)
 {
+    if (r->shadow) {
+        return;
+    }
     counter_add(COUNT_TOKENS_IN, r->tokens_in);
     counter_add(COUNT_TOKENS_OUT, r->tokens_out);
     call_series_add_tokens(call_series_of(candidate), r->tokens_in, r->tokens_out);

@@ -263,6 +263,10 @@ static bool find_prices(struct call *call)
 
 enum call_state call_step_route(struct call *call)
 {
+    if (call->shadow != NULL) {
+        call_shadow_route(call);
+        return find_prices(call) ? CALL_RESERVE : call_fail(call, ERR_NO_MEMORY);
+    }
     /* A pattern's match shows the caller's name, and the completion is written without the body. */
     struct span name = arena_copy(&call->arena, call->request.model);
     if (name.at == NULL) {
@@ -288,5 +292,9 @@ enum call_state call_step_route(struct call *call)
     if (call->decision.count > 0 && !find_prices(call)) {
         return call_fail(call, ERR_NO_MEMORY);
     }
-    return e == ERR_OK ? CALL_RESERVE : fail(call, &ask, e);
+    if (e != ERR_OK) {
+        return fail(call, &ask, e);
+    }
+    call_shadow_plan(call, &ask);
+    return CALL_RESERVE;
 }

@@ -118,8 +118,10 @@ static void write_completion(struct call *call, mono_us now)
     journal_record_bound(r); /* what is counted and logged is what will be written */
     call_count_used(call_candidate_of(call), r);
     call_note_used(call, r);
-    count_in_series(call, now);
-    call_access_put(call, r);
+    if (call->shadow == NULL) {
+        count_in_series(call, now);
+        call_access_put(call, r);
+    }
     journal_record_update(ports->journal.record(call->completion), r);
     (void)ports->journal.publish(call->shared->lane, call->completion); /* nobody waits for it */
     call->completion = NULL;
@@ -153,7 +155,9 @@ static void record(struct call *call, mono_us now)
         (!call->known || is_refused_often(call) ||
          call->shared->ports->journal.take(call->shared->lane, &call->completion) != ERR_OK)) {
         counter_add(COUNT_CALLS_UNRECORDED, 1);
-        count_in_series(call, now);
+        if (call->shadow == NULL) {
+            count_in_series(call, now);
+        }
         return;
     }
     write_completion(call, now);
@@ -328,7 +332,11 @@ enum call_state call_step_settle(struct call *call)
     struct call_try *t = call_settle_tries(call);
     mono_us now = call->shared->ports->mono();
     record(call, now);
-    count(call, now);
+    if (call->shadow == NULL) {
+        count(call, now);
+    } else {
+        call_shadow_count(call->error);
+    }
     if (t != NULL) {
         if (t->omitted != 0 && call->error == ERR_OK) {
             learn(t);

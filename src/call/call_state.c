@@ -282,6 +282,7 @@ bool call_is_none(const struct call_shared *shared)
 
 void call_stop_all(struct call_shared *shared)
 {
+    call_end_shadows(shared);
     list_move_all(&shared->unchecked, &shared->open);
     end_some(shared, why_stop,
              (struct budget){.most_us = INT64_MAX}); /* the loop may turn no more */
@@ -291,6 +292,7 @@ enum err call_shared_init(struct call_shared *shared)
 {
     list_init(&shared->open);
     list_init(&shared->unchecked);
+    list_init(&shared->shadows);
     list_init(&shared->undurable);
     list_init(&shared->yielding);
     list_init(&shared->turn_end);
@@ -316,25 +318,28 @@ void call_shared_fini(struct call_shared *shared)
     condition_scratch_free(&shared->scratch);
 }
 
-void call_begin(struct call_shared *shared, const struct call_client *by, void *client,
-                const struct route *route, const struct key_handle *key)
+void call_begin(struct call_shared *shared, const struct call_origin *from)
 {
     struct call *call = memory_new(sizeof(*call));
+    struct call_body *body = from->body;
     if (call == NULL) {
-        by->refuse(client, ERR_NO_MEMORY, SPAN(""), SPAN(""), SPAN(""));
+        call_body_unref(&body);
+        from->by->refuse(from->client, ERR_NO_MEMORY, SPAN(""), SPAN(""), SPAN(""));
         return;
     }
     call->magic = CALL_MAGIC;
     call->state = CALL_HEAD;
     call->shared = shared;
-    call->by = by;
-    call->client = client;
-    call->known = key != NULL;
+    call->by = from->by;
+    call->client = from->client;
+    call->body = body;
+    call->shadow = from->shadow;
+    call->known = from->key != NULL;
     if (call->known) {
-        call->key = *key;
+        call->key = *from->key;
     }
-    call->route = route;
-    call->policy = policy_ref(shared->policy);
+    call->route = from->route;
+    call->policy = policy_ref(from->shadow != NULL ? from->shadow->policy : shared->policy);
     call->started = shared->ports->mono();
     call->started_wall = shared->ports->wall();
     arena_init_counted(&call->arena, ARENA_BYTES_MAX, ARENA_UNCOUNTED);
@@ -343,13 +348,14 @@ void call_begin(struct call_shared *shared, const struct call_client *by, void *
     list_push_back(&shared->open, &call->link);
     shared->ports->call_id(call->started_wall, &call->id);
     counter_add(COUNT_CALLS_OPEN, 1);
-    by->attach(client, call_on_event, call);
+    call->by->attach(call->client, call_on_event, call);
     run(call);
 }
 
 void call_start(struct call_shared *shared, struct exchange *client, const struct route *route)
 {
-    call_begin(shared, shared->ports->client, client, route, NULL);
+    call_begin(shared, &(struct call_origin){
+                           .by = shared->ports->client, .client = client, .route = route});
 }
 
 void call_wake_durable(struct call_shared *shared)

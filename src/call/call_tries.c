@@ -131,7 +131,7 @@ static void note_bad_answer(const struct call_try *t)
     const struct call_ports *ports = t->call->shared->ports;
     bool is_good_head = t->status >= 200 && t->status <= 299 && t->attempt != NULL &&
                         ports->attempt.state(t->attempt) != ATTEMPT_FAILED;
-    if (is_good_head && is_its_servers_fault(t->error)) {
+    if (is_good_head && t->call->shadow == NULL && is_its_servers_fault(t->error)) {
         deployment_health_failed(&t->candidate->match.place->deployment->health, t->error, false,
                                  ports->mono());
     }
@@ -237,7 +237,7 @@ static enum call_state next_after(struct call *call, struct call_try *t)
 static enum err begin_first(struct call *call)
 {
     struct call_shared *shared = call->shared;
-    if (shared->tries != NULL) {
+    if (shared->tries != NULL && call->shadow == NULL) {
         try_budget_note_call(shared->tries, shared->ports->mono());
     }
     return begin_next(call);

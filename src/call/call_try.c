@@ -90,6 +90,13 @@ enum err call_try_begin(struct call *call, const struct decision_candidate *cand
     return ERR_OK;
 }
 
+size_t call_try_reply_most(const struct call_try *t)
+{
+    int64_t most = t->candidate->match.place->deployment->definition.reply_bytes_max;
+    bool is_long = t->call->shadow != NULL && most > CALL_SHADOW_REPLY_MOST;
+    return (size_t)(is_long ? CALL_SHADOW_REPLY_MOST : most);
+}
+
 void call_try_note_sent(struct call_try *t)
 {
     const struct call_ports *ports = t->call->shared->ports;

@@ -162,6 +162,9 @@ void call_try_close(struct call_try *t, bool is_read);
  * its place is another's. */
 void call_try_retire(struct call_try *t);
 
+/* The most that a reply which is read whole may have, and an event. */
+size_t call_try_reply_most(const struct call_try *t);
+
 /* Frees it all. */
 void call_try_free(struct call_try *t);
 

@@ -19,8 +19,7 @@ void call_try_begin_stream(struct call_try *t)
 {
     openai_stream_init(&t->stream, &t->plan);
     buf_init_counted(&t->held, CALL_HELD_MAX, BUF_UNCOUNTED);
-    sse_parser_init(&t->events,
-                    (size_t)t->candidate->match.place->deployment->definition.reply_bytes_max);
+    sse_parser_init(&t->events, call_try_reply_most(t));
 }
 
 /* Adds the whole event, or nothing. */

@@ -213,6 +213,7 @@ static enum err prepare_attempt(struct call_try *t)
         .post = true,
         .lean = lean,
         .fresh = t->is_fresh,
+        .unjudged = call->shadow != NULL,
     };
     return shared->ports->attempt.prepare(shared->pool, t->candidate->match.place->deployment,
                                           &request, on_attempt, t, &t->attempt);

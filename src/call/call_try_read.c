@@ -79,7 +79,7 @@ static enum call_try_state answer_is_whole(struct call_try *t, struct span reply
 /* Adds a piece of an answer that is read whole; `is_all`: it is the last. HEAD to go on. */
 static enum call_try_state add_piece(struct call_try *t, struct span bytes, bool is_all)
 {
-    size_t most = (size_t)t->candidate->match.place->deployment->definition.reply_bytes_max;
+    size_t most = call_try_reply_most(t);
     if (t->reply_len > most || bytes.len > most - t->reply_len) { /* judge() keeps first */
         return call_try_fail(t, ERR_UPSTREAM_TOO_LARGE);
     }

@@ -141,13 +141,17 @@ static enum err start(struct call_try *t)
     if (e != ERR_OK) {
         return e;
     }
-    if (call->tries_begun == 0) {
+    bool is_first = call->tries_begun == 0;
+    if (is_first && call->shadow == NULL) {
         histogram_add(HISTOGRAM_OVERHEAD, clock_since(call->started, ports->mono()));
     }
     call->tries_begun++;
     t->is_started = true;
     note_sent(t);
     ports->attempt.start(t->attempt);
+    if (is_first) {
+        call_shadow_begin(call, t->body);
+    }
     return ERR_OK;
 }
 

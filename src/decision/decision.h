@@ -166,6 +166,14 @@ void decision_add_session(const struct decision_ask *ask, struct openai_prefixes
 void decision_note_read(const struct policy *p, const struct decision_candidate *c,
                         const struct openai_prefixes *prefixes);
 
+/* Whether the call is one of those that its rule mirrors. */
+bool decision_draws_shadow(const struct decision_ask *ask, const struct decision *d);
+
+/* Where a copy of the call may go, whose rule has a shadow: into `*out`, or why nowhere. The
+ * filters are the call's, but for the key's models. */
+MUST_USE enum err decision_shadow(const struct decision_ask *ask, const struct decision *d,
+                                  struct decision_candidate *out);
+
 /* Why a candidate may not be asked; ERR_OK: it may. */
 enum err decision_judge(const struct decision_ask *ask, const struct decision *d,
                         const struct decision_candidate *c);

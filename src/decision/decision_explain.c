@@ -330,6 +330,18 @@ static const char *code_of(enum err e)
                                      : err_row(e)->code;
 }
 
+/* The last member of who may be asked, or not. */
+static void put_excluded(struct json_writer *w, enum err e)
+{
+    json_write_key(w, "excluded");
+    if (e == ERR_OK) {
+        json_write_null(w);
+    } else {
+        json_write_text(w, code_of(e));
+    }
+    json_write_end(w);
+}
+
 static void put_candidate(struct json_writer *w, const struct decision_candidate *c)
 {
     put_text(w, "model", c->match.shown);
@@ -350,13 +362,7 @@ static void put_judged(struct explaining *x, struct json_writer *w, struct decis
     enum err e = decision_judge(x->ask, &x->decision, &c);
     json_write_object(w);
     put_candidate(w, &c);
-    json_write_key(w, "excluded");
-    if (e == ERR_OK) {
-        json_write_null(w);
-    } else {
-        json_write_text(w, code_of(e));
-    }
-    json_write_end(w);
+    put_excluded(w, e);
 }
 
 static void put_candidates(struct explaining *x, struct json_writer *w)
@@ -370,6 +376,23 @@ static void put_candidates(struct explaining *x, struct json_writer *w)
         }
     }
     json_write_end(w);
+}
+
+/* Whom the rule sends copies, and whether this call's may go there. */
+static void put_shadow(struct explaining *x, struct json_writer *w)
+{
+    struct decision_candidate c;
+    const struct routing_rule *rule = x->decision.rule;
+    if (rule == NULL || rule->shadow.weight == 0) {
+        return;
+    }
+    enum err e = decision_shadow(x->ask, &x->decision, &c);
+    json_write_key(w, "shadow");
+    json_write_object(w);
+    put_text(w, "model", rule->shadow.model);
+    json_write_key(w, "percent");
+    json_write_double(w, rule->shadow.weight / 10.0);
+    put_excluded(w, e);
 }
 
 /* The first that is left, and what the caller would be told. */
@@ -388,6 +411,7 @@ static void put_end(struct explaining *x, struct json_writer *w)
         put_text(w, "residency", region == NULL ? SPAN("unknown") : span_of(region));
         json_write_key(w, "status");
         json_write_int(w, 200);
+        put_shadow(x, w);
         return;
     }
     json_write_null(w);

@@ -100,6 +100,7 @@ static void on_drain(struct net_task *task)
     w->notice_until = clock_after_ms(now, atomic_load(&w->notice_ms));
     w->drain_until = clock_after_ms(now, atomic_load(&w->drain_timeout_ms));
     server_drain(w->server);
+    call_end_shadows(&w->shared);
     end_drain_when_idle(w);
 }
 

@@ -80,7 +80,7 @@ enum routing_profile {
 
 struct routing_target {
     struct span model;
-    uint32_t weight; /* 1 if nothing is said; of a canary: of 1,000 calls so many */
+    uint32_t weight; /* 1 if nothing is said; of canary and shadow: of 1,000 calls so many */
 };
 
 struct routing_rule {
@@ -91,6 +91,7 @@ struct routing_rule {
     uint16_t target_count, fallback_count, team_count, region_count; /* 0 teams, regions: any */
     uint32_t weights;                                                /* of all targets */
     struct routing_target canary;                                    /* weight 0: there is none */
+    struct routing_target shadow; /* gets copies, and answers nobody; the same */
     int64_t hedge_ms; /* another is asked beside one that has not answered by then; 0: none is */
     enum routing_profile profile;
     enum data_class max_class; /* of data that calls may bear; unsaid: any */

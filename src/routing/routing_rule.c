@@ -300,6 +300,12 @@ static void read_canary(struct routing_reader *in, const struct ytree_node *node
     rule->canary = read_part(in, node, "a canary");
 }
 
+static void read_shadow(struct routing_reader *in, const struct ytree_node *node,
+                        struct routing_rule *rule)
+{
+    rule->shadow = read_part(in, node, "a shadow");
+}
+
 /* ---- when ---- */
 
 /* "08:30" in minutes; -1: it is none. */
@@ -447,11 +453,14 @@ void routing_read_rule(struct routing_reader *in, const struct ytree_node *node,
                 {"regions", read_regions},     {"policy", read_policy},
                 {"max_class", read_max_class}, {"hedge", read_hedge},
                 {"teams", read_teams},         {"hours", read_hours},
-                {"weekdays", read_weekdays},   {"applies_to", read_applies_to}};
-    static const char *const names[] = {
-        "name",   "condition", "model", "targets", "fallbacks", "canary",   "profile",    "regions",
-        "policy", "max_class", "hedge", "teams",   "hours",     "weekdays", "applies_to", NULL};
-    *rule = (struct routing_rule){.name = SPAN(""), .canary = {.model = SPAN("")}};
+                {"weekdays", read_weekdays},   {"applies_to", read_applies_to},
+                {"shadow", read_shadow}};
+    static const char *const names[] = {"name",   "condition", "model",   "targets",  "fallbacks",
+                                        "canary", "profile",   "regions", "policy",   "max_class",
+                                        "hedge",  "teams",     "hours",   "weekdays", "applies_to",
+                                        "shadow", NULL};
+    *rule = (struct routing_rule){
+        .name = SPAN(""), .canary = {.model = SPAN("")}, .shadow = {.model = SPAN("")}};
     if (!want(in, node, YTREE_MAP, "a rule is a mapping that begins with `name:`")) {
         return;
     }

@@ -64,7 +64,8 @@ static void check(const struct routing *r)
             CHECK(rule->targets[t].weight > 0 && rule->targets[t].model.len > 0);
             weights += rule->targets[t].weight;
         }
-        CHECK(weights == rule->weights && rule->canary.weight <= 1000);
+        CHECK(weights == rule->weights && rule->canary.weight <= 1000 &&
+              rule->shadow.weight <= 1000);
         (void)routing_decide(r, i, &facts, scratch); /* whatever it says */
     }
     condition_scratch_free(&scratch);

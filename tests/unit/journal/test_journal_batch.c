@@ -190,6 +190,23 @@ static void a_last_try_that_had_no_connection_is_no_request(void **state)
     expect(f, "0////k/m/a/ 0 0 0 0 1 3 5|0////k/m/u/ 1 1 0 0 0 3 5|");
 }
 
+static void a_shadow_copy_is_in_no_sum_and_closes_its_tries(void **state)
+{
+    struct fixture *f = *state;
+    static const enum journal_kind kinds[] = {JOURNAL_INTENT, JOURNAL_TRY_END, JOURNAL_INTENT,
+                                              JOURNAL_COMPLETION};
+    for (size_t i = 0; i < ROWS(kinds); i++) {
+        struct journal_record r = record_of(kinds[i], NOON * HOUR_MS);
+        r.shadow = 1;
+        r.attempt = (uint8_t)(1 + i / 2);
+        journal_record_set(&r, JOURNAL_TEXT_BUDGETS, SPAN("b$1764536400")); /* it never has any */
+        add(f, r);
+    }
+    expect(f, "");
+    add(f, record_of(JOURNAL_COMPLETION, NOON * HOUR_MS));
+    expect(f, "0////k/m/u/ 1 0 0 0 1 3 5|");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -197,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_call_goes_to_the_hour_in_which_it_began),
         TEST(each_name_makes_a_row_and_the_same_ones_are_summed),
+        TEST(a_shadow_copy_is_in_no_sum_and_closes_its_tries),
         TEST(calls_are_those_that_were_sent_and_the_others_are_refused),
         TEST(each_server_has_the_requests_that_it_was_sent_and_the_call_is_one),
         TEST(a_last_try_that_had_no_connection_is_no_request),

@@ -57,6 +57,7 @@ static const char whole[] = "version: \"3\"\n"
                             "      - {model: general-small, weight: 3}\n"
                             "      - big\n"
                             "    canary: {model: arabic-large, percent: 2.5}\n"
+                            "    shadow: {model: general-small, percent: 0.1}\n"
                             "    teams: [ministry, team_abc]\n"
                             "    hours: 08:00-16:30\n"
                             "    weekdays: [sun, mon]\n"
@@ -84,6 +85,7 @@ static void a_file_says_its_rules(void **state)
     assert_int_equal(rule->target_count, 2);
     assert_int_equal(rule->weights, 4);
     assert_int_equal(rule->canary.weight, 25);
+    assert_true(span_is(rule->shadow.model, "general-small") && rule->shadow.weight == 1);
     assert_int_equal(rule->team_count, 2);
     assert_int_equal(rule->from, 480);
     assert_int_equal(rule->until, 990);
@@ -139,7 +141,7 @@ static void what_is_wrong_is_told_with_its_place(void **state)
         {"routes:\n  - name: a\n    model: x\n", "add it below `models:`"},
         {"routes:\n  - name: a\n    modle: big\n",
          "3:5: a rule has no 'modle' — did you mean 'model'?"},
-        {"routes:\n  - name: a\n    shadow: big\n    model: big\n", "a rule has no 'shadow'"},
+        {"routes:\n  - name: a\n    mirror: big\n    model: big\n", "a rule has no 'mirror'"},
         {"routes:\n  - name: a\n", "2:5: the rule says no model"},
         {"routes:\n  - model: big\n", "2:5: a rule has a name"},
         {"routes:\n  - name: \"a b\"\n    model: big\n", "2:11: a rule has a name"},
@@ -154,6 +156,10 @@ static void what_is_wrong_is_told_with_its_place(void **state)
         {RULE "    canary: {model: big, percent: 0}\n", "percent is a number"},
         {RULE "    canary: {model: big, percent: 101}\n", "percent is a number"},
         {RULE "    canary: {model: big, percent: x}\n", "percent is a number"},
+        {RULE "    shadow: {model: big, percent: 0.01}\n", "percent is a number"},
+        {RULE "    shadow: {model: nothing, percent: 5}\n", "there is no model 'nothing'"},
+        {RULE "    shadow: {model: big}\n", "a shadow is {model: NAME, percent: 5}"},
+        {RULE "    shadow: {model: big, percent: 5, weight: 1}\n", "a shadow has no 'weight'"},
         {RULE "    canary: big\n", "a canary is {model: NAME, percent: 5}"},
         {RULE "    fallbacks: [nothing]\n", "4:17: there is no model 'nothing'"},
         {RULE "    regions: [us]\n", "no upstream stands in the region 'us'"},
