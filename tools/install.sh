@@ -36,7 +36,7 @@ put 0644 packaging/atlas.sysusers "$to/lib/sysusers.d/atlas.conf"
 "$ATLAS" config sample >"$made/atlas.yaml"
 put 0644 "$made/atlas.yaml" "$doc/examples/atlas.yaml"
 put 0644 packaging/atlas.logrotate "$doc/examples/atlas.logrotate"
-for page in LICENSE README.md CHANGELOG.md SECURITY.md docs/*.md docs/*/*.md; do
+for page in LICENSE README.md CHANGELOG.md SECURITY.md share/models.yaml docs/*.md docs/*/*.md; do
     put 0644 "$page" "$doc/$page"
 done
 echo "installed below $to; next: $PREFIX/share/doc/atlas/docs/operating.md"

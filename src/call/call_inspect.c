@@ -100,11 +100,18 @@ static enum err take_prefixes(struct call *call, const struct json_index *x)
                : openai_prefix_read(x, &call->request, &call->arena, call->prefixes);
 }
 
+/* Whether something is to be known of it before a model is chosen. */
+static bool wants_gist(const struct call *call)
+{
+    const struct policy *p = call->policy;
+    return p->routing != NULL || p->is_choosy || decision_is_auto(call->request.model);
+}
+
 /* What rules may ask of it, for as long as the call. `count`: NULL of token numbers. */
 static enum err take_gist(struct call *call, const struct json_index *x,
                           const struct openai_count *count)
 {
-    if (call->policy->routing == NULL) {
+    if (!wants_gist(call)) {
         return ERR_OK;
     }
     call->gist = arena_alloc(&call->arena, sizeof(*call->gist));
@@ -112,7 +119,8 @@ static enum err take_gist(struct call *call, const struct json_index *x,
         return ERR_NO_MEMORY;
     }
     enum err e = openai_gist_read(count, x, &call->request, &call->arena, call->gist);
-    bool is_asked = (routing_uses(call->policy->routing) >> ROUTING_SESSION & 1) != 0;
+    const struct routing *r = call->policy->routing;
+    bool is_asked = r != NULL && (routing_uses(r) >> ROUTING_SESSION & 1) != 0;
     return e == ERR_OK && is_asked
                ? openai_session_read(count, x, &call->request, &call->arena, &call->gist->session)
                : e;
@@ -152,7 +160,7 @@ static enum err take_facts(struct call *call, struct call_inspection *in)
     } else {
         in->phase = COUNT;
         openai_count_begin(&in->count, &in->index);
-        in->count.is_noting = call->policy->routing != NULL;
+        in->count.is_noting = wants_gist(call);
     }
     return e != ERR_OK
                ? e

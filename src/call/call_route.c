@@ -123,6 +123,29 @@ static enum call_state fail_residency(struct call *call, const struct decision_a
     return next;
 }
 
+/* What the model that got furthest is not up to. */
+static enum call_state fail_ability(struct call *call)
+{
+    const struct policy_model *model = call->decision.candidates[0].match.model;
+    const struct routing_rule *rule = call->decision.rule;
+    char text[256];
+    bool is_auto = decision_is_auto(call->request.model);
+    if (rule != NULL && model->tier < rule->min_tier) {
+        (void)snprintf(text, sizeof(text),
+                       "no model is left of tier %d or higher, which rule '%.*s' asks for",
+                       rule->min_tier, SPAN_ARGS(rule->name)); /* a rule's name is short: it fits */
+        return call_fail_at(call, ERR_CAPABILITY, SPAN("model"), span_of(text));
+    }
+    if (call->gist->has_pictures && model->lacks_images) {
+        return call_fail_at(call, ERR_CAPABILITY, SPAN("messages"),
+                            is_auto ? SPAN("no model is left that takes images")
+                                    : SPAN("this model takes no images"));
+    }
+    return call_fail_at(call, ERR_CAPABILITY, SPAN("tools"),
+                        is_auto ? SPAN("no model is left that calls tools")
+                                : SPAN("this model calls no tools"));
+}
+
 /* When the first of them may be asked again is known, or a second is as good as any. */
 static enum call_state fail_health(struct call *call, const struct decision_ask *ask)
 {
@@ -148,6 +171,8 @@ static enum call_state fail(struct call *call, const struct decision_ask *ask, e
         return call_fail_at(call, e, SPAN("model"), SPAN(""));
     case ERR_VALUE_INVALID:
         return fail_token_arrays(call);
+    case ERR_CAPABILITY:
+        return fail_ability(call);
     case ERR_NO_UPSTREAM:
         return fail_health(call, ask);
     case ERR_RESIDENCY:

@@ -5,12 +5,7 @@
 #include <stdlib.h>
 
 #include "decision/decision_internal.h"
-#include "policy/policy_price.h"
 #include "upstream/upstream_kind.h"
-
-#define SECOND_US INT64_C(1000000)
-#define OUTPUT_GUESS \
-    256 /* tokens of an answer, where prices are compared and nobody says how long */
 
 bool decision_is_auto(struct span model)
 {
@@ -31,19 +26,24 @@ bool decision_is_open(const struct decision_ask *ask)
     const struct decision_ask *ask, const struct decision *d, const struct decision_candidate *c, \
         const struct policy_place *place
 
+/* Whether the caller asked for it by name. Of a pattern each name is a model of its own. */
+static bool is_named(const struct decision_ask *ask, const struct decision_candidate *c)
+{
+    const struct policy_model *model = c->match.model;
+    struct policy_match named;
+    return ask->is_direct ||
+           (!decision_is_auto(ask->model) && policy_find(ask->policy, ask->model, &named) &&
+            named.model == model &&
+            (!model->is_pattern || span_equal(named.shown, c->match.shown)));
+}
+
 static enum err judge_permission(JUDGE_TAKES)
 {
     const struct policy_model *model = c->match.model;
     (void)d;
     (void)place;
-    /* Who may use a model by an alias only asks for it by that; of a pattern each name is a model
-     * of its own. */
-    struct policy_match named;
-    bool is_named =
-        ask->is_direct ||
-        (!decision_is_auto(ask->model) && policy_find(ask->policy, ask->model, &named) &&
-         named.model == model && (!model->is_pattern || span_equal(named.shown, c->match.shown)));
-    struct span asked = is_named ? ask->model : c->match.shown;
+    /* Who may use a model by an alias only asks for it by that. */
+    struct span asked = is_named(ask, c) ? ask->model : c->match.shown;
     return ask->rights == NULL || ask->permits(ask->rights, ask->key, ask->who, asked, model->name)
                ? ERR_OK
                : ERR_MODEL_NOT_ALLOWED;
@@ -68,6 +68,22 @@ static enum err judge_inputs(JUDGE_TAKES)
     bool takes = !ask->request->has_token_arrays ||
                  (model->token_arrays && upstream_kind_row(kind)->takes_token_arrays);
     return takes ? ERR_OK : ERR_VALUE_INVALID;
+}
+
+/* What the request brings and the model is known not to take. That it calls no tools is the
+ * operator's word, or a catalogue's: who names a model may know better than the latter. */
+static enum err judge_ability(JUDGE_TAKES)
+{
+    const struct policy_model *model = c->match.model;
+    const struct openai_gist *gist = ask->gist;
+    (void)place;
+    bool is_worse = d->rule != NULL && model->tier < d->rule->min_tier;
+    if (is_worse || (gist != NULL && gist->has_pictures && model->lacks_images)) {
+        return ERR_CAPABILITY;
+    }
+    bool may = gist == NULL || !gist->has_tools || !model->lacks_tools ||
+               (!model->refuses_tools && is_named(ask, c));
+    return may ? ERR_OK : ERR_CAPABILITY;
 }
 
 /* Context the caller can know is too small: only token arrays are counted exactly. */
@@ -134,8 +150,8 @@ static const struct filter {
     enum err (*judge)(JUDGE_TAKES);
     bool is_of_places; /* each place of a model is judged by itself */
 } filters[] = {{judge_permission, false}, {judge_endpoint, false}, {judge_inputs, true},
-               {judge_context, false},    {judge_residency, true}, {judge_class, true},
-               {judge_health, true}};
+               {judge_ability, false},    {judge_context, false},  {judge_residency, true},
+               {judge_class, true},       {judge_health, true}};
 
 #define FILTERS (sizeof(filters) / sizeof(filters[0]))
 
@@ -318,71 +334,17 @@ static void add_rule(struct decision_work *w, const struct decision *d)
     }
 }
 
-/* ---- prices and profiles ---- */
+/* ---- profiles ---- */
 
-/* The price that held when the call began; of the book it is copied into `room`. */
-static const struct policy_price *price_of(const struct decision_ask *ask,
-                                           const struct policy_model *model,
-                                           const struct policy_place *place,
-                                           struct policy_price *room)
-{
-    if (place->price != NULL) {
-        return place->price;
-    }
-    if (ask->book != NULL && policy_book_find(ask->book, model->name, ask->now, room)) {
-        return room;
-    }
-    return policy_price_at(model->prices, model->price_count, ask->now);
-}
-
-/* What the call may cost at it, in billionths; a model without a price is the dearest. */
-static int64_t cost_at(const struct decision_ask *ask, const struct policy_model *model,
-                       const struct policy_place *place)
-{
-    struct policy_price room;
-    const struct policy_price *price = price_of(ask, model, place, &room);
-    int64_t output = ask->request->output_tokens_max;
-    int64_t us = decision_latency_us(place);
-    const struct policy_amounts amounts = {
-        .input = ask->prompt_tokens,
-        .output = output >= 0 && output < OUTPUT_GUESS ? output : OUTPUT_GUESS,
-        .requests = 1,
-        .server_us = us > SECOND_US ? us : SECOND_US};
-    return price == NULL ? INT64_MAX : policy_price_cost(price, &amounts);
-}
-
-static int64_t score_at(const struct decision_ask *ask, enum routing_profile profile,
-                        const struct policy_model *model, const struct policy_place *place)
-{
-    int64_t cost = profile == ROUTING_PERFORMANCE ? 0 : cost_at(ask, model, place);
-    int64_t latency = profile == ROUTING_COST ? 0 : decision_latency_of(ask, place);
-    if (profile != ROUTING_BALANCED) {
-        return -(cost + latency);
-    }
-    /* A tenth of a cent and a second weigh alike: neither decides alone. */
-    int64_t weighed = cost > INT64_MAX / 2 ? INT64_MAX / 2 : cost;
-    return -(weighed + latency);
-}
-
-/* A model is as good as the best of its places. */
-static int64_t score_of(const struct decision_ask *ask, enum routing_profile profile,
-                        const struct decision_candidate *c)
-{
-    int64_t best = INT64_MIN;
-    for (uint32_t rest = c->places; rest != 0; rest &= rest - 1) {
-        const struct policy_model *model = c->match.model;
-        int64_t score = score_at(ask, profile, model, &model->places[__builtin_ctz(rest)]);
-        best = score > best ? score : best;
-    }
-    return best;
-}
-
-/* The better first; of those alike, the order of the file. */
+/* The better first; of those alike, that of the higher tier, then the order of the file. */
 static int by_score(const void *a, const void *b)
 {
     const struct decision_candidate *x = a, *y = b;
     if (x->score != y->score) {
         return x->score > y->score ? -1 : 1;
+    }
+    if (x->match.model->tier != y->match.model->tier) {
+        return x->match.model->tier > y->match.model->tier ? -1 : 1;
     }
     return (x->match.model > y->match.model) - (x->match.model < y->match.model);
 }
@@ -431,7 +393,7 @@ static void add_all(struct decision_work *w, const struct decision *d)
         policy_place_match(&c.match, model->places);
         size_t passed = 1 + passes_of(w->ask, d, &c);
         if (passed > FILTERS) {
-            c.score = score_of(w->ask, d->profile, &c);
+            c.score = decision_score(w, d->profile, &c);
             add_scored(w, &c);
         }
         furthest = passed > most ? model : furthest;
@@ -515,7 +477,7 @@ static void order(struct decision_work *w, enum routing_profile profile)
 {
     size_t first = w->count > 0 && strcmp(w->gathered[0].why, "canary") == 0 ? 1 : 0, end = first;
     while (end < w->count && strcmp(w->gathered[end].why, "target") == 0) {
-        w->gathered[end].score = score_of(w->ask, profile, &w->gathered[end]);
+        w->gathered[end].score = decision_score(w, profile, &w->gathered[end]);
         end++;
     }
     qsort(w->gathered + first, end - first, sizeof(w->gathered[0]), by_score);

@@ -12,6 +12,11 @@ struct span decision_dialect(struct decision_work *work);
 /* Prepares to find facts of what is asked. */
 void decision_begin_facts(struct decision_work *work, const struct decision_ask *ask);
 
+/* How good a candidate is by a profile, the best of its places: of `cost` the price decides alone;
+ * of `performance` latency, and quality beside it; of `balanced` all three. */
+int64_t decision_score(struct decision_work *work, enum routing_profile profile,
+                       const struct decision_candidate *c);
+
 /* All places of a model, a bit each. */
 uint32_t decision_all_places(const struct policy_model *model);
 

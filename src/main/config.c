@@ -30,6 +30,23 @@ static void warn(const char *path, const struct settings *settings)
     buf_fini(&warnings);
 }
 
+/* What the catalogue filled in, a line a model. */
+static void say_taken(const struct settings *settings)
+{
+    struct buf taken;
+    buf_init(&taken, PROBLEMS_BYTES_MAX);
+    for (size_t i = 0; i < settings->gateway.models_count; i++) {
+        const struct model_settings *m = &settings->gateway.models[i];
+        if (m->taken != 0) {
+            buf_clear(&taken);
+            settings_catalogue_put_taken(m, &taken);
+            printf("models.%s is %s of the catalogue: %.*s\n", m->name, m->known_as,
+                   SPAN_ARGS(buf_span(&taken)));
+        }
+    }
+    buf_fini(&taken);
+}
+
 int main_config_check(const void *given)
 {
     const char *path = ((const struct cli_given_config *)given)->config;
@@ -39,6 +56,7 @@ int main_config_check(const void *given)
     enum err e = settings_open_whole(path, &problems, &settings);
     if (e == ERR_OK) {
         printf("%s is valid\n", path);
+        say_taken(settings);
         warn(path, settings);
     } else if (e == ERR_CONFIG) {
         fprintf(stderr, "%.*s", SPAN_ARGS(buf_span(&problems)));

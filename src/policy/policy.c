@@ -128,6 +128,29 @@ static const struct policy_price *keep_prices(struct policy *p,
     return kept; /* NULL: the arena says so */
 }
 
+static const struct span *keep_languages(struct policy *p, const struct model_settings *settings)
+{
+    struct span *kept = arena_new(&p->arena, settings->languages.count * sizeof(*kept));
+    for (size_t i = 0; kept != NULL && i < settings->languages.count; i++) {
+        kept[i] = keep_text(p, settings->languages.at[i]);
+    }
+    return kept; /* NULL: the arena says so */
+}
+
+/* What it is known to take and to be good for. */
+static void fill_abilities(struct policy *p, const struct model_settings *settings,
+                           struct policy_model *model)
+{
+    model->lacks_images = settings->inputs != 0 && (settings->inputs & POLICY_IMAGE) == 0;
+    model->lacks_tools = settings->tools == POLICY_CANNOT;
+    model->refuses_tools = model->lacks_tools && !settings->has_guessed_tools;
+    model->tier = (uint8_t)(settings->tier == 0 ? POLICY_TIER_MIDDLE : settings->tier);
+    model->languages = keep_languages(p, settings);
+    model->language_count = settings->languages.count;
+    model->tokenizer = keep_text(p, settings->tokenizer);
+    p->is_choosy = p->is_choosy || model->lacks_images || model->lacks_tools;
+}
+
 static enum err add_names(struct policy *p, const struct model_settings *settings,
                           struct policy_model *model)
 {
@@ -208,6 +231,7 @@ static enum err add_model(struct policy *p, const struct model_settings *setting
     model->reasoning = settings->reasoning;
     model->token_arrays = settings->token_arrays;
     model->runs_once = settings->repeat == POLICY_REPEAT_NEVER;
+    fill_abilities(p, settings, model);
     if (arena_failed(&p->arena) || !add_places(p, settings, model)) {
         return ERR_NO_MEMORY;
     }

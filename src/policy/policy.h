@@ -52,6 +52,12 @@ struct policy_model {
     enum policy_reasoning reasoning;
     bool is_pattern, token_arrays;
     bool runs_once; /* a call that was sent to one of its servers goes to no other */
+    bool lacks_images, lacks_tools; /* it is known not to take them */
+    bool refuses_tools;             /* the operator says so himself */
+    uint8_t tier;                   /* POLICY_TIER_MIDDLE where it is not known */
+    const struct span *languages;   /* that it is made for; none: not known */
+    size_t language_count;
+    struct span tokenizer; /* its family; "": not known */
 };
 
 struct policy {
@@ -64,6 +70,7 @@ struct policy {
     size_t model_count;
     struct policy_model **patterns; /* longest first */
     size_t pattern_count;
+    bool is_choosy; /* some model is known not to take images, or not to call tools */
     struct deployment **deployments;
     size_t deployment_count;
     struct upstream_trust *trust;     /* what its https deployments believe */

@@ -46,18 +46,25 @@ static void put_deployment(struct json_writer *w, const struct deployment_settin
     json_write_end(w);
 }
 
+static void put_texts(struct json_writer *w, const char *name, const struct texts *texts)
+{
+    json_write_key(w, name);
+    json_write_array(w);
+    for (size_t i = 0; i < texts->count; i++) {
+        json_write_text(w, texts->at[i]);
+    }
+    json_write_end(w);
+}
+
 static void put_model(struct json_writer *w, const struct model_settings *m)
 {
     json_write_object(w);
-    json_write_key(w, "aliases");
-    json_write_array(w);
-    for (size_t i = 0; i < m->aliases.count; i++) {
-        json_write_text(w, m->aliases.at[i]);
-    }
-    json_write_end(w);
+    put_texts(w, "aliases", &m->aliases);
     put_number(w, "context", m->context_tokens);
     put_number(w, "endpoints", m->endpoints);
     put_number(w, "energy", m->energy_nano);
+    put_number(w, "inputs", m->inputs);
+    put_texts(w, "languages", &m->languages);
     put_number(w, "max_output", m->max_output);
     put_text(w, "name", m->name);
     json_write_key(w, "prices");
@@ -72,6 +79,8 @@ static void put_model(struct json_writer *w, const struct model_settings *m)
         put_deployment(w, &m->deployments[i]);
     }
     json_write_end(w);
+    put_number(w, "tier", m->tier);
+    put_number(w, "tools", m->tools);
     put_text(w, "upstream", m->upstream);
     put_text(w, "upstream_name", m->upstream_name);
     json_write_end(w);

@@ -49,6 +49,21 @@ enum policy_reasoning {
 /* What the configuration calls them, in that order. */
 #define POLICY_REASONINGS "as-is|reasoning|reasoning_content"
 
+/* Bits of model_settings.inputs: what a message may hold. */
+enum policy_input { POLICY_TEXT = 1 << 0, POLICY_IMAGE = 1 << 1, POLICY_AUDIO = 1 << 2 };
+
+/* What the configuration calls them, from bit 0. */
+#define POLICY_INPUTS "text|image|audio"
+
+/* Whether a model can do something, where that is known. */
+enum policy_ability { POLICY_MAY, POLICY_CANNOT, POLICY_CAN };
+
+/* What the configuration calls them, in that order. */
+#define POLICY_ABILITIES "unknown|false|true"
+
+#define POLICY_TIER_MOST   5
+#define POLICY_TIER_MIDDLE 3 /* where it is not known */
+
 #define POLICY_PRICES_MAX     64  /* of a model */
 #define POLICY_PRICE_ID_BYTES 112 /* with its NUL: six numbers, and what stands between them */
 
@@ -95,6 +110,15 @@ struct model_settings {
     enum policy_reasoning reasoning;
     bool token_arrays; /* whether input and prompt may be token numbers */
     enum policy_repeat repeat;
+    int64_t tier;              /* of its answers' quality, 1 to POLICY_TIER_MOST; 0: not known */
+    uint32_t inputs;           /* enum policy_input bits; 0: not known */
+    enum policy_ability tools; /* whether it calls tools */
+    struct texts languages;    /* by ISO 639-1, that it is made for; none: not known */
+    const char *catalogue;     /* the entry to take from; "none"; NULL: that of its name */
+    const char *known_as;      /* the entry that was taken from; NULL: none */
+    const char *tokenizer;     /* by the catalogue; NULL: not known */
+    uint32_t taken;            /* which settings are the catalogue's: settings_catalogue.h */
+    bool has_guessed_tools;    /* `tools` is the catalogue's word and not the operator's */
 };
 
 /* The files that a policy was read from, as they were written, but for secrets. .at NULL: there is

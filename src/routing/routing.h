@@ -29,6 +29,7 @@
 
 #define ROUTING_RULES_MAX    1000
 #define ROUTING_TARGETS_MAX  8
+#define ROUTING_TIER_MAX     5  /* POLICY_TIER_MOST */
 #define ROUTING_LIST_MAX     64 /* teams, regions of a rule */
 #define ROUTING_NAME_MAX     48 /* bytes of a rule's name: a record and a header name it */
 #define ROUTING_WEIGHT_MAX   10000
@@ -97,6 +98,7 @@ struct routing_rule {
     enum data_class max_class; /* of data that calls may bear; unsaid: any */
     bool is_local;             /* the home zone alone */
     bool binds_named;          /* calls that name their model, too */
+    uint8_t min_tier;          /* models of a lower one are not asked; 0: any */
     uint8_t weekdays;          /* bit 1: Monday, to 7; 0: any */
     int16_t from, until; /* minutes of the day; equal: all day. `until` may be the next day's */
 };

@@ -430,6 +430,17 @@ static void read_max_class(struct routing_reader *in, const struct ytree_node *n
     }
 }
 
+static void read_min_tier(struct routing_reader *in, const struct ytree_node *node,
+                          struct routing_rule *rule)
+{
+    uint64_t tier = 0;
+    if (node->kind != YTREE_SCALAR || !read_number(node->text, ROUTING_TIER_MAX, &tier)) {
+        routing_problem(in, node->place, "min_tier is a whole number from 1 to %d",
+                        ROUTING_TIER_MAX);
+    }
+    rule->min_tier = (uint8_t)tier;
+}
+
 static void read_applies_to(struct routing_reader *in, const struct ytree_node *node,
                             struct routing_rule *rule)
 {
@@ -454,11 +465,11 @@ void routing_read_rule(struct routing_reader *in, const struct ytree_node *node,
                 {"max_class", read_max_class}, {"hedge", read_hedge},
                 {"teams", read_teams},         {"hours", read_hours},
                 {"weekdays", read_weekdays},   {"applies_to", read_applies_to},
-                {"shadow", read_shadow}};
+                {"shadow", read_shadow},       {"min_tier", read_min_tier}};
     static const char *const names[] = {"name",   "condition", "model",   "targets",  "fallbacks",
                                         "canary", "profile",   "regions", "policy",   "max_class",
                                         "hedge",  "teams",     "hours",   "weekdays", "applies_to",
-                                        "shadow", NULL};
+                                        "shadow", "min_tier",  NULL};
     *rule = (struct routing_rule){
         .name = SPAN(""), .canary = {.model = SPAN("")}, .shadow = {.model = SPAN("")}};
     if (!want(in, node, YTREE_MAP, "a rule is a mapping that begins with `name:`")) {

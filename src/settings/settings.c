@@ -22,7 +22,7 @@
 #define FILES_OF_PROCESS 256 /* logs, the journal, the store, the admin's clients */
 #define FILES_OF_WORKER  72  /* its loop and listeners, and those that are told 503 */
 
-enum extent { DATA_ONLY, SETTINGS_ONLY, WITH_FILES };
+enum extent { CATALOGUE_ONLY, DATA_ONLY, SETTINGS_ONLY, WITH_FILES };
 
 struct settings_box {
     struct settings settings; /* first: what is handed out points at the box */
@@ -168,7 +168,7 @@ static void read_whole(struct settings_loader *l, const char **path, bool data_o
     if (goes_on(l)) {
         read_tree(l, buf_span(&text), data_only);
     }
-    if (goes_on(l) && !data_only) {
+    if (goes_on(l) && !data_only && l->file != &l->catalogue) { /* what it says is in the models */
         settings_keep_text(l, buf_span(&text));
     }
     if (text.at != NULL) {
@@ -198,10 +198,30 @@ static void load_models(struct settings_loader *l)
     l->file = &l->main;
 }
 
+/* Reads the catalogue that Atlas brings, and what the operator adds to it. */
+static void load_catalogue(struct settings_loader *l)
+{
+    const char *path;
+    l->catalogue.name = l->settings->catalogue_file;
+    l->catalogue.table = &settings_entries;
+    if (l->catalogue.name != NULL) {
+        l->file = &l->catalogue;
+        read_whole(l, &path, false);
+        l->file = &l->main;
+    }
+    if (goes_on(l)) {
+        settings_read_catalogue(l);
+    }
+}
+
 /* Each step only when the one before it had nothing to say, but the check: it finds more. */
 static void load(struct settings_loader *l, enum extent extent)
 {
     l->file = &l->main;
+    if (extent == CATALOGUE_ONLY) {
+        load_catalogue(l);
+        return;
+    }
     read_whole(l, &l->settings->path, extent == DATA_ONLY);
     if (!goes_on(l)) {
         return;
@@ -217,6 +237,12 @@ static void load(struct settings_loader *l, enum extent extent)
     }
     if (!l->out_of_memory) {
         settings_check(l);
+    }
+    if (goes_on(l)) {
+        load_catalogue(l);
+    }
+    if (goes_on(l)) {
+        settings_take_from_catalogue(l);
     }
     if (goes_on(l)) {
         settings_read_routing(l);
@@ -284,6 +310,11 @@ enum err settings_open_whole(const char *path, struct buf *problems, struct sett
 enum err settings_open_data(const char *path, struct buf *problems, struct settings **out)
 {
     return open_settings(path, DATA_ONLY, NULL, problems, out);
+}
+
+enum err settings_open_catalogue(struct buf *problems, struct settings **out)
+{
+    return open_settings("", CATALOGUE_ONLY, NULL, problems, out);
 }
 
 void settings_close(struct settings **s)

@@ -23,6 +23,7 @@
 #include "net/net_resolve.h"
 #include "policy/policy_settings.h"
 #include "server/server_settings.h"
+#include "settings/settings_catalogue.h"
 #include "upstream/upstream_settings.h"
 
 #define SETTINGS_WORKERS_MAX 256
@@ -46,9 +47,11 @@ struct settings_usage {
 };
 
 struct settings {
-    const char *path;         /* of the file it was read from, absolute */
-    const char *data;         /* the data folder, absolute */
-    const char *models_file;  /* where models stand, if not in the same file; absolute */
+    const char *path;           /* of the file it was read from, absolute */
+    const char *data;           /* the data folder, absolute */
+    const char *models_file;    /* where models stand, if not in the same file; absolute */
+    const char *catalogue_file; /* of the operator's own entries, absolute; NULL: none */
+    struct settings_catalogue catalogue;
     const char *routing_file; /* of the rules, absolute; it need not be there */
     const char *pid_file;     /* absolute; NULL: none */
     struct settings_log log;
@@ -105,6 +108,9 @@ MUST_USE enum err settings_open_whole(const char *path, struct buf *problems,
  * is looked for: this is for what must work on a bad day. Fails as settings_open() does.
  */
 MUST_USE enum err settings_open_data(const char *path, struct buf *problems, struct settings **out);
+
+/* Only the catalogue that Atlas brings: nothing else of `*out` is for use. ERR_NO_MEMORY. */
+MUST_USE enum err settings_open_catalogue(struct buf *problems, struct settings **out);
 
 /* What is known of money beside the settings. */
 struct settings_money {

@@ -33,7 +33,7 @@ struct settings_problem {
 };
 
 struct settings_loader {
-    struct settings_file main, models;
+    struct settings_file main, models, catalogue, built_in;
     struct settings_file *file; /* the one that is looked at: problems are of it */
     struct arena *arena;        /* of the settings */
     struct arena *scratch;
@@ -96,6 +96,12 @@ bool settings_complete_price(struct settings_loader *l, struct policy_price *pri
  * model's path. */
 void settings_check_prices(struct settings_loader *l, struct model_settings *model,
                            const struct ytree_node *node, const char *shown);
+
+/* Reads the catalogue that Atlas brings, and over it l->catalogue, if that was read. */
+void settings_read_catalogue(struct settings_loader *l);
+
+/* Fills in what the file's models leave out and the catalogue knows; all of the file is right. */
+void settings_take_from_catalogue(struct settings_loader *l);
 
 /* Reads the rules of routing, if there is a file of them; all else is right. */
 void settings_read_routing(struct settings_loader *l);

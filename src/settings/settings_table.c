@@ -18,6 +18,9 @@ static const struct settings_row main_rows[] = {
 static const struct settings_row models_rows[] = {
 #include "settings/settings_models.def"
 };
+static const struct settings_row entries_rows[] = {
+#include "settings/settings_catalogue.def"
+};
 #undef SETTING
 #undef COLLECTION
 
@@ -36,6 +39,9 @@ static const struct settings_collection main_collections[] = {
 };
 static const struct settings_collection models_collections[] = {
 #include "settings/settings_models.def"
+};
+static const struct settings_collection entries_collections[] = {
+#include "settings/settings_catalogue.def"
 };
 #undef COLLECTION
 #undef SECTION
@@ -62,6 +68,13 @@ const struct settings_table settings_models = {
     .rows_count = COUNT_OF(models_rows),
     .collections = models_collections,
     .collections_count = COUNT_OF(models_collections),
+};
+
+const struct settings_table settings_entries = {
+    .rows = entries_rows,
+    .rows_count = COUNT_OF(entries_rows),
+    .collections = entries_collections,
+    .collections_count = COUNT_OF(entries_collections),
 };
 
 bool settings_is_list(const struct settings_collection *c)

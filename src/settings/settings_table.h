@@ -79,8 +79,9 @@ struct settings_table {
     size_t rows_count, collections_count, sections_count;
 };
 
-extern const struct settings_table settings_main;   /* atlas.yaml */
-extern const struct settings_table settings_models; /* what models_file names */
+extern const struct settings_table settings_main;    /* atlas.yaml */
+extern const struct settings_table settings_models;  /* what models_file names */
+extern const struct settings_table settings_entries; /* what catalogue names */
 
 /* The row or section whose path is `path`, or NULL. */
 const struct settings_row *settings_row_find(const struct settings_table *t, const char *path);

@@ -364,3 +364,65 @@ enum err settings_value_default(const struct settings_row *row, struct arena *ar
     CHECK(e != ERR_CONFIG);
     return e;
 }
+
+struct span settings_choice_name(const struct settings_row *row, unsigned i)
+{
+    struct span rest = span_of(row->least);
+    for (; i > 0; i--) {
+        rest = span_cut(rest, span_find(rest, '|', 0) + 1, rest.len);
+    }
+    return span_cut(rest, 0, span_find(rest, '|', 0));
+}
+
+static void put_choices(const struct settings_row *row, uint32_t bits, struct buf *out)
+{
+    const char *comma = "";
+    buf_put_byte(out, '[');
+    for (unsigned i = 0; bits >> i != 0; i++) {
+        if ((bits >> i & 1) != 0) {
+            buf_put_text(out, comma);
+            buf_put(out, settings_choice_name(row, i));
+            comma = ", ";
+        }
+    }
+    buf_put_byte(out, ']');
+}
+
+static void put_texts(const struct texts *texts, struct buf *out)
+{
+    buf_put_byte(out, '[');
+    for (size_t i = 0; i < texts->count; i++) {
+        buf_printf(out, "%s%s", i == 0 ? "" : ", ", texts->at[i]);
+    }
+    buf_put_byte(out, ']');
+}
+
+void settings_value_put(const struct settings_row *row, const void *field, struct buf *out)
+{
+    int64_t number = 0;
+    uint32_t bits = 0;
+    const char *text = NULL;
+    switch ((unsigned)row->kind) {
+    case SETTINGS_TEXTS:
+        put_texts(field, out);
+        break;
+    case SETTINGS_COUNT:
+        memcpy(&number, field, sizeof(number));
+        buf_printf(out, "%lld", (long long)number);
+        break;
+    case SETTINGS_BOOL:
+        buf_put_text(out, *(const bool *)field ? "true" : "false");
+        break;
+    case SETTINGS_CHOICE:
+        memcpy(&bits, field, sizeof(bits));
+        buf_put(out, settings_choice_name(row, bits));
+        break;
+    case SETTINGS_CHOICES:
+        memcpy(&bits, field, sizeof(bits));
+        put_choices(row, bits, out);
+        break;
+    default:
+        memcpy(&text, field, sizeof(text));
+        buf_put_text(out, text == NULL ? "" : text);
+    }
+}

@@ -27,6 +27,13 @@ MUST_USE enum err settings_value_read(const struct settings_row *row, struct spa
 MUST_USE enum err settings_value_default(const struct settings_row *row, struct arena *arena,
                                          void *field);
 
+/* Puts the value of a field of kind TEXT, LABEL, TEXTS, COUNT, BOOL, CHOICE or CHOICES as one would
+ * write it: "[chat, completions]". */
+void settings_value_put(const struct settings_row *row, const void *field, struct buf *out);
+
+/* The i-th of the names that a row of kind CHOICE or CHOICES has. */
+struct span settings_choice_name(const struct settings_row *row, unsigned i);
+
 /* Whether the row's kind is a list. */
 bool settings_value_is_list(const struct settings_row *row);
 

@@ -24,6 +24,19 @@ def test_an_example_is_a_valid_configuration(name):
         assert (said.returncode, said.stderr) == (0, ""), said.stderr
 
 
+@pytest.mark.parametrize("name,known", [
+    ("vllm.yaml", {"arabic-large": "Falcon-H1-34B", "general-large": "Llama-3.3-70B"}),
+    ("sglang.yaml", {"jais-70b": "Jais-2-70B"}),
+    ("llama-cpp.yaml", {"qwen2.5-7b": "Qwen2.5-7B", "e5-large": "multilingual-e5-large"}),
+    ("ollama.yaml", {"general-small": "Llama-3.2-3B", "ollama/*": None}),
+])
+def test_an_example_names_its_models_and_servers_and_the_catalogue_knows_the_rest(name, known):
+    told = json.loads(run("models", "list", "--json", "--config", EXAMPLES / name).stdout)
+    assert {model["name"]: model["known_as"] for model in told["models"]} == known
+    assert all(model["context"] and model["endpoints"] and model["inputs"] for model in told["models"] if model["known_as"])
+    assert "context:" not in (EXAMPLES / name).read_text()
+
+
 @pytest.mark.parametrize("content,headers,policy", [
     ("ما هي عاصمة المملكة العربية السعودية؟", {}, "arabic-native"),
     ("What is the capital of France?", {"X-Route-Policy": "local-only"}, "general; local-only"),

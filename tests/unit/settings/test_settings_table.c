@@ -83,6 +83,17 @@ static void a_file_of_another_form_has_the_rows_of_its_own_table_only(void **sta
     assert_non_null(settings_collection_find(&settings_models, "models"));
 }
 
+static void an_entry_of_the_catalogue_has_a_table_of_its_own(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < settings_entries.rows_count; i++) {
+        const struct settings_row *row = &settings_entries.rows[i];
+        assert_ptr_equal(settings_row_find(&settings_entries, row->path), row);
+        assert_true(strlen(row->help) > 10);
+    }
+    assert_null(settings_row_find(&settings_entries, "models.*.upstream"));
+}
+
 static void a_setting_is_of_the_innermost_collection(void **state)
 {
     (void)state;
@@ -137,10 +148,12 @@ static void uncomment(struct span sample, struct buf *out)
     while (sample.len > 0) {
         struct span line = span_cut(sample, 0, span_find(sample, '\n', 0) + 1);
         size_t hash = span_find(line, '#', 0);
-        bool is_setting = hash + 1 < line.len && line.at[hash + 1] != ' ' &&
-                          !span_starts(line, SPAN("    #upstream")) && /* or `deployments:` */
-                          !span_starts(line, SPAN("#models_file")) &&  /* or `models:` */
-                          !span_starts(line, SPAN("#routing:")); /* which would have to be there */
+        bool is_setting =
+            hash + 1 < line.len && line.at[hash + 1] != ' ' &&
+            !span_starts(line, SPAN("    #upstream")) && /* or `deployments:` */
+            !span_starts(line, SPAN("#models_file")) &&  /* or `models:` */
+            !span_starts(line, SPAN("#catalogue:")) &&   /* which would have to be there, */
+            !span_starts(line, SPAN("#routing:"));       /* as would this */
         if (is_setting) {
             buf_put(out, span_cut(line, 0, hash));
             buf_put(out, span_cut(line, hash + 1, line.len));
@@ -221,6 +234,7 @@ int main(void)
         cmocka_unit_test(numbers_are_read_in_their_units),
         cmocka_unit_test(paths_are_unique_and_rows_complete),
         cmocka_unit_test(a_file_of_another_form_has_the_rows_of_its_own_table_only),
+        cmocka_unit_test(an_entry_of_the_catalogue_has_a_table_of_its_own),
         cmocka_unit_test(a_setting_is_of_the_innermost_collection),
         cmocka_unit_test(the_sample_is_valid_and_names_its_data_folder),
         cmocka_unit_test(every_setting_of_the_sample_can_be_set),
