@@ -61,7 +61,7 @@ static inline struct policy *open_policy(const char *rules, const struct model_s
     static const struct routing_world world = {knows, knows_none, knows, NULL};
     char reason[DEPLOYMENT_REASON_BYTES];
     struct policy_settings settings = {
-        .zone = "riyadh", .breaker = true, .region = "sa", .models = of, .models_count = count};
+        .zone = "riyadh", .region = "sa", .models = of, .models_count = count};
     struct policy *p = NULL;
     struct buf problems;
     buf_init(&problems, 4096);
