@@ -97,7 +97,8 @@ enum err admin_upstream_list(const struct admin_operation *op)
 }
 
 /* Has it recorded, then in force, then in the store. */
-static enum err put(const struct admin_operation *op, struct deployment *d, struct store_upstream *row)
+static enum err put(const struct admin_operation *op, struct deployment *d,
+                    struct store_upstream *row)
 {
     row->since = op->now;
     enum err e = store_change(op->store, STORE_TABLE_UPSTREAM, row, false, op->route->action,

@@ -51,7 +51,7 @@ struct call_shared {
     const struct access *rights; /* who may what; NULL: nobody is limited */
     struct journal_lane *lane;
     struct upstream_pool *pool;
-    struct try_budget *tries;          /* of the whole process; NULL: calls may make any number */
+    struct upstream_tries *tries;      /* of the whole process; NULL: calls may make any number */
     struct condition_scratch *scratch; /* for rules */
     struct policy *policy;             /* the one that new calls begin with */
     struct gateway_asks *asks;         /* the gateway's: what keys ask of usage; NULL: nothing */

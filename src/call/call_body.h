@@ -28,6 +28,10 @@ struct call_body {
 /* A copy of the bytes, for its first user. ERR_OVERLOADED, ERR_NO_MEMORY. */
 MUST_USE enum err call_body_new(struct span bytes, struct call_body **out);
 
+/* Makes room for `cap` bytes in all; makes the body, with its first user, if `*body` is NULL.
+ * ERR_OVERLOADED, ERR_NO_MEMORY. */
+MUST_USE enum err call_body_grow(struct call_body **body, size_t cap);
+
 struct call_body *call_body_ref(struct call_body *body);
 
 /* Sets `*body` to NULL, and frees it behind its last user; nothing if it is NULL. */

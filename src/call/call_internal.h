@@ -122,7 +122,7 @@ struct call {
 typedef enum call_state call_step(struct call *call);
 
 call_step call_step_head, call_step_authenticate, call_step_admit; /* call_admit.c */
-call_step call_step_body;                                          /* call_body.c */
+call_step call_step_body;                                          /* call_receive.c */
 call_step call_step_inspect;                                       /* call_inspect.c */
 call_step call_step_route;                                         /* call_route.c */
 call_step call_step_reserve;                                       /* call_limits.c */

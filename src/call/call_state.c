@@ -282,7 +282,6 @@ bool call_is_none(const struct call_shared *shared)
 
 void call_stop_all(struct call_shared *shared)
 {
-    call_end_shadows(shared);
     list_move_all(&shared->unchecked, &shared->open);
     end_some(shared, why_stop,
              (struct budget){.most_us = INT64_MAX}); /* the loop may turn no more */

@@ -7,7 +7,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "call/call_internal.h"
-#include "upstream/try_budget.h"
+#include "upstream/upstream_tries.h"
 
 /* Whether another candidate may do better: what the caller did wrong is wrong everywhere, and what
  * we lack we lack for all. */
@@ -54,7 +54,7 @@ static bool has_next(const struct call *call)
 static bool may_try_more(const struct call *call)
 {
     const struct call_shared *shared = call->shared;
-    bool may = shared->tries == NULL || try_budget_take(shared->tries, shared->ports->mono());
+    bool may = shared->tries == NULL || upstream_tries_take(shared->tries, shared->ports->mono());
     counter_add(COUNT_TRIES_DENIED, !may);
     return may;
 }
@@ -238,7 +238,7 @@ static enum err begin_first(struct call *call)
 {
     struct call_shared *shared = call->shared;
     if (shared->tries != NULL && call->shadow == NULL) {
-        try_budget_note_call(shared->tries, shared->ports->mono());
+        upstream_tries_note_call(shared->tries, shared->ports->mono());
     }
     return begin_next(call);
 }

@@ -54,6 +54,7 @@ static void end_drain_when_idle(struct gateway_worker *w)
     mono_us now = clock_mono();
     bool late = clock_since(w->drain_until, now) >= 0;
     if (late) {
+        call_end_shadows(&w->shared);
         call_stop_all(&w->shared);
     }
     if (clock_since(w->notice_until, now) < 0) {
@@ -190,6 +191,7 @@ void gateway_worker_run(struct gateway_worker *w)
     call_series_thread_start();
     memory_thread_start();
     net_loop_run(w->loop);
+    call_end_shadows(&w->shared);
     call_stop_all(&w->shared);
     memory_thread_end();
 }

@@ -39,7 +39,7 @@ struct gateway_worker_options {
     struct log_sink *access;          /* made with call_access_format(); NULL: none is wanted */
     _Atomic int64_t *calls_open;      /* one for the process */
     _Atomic int64_t *connections;     /* one for the process */
-    struct try_budget *tries;         /* one for the process */
+    struct upstream_tries *tries;     /* one for the process */
     struct gateway_answerer answerer; /* of what keys ask of usage */
     const _Atomic bool *ready;        /* what /readyz says */
 };

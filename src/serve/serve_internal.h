@@ -18,7 +18,7 @@
 #include "net/net_timer.h"
 #include "serve/serve.h"
 #include "serve/serve_key_jobs.h"
-#include "upstream/try_budget.h"
+#include "upstream/upstream_tries.h"
 
 #define SERVE_SIGNALS 5
 
@@ -113,7 +113,7 @@ struct serve_gateway {
     uint64_t room_bytes;             /* on the disk, that opening has found too little of */
     uint64_t taken_peak;             /* of buffered memory, since it was last given back */
     _Atomic int64_t calls_open, connections;
-    struct try_budget tries;
+    struct upstream_tries tries;
     struct serve_drain *drains; /* between the two functions of serve_drains.c */
     _Atomic bool ready;
     bool stopping;

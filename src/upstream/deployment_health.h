@@ -33,7 +33,7 @@
 #define DEPLOYMENT_SLOW_START_US INT64_C(30000000)
 
 struct deployment_health {
-    bool is_never_left; /* neither breaker nor pause: never changes */
+    bool is_never_left;             /* neither breaker nor pause: never changes */
     _Atomic uint32_t failed_in_row; /* failures, and answers with a 5xx, ... */
     _Atomic uint32_t last_error;    /* enum err: ... and the last one's */
     _Atomic uint64_t outcomes; /* the last ones, a bit each, 1: failed; above 20 ones: how many */

@@ -59,10 +59,10 @@ struct upstream_definition {
     const char *name; /* its key in the configuration */
     enum upstream_kind kind;
     const char *url; /* http or https, as one would give it to an OpenAI SDK; valid, no final '/' */
-    struct secret api_key;             /* sent as Authorization: Bearer; .text NULL: none is sent */
-    const char *region;                /* NULL: unknown */
-    const char *zone;                  /* NULL: unknown */
-    bool breaker; /* it is left in peace when it fails again and again, or asks for it */
+    struct secret api_key; /* sent as Authorization: Bearer; .text NULL: none is sent */
+    const char *region;    /* NULL: unknown */
+    const char *zone;      /* NULL: unknown */
+    bool breaker;          /* it is left in peace when it fails again and again, or asks for it */
     enum upstream_clearance clearance; /* the highest class of data that may go there */
     const char *ca_file; /* PEM file to trust instead of the system's; NULL: the system's */
 

@@ -4,7 +4,7 @@
 #include "unit.h"
 
 #include "upstream/deployment_health.h"
-#include "upstream/try_budget.h"
+#include "upstream/upstream_tries.h"
 
 #define AT(seconds) ((mono_us){INT64_C(1000000000) + (int64_t)((seconds)*1e6)})
 
@@ -142,18 +142,18 @@ static void nineteen_of_twenty_are_sooner_than_the_slow_ones(void **state)
 static void calls_may_make_a_fifth_more_tries_than_there_are(void **state)
 {
     (void)state;
-    struct try_budget b = {0};
+    struct upstream_tries b = {0};
     int taken = 0;
     for (int i = 0; i < 200; i++) {
-        try_budget_note_call(&b, AT(i / 100.0));
+        upstream_tries_note_call(&b, AT(i / 100.0));
     }
     for (int i = 0; i < 200; i++) {
-        taken += try_budget_take(&b, AT(2));
+        taken += upstream_tries_take(&b, AT(2));
     }
     assert_int_equal(taken, 40);
     taken = 0;
     for (int i = 0; i < 200; i++) {
-        taken += try_budget_take(&b, AT(13)); /* ten at least, when there were no calls */
+        taken += upstream_tries_take(&b, AT(13)); /* ten at least, when there were no calls */
     }
     assert_int_equal(taken, 10);
 }
