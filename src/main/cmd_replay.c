@@ -255,10 +255,10 @@ struct replay_given {
 
 static void teach(FILE *out)
 {
-    fputs("\nLooks at calls of auto-router, and those that rules could bind, whose records have\n"
-          "what rules ask for. What would be chosen by how fast servers answer is told as\n"
-          "\"(by latency)\"; prices are the configuration's. A rule that asks for headers, or for\n"
-          "tags of a key that is gone, cannot be told where it decides.\n"
+    fputs("\nLooks at calls of auto-router, and those that rules could bind, whose records\n"
+          "have what rules ask for. What would be chosen by how fast servers answer is\n"
+          "told as \"(by latency)\"; prices are the configuration's. A rule that asks for\n"
+          "headers, or for tags of a key that is gone, cannot be told where it decides.\n"
           "--since takes a day or a time in UTC, or how long ago, 90m or 7d.\n",
           out);
 }

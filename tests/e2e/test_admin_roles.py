@@ -28,11 +28,12 @@ SCOPES = {
     "users.write": ["owner", "admin"],
     "money.read": ["owner", "admin", "operator", "auditor", "developer"],
     "money.write": ["owner", "admin"],
+    "upstreams.write": ["owner", "admin", "operator"],
     "routes.read": ["owner", "admin", "operator", "auditor"],
     "routes.write": ["owner", "admin", "operator"],
     "usage.read": ["owner", "admin", "operator", "auditor", "developer"],
 }
-NOT_FOR_TEAMS = {"status", "routes.read", "routes.write", "organisations.write", "teams.write", "money.write"}
+NOT_FOR_TEAMS = {"status", "routes.read", "routes.write", "upstreams.write", "organisations.write", "teams.write", "money.write"}
 OPEN = {"/healthz", "/readyz", "/metrics"}
 OURS, OTHERS = "team_AAAAAAAAAAAA", "team_BBBBBBBBBBBB"
 

