@@ -123,8 +123,10 @@ def test_the_page_and_the_table_that_it_leads_to_fit_eighty_columns(running):
     page = running.said().split("Atlas is ready", 1)[1]
     page = page.replace(str(ATLAS), "/opt/atlas/build/atlas").replace(str(running.folder), "/home/reader/.cache")
     assert [line for line in page.splitlines() if len(line) > 80] == []
-    table = subprocess.run(["bash"], input=commands_of(running.said())[-1], capture_output=True, text=True, check=False).stdout
-    assert table and [line for line in table.splitlines() if len(line) > 80] == []
+    done = subprocess.run(["bash"], input=commands_of(running.said())[-1], capture_output=True, text=True, check=False)
+    table = done.stdout
+    assert table, done.stderr
+    assert [line for line in table.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize("more,sentence", [
