@@ -382,6 +382,7 @@ static void on_watch(struct net_timer *timer)
     serve_evaluations_step(g);
     serve_policies_step(g);
     serve_routing_step(g, clock_mono());
+    serve_probes_step(g, clock_mono());
     serve_health_look(g);
     trim_after_peak(g);
     CHECK(net_timer_set_ms(timer, WATCH_MS) == ERR_OK); /* its place in the heap was just freed */
@@ -399,6 +400,7 @@ static enum err open_housekeeping(struct serve_gateway *g)
     net_task_init(&g->worker_ended, on_worker_ended);
     net_timer_init(&g->watch, g->loop, on_watch);
     enum err e = net_timer_set_ms(&g->watch, WATCH_MS);
+    e = e == ERR_OK ? serve_probes_open(g) : e;
     for (int i = 0; e == ERR_OK && i < SERVE_SIGNALS; i++) {
         e = net_signal_open(g->loop, numbers[i], on_signal, g, &g->signals[i]);
     }
@@ -574,6 +576,7 @@ void serve_gateway_close(struct serve_gateway **gateway)
         CHECK(pthread_join(g->workers[i].thread, NULL) == 0);
     }
     close_data(g);
+    serve_probes_close(g);
     limits_gate_close(&g->gate);
     net_resolver_close(&g->resolver);
     policy_unref(&g->policy);

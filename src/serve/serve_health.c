@@ -89,7 +89,10 @@ static void look_at_upstreams(const struct serve_gateway *g)
     const struct policy *policy = g->policy;
     for (size_t i = 0; i < policy->deployment_count; i++) {
         const struct deployment *d = policy->deployments[i];
-        if (deployment_health_is_down(&d->health)) {
+        if (atomic_load(&d->health.is_unreachable)) {
+            health_set(HEALTH_UPSTREAM_DOWN, d->definition.name,
+                       "no probe reaches it: no call is sent there");
+        } else if (deployment_health_is_down(&d->health)) {
             health_set(HEALTH_UPSTREAM_DOWN, d->definition.name, "the last %u requests failed: %s",
                        atomic_load(&d->health.failed_in_row),
                        err_sentence((enum err)atomic_load(&d->health.last_error)));

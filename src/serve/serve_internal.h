@@ -114,6 +114,7 @@ struct serve_gateway {
     uint64_t taken_peak;             /* of buffered memory, since it was last given back */
     _Atomic int64_t calls_open, connections;
     struct upstream_tries tries;
+    struct serve_probes *probes;
     struct serve_drain *drains; /* between the two functions of serve_drains.c */
     _Atomic bool ready;
     bool stopping;
@@ -225,6 +226,11 @@ void serve_keys_step(struct serve_gateway *g);
 
 /* Reads a configuration; ERR_CONFIG or ERR_NO_MEMORY after the log was told what is wrong. */
 MUST_USE enum err serve_settings_read(const char *path, struct settings **out);
+
+/* Asks model servers now and then whether they answer. */
+MUST_USE enum err serve_probes_open(struct serve_gateway *g);
+void serve_probes_step(struct serve_gateway *g, mono_us now);
+void serve_probes_close(struct serve_gateway *g);
 
 /* Reads which model servers the operator has drained; takes those of the policy out, and forgets
  * the names. */

@@ -214,7 +214,8 @@ static bool is_same_number(const struct upstream_definition *a, const struct ups
            a->idle_connections_max == b->idle_connections_max &&
            a->idle_keep_ms == b->idle_keep_ms && a->reuse == b->reuse &&
            a->queue_max == b->queue_max && a->reply_bytes_max == b->reply_bytes_max &&
-           a->omit == b->omit && a->clearance == b->clearance && a->breaker == b->breaker;
+           a->omit == b->omit && a->clearance == b->clearance && a->breaker == b->breaker &&
+           a->probe_ms == b->probe_ms;
 }
 
 void deployment_inherit(struct deployment *d, const struct deployment *before)

@@ -71,6 +71,7 @@ struct upstream_definition {
     int64_t idle_timeout_ms;       /* between two reads of a reply */
     int64_t total_timeout_ms;      /* the whole attempt */
 
+    int64_t probe_ms;             /* how often it is asked whether it answers; 0: never */
     int64_t connections_max;      /* at once in the process; 0: no bound */
     int64_t idle_connections_max; /* kept open by each worker */
     int64_t idle_keep_ms;         /* how long such a one is kept */

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness.processes import SLOWER
-from harness.upstream import reply
+from harness.upstream import Upstream, reply
 from harness.waiting import until
 
 QUIET = ("call_failed", "upstream_down", "upstream_up", "model_fallback")
@@ -285,3 +285,23 @@ def test_one_that_is_drained_ends_its_calls_and_gets_no_more_even_after_a_restar
     assert actions.count("upstream.drain") == actions.count("upstream.undrain") == 1
     stopped = gateway.command("upstream", "drain", "nobody")
     assert stopped.returncode == 1 and "no upstream of this name" in stopped.stderr
+
+
+def test_one_that_no_probe_reaches_is_taken_out_until_one_does(make_gateway, make_sim):
+    port = free_port()
+    good = make_sim()
+    config = served({"url": f"http://127.0.0.1:{port}/v1", "probe": "100ms"}, {"url": good.base, "probe": "100ms"})
+    gateway = quiet(make_gateway, config)
+    until(lambda: states(gateway) == {"u0": "down", "u1": "up"}, 20 * SLOWER, "two probes")
+    assert all(ask(gateway).status_code == 200 for _ in range(20))
+    assert gateway.metrics()["atlas_retries_total"] == 0 and ask(gateway, "m0").status_code == 503
+    until(lambda: "no probe reaches it" in gateway.command("status").stdout, 10 * SLOWER, "the trouble")
+    back = Upstream(port=port)
+    try:
+        until(lambda: states(gateway) == {"u0": "up", "u1": "up"}, 20 * SLOWER, "a probe that reaches it")
+        assert ask(gateway, "m0").status_code == 200 and back.requests[-1].method == "POST"
+        config["upstreams"]["u0"].pop("probe")
+        gateway.reload(config)
+        assert states(gateway)["u0"] == "up"
+    finally:
+        back.close()

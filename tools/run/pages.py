@@ -69,7 +69,7 @@ echo '{english}' \\
   | {atlas} route explain \\
   --config {cache}/atlas.yaml
 
-# a call that may not leave the home zone, to a server that says no zone:
+{survived}# a call that may not leave the home zone, to a server that says no zone:
 # 451, and nothing is sent
 {kept_in}
 # how its team's limits stand: every reply says so
@@ -110,6 +110,16 @@ curl -s -D - http://127.0.0.1:{port}/v1/chat/completions \\
   -H "Content-Type: application/json" \\
   -d '{body}' \\
   | grep -o -i -e 'x-route-policy.*' -e '"model":"[^"]*"'
+"""
+
+SURVIVED = """\
+# the Arabic model's server is taken out: its calls go to the fallback
+{atlas} upstream drain gemma3-270m-server \\
+  --config {cache}/atlas.yaml
+{chosen}
+{atlas} upstream undrain gemma3-270m-server \\
+  --config {cache}/atlas.yaml
+
 """
 
 ENGLISH = """{"model":"auto-router","temperature":0,"max_tokens":5,"messages":[
@@ -153,9 +163,11 @@ def welcome(models, cache, atlas, port, keys, took):
     chosen = "\n".join(ROUTED.format(body=body, **form) for body in (arabic, ENGLISH))
     kept_in = CURL.format(path="/embeddings", body=VECTORS.format(model="multilingual-e5-small"), behind="; echo", **form).replace(
         "-d '", "-H \"X-Route-Policy: local-only\" \\\n  -d '")
+    has_arabic = any(m.name == "gemma3-270m" for m in models)
+    survived = SURVIVED.format(chosen=ROUTED.format(body=arabic, **form).rstrip("\n"), **form) if has_arabic else ""
     calls = ""
     for model in models:
         what, command = CALLS[model.name]
         simulated = "\n# (SIMULATED: no model answers)" if model.failure else ""
         calls += f"# {what}{simulated}\n{command(form)}\n"
-    return WELCOME.format(took=took, refused=refused, chosen=chosen, english=ENGLISH, kept_in=kept_in, calls=calls.rstrip("\n") + "\n", **form)
+    return WELCOME.format(took=took, refused=refused, chosen=chosen, survived=survived, english=ENGLISH, kept_in=kept_in, calls=calls.rstrip("\n") + "\n", **form)
