@@ -134,6 +134,7 @@ static enum err set(const struct admin_operation *op, bool is_drained)
         e = store_row_keep(STORE_TABLE_UPSTREAM, &row, &arena);
     }
     if (e == ERR_OK && (row.is_drained != 0) == is_drained) {
+        deployment_health_drain(&d->health, is_drained, clock_mono()); /* it may be new since */
         e = answer(op, d);
     } else if (e == ERR_OK) {
         row.is_drained = is_drained;

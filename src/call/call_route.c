@@ -90,6 +90,17 @@ static void put_zone(struct buf *out, struct span zone)
     }
 }
 
+/* Whether the rule itself holds the call in, and not who calls, or a server's clearance. */
+static bool is_by_rule(const struct decision *d, const struct decision_ask *ask, enum err e)
+{
+    const struct routing_rule *rule = d->rule;
+    if (rule == NULL) {
+        return false;
+    }
+    return e == ERR_RESIDENCY ? rule->region_count > 0 || rule->is_local
+                              : rule->max_class != DATA_UNSAID && ask->class > rule->max_class;
+}
+
 /* Which rule and which zone hold the call in, and under which id the journal has it (RFC 7725). */
 static enum call_state fail_residency(struct call *call, const struct decision_ask *ask, enum err e)
 {
@@ -111,7 +122,8 @@ static enum call_state fail_residency(struct call *call, const struct decision_a
     struct span kept = arena_copy(&call->arena, buf_span(&lines));
     call->policy_lines = kept.at == NULL ? call->policy_lines : kept;
     enum call_state next = call_fail_at(call, e, SPAN(""), buf_span(&text));
-    call->words.rule = rule != NULL                 ? rule->name
+    bool is_rules = is_by_rule(&call->decision, ask, e);
+    call->words.rule = is_rules                     ? rule->name
                        : e == ERR_CLASSIFICATION    ? SPAN("clearance")
                        : call->decision.is_local    ? SPAN("local-only")
                        : ask->place.regions.len > 0 ? SPAN("team-regions")
@@ -149,10 +161,11 @@ static enum call_state fail_ability(struct call *call)
 /* When the first of them may be asked again is known, or a second is as good as any. */
 static enum call_state fail_health(struct call *call, const struct decision_ask *ask)
 {
-    const struct policy_model *model = call->decision.candidates[0].match.model;
+    const struct decision_candidate *c = &call->decision.candidates[0];
     int64_t soonest = INT64_MAX;
-    for (size_t i = 0; i < model->place_count; i++) {
-        const struct deployment_health *h = &model->places[i].deployment->health;
+    for (uint32_t rest = c->places; rest != 0; rest &= rest - 1) {
+        const struct policy_place *place = &c->match.model->places[__builtin_ctz(rest)];
+        const struct deployment_health *h = &place->deployment->health;
         int64_t again = deployment_health_again(h, ask->mono).us;
         soonest = again < soonest ? again : soonest;
     }
@@ -217,7 +230,7 @@ static struct decision_ask ask_of(const struct call *call, struct span name)
                                  .hints = {.class_from = SPAN("")},
                                  .place = place,
                                  .now = call->started_wall,
-                                 .mono = call->started,
+                                 .mono = shared->ports->mono(),
                                  .chance = chance_of(call),
                                  .scratch = shared->scratch};
 }

@@ -9,6 +9,8 @@
 #include "call/call_internal.h"
 #include "upstream/upstream_tries.h"
 
+#define DENIED_MS 1000 /* until a hedge that might not be made is thought of again */
+
 /* Whether another candidate may do better: what the caller did wrong is wrong everywhere, and what
  * we lack we lack for all. */
 static bool is_its_servers_fault(enum err e)
@@ -34,12 +36,23 @@ static bool fits(const struct call *call, const struct decision_candidate *candi
            span_equal(call->answer.lines, candidate->match.place->reply_lines);
 }
 
+/* A team may have been kept in more since the call began: that holds for what was not asked yet. */
+static bool may_be_asked(const struct call *call, const struct decision_candidate *candidate)
+{
+    const struct call_shared *shared = call->shared;
+    if (!fits(call, candidate) || shared->rights == NULL) {
+        return fits(call, candidate);
+    }
+    struct access_place place = shared->ports->access.place(shared->rights, &call->key, &call->who);
+    return decision_may_stand(call->policy, &place, call->data_class, candidate->match.place);
+}
+
 /* How many candidates to pass over until the next that may be tried; all that are left: none. */
 static size_t count_misfits(const struct call *call)
 {
     size_t count = 0;
     while (call->candidate_next + count < call->decision.count &&
-           !fits(call, &call->decision.candidates[call->candidate_next + count])) {
+           !may_be_asked(call, &call->decision.candidates[call->candidate_next + count])) {
         count++;
     }
     return count;
@@ -132,7 +145,7 @@ static void note_bad_answer(const struct call_try *t)
     bool is_good_head = t->status >= 200 && t->status <= 299 && t->attempt != NULL &&
                         ports->attempt.state(t->attempt) != ATTEMPT_FAILED;
     if (is_good_head && t->call->shadow == NULL && is_its_servers_fault(t->error)) {
-        deployment_health_failed(&t->candidate->match.place->deployment->health, t->error, false,
+        deployment_health_failed(&t->candidate->match.place->deployment->health, t->error, 0,
                                  ports->mono());
     }
 }
@@ -145,7 +158,7 @@ static enum call_state lose(struct call *call, struct call_try *t)
     if (t->again != CALL_TRY_USUAL) {
         e = begin_again(call, t);
     } else if (has_next(call) && is_its_servers_fault(t->error) && may_repeat(t) &&
-               may_try_more(call)) {
+               (!t->is_started || may_try_more(call))) {
         tell_fallback(call, t);
         call_settle_try(t);
         e = begin_next(call);
@@ -158,6 +171,17 @@ static enum call_state lose(struct call *call, struct call_try *t)
     return e == ERR_OK ? CALL_TRY : call_fail(call, e);
 }
 
+/* Another was sooner: how long this one had no answer is how slow it is, at least. */
+static void note_slow(const struct call_try *t)
+{
+    const struct call_ports *ports = t->call->shared->ports;
+    int64_t us = t->is_started && t->status == 0 ? ports->attempt.served_us(t->attempt) : 0;
+    if (us > 0) {
+        deployment_health_note_latency(&t->candidate->match.place->deployment->health, us,
+                                       ports->mono());
+    }
+}
+
 static enum call_state win(struct call *call, struct call_try *t)
 {
     call->answering = t;
@@ -166,6 +190,7 @@ static enum call_state win(struct call *call, struct call_try *t)
     }
     for (size_t i = 0; i < CALL_TRIES_AT_ONCE; i++) {
         if (call->tries[i] != NULL && call->tries[i] != t) {
+            note_slow(call->tries[i]);
             call_settle_try(call->tries[i]);
         }
     }
@@ -226,8 +251,9 @@ static enum call_state next_after(struct call *call, struct call_try *t)
         return lose(call, t);
     }
     t->is_due = false;
-    if (!may_try_more(call)) {
-        return CALL_TRY;
+    if (!may_try_more(call)) { /* in a while calls may */
+        enum err again = call_try_set_due(t, DENIED_MS);
+        return again == ERR_OK ? CALL_TRY : call_fail(call, again);
     }
     counter_add(COUNT_HEDGES, 1);
     enum err e = begin_next(call);

@@ -68,9 +68,7 @@ static enum err write_intent(struct call_try *t)
     return ERR_OK;
 }
 
-/* From now on so long, then `is_due`; a time that was set before is forgotten, which is all that
- * `ms` 0 does. ERR_NO_MEMORY. */
-static enum err set_timer(struct call_try *t, int64_t ms)
+enum err call_try_set_due(struct call_try *t, int64_t ms)
 {
     const struct call_ports *ports = t->call->shared->ports;
     ports->timer.fini(&t->timer);
@@ -90,7 +88,7 @@ static enum call_try_state wait(struct call_try *t)
     if (t->is_due) {
         return call_try_fail(t, ERR_JOURNAL_FULL);
     }
-    enum err e = t->is_waiting ? ERR_OK : set_timer(t, WAIT_MAX_MS);
+    enum err e = t->is_waiting ? ERR_OK : call_try_set_due(t, WAIT_MAX_MS);
     if (e != ERR_OK) {
         return call_try_fail(t, e);
     }
@@ -136,8 +134,9 @@ static enum err start(struct call_try *t)
 {
     struct call *call = t->call;
     const struct call_ports *ports = call->shared->ports;
-    enum err e =
-        t->is_waiting || hedge_after_ms(call) > 0 ? set_timer(t, hedge_after_ms(call)) : ERR_OK;
+    enum err e = t->is_waiting || hedge_after_ms(call) > 0
+                     ? call_try_set_due(t, hedge_after_ms(call))
+                     : ERR_OK;
     if (e != ERR_OK) {
         return e;
     }

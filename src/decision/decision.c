@@ -107,11 +107,27 @@ static bool is_in_regions(const struct routing_rule *rule, const char *region)
     return rule == NULL || rule->region_count == 0;
 }
 
-/* Those of the team; where it says none, those of the gateway. */
-static bool is_in_team_regions(const struct decision_ask *ask, const char *region)
+/* It stands in a region of the team; where that says none, of the gateway. */
+static bool is_in_regions_of(const struct policy *p, const struct access_place *bound,
+                             const char *region)
 {
-    struct span regions = ask->place.regions.len > 0 ? ask->place.regions : ask->policy->regions;
+    struct span regions = bound->regions.len > 0 ? bound->regions : p->regions;
     return regions.len == 0 || (region != NULL && directory_may_use(regions, span_of(region)));
+}
+
+static bool is_at_home(const struct policy *p, const struct upstream_definition *to)
+{
+    return to->zone != NULL && p->zone.len > 0 && span_equal(span_of(to->zone), p->zone);
+}
+
+bool decision_may_stand(const struct policy *policy, const struct access_place *bound,
+                        enum data_class class, const struct policy_place *place)
+{
+    const struct upstream_definition *to = &place->deployment->definition;
+    return is_in_regions_of(policy, bound, to->region) &&
+           (!bound->is_local || is_at_home(policy, to)) &&
+           (bound->most == DATA_UNSAID || class <= bound->most) &&
+           class <= deployment_clearance(place->deployment);
 }
 
 /* Where it stands is as the rule and the hints want it. What is not known is no. */
@@ -119,10 +135,9 @@ static enum err judge_residency(JUDGE_TAKES)
 {
     const struct upstream_definition *to = &place->deployment->definition;
     (void)c;
-    bool is_home = to->zone != NULL && ask->policy->zone.len > 0 &&
-                   span_equal(span_of(to->zone), ask->policy->zone);
-    bool may = is_in_regions(d->rule, to->region) && is_in_team_regions(ask, to->region) &&
-               (is_home || !d->is_local);
+    bool may = is_in_regions(d->rule, to->region) &&
+               is_in_regions_of(ask->policy, &ask->place, to->region) &&
+               (is_at_home(ask->policy, to) || !d->is_local);
     return may ? ERR_OK : ERR_RESIDENCY;
 }
 
@@ -170,7 +185,7 @@ static enum err pass(const struct filter *f, const struct decision_ask *ask,
         e = judged != ERR_OK ? judged : e;
         left |= judged == ERR_OK ? rest & -rest : 0;
     }
-    c->places = left;
+    c->places = left != 0 ? left : c->places; /* what is refused is told of one that came so far */
     return left != 0 ? ERR_OK : e;
 }
 
@@ -245,6 +260,10 @@ static void take_over(const struct decision_ask *ask, const struct decision_cand
     }
     d->count = count < 1 ? 0 : 1;
     memcpy(d->candidates, list, d->count * sizeof(d->candidates[0]));
+    if (d->count > 0 && d->candidates[0].places != 0) {
+        struct policy_match *match = &d->candidates[0].match;
+        policy_place_match(match, &match->model->places[__builtin_ctz(d->candidates[0].places)]);
+    }
 }
 
 enum err decision_filter(const struct decision_ask *ask, struct decision *d)

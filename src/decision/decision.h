@@ -174,6 +174,10 @@ bool decision_draws_shadow(const struct decision_ask *ask, const struct decision
 MUST_USE enum err decision_shadow(const struct decision_ask *ask, const struct decision *d,
                                   struct decision_candidate *out);
 
+/* Whether calls of a class may go to a place, by what binds who calls. */
+bool decision_may_stand(const struct policy *policy, const struct access_place *bound,
+                        enum data_class class, const struct policy_place *place);
+
 /* Why a candidate may not be asked; ERR_OK: it may. */
 enum err decision_judge(const struct decision_ask *ask, const struct decision *d,
                         const struct decision_candidate *c);

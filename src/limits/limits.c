@@ -337,7 +337,7 @@ static int used_percent(struct limits_budget *b, wall_us now)
 {
     struct limits_balance balance;
     int64_t limit = atomic_load(&b->limit);
-    limits_windows_look(&b->windows, now, &balance);
+    limits_windows_peek(&b->windows, now, &balance);
     int64_t taken = balance.spent + balance.held;
     if (taken >= limit) {
         return 100; /* of one that allows nothing, too */

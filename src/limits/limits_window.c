@@ -246,6 +246,23 @@ void limits_windows_look(struct limits_windows *w, wall_us now, struct limits_ba
     leave(room);
 }
 
+void limits_windows_peek(struct limits_windows *w, wall_us now, struct limits_balance *out)
+{
+    *out = (struct limits_balance){.spent = 0};
+    for (uint32_t i = 0; i < LIMITS_WINDOWS; i++) {
+        struct limits_room *room = &w->rooms[i];
+        if (!enter(room)) {
+            continue;
+        }
+        if (is_of(room, now)) {
+            int64_t spent = atomic_load(&room->spent), taken = atomic_load(&room->taken);
+            out->spent = spent;
+            out->held = taken > spent ? taken - spent : 0;
+        }
+        leave(room);
+    }
+}
+
 uint32_t limits_windows_news(struct limits_windows *w, wall_us now, struct limits_balance *out)
 {
     struct limits_room *room = enter_current(w, now);

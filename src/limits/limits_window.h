@@ -94,6 +94,9 @@ bool limits_share_settle(struct limits_share *share, int64_t limit, int64_t used
 
 void limits_windows_look(struct limits_windows *w, wall_us now, struct limits_balance *out);
 
+/* The same for any time, and changes nothing: zeros where no window of that time is known. */
+void limits_windows_peek(struct limits_windows *w, wall_us now, struct limits_balance *out);
+
 /* The limit is `limit` from now on: what was used beyond a lower one is spent as far as it fits.
  * True: a step of it is passed that was not before. */
 bool limits_windows_change(struct limits_windows *w, int64_t limit);

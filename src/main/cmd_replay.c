@@ -95,8 +95,9 @@ static size_t find_untold(const struct decision_trace *trace)
 /* Where it went, or that routing let it go nowhere. */
 static void write_from(const struct journal_record *r, char out[TO_BYTES])
 {
-    static const enum err of_routing[] = {ERR_RESIDENCY, ERR_MODEL_UNKNOWN, ERR_MODEL_NOT_ALLOWED,
-                                          ERR_MODEL_ENDPOINT, ERR_CLASSIFICATION};
+    static const enum err of_routing[] = {
+        ERR_RESIDENCY,      ERR_MODEL_UNKNOWN, ERR_MODEL_NOT_ALLOWED, ERR_MODEL_ENDPOINT,
+        ERR_CLASSIFICATION, ERR_CAPABILITY,    ERR_CONTEXT_LENGTH,    ERR_VALUE_INVALID};
     struct span error = journal_record_text(r, JOURNAL_TEXT_ERROR);
     bool is_refused = false;
     for (size_t i = 0; r->kind == JOURNAL_COMPLETION && i < ROWS(of_routing); i++) {

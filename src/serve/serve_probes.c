@@ -63,7 +63,11 @@ static void on_attempt(void *ctx)
 {
     struct probe *probe = ctx;
     enum attempt_state state = attempt_state(probe->attempt);
-    if (state == ATTEMPT_FAILED) {
+    if (state == ATTEMPT_FAILED && err_row(attempt_error(probe->attempt))->status == 503) {
+        attempt_close(
+            &probe->attempt); /* we have no room for it: that says nothing of the server */
+        probe->all->under_way--;
+    } else if (state == ATTEMPT_FAILED) {
         end(probe, false, clock_mono());
     } else if (state >= ATTEMPT_HEAD) { /* whatever it says of its models, it answers */
         end(probe, attempt_head(probe->attempt)->status < 500, clock_mono());

@@ -88,12 +88,16 @@ static size_t find_in_comment(const struct settings_table *t, struct span line)
     size_t hash = span_find(line, '#', 0);
     for (size_t colon = span_find(line, ':', hash); colon < line.len;
          colon = span_find(line, ':', colon + 1)) {
-        size_t from = colon;
+        size_t to = colon;
+        while (to > hash && strchr(" \"'", line.at[to - 1]) != NULL && line.at[to - 1] != 0) {
+            to--;
+        }
+        size_t from = to;
         while (from > hash && (line.at[from - 1] == '_' || (line.at[from - 1] | 32) >= 'a')) {
             from--;
         }
         struct span value = span_trim(span_cut(line, colon + 1, line.len));
-        if (is_secret(t, span_cut(line, from, colon - from)) && value.len > 0 &&
+        if (is_secret(t, span_cut(line, from, to - from)) && value.len > 0 &&
             !is_reference(value)) {
             return (size_t)(value.at - line.at);
         }

@@ -158,8 +158,8 @@ static void leave(struct attempt *a)
     struct upstream_site *site = a->site;
     attempt_leave_lists(a);
     upstream_connection_close(&a->connection);
-    if (a->is_trial) {
-        deployment_health_untried(&site->deployment->health);
+    if (a->trial != 0) {
+        deployment_health_untried(&site->deployment->health, a->trial);
     }
     net_loop_undefer(&a->task);
     attempt_free_blocks(a);
@@ -176,7 +176,7 @@ static bool may_begin(struct attempt *a, struct deployment *deployment, mono_us 
 {
     struct deployment_health *h = &deployment->health;
     return a->is_unjudged ? deployment_health_state(h, now) == DEPLOYMENT_UP
-                          : deployment_health_begin(h, now, &a->is_trial);
+                          : deployment_health_begin(h, now, &a->trial);
 }
 
 enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployment,

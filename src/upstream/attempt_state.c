@@ -91,12 +91,12 @@ static void note_head(struct attempt *a)
         return;
     }
     if (status >= 500) {
-        deployment_health_failed(h, ERR_UPSTREAM_STATUS, a->is_trial, now);
+        deployment_health_failed(h, ERR_UPSTREAM_STATUS, a->trial, now);
     } else {
-        deployment_health_answered(h, a->is_trial, now);
+        deployment_health_answered(h, a->trial, now);
         note_latency(a);
     }
-    a->is_trial = false;
+    a->trial = 0;
     if (status == 429 || status == 503) {
         struct span wait = http_fields_find(&a->response.fields, HTTP_NAME_RETRY_AFTER);
         deployment_health_pause(h, upstream_retry_after(wait, clock_wall()), now);
@@ -108,12 +108,11 @@ static void note_end(struct attempt *a)
 {
     struct deployment *d = a->site->deployment;
     if (!a->is_unjudged && a->error != ERR_UPSTREAM_STALE && err_row(a->error)->status != 503) {
-        deployment_health_failed(&d->health, a->error, a->is_trial,
-                                 net_loop_now(a->site->pool->loop));
-    } else if (a->is_trial) {
-        deployment_health_untried(&d->health);
+        deployment_health_failed(&d->health, a->error, a->trial, net_loop_now(a->site->pool->loop));
+    } else if (a->trial != 0) {
+        deployment_health_untried(&d->health, a->trial);
     }
-    a->is_trial = false;
+    a->trial = 0;
     (void)atomic_fetch_add_explicit(&d->failures, 1, memory_order_relaxed); /* only counts */
 }
 
@@ -210,6 +209,9 @@ void attempt_on_due(struct net_timer *timer)
         next = STEP_DIAL;
     } else {
         enum err late = was_sent_whole(a) ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_UNREACHED;
+        /* Who was not asked yet, or whose reader takes nothing, is not at fault. */
+        bool is_read = (a->step == STEP_HEAD || a->step == STEP_BODY) && !a->reader_waits;
+        a->is_unjudged = a->is_unjudged || a->step == STEP_QUEUE || is_read;
         next = attempt_fail(a, a->step == STEP_RESOLVE ? ERR_UPSTREAM_DNS : late);
     }
     attempt_enter(a, next);
@@ -251,6 +253,9 @@ static enum attempt_step do_queue(struct attempt *a)
             upstream_queue_note_served(a);
             return use_connection(a, c);
         }
+    }
+    if (!waits && a->is_unjudged) {
+        return attempt_fail(a, ERR_UPSTREAM_BUSY); /* callers come before it */
     }
     if (!waits) {
         enum err e = upstream_queue_put(a);

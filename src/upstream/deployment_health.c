@@ -7,6 +7,7 @@
 #define PEAK_FALLS_US   10e6 /* in which a peak is forgotten */
 #define UNKNOWN_US      1e6  /* of a server that has calls and no answer yet */
 #define BUSY_US         INT64_C(2000000)
+#define FAILED_US       INT64_C(10000000) /* in which a failure is held against it */
 #define BAD_FACTOR      100 /* it is asked when all others have that much more to do */
 #define SLOW_START_PART 0.1 /* of its calls, at first */
 
@@ -55,13 +56,21 @@ mono_us deployment_health_again(const struct deployment_health *h, mono_us now)
     return (mono_us){later > now.us ? later : now.us};
 }
 
-bool deployment_health_begin(struct deployment_health *h, mono_us now, bool *is_trial)
+bool deployment_health_begin(struct deployment_health *h, mono_us now, int64_t *trial)
 {
     enum deployment_state state = deployment_health_state(h, now);
     int64_t tried = read(&h->tried_us);
-    *is_trial = state == DEPLOYMENT_HALF_OPEN && (tried == 0 || now.us - tried >= TRIED_MAX_US) &&
-                atomic_compare_exchange_strong(&h->tried_us, &tried, now.us);
-    return state == DEPLOYMENT_UP || *is_trial;
+    bool is_trial = state == DEPLOYMENT_HALF_OPEN &&
+                    (tried == 0 || now.us - tried >= TRIED_MAX_US) &&
+                    atomic_compare_exchange_strong(&h->tried_us, &tried, now.us);
+    *trial = is_trial ? now.us : 0;
+    return state == DEPLOYMENT_UP || is_trial;
+}
+
+/* Whether it is the trial that is under way. */
+static bool is_current(const struct deployment_health *h, int64_t trial)
+{
+    return trial != 0 && read(&h->tried_us) == trial;
 }
 
 static void open(struct deployment_health *h, mono_us now)
@@ -91,24 +100,27 @@ static unsigned note_outcome(struct deployment_health *h, bool has_failed)
                : 0;
 }
 
-void deployment_health_failed(struct deployment_health *h, enum err e, bool is_trial, mono_us now)
+void deployment_health_failed(struct deployment_health *h, enum err e, int64_t trial, mono_us now)
 {
     atomic_store_explicit(&h->last_error, (uint32_t)e, memory_order_relaxed);
+    put(&h->failed_us, now.us);
     uint32_t row = atomic_fetch_add_explicit(&h->failed_in_row, 1, memory_order_relaxed) + 1;
     unsigned of_last = note_outcome(h, true);
     bool is_bad = row >= DEPLOYMENT_DOWN || 2 * of_last >= DEPLOYMENT_WINDOW;
-    if (is_trial || (is_bad && !h->is_never_left && read(&h->open_until_us) == 0)) {
+    bool opens = trial == 0 && is_bad && !h->is_never_left && read(&h->open_until_us) == 0;
+    if (is_current(h, trial) || opens) {
         open(h, now);
     }
 }
 
-void deployment_health_answered(struct deployment_health *h, bool is_trial, mono_us now)
+void deployment_health_answered(struct deployment_health *h, int64_t trial, mono_us now)
 {
     if (atomic_load_explicit(&h->failed_in_row, memory_order_relaxed) != 0) {
         atomic_store_explicit(&h->failed_in_row, 0, memory_order_relaxed);
     }
-    if (is_trial) { /* those that began before it was opened say nothing of it now */
+    if (is_current(h, trial)) { /* those that began before it was opened say nothing of it now */
         atomic_store_explicit(&h->opened, 0, memory_order_relaxed);
+        atomic_store_explicit(&h->outcomes, 0, memory_order_relaxed);
         put(&h->back_us, now.us);
         put(&h->open_until_us, 0);
         put(&h->tried_us, 0);
@@ -116,9 +128,9 @@ void deployment_health_answered(struct deployment_health *h, bool is_trial, mono
     (void)note_outcome(h, false);
 }
 
-void deployment_health_untried(struct deployment_health *h)
+void deployment_health_untried(struct deployment_health *h, int64_t trial)
 {
-    put(&h->tried_us, 0);
+    (void)atomic_compare_exchange_strong(&h->tried_us, &trial, 0); /* else it is another's */
 }
 
 void deployment_health_pause(struct deployment_health *h, int64_t seconds, mono_us now)
@@ -136,12 +148,18 @@ bool deployment_health_is_down(const struct deployment_health *h)
            atomic_load_explicit(&h->is_unreachable, memory_order_relaxed);
 }
 
+/* It has failed just now, or had too many calls: others are asked first for a while. */
+static bool is_bad_now(const struct deployment_health *h, mono_us now)
+{
+    bool has_failed = atomic_load_explicit(&h->failed_in_row, memory_order_relaxed) > 0;
+    return now.us < read(&h->busy_until_us) ||
+           (has_failed && now.us - read(&h->failed_us) < FAILED_US);
+}
+
 bool deployment_health_is_at_ease(const struct deployment_health *h, mono_us now)
 {
     int64_t back = read(&h->back_us);
-    return atomic_load_explicit(&h->failed_in_row, memory_order_relaxed) == 0 &&
-           now.us >= read(&h->busy_until_us) &&
-           (back == 0 || now.us - back >= DEPLOYMENT_SLOW_START_US);
+    return !is_bad_now(h, now) && (back == 0 || now.us - back >= DEPLOYMENT_SLOW_START_US);
 }
 
 void deployment_health_drain(struct deployment_health *h, bool is_drained, mono_us now)
@@ -179,18 +197,32 @@ void deployment_health_note_latency(struct deployment_health *h, int64_t us, mon
     note_slow(h, us);
 }
 
+/* What is left of its peak: in a while it is as one that nobody knows, and is asked once. */
+static double peak_of(const struct deployment_health *h, mono_us now)
+{
+    double latency = (double)read(&h->latency_us);
+    double falls = 2 * latency > PEAK_FALLS_US ? 2 * latency : PEAK_FALLS_US;
+    double part = 1 - (double)(now.us - read(&h->peak_at_us)) / falls;
+    part = part < 0 ? 0 : part > 1 ? 1 : part;
+    double peak = (double)read(&h->peak_us) * part;
+    return peak > latency || part == 0 ? peak : latency;
+}
+
 double deployment_health_cost(const struct deployment_health *h, int64_t calls, mono_us now)
 {
-    int64_t peak = read(&h->peak_us), back = read(&h->back_us);
-    int64_t reported = read(&h->reported);
+    int64_t back = read(&h->back_us), reported = read(&h->reported);
+    if (deployment_health_state(h, now) == DEPLOYMENT_HALF_OPEN) {
+        return 0; /* one call is to find out */
+    }
+    double peak = peak_of(h, now);
     double load = (double)(calls + (reported > calls ? reported : 0));
-    uint32_t failed = atomic_load_explicit(&h->failed_in_row, memory_order_relaxed);
-    bool is_bad = failed > 0 || now.us < read(&h->busy_until_us);
-    double cost = peak != 0 ? (double)peak * (1 + load) : UNKNOWN_US * (is_bad ? 1 + load : load);
+    bool is_bad = is_bad_now(h, now);
+    double cost = peak > 0 ? peak * (1 + load) : UNKNOWN_US * (is_bad ? 1 + load : load);
     cost *= is_bad ? BAD_FACTOR : 1;
     double since = (double)(now.us - back) / (double)DEPLOYMENT_SLOW_START_US;
     if (back == 0 || since >= 1) {
         return cost;
     }
+    since = since > 0 ? since : 0;
     return (cost + 1) / (SLOW_START_PART + (1 - SLOW_START_PART) * since);
 }

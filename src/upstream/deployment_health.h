@@ -36,6 +36,7 @@ struct deployment_health {
     bool is_never_left;             /* neither breaker nor pause: never changes */
     _Atomic uint32_t failed_in_row; /* failures, and answers with a 5xx, ... */
     _Atomic uint32_t last_error;    /* enum err: ... and the last one's */
+    _Atomic int64_t failed_us;      /* when that was */
     _Atomic uint64_t outcomes; /* the last ones, a bit each, 1: failed; above 20 ones: how many */
     _Atomic int64_t open_until_us;  /* 0: it is closed; then when it is tried again */
     _Atomic int64_t tried_us;       /* since when a call finds out whether it works; 0: none does */
@@ -72,14 +73,15 @@ bool deployment_health_admits(const struct deployment_health *h, mono_us now);
 /* When it may be asked again at the soonest; `now` where nobody can say. */
 mono_us deployment_health_again(const struct deployment_health *h, mono_us now);
 
-/* A call goes there, and `*is_trial` says whether it finds out if the server works again. False: it
- * may not, or another finds out already. */
-MUST_USE bool deployment_health_begin(struct deployment_health *h, mono_us now, bool *is_trial);
+/* A call goes there. `*trial` is not 0 where it finds out if the server works again, and goes with
+ * what comes of it. False: it may not, or another finds out already. */
+MUST_USE bool deployment_health_begin(struct deployment_health *h, mono_us now, int64_t *trial);
 
-/* What came of a call: it failed, it was answered; a trial ended and says nothing of the server. */
-void deployment_health_failed(struct deployment_health *h, enum err e, bool is_trial, mono_us now);
-void deployment_health_answered(struct deployment_health *h, bool is_trial, mono_us now);
-void deployment_health_untried(struct deployment_health *h);
+/* What came of a call: it failed, it was answered; a trial ended and says nothing of the server. A
+ * trial that took so long that another followed it decides nothing any more. */
+void deployment_health_failed(struct deployment_health *h, enum err e, int64_t trial, mono_us now);
+void deployment_health_answered(struct deployment_health *h, int64_t trial, mono_us now);
+void deployment_health_untried(struct deployment_health *h, int64_t trial);
 
 /* It had too many calls, and asked to be left in peace for so long, a minute at most; 0: it did not
  * say, and others are asked first for a while. */

@@ -111,7 +111,7 @@ struct attempt {
     bool reader_waits;   /* attempt_pull() said LATER, and no event followed yet */
     bool must_tell;      /* an event is due */
     bool is_unjudged;    /* what comes of it says nothing of the deployment */
-    bool is_trial;       /* it finds out whether the deployment works again */
+    int64_t trial;       /* not 0: it finds out whether the deployment works again */
     uint8_t interim;     /* 1xx heads skipped */
     uint8_t dial_first;  /* the address tried first, */
     uint8_t dialled;     /* and how many were */

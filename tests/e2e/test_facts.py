@@ -2,6 +2,7 @@
 """What rules know of a call beside its words: how much of it is code, its session, what its budgets have left."""
 import hashlib
 import json
+import time
 
 import pytest
 
@@ -135,6 +136,7 @@ def test_a_session_of_one_key_is_none_of_another(gateway, rules):
 # ---- budgets ----
 
 def test_a_team_that_has_nearly_spent_its_budget_gets_the_cheap_model(gateway):
+    gateway.announce("budget_threshold")
     team = gateway.admin("POST", "/admin/v1/teams", json={"name": "spender"}).json()
     key = gateway.new_key("spender", team=team["id"])["key"]
     assert ask(gateway, key=key) == "rest"
@@ -147,6 +149,19 @@ def test_a_team_that_has_nearly_spent_its_budget_gets_the_cheap_model(gateway):
     assert changed.status_code == 200, changed.text
     assert ask(gateway, key=key) == "nearly-spent"
     assert ask(gateway) == "rest"
+
+
+def test_what_is_explained_of_other_times_leaves_budgets_as_they_are(gateway):
+    team = gateway.admin("POST", "/admin/v1/teams", json={"name": "looked at"}).json()
+    key = gateway.new_key("looked at", team=team["id"])
+    budget = gateway.admin("POST", "/admin/v1/budgets", json={"team": team["id"], "amount": "1000", "window": "month"}).json()["id"]
+    assert ask(gateway, key=key["key"]) == "rest"
+    until(lambda: float(gateway.admin("GET", f"/admin/v1/budgets/{budget}").json()["spent"]) > 0, 10 * SLOWER, "the call to be settled")
+    before = gateway.admin("GET", f"/admin/v1/budgets/{budget}").json()["spent"]
+    for months in range(1, 7):
+        body = {"request": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}, "key": key["id"], "at": int(time.time()) + months * 31 * 86400}
+        assert gateway.admin("POST", "/admin/v1/routes/explain", json=body).status_code == 200
+    assert gateway.admin("GET", f"/admin/v1/budgets/{budget}").json()["spent"] == before
 
 
 def test_an_explanation_tells_all_facts(gateway):

@@ -233,14 +233,16 @@ static void who_answers_sooner_comes_first_by_performance(void **state)
     atomic_store(&at[0]->in_flight, 9);
     expect(&s, "performance", "cheap middle unpriced");
     for (int i = 0; i < DEPLOYMENT_DOWN; i++) {
-        deployment_health_failed(&at[2]->health, ERR_UPSTREAM_CONNECT, false, (mono_us){0});
+        deployment_health_failed(&at[2]->health, ERR_UPSTREAM_CONNECT, 0, (mono_us){0});
     }
     expect(&s, "performance", "middle unpriced dear"); /* nobody asks it now; */
     s.ask.mono.us = DEPLOYMENT_OPEN_US;
     s.ask.chance = 63 << 8; /* later one call in many asks anew whoever has none */
     expect(&s, "performance", "middle cheap unpriced");
     s.ask.chance = 0;
-    deployment_health_answered(&at[2]->health, true, s.ask.mono);
+    int64_t trial;
+    assert_true(deployment_health_begin(&at[2]->health, s.ask.mono, &trial));
+    deployment_health_answered(&at[2]->health, trial, s.ask.mono);
     for (int i = 0; i < 100; i++) {
         deployment_health_note_latency(&at[2]->health, 800000, s.ask.mono);
     }

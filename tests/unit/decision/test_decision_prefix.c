@@ -221,9 +221,9 @@ static void who_fails_or_is_slow_or_just_back_is_passed_over(void **state)
     }
     assert_int_equal(all_first(&s), 1 << B);
 
-    deployment_health_failed(&server(&s, B)->health, ERR_UPSTREAM_CLOSED, false, s.ask.mono);
+    deployment_health_failed(&server(&s, B)->health, ERR_UPSTREAM_CLOSED, 0, s.ask.mono);
     assert_int_equal(all_first(&s), 1 << A | 1 << C);
-    deployment_health_answered(&server(&s, B)->health, false, s.ask.mono);
+    deployment_health_answered(&server(&s, B)->health, 0, s.ask.mono);
     assert_int_equal(all_first(&s), 1 << B);
 
     deployment_health_pause(&server(&s, B)->health, 0, s.ask.mono); /* it said that it is busy */
@@ -232,7 +232,7 @@ static void who_fails_or_is_slow_or_just_back_is_passed_over(void **state)
     assert_int_equal(all_first(&s), 1 << B);
 
     deployment_health_drain(&server(&s, B)->health, true, s.ask.mono);
-    deployment_health_drain(&server(&s, B)->health, false, s.ask.mono);
+    deployment_health_drain(&server(&s, B)->health, 0, s.ask.mono);
     assert_int_equal(all_first(&s), 1 << A | 1 << C);
     s.ask.mono.us += DEPLOYMENT_SLOW_START_US;
     assert_int_equal(all_first(&s), 1 << B);

@@ -11,7 +11,7 @@
 static void break_it(struct deployment_health *h, int times, mono_us now)
 {
     for (int i = 0; i < times; i++) {
-        deployment_health_failed(h, ERR_UPSTREAM_CONNECT, false, now);
+        deployment_health_failed(h, ERR_UPSTREAM_CONNECT, 0, now);
     }
 }
 
@@ -19,14 +19,14 @@ static void five_failures_in_a_row_open_it(void **state)
 {
     (void)state;
     struct deployment_health h = {0};
-    bool is_trial;
+    int64_t trial;
     break_it(&h, 4, AT(0));
-    deployment_health_answered(&h, false, AT(0));
+    deployment_health_answered(&h, 0, AT(0));
     break_it(&h, 4, AT(0));
-    assert_true(deployment_health_begin(&h, AT(0), &is_trial));
-    assert_false(is_trial);
+    assert_true(deployment_health_begin(&h, AT(0), &trial));
+    assert_true(trial == 0);
     break_it(&h, 1, AT(0));
-    assert_false(deployment_health_begin(&h, AT(4.9), &is_trial));
+    assert_false(deployment_health_begin(&h, AT(4.9), &trial));
     assert_int_equal(deployment_health_again(&h, AT(1)).us, AT(5).us);
     assert_int_equal(deployment_health_state(&h, AT(5)), DEPLOYMENT_HALF_OPEN);
 }
@@ -37,7 +37,7 @@ static void half_of_the_last_twenty_open_it(void **state)
     struct deployment_health h = {0};
     for (int i = 0; i < 10; i++) {
         assert_int_equal(deployment_health_state(&h, AT(0)), DEPLOYMENT_UP);
-        deployment_health_answered(&h, false, AT(0));
+        deployment_health_answered(&h, 0, AT(0));
         break_it(&h, 1, AT(0));
     }
     assert_int_equal(deployment_health_state(&h, AT(0)), DEPLOYMENT_OPEN);
@@ -49,36 +49,70 @@ static void one_call_finds_out_and_each_failure_doubles_the_wait(void **state)
     static const double waits[] = {5, 10, 20, 40, 60, 60};
     struct deployment_health h = {0};
     double at = 0;
-    bool is_trial;
+    int64_t trial, none;
     break_it(&h, 5, AT(0));
     for (size_t i = 0; i < ROWS(waits); i++) {
-        assert_false(deployment_health_begin(&h, AT(at + waits[i] - 0.1), &is_trial));
+        assert_false(deployment_health_begin(&h, AT(at + waits[i] - 0.1), &trial));
         at += waits[i];
-        assert_true(deployment_health_begin(&h, AT(at), &is_trial) && is_trial);
-        assert_false(deployment_health_begin(&h, AT(at), &is_trial)); /* one alone */
-        deployment_health_answered(&h, false, AT(at)); /* that began before it was opened */
+        assert_true(deployment_health_begin(&h, AT(at), &trial) && trial != 0);
+        assert_false(deployment_health_begin(&h, AT(at), &none)); /* one alone */
+        deployment_health_answered(&h, 0, AT(at)); /* that began before it was opened */
         assert_int_equal(deployment_health_state(&h, AT(at)), DEPLOYMENT_OPEN);
-        deployment_health_failed(&h, ERR_UPSTREAM_STATUS, true, AT(at));
+        deployment_health_failed(&h, ERR_UPSTREAM_STATUS, trial, AT(at));
     }
     at += 60;
-    assert_true(deployment_health_begin(&h, AT(at), &is_trial));
-    deployment_health_untried(&h); /* its caller went away: another may */
-    assert_true(deployment_health_begin(&h, AT(at), &is_trial));
-    deployment_health_answered(&h, true, AT(at));
+    assert_true(deployment_health_begin(&h, AT(at), &trial));
+    deployment_health_untried(&h, trial); /* its caller went away: another may */
+    assert_true(deployment_health_begin(&h, AT(at), &trial));
+    deployment_health_answered(&h, trial, AT(at));
     assert_int_equal(deployment_health_state(&h, AT(at)), DEPLOYMENT_UP);
     break_it(&h, 5, AT(at));
     assert_int_equal(deployment_health_state(&h, AT(at + 5)), DEPLOYMENT_HALF_OPEN);
+}
+
+static void what_failed_a_while_ago_and_what_was_slow_then_is_asked_again(void **state)
+{
+    (void)state;
+    struct deployment_health h = {0}, good = {0};
+    deployment_health_note_latency(&h, 60000000, AT(0)); /* it loaded its model */
+    deployment_health_note_latency(&good, 500000, AT(0));
+    deployment_health_failed(&h, ERR_UPSTREAM_CLOSED, 0, AT(1));
+    assert_true(deployment_health_cost(&h, 0, AT(2)) > deployment_health_cost(&good, 50, AT(2)));
+    deployment_health_note_latency(&good, 500000, AT(130));
+    assert_true(deployment_health_cost(&h, 0, AT(130)) < deployment_health_cost(&good, 0, AT(130)));
+    break_it(&h, 5, AT(130));
+    assert_true(deployment_health_cost(&h, 0, AT(135)) == 0); /* a trial is due */
+}
+
+static void a_late_trial_decides_nothing_any_more(void **state)
+{
+    (void)state;
+    struct deployment_health h = {0};
+    int64_t first, second;
+    break_it(&h, 5, AT(0));
+    assert_true(deployment_health_begin(&h, AT(5), &first));
+    assert_true(deployment_health_begin(&h, AT(66), &second));
+    deployment_health_untried(&h, first);
+    assert_false(deployment_health_admits(&h, AT(67)));
+    deployment_health_answered(&h, second, AT(67));
+    deployment_health_failed(&h, ERR_UPSTREAM_TIMEOUT, first, AT(68));
+    assert_int_equal(deployment_health_state(&h, AT(68)), DEPLOYMENT_UP);
+    for (int i = 0; i < 8; i++) { /* what failed while it was open is forgotten */
+        deployment_health_answered(&h, 0, AT(69));
+        break_it(&h, 1, AT(69));
+    }
+    assert_int_equal(deployment_health_state(&h, AT(69)), DEPLOYMENT_UP);
 }
 
 static void a_trial_that_is_not_heard_of_makes_room_for_another(void **state)
 {
     (void)state;
     struct deployment_health h = {0};
-    bool is_trial;
+    int64_t trial;
     break_it(&h, 5, AT(0));
-    assert_true(deployment_health_begin(&h, AT(5), &is_trial));
+    assert_true(deployment_health_begin(&h, AT(5), &trial));
     assert_false(deployment_health_admits(&h, AT(64)));
-    assert_true(deployment_health_begin(&h, AT(66), &is_trial));
+    assert_true(deployment_health_begin(&h, AT(66), &trial));
 }
 
 static void others_take_it_out(void **state)
@@ -113,7 +147,10 @@ static void who_is_slower_has_more_or_comes_back_costs_more(void **state)
                 deployment_health_cost(&slow, 0, AT(0)));
     deployment_health_note_latency(&quick, 900000, AT(1)); /* a peak counts at once */
     assert_true(deployment_health_cost(&quick, 0, AT(1)) > deployment_health_cost(&slow, 0, AT(1)));
-    deployment_health_note_latency(&quick, 10000, AT(12)); /* and is forgotten */
+    for (int i = 0; i < 40; i++) {
+        deployment_health_note_latency(&quick, 10000, AT(12)); /* and is forgotten */
+    }
+    deployment_health_note_latency(&slow, 100000, AT(12));
     assert_true(deployment_health_cost(&quick, 0, AT(12)) <
                 deployment_health_cost(&slow, 0, AT(12)));
     deployment_health_drain(&quick, true, AT(12));
@@ -164,6 +201,8 @@ int main(void)
         cmocka_unit_test(five_failures_in_a_row_open_it),
         cmocka_unit_test(half_of_the_last_twenty_open_it),
         cmocka_unit_test(one_call_finds_out_and_each_failure_doubles_the_wait),
+        cmocka_unit_test(what_failed_a_while_ago_and_what_was_slow_then_is_asked_again),
+        cmocka_unit_test(a_late_trial_decides_nothing_any_more),
         cmocka_unit_test(a_trial_that_is_not_heard_of_makes_room_for_another),
         cmocka_unit_test(others_take_it_out),
         cmocka_unit_test(who_is_slower_has_more_or_comes_back_costs_more),
