@@ -312,4 +312,8 @@ bool call_answer_put_event(struct call *call, struct call_made *made);
  * ERR_NO_MEMORY. */
 MUST_USE enum err call_watch_silence(struct call *call);
 
+/* Of a try: from now on so long, then `is_due`; a time that was set before is forgotten, which is
+ * all that `ms` 0 does. ERR_NO_MEMORY. */
+MUST_USE enum err call_try_set_due(struct call_try *t, int64_t ms);
+
 #endif

@@ -148,10 +148,6 @@ MUST_USE enum err call_try_begin(struct call *call, const struct decision_candid
 /* The bound that its model server is told where the caller says none; 0: it is told none. */
 int64_t call_try_bound(const struct call_try *t);
 
-/* From now on so long, then `is_due`; a time that was set before is forgotten, which is all that
- * `ms` 0 does. ERR_NO_MEMORY. */
-MUST_USE enum err call_try_set_due(struct call_try *t, int64_t ms);
-
 /* Runs it until it must wait, or has won or lost. */
 void call_try_run(struct call_try *t);
 

@@ -149,6 +149,7 @@ def test_a_team_that_has_nearly_spent_its_budget_gets_the_cheap_model(gateway):
     assert changed.status_code == 200, changed.text
     assert ask(gateway, key=key) == "nearly-spent"
     assert ask(gateway) == "rest"
+    until(lambda: gateway.count_log("budget_threshold") == 2, 10 * SLOWER, "half and four fifths to be told")
 
 
 def test_what_is_explained_of_other_times_leaves_budgets_as_they_are(gateway):
