@@ -32,6 +32,8 @@ def database():
     else:
         subprocess.run(["ninja", "-C", FOLDER, "--quiet", "build.ninja"], check=True,
                        stdout=subprocess.DEVNULL)
+    # What sources include that is made when they are built.
+    subprocess.run(["ninja", "-C", FOLDER, "--quiet", "src/models.inc"], check=True, stdout=subprocess.DEVNULL)
     return {os.path.normpath(FOLDER / row["file"]): row["command"]
             for row in json.loads((FOLDER / "compile_commands.json").read_text())}
 

@@ -117,22 +117,32 @@ static enum err put(const struct admin_operation *op, struct deployment *d,
     return answer(op, d);
 }
 
+/* Its row as it was changed last; none: as one that nobody ever took out. */
+static enum err get(const struct admin_operation *op, struct arena *arena,
+                    struct store_upstream *row)
+{
+    *row = (struct store_upstream){.id = op->id};
+    enum err e = store_change_begin(op->store);
+    e = e == ERR_OK ? store_change_get(op->store, STORE_TABLE_UPSTREAM, row) : e;
+    if (e == ERR_NOT_FOUND_ROW) {
+        *row = (struct store_upstream){.id = op->id};
+        return ERR_OK;
+    }
+    return e == ERR_OK ? store_row_keep(STORE_TABLE_UPSTREAM, row, arena) : e;
+}
+
 /* One that is so already stays so, since when it was. */
 static enum err set(const struct admin_operation *op, bool is_drained)
 {
     struct arena arena;
-    struct deployment *d;
-    struct store_upstream row = {.id = op->id};
-    arena_init(&arena, ADMIN_BODY_BYTES_MAX);
+    struct deployment *d = NULL;
+    struct store_upstream row;
     enum err e = find(op, &d);
-    e = e == ERR_OK ? store_change_begin(op->store) : e;
-    e = e == ERR_OK ? store_change_get(op->store, STORE_TABLE_UPSTREAM, &row) : e;
-    if (e == ERR_NOT_FOUND_ROW && op->answer->fault.message[0] == '\0') {
-        row = (struct store_upstream){.id = op->id};
-        e = ERR_OK;
-    } else if (e == ERR_OK) {
-        e = store_row_keep(STORE_TABLE_UPSTREAM, &row, &arena);
+    if (e != ERR_OK) {
+        return e;
     }
+    arena_init(&arena, ADMIN_BODY_BYTES_MAX);
+    e = get(op, &arena, &row);
     if (e == ERR_OK && (row.is_drained != 0) == is_drained) {
         deployment_health_drain(&d->health, is_drained, clock_mono()); /* it may be new since */
         e = answer(op, d);

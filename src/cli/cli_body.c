@@ -170,7 +170,7 @@ static int put_seconds(struct writing *w, const struct cli_option *o, const stru
 /* Whether a number is seconds: its name says so. */
 static bool is_seconds(const struct admin_field *f)
 {
-    return f->kind == ADMIN_INT && span_ends(span_of(f->name), SPAN("_s"));
+    return span_ends(span_of(f->name), SPAN("_s"));
 }
 
 /* Names, some of them with commas between. */
@@ -241,13 +241,21 @@ static int put_nothing(struct writing *w)
 static int put_one(struct writing *w, const struct cli_option *o, const struct admin_field *f)
 {
     const char *text = o->value == NULL ? o->says : cli_given_text(o, w->body->given);
-    return is_none(o, text)          ? put_nothing(w)
-           : f->kind == ADMIN_CHOICE ? put_choice(w, o, f, text)
-           : is_seconds(f)           ? put_seconds(w, o, f, text)
-           : f->kind == ADMIN_INT    ? put_number(w, o, text)
-           : f->kind == ADMIN_MOMENT ? put_time(w, o, text)
-           : f->kind == ADMIN_BOOL   ? put_bool(w, text)
-                                     : put_text(w, text);
+    if (is_none(o, text)) {
+        return put_nothing(w);
+    }
+    switch ((unsigned)f->kind) {
+    case ADMIN_CHOICE:
+        return put_choice(w, o, f, text);
+    case ADMIN_INT:
+        return is_seconds(f) ? put_seconds(w, o, f, text) : put_number(w, o, text);
+    case ADMIN_MOMENT:
+        return put_time(w, o, text);
+    case ADMIN_BOOL:
+        return put_bool(w, text);
+    default:
+        return put_text(w, text);
+    }
 }
 
 static int put_value(struct writing *w, const struct cli_option *o, const struct admin_field *f)

@@ -24,7 +24,7 @@ static void facts_are_read_as_they_were_written(void **state)
                                      .gist = &gist,
                                      .model = SPAN("auto"),
                                      .prompt_tokens = 17,
-                                     .hints = {ROUTING_COST, true}};
+                                     .hints = {.profile = ROUTING_COST, .is_local = true}};
     struct span facts = span_make(text, write_facts(&ask, text));
     assert_true(decision_facts_read(facts, &f));
     assert_string_equal(f.recorded.language.language, "ar");
