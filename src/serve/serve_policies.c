@@ -47,7 +47,10 @@ void serve_policies_tell(struct list *waits, enum err e, const struct policy_ver
         struct admin_reload *wait = LIST_OF(link, struct admin_reload, link);
         wait->error = e;
         wait->problems = problems;
-        wait->version = version == NULL ? (struct policy_version){.version = 0} : *version;
+        wait->version.version = 0;
+        if (version != NULL) {
+            wait->version = *version;
+        }
         wait->done(wait);
     }
 }

@@ -249,7 +249,7 @@ static bool begins_with_one(struct span line, const char *const table[128])
     const char *list = line.at[0] < 128 ? table[line.at[0]] : NULL;
     while (list != NULL && *list != '\0') {
         size_t i = 1; /* by the first it was found */
-        while (list[i] != '|' && i < line.len && (uint8_t)list[i] == line.at[i]) {
+        while (i < line.len && list[i] != '|' && (uint8_t)list[i] == line.at[i]) {
             i++;
         }
         if (list[i] == '|') {

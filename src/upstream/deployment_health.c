@@ -73,7 +73,7 @@ static bool is_current(const struct deployment_health *h, int64_t trial)
     return trial != 0 && read(&h->tried_us) == trial;
 }
 
-static void open(struct deployment_health *h, mono_us now)
+static void open_breaker(struct deployment_health *h, mono_us now)
 {
     uint32_t opened = atomic_fetch_add_explicit(&h->opened, 1, memory_order_relaxed);
     int64_t us = DEPLOYMENT_OPEN_US << (opened < 4 ? opened : 4);
@@ -109,7 +109,7 @@ void deployment_health_failed(struct deployment_health *h, enum err e, int64_t t
     bool is_bad = row >= DEPLOYMENT_DOWN || 2 * of_last >= DEPLOYMENT_WINDOW;
     bool opens = trial == 0 && is_bad && !h->is_never_left && read(&h->open_until_us) == 0;
     if (is_current(h, trial) || opens) {
-        open(h, now);
+        open_breaker(h, now);
     }
 }
 
