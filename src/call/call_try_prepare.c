@@ -213,6 +213,7 @@ static enum err prepare_attempt(struct call_try *t)
         .post = true,
         .lean = lean,
         .fresh = t->is_fresh,
+        .alone = t->candidate->is_alone,
         .unjudged = call->shadow != NULL,
     };
     return shared->ports->attempt.prepare(shared->pool, t->candidate->match.place->deployment,

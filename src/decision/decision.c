@@ -200,6 +200,33 @@ enum err decision_judge(const struct decision_ask *ask, const struct decision *d
     return e;
 }
 
+/* Those that fail, or asked for peace, and to whom one call at a time may go: where nobody else is
+ * left, that is no worse than a refusal. How many there are. */
+static size_t keep_alone(const struct decision_ask *ask, struct decision_candidate *list,
+                         size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct decision_candidate c = list[i];
+        c.places = 0;
+        c.is_alone = true;
+        for (uint32_t rest = list[i].places; rest != 0; rest &= rest - 1) {
+            const struct policy_place *place = &c.match.model->places[__builtin_ctz(rest)];
+            const struct deployment *d = place->deployment;
+            bool is_idle = atomic_load_explicit(&d->in_flight, memory_order_relaxed) <= 0;
+            bool is_open =
+                atomic_load_explicit(&d->health.open_until_us, memory_order_relaxed) != 0;
+            bool may =
+                deployment_health_admits_alone(&d->health, ask->mono) && (is_open || is_idle);
+            c.places |= may ? rest & -rest : 0;
+        }
+        if (c.places != 0) {
+            list[kept++] = c;
+        }
+    }
+    return kept;
+}
+
 /* Takes out of a list what may not be asked. */
 static enum err filter(const struct decision_ask *ask, const struct decision *d,
                        struct decision_candidate *list, size_t *count)
@@ -216,6 +243,9 @@ static enum err filter(const struct decision_ask *ask, const struct decision *d,
             if (judged == ERR_OK) {
                 list[kept++] = list[i];
             }
+        }
+        if (kept == 0 && filters[f].judge == judge_health) {
+            kept = keep_alone(ask, list, *count);
         }
         if (kept == 0) {
             return e; /* the record of the refusal names the first */

@@ -40,6 +40,7 @@ struct decision_candidate {
     struct policy_match match;
     uint32_t places;                  /* of the model, a bit each, that no filter has taken out */
     const struct policy_price *price; /* in force when the call began; NULL: not known */
+    bool is_alone;                    /* it is asked though it fails, for nobody else is left */
     int64_t score;                    /* of those with more, the better */
     const char *why;                  /* it is one, and has this place */
     bool is_known;                    /* the place has read a beginning of what is asked */

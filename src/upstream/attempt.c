@@ -172,9 +172,12 @@ static void leave(struct attempt *a)
 }
 
 /* Whether the deployment is to be asked now. One that is not judged cannot find out if it works. */
-static bool may_begin(struct attempt *a, struct deployment *deployment, mono_us now)
+static bool may_begin(struct attempt *a, struct deployment *deployment, bool alone, mono_us now)
 {
     struct deployment_health *h = &deployment->health;
+    if (alone && !a->is_unjudged) {
+        return deployment_health_begin_alone(h, now, &a->trial);
+    }
     return a->is_unjudged ? deployment_health_state(h, now) == DEPLOYMENT_UP
                           : deployment_health_begin(h, now, &a->trial);
 }
@@ -202,7 +205,7 @@ enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployme
     a->ctx = ctx;
     a->fresh = request->fresh;
     a->is_unjudged = request->unjudged;
-    if (!request->probe && !may_begin(a, deployment, net_loop_now(pool->loop))) {
+    if (!request->probe && !may_begin(a, deployment, request->alone, net_loop_now(pool->loop))) {
         attempt_free(pool, a);
         return ERR_NO_UPSTREAM;
     }

@@ -67,6 +67,32 @@ bool deployment_health_begin(struct deployment_health *h, mono_us now, int64_t *
     return state == DEPLOYMENT_UP || is_trial;
 }
 
+/* Whether a call finds out just now. */
+static bool is_tried(const struct deployment_health *h, mono_us now)
+{
+    int64_t tried = read(&h->tried_us);
+    return tried != 0 && now.us - tried < TRIED_MAX_US;
+}
+
+bool deployment_health_admits_alone(const struct deployment_health *h, mono_us now)
+{
+    return deployment_health_state(h, now) <= DEPLOYMENT_PAUSED && !is_tried(h, now);
+}
+
+bool deployment_health_begin_alone(struct deployment_health *h, mono_us now, int64_t *trial)
+{
+    int64_t tried = read(&h->tried_us);
+    bool is_open = read(&h->open_until_us) != 0;
+    *trial = 0;
+    if (!deployment_health_admits_alone(h, now)) {
+        return false;
+    }
+    if (is_open && atomic_compare_exchange_strong(&h->tried_us, &tried, now.us)) {
+        *trial = now.us;
+    }
+    return !is_open || *trial != 0;
+}
+
 /* Whether it is the trial that is under way. */
 static bool is_current(const struct deployment_health *h, int64_t trial)
 {

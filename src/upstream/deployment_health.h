@@ -77,6 +77,14 @@ mono_us deployment_health_again(const struct deployment_health *h, mono_us now);
  * what comes of it. False: it may not, or another finds out already. */
 MUST_USE bool deployment_health_begin(struct deployment_health *h, mono_us now, int64_t *trial);
 
+/* The same where nobody else is left who could answer: a call that nobody makes beside it finds out
+ * at once, and is no worse off than by a refusal. */
+MUST_USE bool deployment_health_begin_alone(struct deployment_health *h, mono_us now,
+                                            int64_t *trial);
+
+/* Whether it may be asked so: nobody has taken it out, and no call finds out already. */
+bool deployment_health_admits_alone(const struct deployment_health *h, mono_us now);
+
 /* What came of a call: it failed, it was answered; a trial ended and says nothing of the server. A
  * trial that took so long that another followed it decides nothing any more. */
 void deployment_health_failed(struct deployment_health *h, enum err e, int64_t trial, mono_us now);

@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import socket
+import threading
 import time
 
 import pytest
@@ -140,31 +141,41 @@ def test_a_model_whose_calls_must_not_run_twice_is_asked_once(make_gateway, make
 
 
 def test_one_that_fails_again_and_again_is_left_in_peace_and_asked_again_later(make_gateway, make_sim):
-    bad = make_sim("--fault", "status", "--status", "500")
-    gateway = quiet(make_gateway, served(bad.base))
+    bad, good = make_sim("--fault", "status", "--status", "500"), make_sim()
+    gateway = quiet(make_gateway, served(bad.base, good.base))
     for _ in range(5):
-        assert ask(gateway).status_code == 502
-    before = asked(bad)
-    got = ask(gateway)
-    assert got.status_code == 503 and got.json()["error"]["code"] == "no_upstream" and 1 <= int(got.headers["retry-after"]) <= 5
-    assert asked(bad) == before == 5
+        assert ask(gateway, "m0").status_code == 502
+    assert states(gateway) == {"u0": "open", "u1": "up"}
+    assert all(ask(gateway).status_code == 200 for _ in range(30)) and asked(bad) == 5
     began = time.monotonic()
-    until(lambda: asked(bad) > before or not ask(gateway), 30 * SLOWER, "a call that finds out")
+    until(lambda: ask(gateway).status_code == 200 and asked(bad) > 5, 30 * SLOWER, "a call that finds out")
     assert time.monotonic() - began > 3
     with concurrent.futures.ThreadPoolExecutor(8) as pool:  # it failed anew: for twice as long nobody is sent there
-        assert {got.status_code for got in pool.map(lambda _: ask(gateway), range(20))} == {503}
-    assert asked(bad) == before + 1
-    assert 5 < int(ask(gateway).headers["retry-after"]) <= 10
+        assert {got.status_code for got in pool.map(lambda _: ask(gateway), range(40))} == {200}
+    assert asked(bad) == 6
+    assert 5 < gateway.admin("GET", "/admin/v1/upstreams/u0").json()["retry_in_s"] <= 10
 
 
-def test_one_that_works_again_is_asked_again(make_gateway, upstream):
+def test_where_nobody_else_is_left_one_call_at_a_time_finds_out(make_gateway, upstream):
     gateway = quiet(make_gateway, served(upstream.url))
-    upstream.script(*[reply(500, {}) for _ in range(5)])
-    for _ in range(5):
+    go = threading.Event()
+
+    def slow(connection, request):
+        go.wait(20 * SLOWER)
+        reply(500, {})(connection, request)
+
+    upstream.script(*[reply(500, {}) for _ in range(7)], slow)
+    for _ in range(7):  # one behind the other each is a call that finds out
         assert ask(gateway).status_code == 502
-    assert ask(gateway).status_code == 503
-    until(lambda: ask(gateway).status_code == 200, 30 * SLOWER, "an answer")
-    assert all(ask(gateway).status_code == 200 for _ in range(10))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, gateway)
+        until(lambda: len(upstream.requests) == 8, 10 * SLOWER, "the one to be there")
+        got = ask(gateway)  # beside it there is no other
+        assert got.status_code == 503 and got.json()["error"]["code"] == "no_upstream" and 1 <= int(got.headers["retry-after"]) <= 60
+        go.set()
+        assert first.result().status_code == 502
+    assert len(upstream.requests) == 8
+    assert all(ask(gateway).status_code == 200 for _ in range(10)) and states(gateway) == {"u0": "up"}
 
 
 def test_who_says_when_to_come_again_is_not_asked_before(make_gateway, make_sim):
@@ -173,7 +184,7 @@ def test_who_says_when_to_come_again_is_not_asked_before(make_gateway, make_sim)
     until(lambda: ask(gateway).status_code == 200 and asked(busy) > 0, 20 * SLOWER, "the busy one to be asked")
     before = asked(busy)
     assert all(ask(gateway).status_code == 200 for _ in range(30)) and asked(busy) == before
-    got = ask(gateway, "m0")
+    got = ask(gateway, "m0")  # where nobody else is left it is asked, and says it again
     assert got.status_code == 503 and 20 < int(got.headers["retry-after"]) <= 30
 
 
