@@ -250,9 +250,24 @@ static void parse_built_in(struct settings_loader *l)
     l->out_of_memory = l->out_of_memory || e == ERR_NO_MEMORY;
 }
 
+/* Whether some model may take something. Without models the catalogue itself is asked for. */
+static bool is_wanted(const struct settings *s)
+{
+    const struct policy_settings *g = &s->gateway;
+    bool takes = g->models_count == 0 || s->catalogue_file != NULL;
+    for (size_t i = 0; i < g->models_count && !takes; i++) {
+        const char *said = g->models[i].catalogue;
+        takes = said == NULL || strcmp(said, "none") != 0;
+    }
+    return takes;
+}
+
 void settings_read_catalogue(struct settings_loader *l)
 {
     struct settings_catalogue *c = &l->settings->catalogue;
+    if (!is_wanted(l->settings)) {
+        return;
+    }
     l->file = &l->catalogue;
     read_entries(l);
     const struct settings_catalogue own = *c;

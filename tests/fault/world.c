@@ -66,15 +66,15 @@ void world_configure(const struct world *w, const char *model, const char *more)
         "  far: { url: \"http://127.0.0.1:%u/v1\", region: abroad, kind: vllm }\n",
         w->model_port, w->model_port, w->model_port);
     (void)fprintf(f, "models:\n"
-                     "  keep: { upstream: near, aliases: [kept] }\n"
-                     "  close: { upstream: near }\n"
-                     "  broken: { upstream: near }\n"
-                     "  named: { upstream: named, upstream_name: close }\n"
-                     "  far: { upstream: far, upstream_name: close }\n"
-                     "  priced: { upstream: near, upstream_name: keep, "
+                     "  keep: { catalogue: none, upstream: near, aliases: [kept] }\n"
+                     "  close: { catalogue: none, upstream: near }\n"
+                     "  broken: { catalogue: none, upstream: near }\n"
+                     "  named: { catalogue: none, upstream: named, upstream_name: close }\n"
+                     "  far: { catalogue: none, upstream: far, upstream_name: close }\n"
+                     "  priced: { catalogue: none, upstream: near, upstream_name: keep, "
                      "price: { input: 1, output: 2 } }\n");
     if (model != NULL) {
-        (void)fprintf(f, "  %s: { upstream: near, upstream_name: keep }\n", model);
+        (void)fprintf(f, "  %s: { catalogue: none, upstream: near, upstream_name: keep }\n", model);
     }
     (void)fprintf(f, "%s", more == NULL ? "" : more);
     if (fclose(f) != 0) {

@@ -67,7 +67,7 @@ static struct openai_prefixes chat(struct scene *s, int messages, int bytes, int
         buf_printf(&list, "%s{\"role\":\"%s\",\"content\":\"", i == 0 ? "[" : ",",
                    i % 2 == 0 ? "user" : "assistant");
         for (int b = 1; b < bytes; b++) {
-            buf_put_byte(&list, (uint8_t)('a' + (i * 7 + b * b) % 26));
+            buf_put_byte(&list, (uint8_t)('a' + (i * 7 + b % 26 * (b % 26)) % 26));
         }
         buf_put_text(&list, i == odd ? "?\"}" : ".\"}");
     }
