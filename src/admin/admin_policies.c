@@ -22,6 +22,7 @@ static struct policy_version version_of(const struct store_policy *row)
 {
     struct policy_version v = {.version = row->version, .since = row->since};
     memcpy(v.digest, row->digest, sizeof(v.digest));
+    memcpy(v.text, row->text, sizeof(v.text));
     span_copy_text(row->actor, v.actor, sizeof(v.actor));
     return v;
 }
@@ -134,8 +135,9 @@ enum err admin_policy_show(const struct admin_operation *op)
         return e;
     }
     arena_init(&arena, POLICY_ARCHIVE_BYTES_MAX);
-    e = op->data == NULL ? ERR_NOT_FOUND_ROW
-                         : policy_archive_get(op->data, v.digest, v.version, &arena, &archived);
+    e = op->data == NULL
+            ? ERR_NOT_FOUND_ROW
+            : policy_archive_get(op->data, v.digest, v.text, v.version, &arena, &archived);
     if (e == ERR_OK) {
         e = show(op, &v, &archived);
     } else if (e == ERR_NOT_FOUND_ROW) {

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "policy/policy.h"
 #include "store/store_change.h"
+#include "upstream/upstream_drains.h"
 #include "upstream/upstream_kind.h"
 
 _Static_assert(DEPLOYMENT_DRAINING == 5, "ADMIN_SERVER_STATES are in this order");
@@ -107,9 +108,10 @@ static enum err put(const struct admin_operation *op, struct deployment *d,
         return e;
     }
     enum err on_disk = store_settle(op->store);
+    enum err noted = upstream_drains_set(op->id, row->is_drained != 0);
     deployment_health_drain(&d->health, row->is_drained != 0, clock_mono());
-    if (on_disk != ERR_OK) {
-        return on_disk;
+    if (on_disk != ERR_OK || noted != ERR_OK) {
+        return on_disk != ERR_OK ? on_disk : noted;
     }
     enum err follows = store_catch_up(op->store);
     (void)follows; /* the journal's health tells of it (journal_apply.h) */
@@ -144,7 +146,6 @@ static enum err set(const struct admin_operation *op, bool is_drained)
     arena_init(&arena, ADMIN_BODY_BYTES_MAX);
     e = get(op, &arena, &row);
     if (e == ERR_OK && (row.is_drained != 0) == is_drained) {
-        deployment_health_drain(&d->health, is_drained, clock_mono()); /* it may be new since */
         e = answer(op, d);
     } else if (e == ERR_OK) {
         row.is_drained = is_drained;

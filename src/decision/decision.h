@@ -50,7 +50,8 @@ struct decision_candidate {
 /* What a caller may ask of routing. */
 struct decision_hints {
     enum routing_profile profile;
-    bool is_local;          /* the home zone alone */
+    bool is_local;          /* the home zone alone: the caller says so, ... */
+    bool says_local;        /* which this keeps: its key or team may say so, too */
     enum data_class class;  /* that it names, the highest; unsaid: none */
     struct span class_from; /* the member or header that names it */
 };

@@ -32,7 +32,7 @@ static enum err add(struct openai_wishes *wishes, struct span value, struct span
 {
     enum routing_profile profile;
     if (span_is(value, "local-only")) {
-        out->is_local = true;
+        out->is_local = out->says_local = true;
         return ERR_OK;
     }
     if (!routing_profile_find(value, &profile)) {

@@ -44,13 +44,9 @@ void decision_note_read(const struct policy *p, const struct decision_candidate 
     }
 }
 
-/* Calls of a place, those that its server reports among them. */
 static int64_t calls_of(const struct policy_place *place)
 {
-    int64_t calls = atomic_load_explicit(&place->deployment->in_flight, memory_order_relaxed);
-    int64_t reported =
-        atomic_load_explicit(&place->deployment->health.reported, memory_order_relaxed);
-    return reported > calls ? calls + reported : calls;
+    return atomic_load_explicit(&place->deployment->in_flight, memory_order_relaxed);
 }
 
 /* The places that are left, together. */

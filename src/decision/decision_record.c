@@ -71,8 +71,11 @@ size_t decision_facts_write(const struct decision_ask *ask, struct decision_work
     if (ask->hints.profile != ROUTING_NO_PROFILE) {
         at = put(out, at, "profile", span_of(routing_profile_name(ask->hints.profile)));
     }
-    if (ask->hints.is_local) {
+    if (ask->hints.says_local) {
         at = put_number(out, at, "local", 1);
+    }
+    if (ask->hints.class != DATA_UNSAID) {
+        at = put(out, at, "class", span_of(data_class_name(ask->hints.class)));
     }
     if (!decision_is_auto(ask->model)) { /* the last, for it may hold blanks */
         at = put(out, at, "model", span_cut_text(ask->model, MODEL_BYTES));
@@ -156,7 +159,11 @@ static bool take(struct span name, struct span value, struct decision_facts *f)
         return take_flag(value, &f->request.has_token_arrays);
     }
     if (span_is(name, "local")) {
+        f->hints.says_local = true;
         return take_flag(value, &f->hints.is_local);
+    }
+    if (span_is(name, "class")) {
+        return data_class_find(value, &f->hints.class);
     }
     return span_is(name, "profile") ? routing_profile_find(value, &f->hints.profile)
                                     : take_language(name, value, f);

@@ -180,9 +180,6 @@ static bool make_ask(const struct replay *p, struct asked *a)
         a->ask.keys = p->keys;
         a->ask.place = access_place_of(p->rights, &a->key, &a->who);
     }
-    if (!data_class_find(journal_record_text(r, JOURNAL_TEXT_CLASS), &a->ask.hints.class)) {
-        a->ask.hints.class = DATA_UNSAID;
-    }
     return true;
 }
 

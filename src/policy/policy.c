@@ -147,7 +147,6 @@ static void fill_abilities(struct policy *p, const struct model_settings *settin
     model->tier = (uint8_t)(settings->tier == 0 ? POLICY_TIER_MIDDLE : settings->tier);
     model->languages = keep_languages(p, settings);
     model->language_count = settings->languages.count;
-    model->tokenizer = keep_text(p, settings->tokenizer);
     p->is_choosy = p->is_choosy || model->lacks_images || model->lacks_tools;
 }
 

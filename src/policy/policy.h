@@ -57,7 +57,6 @@ struct policy_model {
     uint8_t tier;                   /* POLICY_TIER_MIDDLE where it is not known */
     const struct span *languages;   /* that it is made for; none: not known */
     size_t language_count;
-    struct span tokenizer; /* its family; "": not known */
 };
 
 struct policy {

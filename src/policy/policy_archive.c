@@ -206,8 +206,10 @@ static enum err read_file(int fd, struct buf *out)
 }
 
 enum err policy_archive_get(const char *data, const uint8_t digest[CRYPTO_SHA256_BYTES],
-                            int64_t version, struct arena *arena, struct policy_archived *out)
+                            const uint8_t whole[CRYPTO_SHA256_BYTES], int64_t version,
+                            struct arena *arena, struct policy_archived *out)
 {
+    uint8_t found[CRYPTO_SHA256_BYTES];
     char path[PATH_MAX];
     const char *why;
     int fd = -1;
@@ -221,6 +223,8 @@ enum err policy_archive_get(const char *data, const uint8_t digest[CRYPTO_SHA256
     buf_init(&text, POLICY_ARCHIVE_BYTES_MAX);
     enum err e = read_file(fd, &text);
     (void)close(fd); /* only read from */
+    crypto_sha256(buf_span(&text), found);
+    e = e == ERR_OK && !crypto_equal(found, whole, sizeof(found)) ? ERR_VALUE_INVALID : e;
     e = e == ERR_OK ? read_all(buf_span(&text), digest, arena, out) : e;
     buf_fini(&text);
     return e;

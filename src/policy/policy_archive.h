@@ -50,15 +50,15 @@ MUST_USE enum err policy_archive_put(const char *data, const uint8_t digest[CRYP
                                      int64_t version, struct span text);
 
 /*
- * Reads it back.
+ * Reads it back; `whole` is the SHA-256 of its text.
  *
  *   ERR_NOT_FOUND_ROW  it is not there
  *   ERR_VALUE_INVALID  it is not what was written, or of another digest
  *   ERR_DISK, ERR_NO_FILES, ERR_NO_MEMORY
  */
 MUST_USE enum err policy_archive_get(const char *data, const uint8_t digest[CRYPTO_SHA256_BYTES],
-                                     int64_t version, struct arena *arena,
-                                     struct policy_archived *out);
+                                     const uint8_t whole[CRYPTO_SHA256_BYTES], int64_t version,
+                                     struct arena *arena, struct policy_archived *out);
 
 /* Takes it away, if it is there. */
 void policy_archive_drop(const char *data, const uint8_t digest[CRYPTO_SHA256_BYTES],

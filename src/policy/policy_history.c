@@ -14,7 +14,6 @@
 struct scan {
     int64_t count, bytes, last; /* `last`: the largest version */
     struct policy_version newest;
-    uint8_t newest_text[CRYPTO_SHA256_BYTES];
     struct store_policy oldest; /* its texts are in the two below */
     char oldest_id[ID_BYTES], oldest_actor[POLICY_ACTOR_BYTES];
 };
@@ -38,7 +37,7 @@ static enum err on_row(void *context, const void *given)
     scan->newest.version = row->version;
     scan->newest.since = row->since;
     memcpy(scan->newest.digest, row->digest, sizeof(row->digest));
-    memcpy(scan->newest_text, row->text, sizeof(row->text));
+    memcpy(scan->newest.text, row->text, sizeof(row->text));
     span_copy_text(row->actor, scan->newest.actor, sizeof(scan->newest.actor));
     return ERR_OK;
 }
@@ -72,7 +71,6 @@ static enum err drop_old(struct store *s, const char *data, struct span actor, u
 }
 
 static enum err put(struct store *s, const char *data, struct span text,
-                    const uint8_t digest_of_text[CRYPTO_SHA256_BYTES],
                     const struct policy_version *v)
 {
     char id[ID_BYTES];
@@ -82,7 +80,7 @@ static enum err put(struct store *s, const char *data, struct span text,
     row.id = span_of(id);
     row.actor = span_of(v->actor);
     memcpy(row.digest, v->digest, sizeof(row.digest));
-    memcpy(row.text, digest_of_text, sizeof(row.text));
+    memcpy(row.text, v->text, sizeof(row.text));
     enum err e = policy_archive_put(data, v->digest, v->version, text);
     e = e == ERR_OK ? store_change(s, STORE_TABLE_POLICY, &row, false, "policy.apply", row.actor)
                     : e;
@@ -93,22 +91,20 @@ enum err policy_history_record(struct store *s, const char *data, struct span te
                                struct policy_version *v, unsigned *dropped)
 {
     struct scan scan;
-    uint8_t digest_of_text[CRYPTO_SHA256_BYTES];
     *dropped = 0;
-    crypto_sha256(text, digest_of_text);
+    crypto_sha256(text, v->text);
     enum err e = store_change_begin(s);
     e = e == ERR_OK ? scan_rows(s, &scan) : e;
     if (e != ERR_OK) {
         return e;
     }
-    if (scan.newest.version > 0 &&
-        crypto_equal(scan.newest_text, digest_of_text, sizeof(digest_of_text)) &&
+    if (scan.newest.version > 0 && crypto_equal(scan.newest.text, v->text, sizeof(v->text)) &&
         crypto_equal(scan.newest.digest, v->digest, sizeof(v->digest))) {
         *v = scan.newest;
         return ERR_OK;
     }
     v->version = scan.last + 1;
-    e = put(s, data, text, digest_of_text, v);
+    e = put(s, data, text, v);
     if (e == ERR_OK) {
         enum err follows = store_catch_up(s);
         /* Both are tried again when the next one is recorded. */

@@ -27,6 +27,7 @@
 struct policy_version {
     int64_t version; /* 1, 2, 3, …; 0: none */
     uint8_t digest[CRYPTO_SHA256_BYTES];
+    uint8_t text[CRYPTO_SHA256_BYTES]; /* of its file */
     wall_us since;
     char actor[POLICY_ACTOR_BYTES];
 };

@@ -1,31 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Model servers that were drained before the gateway was started anew: their names are read while
- * the store is at hand, and looked for when the policy is there. */
-#include "base/memory.h"
+/* Model servers that the operator has taken out: the store's rows say it at the start, and who
+ * drains one while the gateway runs; deployments of whichever policy is in force follow. */
 #include "policy/policy.h"
 #include "serve/serve_internal.h"
 #include "store/store_tables.h"
-
-struct serve_drain {
-    struct serve_drain *next;
-    char name[];
-};
+#include "upstream/upstream_drains.h"
 
 static enum err on_row(void *context, const void *given)
 {
-    struct serve_gateway *g = context;
     const struct store_upstream *row = given;
-    if (row->is_damaged || row->is_drained == 0) {
-        return ERR_OK;
-    }
-    struct serve_drain *drain = memory_new(sizeof(*drain) + row->id.len + 1);
-    if (drain == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    span_copy_text(row->id, drain->name, row->id.len + 1);
-    drain->next = g->drains;
-    g->drains = drain;
-    return ERR_OK;
+    (void)context;
+    return row->is_damaged || row->is_drained == 0 ? ERR_OK : upstream_drains_set(row->id, true);
 }
 
 enum err serve_drains_read(struct serve_gateway *g)
@@ -39,19 +24,27 @@ enum err serve_drains_read(struct serve_gateway *g)
     return e;
 }
 
-void serve_drains_take_out(struct serve_gateway *g)
+void serve_drains_tell(const struct serve_gateway *g)
 {
-    while (g->drains != NULL) {
-        struct serve_drain *drain = g->drains;
-        for (size_t i = 0; g->policy != NULL && i < g->policy->deployment_count; i++) {
-            struct deployment *d = g->policy->deployments[i];
-            if (strcmp(drain->name, d->definition.name) == 0) {
-                atomic_store(&d->health.is_drained, true);
-                log_info("upstream_drained", "%s: no call is sent there, since it was taken out",
-                         drain->name);
-            }
+    for (size_t i = 0; i < g->policy->deployment_count; i++) {
+        const char *name = g->policy->deployments[i]->definition.name;
+        if (upstream_drains_has(span_of(name))) {
+            log_info("upstream_drained", "%s: no call is sent there, since it was taken out", name);
         }
-        g->drains = drain->next;
-        memory_free(drain);
+    }
+}
+
+void serve_drains_step(struct serve_gateway *g)
+{
+    uint64_t revision = upstream_drains_revision();
+    if (revision == g->drains_seen && g->drains_policy == g->policy) {
+        return;
+    }
+    g->drains_seen = revision;
+    g->drains_policy = g->policy; /* compared, and nothing else */
+    for (size_t i = 0; i < g->policy->deployment_count; i++) {
+        struct deployment *d = g->policy->deployments[i];
+        deployment_health_drain(&d->health, upstream_drains_has(span_of(d->definition.name)),
+                                clock_mono());
     }
 }

@@ -33,6 +33,7 @@
 #include "store/store_thread.h"
 #include "store/store_usage.h"
 #include "telemetry/access_log.h"
+#include "upstream/upstream_drains.h"
 
 #define PATH_BYTES      4300
 #define STORE_BUSY_MS   5000
@@ -210,7 +211,9 @@ static enum err open_tls(struct serve_gateway *g)
 static enum err open_policy(struct serve_gateway *g)
 {
     enum err e = serve_policy_open(g->settings, NULL, &g->policy);
-    serve_drains_take_out(g);
+    if (e == ERR_OK) {
+        serve_drains_tell(g);
+    }
     return e;
 }
 
@@ -383,6 +386,7 @@ static void on_watch(struct net_timer *timer)
     serve_policies_step(g);
     serve_routing_step(g, clock_mono());
     serve_probes_step(g, clock_mono());
+    serve_drains_step(g);
     serve_health_look(g);
     trim_after_peak(g);
     CHECK(net_timer_set_ms(timer, WATCH_MS) == ERR_OK); /* its place in the heap was just freed */
@@ -484,7 +488,7 @@ static void close_data(struct serve_gateway *g)
     log_stop();
     log_sink_close(&g->access);
     serve_keys_close(g);
-    serve_drains_take_out(g);
+    upstream_drains_clear();
     close_store(g);
     journal_recorder_close(&g->recorder);
 }

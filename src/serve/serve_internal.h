@@ -115,7 +115,8 @@ struct serve_gateway {
     _Atomic int64_t calls_open, connections;
     struct upstream_tries tries;
     struct serve_probes *probes;
-    struct serve_drain *drains; /* between the two functions of serve_drains.c */
+    uint64_t drains_seen; /* which change of drains the policy's deployments follow, */
+    const struct policy *drains_policy; /* and those of which */
     _Atomic bool ready;
     bool stopping;
 };
@@ -232,10 +233,11 @@ MUST_USE enum err serve_probes_open(struct serve_gateway *g);
 void serve_probes_step(struct serve_gateway *g, mono_us now);
 void serve_probes_close(struct serve_gateway *g);
 
-/* Reads which model servers the operator has drained; takes those of the policy out, and forgets
- * the names. */
+/* Reads which model servers the operator has drained; tells of them; has the policy's deployments
+ * follow. */
 MUST_USE enum err serve_drains_read(struct serve_gateway *g);
-void serve_drains_take_out(struct serve_gateway *g);
+void serve_drains_tell(const struct serve_gateway *g);
+void serve_drains_step(struct serve_gateway *g);
 
 /* Lowers client.connections_max to what the open-file limit leaves, and says so. */
 void serve_bound_connections(struct settings *settings);

@@ -13,6 +13,7 @@
 #include "http/http_url.h"
 #include "http/http_write.h"
 #include "net/net_tls.h"
+#include "upstream/upstream_drains.h"
 
 #define FIELDS_MOST (64 * 1024)
 #define FIELDS_ROOM 256 /* for all but the host and the key */
@@ -130,6 +131,7 @@ static MUST_USE enum err fill(struct deployment *d, char *reason)
     d->https = url.is_https;
     d->path_prefix = url.path;
     d->health.is_never_left = !d->definition.breaker;
+    atomic_store(&d->health.is_drained, upstream_drains_has(span_of(d->definition.name)));
     return write_fields(d, url.authority, reason);
 }
 
@@ -220,9 +222,6 @@ static bool is_same_number(const struct upstream_definition *a, const struct ups
 
 void deployment_inherit(struct deployment *d, const struct deployment *before)
 {
-    if (is_same_text(d->definition.name, before->definition.name)) {
-        atomic_store(&d->health.is_drained, atomic_load(&before->health.is_drained));
-    }
     if (d->definition.kind == before->definition.kind &&
         is_same_text(d->definition.url, before->definition.url)) {
         (void)atomic_fetch_or(&d->refuses, atomic_load(&before->refuses)); /* what it knew stays */

@@ -70,8 +70,7 @@ const char *deployment_omits_text(uint32_t additions);
  * news. */
 bool deployment_learn(struct deployment *d, uint32_t refused);
 
-/* Takes over what was learnt of the same server under other settings, and whether the operator has
- * taken it out. */
+/* Takes over what was learnt of the same server under other settings. */
 void deployment_inherit(struct deployment *d, const struct deployment *before);
 
 /* Whether `d` was made from settings equal to these, secrets too, and the same `tls`: one that

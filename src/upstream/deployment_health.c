@@ -236,12 +236,12 @@ static double peak_of(const struct deployment_health *h, mono_us now)
 
 double deployment_health_cost(const struct deployment_health *h, int64_t calls, mono_us now)
 {
-    int64_t back = read(&h->back_us), reported = read(&h->reported);
+    int64_t back = read(&h->back_us);
     if (deployment_health_state(h, now) == DEPLOYMENT_HALF_OPEN) {
         return 0; /* one call is to find out */
     }
     double peak = peak_of(h, now);
-    double load = (double)(calls + (reported > calls ? reported : 0));
+    double load = (double)calls;
     bool is_bad = is_bad_now(h, now);
     double cost = peak > 0 ? peak * (1 + load) : UNKNOWN_US * (is_bad ? 1 + load : load);
     cost *= is_bad ? BAD_FACTOR : 1;

@@ -49,7 +49,6 @@ struct deployment_health {
     _Atomic int64_t peak_us;    /* the same, that rises at once and falls slowly */
     _Atomic int64_t peak_at_us; /* when that was noted */
     _Atomic int64_t slow_us;    /* nineteen of twenty answers begin sooner */
-    _Atomic int64_t reported;   /* requests that its own metrics say are waiting there */
 };
 
 enum deployment_state {
@@ -109,8 +108,8 @@ void deployment_health_probed(struct deployment_health *h, bool is_reached, mono
 /* How long an answer took to begin. */
 void deployment_health_note_latency(struct deployment_health *h, int64_t us, mono_us now);
 
-/* What one more call would wait for, in any unit: how slow it is, times the calls that are there,
- * those that it reports among them; more while it starts slowly, fails or has too many. */
+/* What one more call would wait for, in any unit: how slow it is, times the calls that are there;
+ * more while it starts slowly, fails or has too many. */
 double deployment_health_cost(const struct deployment_health *h, int64_t calls, mono_us now);
 
 #endif

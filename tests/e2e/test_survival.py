@@ -316,3 +316,18 @@ def test_one_that_no_probe_reaches_is_taken_out_until_one_does(make_gateway, mak
         assert states(gateway)["u0"] == "up"
     finally:
         back.close()
+
+
+def test_a_drain_holds_for_its_name_whatever_a_reload_does(make_gateway, make_sim):
+    one, two = make_sim(), make_sim()
+    config = served(one.base, two.base)
+    gateway = quiet(make_gateway, config)
+    assert gateway.command("upstream", "drain", "u0").returncode == 0
+    without = json.loads(json.dumps(config))
+    del without["upstreams"]["u0"], without["models"]["m0"]
+    without["models"]["m"]["deployments"] = [{"upstream": "u1"}]
+    gateway.reload(without)
+    gateway.reload(config)
+    assert states(gateway) == {"u0": "draining", "u1": "up"} and ask(gateway, "m0").status_code == 503
+    assert gateway.command("upstream", "undrain", "u0").returncode == 0
+    assert ask(gateway, "m0").status_code == 200 and asked(one) == 1

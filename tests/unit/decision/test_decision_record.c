@@ -20,11 +20,13 @@ static void facts_are_read_as_they_were_written(void **state)
     const struct openai_gist gist = {
         .asked = SPAN("عايز أعرف ازاي أعمل كده"), .turns = 3, .has_tools = true};
     const struct openai_request request = {.output_tokens_max = 64, .input_tokens = -1};
-    const struct decision_ask ask = {.request = &request,
-                                     .gist = &gist,
-                                     .model = SPAN("auto"),
-                                     .prompt_tokens = 17,
-                                     .hints = {.profile = ROUTING_COST, .is_local = true}};
+    const struct decision_ask ask = {
+        .request = &request,
+        .gist = &gist,
+        .model = SPAN("auto"),
+        .prompt_tokens = 17,
+        .hints = {
+            .profile = ROUTING_COST, .is_local = true, .says_local = true, .class = DATA_SECRET}};
     struct span facts = span_make(text, write_facts(&ask, text));
     assert_true(decision_facts_read(facts, &f));
     assert_string_equal(f.recorded.language.language, "ar");
@@ -38,7 +40,8 @@ static void facts_are_read_as_they_were_written(void **state)
     assert_int_equal(f.request.output_tokens_max, 64);
     assert_int_equal(f.request.input_tokens, -1);
     assert_int_equal(f.hints.profile, ROUTING_COST);
-    assert_true(f.hints.is_local);
+    assert_true(f.hints.is_local && f.hints.says_local);
+    assert_int_equal(f.hints.class, DATA_SECRET);
     assert_true(span_is(f.model, "auto-router"));
     for (size_t cut = 0; cut < facts.len; cut++) { /* whatever it is, it is read without harm */
         bool is_whole = decision_facts_read(span_cut(facts, 0, cut), &f);

@@ -60,15 +60,24 @@ static void a_file_says_what_was_and_is_proven(void **state)
     uint8_t other[CRYPTO_SHA256_BYTES] = {1};
     struct policy_version v = apply(f, "a", SPAN("zone: \"a\"\n"), &dropped);
     arena_init(&arena, 1u << 20);
-    assert_int_equal(policy_archive_get(f->folder, v.digest, 1, &arena, &a), ERR_OK);
+    assert_int_equal(policy_archive_get(f->folder, v.digest, v.text, 1, &arena, &a), ERR_OK);
     assert_true(span_is(a.texts.settings, "zone: \"a\"\n"));
     assert_null(a.texts.rules.at);
-    assert_int_equal(policy_archive_get(f->folder, v.digest, 2, &arena, &a), ERR_NOT_FOUND_ROW);
-    assert_int_equal(policy_archive_get(f->folder, other, 1, &arena, &a), ERR_NOT_FOUND_ROW);
-    assert_int_equal(policy_archive_put(f->folder, other, 1, SPAN("{\"policy\":\"{}\"}")), ERR_OK);
-    assert_int_equal(policy_archive_get(f->folder, other, 1, &arena, &a), ERR_VALUE_INVALID);
-    assert_int_equal(policy_archive_put(f->folder, other, 1, SPAN("[")), ERR_OK);
-    assert_int_equal(policy_archive_get(f->folder, other, 1, &arena, &a), ERR_VALUE_INVALID);
+    assert_int_equal(policy_archive_get(f->folder, v.digest, v.text, 2, &arena, &a),
+                     ERR_NOT_FOUND_ROW);
+    assert_int_equal(policy_archive_get(f->folder, other, v.text, 1, &arena, &a),
+                     ERR_NOT_FOUND_ROW);
+    static const char *const wrong[] = {"{\"policy\":\"{}\"}", "["};
+    for (size_t i = 0; i < ROWS(wrong); i++) {
+        uint8_t whole[CRYPTO_SHA256_BYTES];
+        crypto_sha256(span_of(wrong[i]), whole);
+        assert_int_equal(policy_archive_put(f->folder, other, 1, span_of(wrong[i])), ERR_OK);
+        assert_int_equal(policy_archive_get(f->folder, other, whole, 1, &arena, &a),
+                         ERR_VALUE_INVALID);
+    }
+    /* A text that no digest of the policy is of is proven by its file's. */
+    assert_int_equal(policy_archive_get(f->folder, v.digest, other, 1, &arena, &a),
+                     ERR_VALUE_INVALID);
     arena_fini(&arena);
 }
 
