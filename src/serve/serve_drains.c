@@ -26,7 +26,7 @@ enum err serve_drains_read(struct serve_gateway *g)
 
 void serve_drains_tell(const struct serve_gateway *g)
 {
-    for (size_t i = 0; i < g->policy->deployment_count; i++) {
+    for (size_t i = 0; g->policy != NULL && i < g->policy->deployment_count; i++) {
         const char *name = g->policy->deployments[i]->definition.name;
         if (upstream_drains_has(span_of(name))) {
             log_info("upstream_drained", "%s: no call is sent there, since it was taken out", name);

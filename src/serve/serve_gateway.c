@@ -211,9 +211,7 @@ static enum err open_tls(struct serve_gateway *g)
 static enum err open_policy(struct serve_gateway *g)
 {
     enum err e = serve_policy_open(g->settings, NULL, &g->policy);
-    if (e == ERR_OK) {
-        serve_drains_tell(g);
-    }
+    serve_drains_tell(g);
     return e;
 }
 
