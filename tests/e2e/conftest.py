@@ -23,6 +23,16 @@ def complain(gateway):
     assert not wrong, "unexpected lines in the log:\n" + "\n".join(wrong)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def lanes(tmp_path_factory):
+    """Pytest keeps every folder, and each journal reserves 57 MB a worker: whole runs would fill the disk."""
+    before = set(tmp_path_factory.getbasetemp().iterdir())
+    yield
+    for folder in set(tmp_path_factory.getbasetemp().iterdir()) - before:
+        for lane in folder.glob("**/lane-*"):
+            lane.unlink()
+
+
 @pytest.fixture(scope="module")
 def make_gateway(tmp_path_factory):
     """make_gateway(config, env=…) starts a gateway that lives as long as the module."""
