@@ -124,6 +124,40 @@ uint64_t condition_uses(const struct condition *c);
 enum condition_outcome condition_decide(const struct condition *c, struct condition_facts *facts,
                                         struct condition_scratch *scratch);
 
+/* The value of a fact, which is looked for where that was not done yet; NULL: it is not found. */
+const struct condition_value *condition_fact(struct condition_facts *facts, unsigned fact);
+
+/* ---- what must hold ---- */
+
+#define CONDITION_TERMS_MAX 16
+
+enum condition_term_kind {
+    CONDITION_TERM_OTHER,  /* nothing of the following */
+    CONDITION_TERM_TEXT,   /* a fact is one of `values` */
+    CONDITION_TERM_MEMBER, /* what a map has under `key` is */
+    CONDITION_TERM_INT,    /* condition_term_allows() says which numbers */
+    CONDITION_TERM_BOOL    /* it is `truth` */
+};
+
+/* One side of a condition's outermost `&&`: where it is false, so is the whole, whether the others
+ * can be decided or not. */
+struct condition_term {
+    enum condition_term_kind kind;
+    unsigned fact;
+    struct span key;
+    const struct condition_value *values;
+    size_t count; /* of values */
+    uint8_t how;
+    bool truth;
+};
+
+/* Writes the sides, in their order, to CONDITION_TERMS_MAX places; how many there are: one, where
+ * there is no `&&`; 0, where there are more. They borrow from the condition. */
+size_t condition_terms(const struct condition *c, struct condition_term *out);
+
+/* Whether a number is one that the term holds for. */
+bool condition_term_allows(const struct condition_term *term, int64_t number);
+
 /* NULL without memory. */
 struct condition_scratch *condition_scratch_new(void);
 void condition_scratch_free(struct condition_scratch **s);

@@ -40,6 +40,9 @@ enum condition_word {
 
 enum condition_compare { EQUAL, UNEQUAL, LESS, AT_MOST, MORE, AT_LEAST };
 
+/* Whether an order below, at or above 0 is one. */
+bool condition_holds(enum condition_compare how, int order);
+
 /* A word of a condition's text. */
 struct condition_token {
     enum condition_word word;

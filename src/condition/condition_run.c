@@ -118,6 +118,11 @@ static bool find_slowly(struct condition_facts *f, unsigned fact)
     return false;
 }
 
+const struct condition_value *condition_fact(struct condition_facts *f, unsigned fact)
+{
+    return (f->known >> fact & 1) != 0 || find_slowly(f, fact) ? &f->values[fact] : NULL;
+}
+
 /* NULL: it cannot be found, and the newest value, which was to be made of it, is none. */
 static inline const struct condition_value *fact(struct machine *m, unsigned number)
 {
@@ -156,8 +161,7 @@ static void push_member(struct machine *m, const struct condition_step *s)
 
 /* ---- comparing ---- */
 
-/* Of an order below, at or above 0. */
-static bool holds(enum condition_compare how, int order)
+bool condition_holds(enum condition_compare how, int order)
 {
     switch (how) {
     case EQUAL:
@@ -203,7 +207,7 @@ static void compare(struct machine *m, const struct condition_step *s)
         order = a->truth - b->truth;
     }
     m->top--;
-    m->top->truth = holds((enum condition_compare)s->how, order);
+    m->top->truth = condition_holds((enum condition_compare)s->how, order);
 }
 
 static void compare_fact(struct machine *m, const struct condition_step *s)
@@ -214,7 +218,7 @@ static void compare_fact(struct machine *m, const struct condition_step *s)
         to->truth = span_equal(value->text, with->text) == (s->how == EQUAL);
     } else if (value != NULL) {
         int64_t a = value->number, b = with->number;
-        to->truth = holds((enum condition_compare)s->how, (a > b) - (a < b));
+        to->truth = condition_holds((enum condition_compare)s->how, (a > b) - (a < b));
     }
 }
 

@@ -463,14 +463,10 @@ static bool holds_in(const struct routing_rule *rule)
 
 /* What a rule says. One that keeps calls in holds where nobody can decide: not to hold would let
  * out who makes its condition fail. */
-static enum condition_outcome ask_rule(struct decision_work *work, size_t i, bool is_auto,
-                                       struct decision *d)
+static enum condition_outcome ask_rule(struct decision_work *work, size_t i, struct decision *d)
 {
     const struct routing *r = work->ask->policy->routing;
     const struct routing_rule *rule = routing_rule(r, i);
-    if (!is_auto && !rule->binds_named) {
-        return CONDITION_NO;
-    }
     enum condition_outcome said = routing_decide(r, i, &work->facts, work->ask->scratch);
     d->failed += said == CONDITION_FAILED;
     bool holds = said == CONDITION_YES || (said == CONDITION_FAILED && holds_in(rule));
@@ -482,13 +478,28 @@ static void find_rule(struct decision_work *work, struct decision_trace *trace, 
 {
     const struct routing *r = work->ask->policy->routing;
     bool is_auto = decision_is_auto(work->ask->model);
-    size_t count = r == NULL || (!is_auto && !routing_binds_named(r)) ? 0 : routing_count(r);
-    for (size_t i = 0; i < count && d->rule == NULL; i++) {
-        enum condition_outcome said = ask_rule(work, i, is_auto, d);
-        if (trace != NULL) {
-            trace->outcomes[i] = said;
-            trace->asked = i + 1;
+    if (r == NULL || (!is_auto && !routing_binds_named(r))) {
+        return;
+    }
+    struct routing_sieve sieve;
+    size_t at = 0, count = routing_count(r);
+    routing_sieve_begin(r, !is_auto, &sieve);
+    while (at < count && d->rule == NULL) {
+        size_t next = routing_next(r, at, &work->facts, &sieve);
+        for (; trace != NULL && at < next; at++) {
+            trace->outcomes[at] = CONDITION_NO;
         }
+        at = next;
+        if (at < count) {
+            enum condition_outcome said = ask_rule(work, at, d);
+            if (trace != NULL) {
+                trace->outcomes[at] = said;
+            }
+            at++;
+        }
+    }
+    if (trace != NULL) {
+        trace->asked = at;
     }
 }
 

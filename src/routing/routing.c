@@ -138,6 +138,7 @@ enum err routing_read(struct span text, const char *name, const struct routing_w
     arena_init(&in.scratch, ARENA_BYTES_MAX);
     enum err e = read_text(&in);
     arena_fini(&in.scratch);
+    e = e == ERR_OK && !routing_index_make(r) ? ERR_NO_MEMORY : e;
     if (e == ERR_OK) {
         *out = r;
     } else {
@@ -165,6 +166,7 @@ void routing_unref(struct routing **routing)
         struct condition *c = (struct condition *)(uintptr_t)r->rules[i].condition;
         condition_free(&c);
     }
+    routing_index_fini(r);
     if (r->zone != NULL) {
         g_time_zone_unref(r->zone);
     }
@@ -223,23 +225,10 @@ struct routing_moment routing_moment_of(const struct routing *r, wall_us at)
                                    .weekday = (int)((minute / DAY_MINUTES + 3) % 7 + 1)};
 }
 
-/* The value of a fact that is found without fail; NULL: it is not. */
-static const struct condition_value *fact(struct condition_facts *f, unsigned number)
-{
-    uint64_t bit = UINT64_C(1) << number;
-    if ((f->known & bit) == 0) {
-        if (!f->find(f->ctx, number, &f->values[number])) {
-            return NULL;
-        }
-        f->known |= bit;
-    }
-    return &f->values[number];
-}
-
 static bool is_of_team(const struct routing_rule *rule, struct condition_facts *facts)
 {
-    const struct condition_value *name = fact(facts, ROUTING_TEAM),
-                                 *id = fact(facts, ROUTING_TEAM_ID);
+    const struct condition_value *name = condition_fact(facts, ROUTING_TEAM),
+                                 *id = condition_fact(facts, ROUTING_TEAM_ID);
     for (size_t i = 0; i < rule->team_count; i++) {
         if ((name != NULL && span_equal(name->text, rule->teams[i])) ||
             (id != NULL && span_equal(id->text, rule->teams[i]))) {
@@ -255,9 +244,9 @@ static bool is_in_time(const struct routing_rule *rule, struct condition_facts *
     if (rule->weekdays == 0 && rule->from == rule->until) {
         return true;
     }
-    const struct condition_value *hour = fact(facts, ROUTING_HOUR),
-                                 *minute = fact(facts, ROUTING_MINUTE),
-                                 *weekday = fact(facts, ROUTING_WEEKDAY);
+    const struct condition_value *hour = condition_fact(facts, ROUTING_HOUR),
+                                 *minute = condition_fact(facts, ROUTING_MINUTE),
+                                 *weekday = condition_fact(facts, ROUTING_WEEKDAY);
     if (hour == NULL || minute == NULL || weekday == NULL) {
         return false;
     }

@@ -150,6 +150,21 @@ enum condition_outcome routing_decide(const struct routing *r, size_t i,
                                       struct condition_facts *facts,
                                       struct condition_scratch *scratch);
 
+/* Which rules may still hold for a call. */
+struct routing_sieve {
+    uint64_t left[(ROUTING_RULES_MAX + 63) / 64];
+    uint64_t asked; /* what was looked at: a bit each */
+};
+
+/* Begins with all rules, or with those alone that bind calls that name their model. */
+void routing_sieve_begin(const struct routing *r, bool only_named, struct routing_sieve *s);
+
+/* The first rule at or behind `from` that may hold, which routing_decide() then says; the count of
+ * rules: there is none. Those between do not hold: some fact rules them out, many at once. Asks for
+ * no fact that those rules do not ask for first. */
+size_t routing_next(const struct routing *r, size_t from, struct condition_facts *facts,
+                    struct routing_sieve *s);
+
 /* The time of day, of the week, in the file's time zone. */
 struct routing_moment {
     int hour, minute, weekday; /* 1: Monday */

@@ -11,6 +11,8 @@
 
 #define ROUTING_PROBLEMS_MAX 50 /* are told; the rest is counted */
 
+struct routing_index; /* which rules a fact's value leaves: routing_sieve.c */
+
 struct routing {
     _Atomic int refs;
     struct arena arena;
@@ -22,7 +24,12 @@ struct routing {
     uint64_t uses;
     void *zone; /* a GTimeZone; NULL: UTC */
     uint8_t digest[ROUTING_DIGEST_BYTES];
+    struct routing_index *index;
 };
+
+/* Makes the index of all rules, in their arena. False: there is no memory. */
+MUST_USE bool routing_index_make(struct routing *r);
+void routing_index_fini(struct routing *r);
 
 /* What reads a file. */
 struct routing_reader {
