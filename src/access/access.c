@@ -400,7 +400,8 @@ struct access_numbers access_numbers(const struct access *a, struct span id)
                                    .tokens_per_minute = rows->numbers.tokens_per_minute,
                                    .tokens_per_day = rows->tokens_per_day,
                                    .concurrent = rows->numbers.concurrent,
-                                   .max_tokens = rows->numbers.answer_tokens};
+                                   .max_tokens = rows->numbers.answer_tokens,
+                                   .priority = rows->numbers.priority};
 }
 
 size_t access_count_budgets(const struct access *a, struct span id)

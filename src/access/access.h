@@ -114,6 +114,7 @@ struct access_models access_models_of(const struct access *a, const struct key_h
 /* What the rows say of a subject, a plan, or a team's template; 0: nothing. */
 struct access_numbers {
     int64_t requests_per_minute, burst, tokens_per_minute, tokens_per_day, concurrent, max_tokens;
+    enum limits_priority priority;
 };
 struct access_numbers access_numbers(const struct access *a, struct span id);
 

@@ -76,6 +76,12 @@ static struct access_rows *rows_of(struct access_book *b, struct span id)
     return rows;
 }
 
+/* What a row says, whoever wrote it. */
+static enum limits_priority priority_of(uint8_t said)
+{
+    return said <= LIMITS_HIGH ? (enum limits_priority)said : LIMITS_LOW;
+}
+
 enum err access_book_put_limit(struct access_book *b, const struct store_limit *row)
 {
     struct access_rows *rows = rows_of(b, row->id);
@@ -86,7 +92,8 @@ enum err access_book_put_limit(struct access_book *b, const struct store_limit *
                                           .burst = row->burst,
                                           .tokens_per_minute = row->tokens_per_minute,
                                           .concurrent = row->concurrent,
-                                          .answer_tokens = row->max_tokens};
+                                          .answer_tokens = row->max_tokens,
+                                          .priority = priority_of(row->priority)};
     rows->tokens_per_day = row->tokens_per_day;
     return ERR_OK;
 }

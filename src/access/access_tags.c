@@ -147,7 +147,8 @@ static bool says_any(const struct access_rows *rows)
 {
     return rows != NULL && (rows->budgets != NULL || rows->numbers.requests_per_minute != 0 ||
                             rows->numbers.tokens_per_minute != 0 || rows->numbers.concurrent != 0 ||
-                            rows->numbers.answer_tokens != 0 || rows->tokens_per_day != 0);
+                            rows->numbers.answer_tokens != 0 || rows->tokens_per_day != 0 ||
+                            rows->numbers.priority != LIMITS_UNSAID);
 }
 
 void access_tags_refresh(struct access *a, uint32_t slot)

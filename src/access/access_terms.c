@@ -44,6 +44,7 @@ static void add_numbers(struct limits_terms *t, int64_t *tokens_per_day,
     t->tokens_per_minute = first_set(t->tokens_per_minute, n->tokens_per_minute);
     t->concurrent = first_set(t->concurrent, n->concurrent);
     t->answer_tokens = first_set(t->answer_tokens, n->answer_tokens);
+    t->priority = t->priority != LIMITS_UNSAID ? t->priority : n->priority;
     *tokens_per_day = first_set(*tokens_per_day, rows->tokens_per_day);
 }
 

@@ -175,6 +175,7 @@ MUST_USE enum err admin_key_judge_room(const struct admin_operation *op,
 
 /* What the rows say that a subject is limited to; and puts it there, if it is another. */
 struct admin_limits admin_limits_of(const struct admin_operation *op, struct span subject);
+bool admin_limits_are_alike(const struct admin_limits *a, const struct admin_limits *b);
 
 /* Whether the caller may put them: to be asked before anything is changed. ERR_VALUE_INVALID;
  * ERR_SCOPE_DENIED: they are others than there are, and not for him to set. */

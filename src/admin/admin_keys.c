@@ -145,10 +145,10 @@ static enum err judge_admin(const struct admin_operation *op, const struct admin
                             enum key_kind kind)
 {
     static const struct admin_limits none;
-    const char *member = asked->models.len > 0                              ? "models"
-                         : asked->plan.len > 0                              ? "plan"
-                         : memcmp(&asked->limits, &none, sizeof(none)) != 0 ? "limits"
-                                                                            : NULL;
+    const char *member = asked->models.len > 0                            ? "models"
+                         : asked->plan.len > 0                            ? "plan"
+                         : !admin_limits_are_alike(&asked->limits, &none) ? "limits"
+                                                                          : NULL;
     return kind != KEY_ADMIN || member == NULL
                ? ERR_OK
                : admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, span_of(member),

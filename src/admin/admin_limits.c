@@ -23,7 +23,8 @@ static struct admin_limit show(const struct admin_operation *op, struct span sub
                                 .tokens_per_minute = n.tokens_per_minute,
                                 .tokens_per_day = n.tokens_per_day,
                                 .concurrent = n.concurrent,
-                                .max_tokens = n.max_tokens};
+                                .max_tokens = n.max_tokens,
+                                .priority = n.priority};
 }
 
 /* A tag that never had limits is not made for nothing. */
@@ -31,7 +32,7 @@ static enum err check_tag(const struct admin_operation *op, struct span id,
                           const struct admin_limits *limits)
 {
     static const struct admin_limits none;
-    return admin_tag_name(op, id).len > 0 || memcmp(limits, &none, sizeof(none)) != 0
+    return admin_tag_name(op, id).len > 0 || !admin_limits_are_alike(limits, &none)
                ? ERR_OK
                : admin_fault_say(&op->answer->fault, ERR_VALUE_MISSING, SPAN(""),
                                  "say what keys of this tag are limited to, such as "
@@ -47,7 +48,8 @@ static enum err put(const struct admin_operation *op, struct span subject, struc
                                         .tokens_per_minute = asked->tokens_per_minute,
                                         .tokens_per_day = asked->tokens_per_day,
                                         .concurrent = asked->concurrent,
-                                        .max_tokens = asked->max_tokens};
+                                        .max_tokens = asked->max_tokens,
+                                        .priority = asked->priority};
     enum err e = admin_limits_check(op, subject, &limits);
     const struct admin_day day = {subject, tag, SPAN(""), limits.tokens_per_day};
     e = e == ERR_OK ? admin_days_judge(op, &day, 1) : e;
@@ -161,7 +163,7 @@ struct lister {
 static bool says_any(const struct store_limit *row)
 {
     return (row->requests_per_minute | row->burst | row->tokens_per_minute | row->tokens_per_day |
-            row->concurrent | row->max_tokens) != 0;
+            row->concurrent | row->max_tokens | row->priority) != 0;
 }
 
 static enum err on_limit(void *context, const void *given)

@@ -248,14 +248,23 @@ struct admin_limits admin_limits_of(const struct admin_operation *op, struct spa
                                  .tokens_per_minute = n.tokens_per_minute,
                                  .tokens_per_day = n.tokens_per_day,
                                  .concurrent = n.concurrent,
-                                 .max_tokens = n.max_tokens};
+                                 .max_tokens = n.max_tokens,
+                                 .priority = (int)n.priority};
+}
+
+bool admin_limits_are_alike(const struct admin_limits *a, const struct admin_limits *b)
+{
+    return a->requests_per_minute == b->requests_per_minute && a->burst == b->burst &&
+           a->tokens_per_minute == b->tokens_per_minute && a->tokens_per_day == b->tokens_per_day &&
+           a->concurrent == b->concurrent && a->max_tokens == b->max_tokens &&
+           a->priority == b->priority;
 }
 
 enum err admin_limits_check(const struct admin_operation *op, struct span subject,
                             const struct admin_limits *limits)
 {
     struct admin_limits there = admin_limits_of(op, subject);
-    if (memcmp(&there, limits, sizeof(there)) != 0 &&
+    if (!admin_limits_are_alike(&there, limits) &&
         !admin_right_has(&op->request->right, ADMIN_SCOPE_MONEY_WRITE)) {
         return admin_fault_say(&op->answer->fault, ERR_SCOPE_DENIED, SPAN("limits"),
                                "the admin key may not set limits: it lacks the scope '%s'",
@@ -274,7 +283,7 @@ enum err admin_limits_put(const struct admin_operation *op, struct span subject,
 {
     struct admin_limits there = admin_limits_of(op, subject);
     struct store_limit row = {.id = subject};
-    if (memcmp(&there, limits, sizeof(there)) == 0) {
+    if (admin_limits_are_alike(&there, limits)) {
         return ERR_OK;
     }
     enum err e = store_change_get(op->store, STORE_TABLE_LIMIT, &row);
@@ -289,6 +298,7 @@ enum err admin_limits_put(const struct admin_operation *op, struct span subject,
     row.tokens_per_day = limits->tokens_per_day;
     row.concurrent = limits->concurrent;
     row.max_tokens = limits->max_tokens;
+    row.priority = (uint8_t)limits->priority;
     return e == ERR_OK ? access_change(op->rights, op->store, STORE_TABLE_LIMIT, &row, "limit.set",
                                        op->request->actor)
                        : e;

@@ -37,6 +37,7 @@
 #define ADMIN_CLASSES         DATA_CLASSES
 #define ADMIN_USER_ROLES      "developer|auditor|operator|admin|owner"
 #define ADMIN_EACH            "key|user"
+#define ADMIN_PRIORITIES      "low|normal|high"
 #define ADMIN_UNITS           "money|tokens"
 #define ADMIN_WINDOWS         "day|week|month|total"
 #define ADMIN_WEEK_DAYS       "sunday|monday|tuesday|wednesday|thursday|friday|saturday"
@@ -103,6 +104,7 @@ enum admin_rule {
 
 struct admin_limits {
     int64_t requests_per_minute, burst, tokens_per_minute, tokens_per_day, concurrent, max_tokens;
+    int priority; /* enum limits_priority */
 };
 
 struct admin_key {
@@ -173,7 +175,7 @@ struct admin_plan {
 
 struct admin_limit {
     struct span id, organisation, team, user, key, plan, tag;
-    int each;
+    int each, priority;
     int64_t requests_per_minute, burst, tokens_per_minute, tokens_per_day, concurrent, max_tokens;
 };
 

@@ -271,6 +271,12 @@ void memory_give(uint64_t bytes)
     give(&taken, bytes);
 }
 
+bool memory_is_above(unsigned sixteenths)
+{
+    uint64_t whole = atomic_load_explicit(&allowance, memory_order_relaxed);
+    return whole != 0 && memory_taken() > whole / 16 * sixteenths;
+}
+
 bool memory_take_for_stranger(uint64_t bytes)
 {
     uint64_t whole = atomic_load_explicit(&allowance, memory_order_relaxed);

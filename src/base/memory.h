@@ -69,6 +69,9 @@ void memory_free_counted(void *old);
 /* Bytes taken now. */
 uint64_t memory_taken(void);
 
+/* Whether more than so many sixteenths of the allowance are taken. */
+bool memory_is_above(unsigned sixteenths);
+
 /*
  * What is held for peers that are not known yet (heads that come in pieces) has an allowance of its
  * own, an eighth of the other: strangers can use up that, and no call feels it. Else as above.

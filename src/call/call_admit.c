@@ -5,7 +5,9 @@
  */
 #include <stdio.h>
 
+#include "base/counter.h"
 #include "base/health.h"
+#include "base/memory.h"
 #include "call/call_internal.h"
 #include "call/call_key.h"
 #include "http/http_request.h"
@@ -56,6 +58,46 @@ static bool is_json(struct span type)
             span_equal_nocase(span_cut(essence, essence.len - suffix.len, suffix.len), suffix));
 }
 
+#define WHOLE_SHARE 16
+
+/* How many sixteenths of the calls that there may be, and of their memory, calls of a priority may
+ * be among: what is left is kept for those of a higher one, where anybody has it. */
+static unsigned share_of(const struct call *call, enum limits_priority priority)
+{
+    static const unsigned shares[] = {
+        [LIMITS_LOW] = 12, [LIMITS_NORMAL] = 15, [LIMITS_HIGH] = WHOLE_SHARE};
+    const struct access *rights = call->shared->rights;
+    bool is_kept =
+        priority == LIMITS_LOW || (rights != NULL && limits_has_high(access_limits(rights)));
+    return is_kept ? shares[priority] : WHOLE_SHARE;
+}
+
+static bool is_full(int64_t open, int64_t most, unsigned share)
+{
+    int64_t kept = most * (WHOLE_SHARE - share) / WHOLE_SHARE;
+    return open >= most - kept || (share < WHOLE_SHARE && memory_is_above(share));
+}
+
+/* Before all is full: those whose calls matter least wait elsewhere, and are told so at once. */
+static enum call_state shed(struct call *call, int64_t open)
+{
+    int64_t most = call->policy->calls_max;
+    if (!is_full(open, most, share_of(call, LIMITS_LOW))) { /* nobody asks whose call it is */
+        return CALL_BODY;
+    }
+    enum limits_priority priority = call_priority(call);
+    if (!is_full(open, most, share_of(call, priority))) {
+        return CALL_BODY;
+    }
+    counter_add(COUNT_SHED_LOW + priority - LIMITS_LOW, 1);
+    struct span why = priority == LIMITS_LOW
+                          ? SPAN("the gateway has many calls, and those of low priority, as yours "
+                                 "is, are refused first; try again shortly")
+                          : SPAN("");
+    return why.len > 0 ? call_fail_at(call, ERR_OVERLOADED, SPAN(""), why)
+                       : call_fail(call, ERR_OVERLOADED);
+}
+
 enum call_state call_step_admit(struct call *call)
 {
     const struct call_shared *shared = call->shared;
@@ -72,8 +114,9 @@ enum call_state call_step_admit(struct call *call)
     if ((call->key.scopes & call->route->scope) == 0) {
         return fail_scope(call);
     }
-    if (open >= call->policy->calls_max) {
-        return call_fail(call, ERR_OVERLOADED);
+    enum call_state next = shed(call, open);
+    if (next != CALL_BODY) {
+        return next;
     }
     enum err trouble = health_refusal();
     if (trouble != ERR_OK) {

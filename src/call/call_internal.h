@@ -204,6 +204,12 @@ void call_note_used(struct call *call, const struct journal_record *r);
  */
 struct span call_limits_fields(struct call *call, int64_t used);
 
+/* Whose calls are served first: by the limits of who calls. */
+enum limits_priority call_priority(const struct call *call);
+
+/* After how many turns of others one of its key's is served, where calls wait for a server. */
+unsigned call_turns(const struct call *call);
+
 /* What an answer is bounded to where its caller says nothing; 0: it is not. */
 int64_t call_answer_bound(const struct call *call, const struct policy_model *model);
 

@@ -184,6 +184,18 @@ bool call_admit_limits(struct call *call)
     return e == ERR_OK && outcome == LIMITS_TAKEN;
 }
 
+enum limits_priority call_priority(const struct call *call)
+{
+    const struct access *rights = call->shared->rights;
+    return rights == NULL ? LIMITS_NORMAL : limits_priority_of(access_limits(rights), &call->who);
+}
+
+unsigned call_turns(const struct call *call)
+{
+    static const unsigned turns[] = {[LIMITS_LOW] = 16, [LIMITS_NORMAL] = 4, [LIMITS_HIGH] = 1};
+    return turns[call_priority(call)];
+}
+
 /* How long an answer may be whose caller does not say, so that it fits into what may be used. */
 static void bound_answers(struct call *call)
 {

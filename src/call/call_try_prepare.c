@@ -208,6 +208,7 @@ static enum err prepare_attempt(struct call_try *t)
         .fields = fields,
         .id = lean ? SPAN("") : span_of(call->id.text),
         .owner = span_of(call->key.id),
+        .turns = call_turns(call),
         .pieces = t->pieces,
         .piece_count = t->piece_count,
         .post = true,

@@ -106,7 +106,13 @@ static int put_choice(struct writing *w, const struct cli_option *o, const struc
             return CLI_GO_ON;
         }
     }
-    return cli_unknown(name_of(o, what), text, words, count);
+    (void)fprintf(stderr, "atlas: %s is one of",
+                  name_of(o, what)); /* who cannot read it is not helped */
+    for (size_t i = 0; i < count; i++) {
+        (void)fprintf(stderr, "%s %s", i == 0 ? "" : ",", words[i]);
+    }
+    (void)fprintf(stderr, "; not '%s'\n", text);
+    return CLI_MISUSED;
 }
 
 static int put_number(struct writing *w, const struct cli_option *o, const char *text)

@@ -23,6 +23,7 @@ struct limits {
     wall_us sweep;                 /* not before */
     uint32_t count[LIMITS_LEVELS]; /* slots that were ever put, and those before */
     _Atomic uint64_t news;
+    _Atomic int64_t high; /* subjects whose terms say that priority */
 };
 
 const struct limits_set *limits_find(const struct limits *l, enum limits_level level, uint32_t slot)
@@ -204,6 +205,7 @@ static struct limits_set *set_new(struct limits *l, const struct limits_terms *t
     set->tokens_per_minute = t->tokens_per_minute;
     set->concurrent = t->concurrent;
     set->answer_tokens = t->answer_tokens;
+    set->priority = t->priority;
     bool is_whole = set->account != NULL;
     for (size_t i = 0; is_whole && i < t->budget_count; i++) {
         struct limits_budget *same = find_same(before, &t->budgets[i]);
@@ -264,6 +266,16 @@ static void change_rates(const struct limits_set *set, const struct limits_set *
     }
 }
 
+static bool is_high(const struct limits_set *set)
+{
+    return set != NULL && set->priority == LIMITS_HIGH;
+}
+
+bool limits_has_high(const struct limits *l)
+{
+    return atomic_load_explicit(&l->high, memory_order_relaxed) > 0;
+}
+
 enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,
                     const struct limits_terms *terms, wall_us today)
 {
@@ -287,6 +299,7 @@ enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,
     }
     (void)atomic_exchange(place, set); /* `before`: nobody else puts terms */
     (void)atomic_fetch_add(&l->news, is_news);
+    (void)atomic_fetch_add(&l->high, is_high(set) - is_high(before));
     l->count[level] = slot < l->count[level] ? l->count[level] : slot + 1;
     if (before != NULL) {
         change_rates(set, before);

@@ -72,12 +72,21 @@ struct limits_wish {
     int week_start;
 };
 
+/* Whose calls are served where not all can be. */
+enum limits_priority {
+    LIMITS_UNSAID, /* normal, if nobody says another */
+    LIMITS_LOW,
+    LIMITS_NORMAL,
+    LIMITS_HIGH
+};
+
 /* What is allowed a subject. 0: there is no such limit. */
 struct limits_terms {
     int64_t requests_per_minute, burst; /* burst 0: a whole minute's at once */
     int64_t tokens_per_minute;
     int64_t concurrent;
     int64_t answer_tokens; /* of an answer whose caller says no bound: told, not kept to here */
+    enum limits_priority priority;     /* told, too */
     const struct limits_wish *budgets; /* read before the call returns */
     size_t budget_count;               /* up to LIMITS_BUDGETS_MAX */
 };
@@ -221,6 +230,12 @@ size_t limits_parts_most(const struct limits *l, const struct limits_subjects *w
 size_t limits_part_bytes(void);
 
 struct limits_bounds limits_bounds_of(const struct limits *l, const struct limits_subjects *who);
+
+/* The lowest priority that the terms of these subjects say; none says one: normal. */
+enum limits_priority limits_priority_of(const struct limits *l, const struct limits_subjects *who);
+
+/* Whether the terms of anybody say the highest. */
+bool limits_has_high(const struct limits *l);
 
 /* How requests and tokens stand, without taking any: for headers. */
 void limits_look(const struct limits *l, const struct limits_subjects *who, mono_us now,

@@ -66,6 +66,18 @@ struct limits_bounds limits_bounds_of(const struct limits *l, const struct limit
     return bounds;
 }
 
+enum limits_priority limits_priority_of(const struct limits *l, const struct limits_subjects *who)
+{
+    enum limits_priority lowest = LIMITS_UNSAID;
+    for (size_t i = 0; i < LIMITS_SLOTS; i++) {
+        const struct limits_set *set = limits_set_at(l, who, i);
+        if (set != NULL && set->priority != LIMITS_UNSAID) {
+            lowest = lowest == LIMITS_UNSAID || set->priority < lowest ? set->priority : lowest;
+        }
+    }
+    return lowest == LIMITS_UNSAID ? LIMITS_NORMAL : lowest;
+}
+
 /* ---- giving back ---- */
 
 static int64_t unused_of(int64_t had, int64_t used)

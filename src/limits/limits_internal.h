@@ -30,6 +30,7 @@ struct limits_set {
     struct limits_account *account;
     struct limits_pace requests, tokens; /* `each` 0: no limit */
     int64_t requests_per_minute, tokens_per_minute, concurrent, answer_tokens;
+    enum limits_priority priority;
     size_t budget_count;
     struct limits_budget *budgets[];
 };

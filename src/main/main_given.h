@@ -19,7 +19,7 @@ struct main_given {
     const char *max_class, *default_class;
     const char *expires, *each, *data, *rotate_every, *grace, *sha256;
     const char *requests_per_minute, *burst, *tokens_per_minute, *tokens_per_day, *concurrent;
-    const char *max_tokens;
+    const char *max_tokens, *priority;
     const char *amount, *window, *time_zone, *week_starts, *model, *currency;
     const char *of_tag;
     const char *from, *input, *cached_input, *output, *per, *request, *gpu_second, *days;
@@ -70,6 +70,10 @@ struct main_given {
         MAIN_LIMIT(tokens_per_day, part, "The same a day, which begins at midnight UTC, or none"), \
         MAIN_LIMIT(concurrent, part, "Calls at once, or none"),                                    \
         MAIN_LIMIT(max_tokens, part,                                                               \
-                   "Tokens of an answer whose caller says no bound; none: the model's")
+                   "Tokens of an answer whose caller says no bound; none: the model's"),           \
+        CLI_TEXT(struct main_given, priority, "priority", "WORD",                                  \
+                 "Whose calls are refused last where there are too many: low, normal or high; "    \
+                 "none: not said",                                                                 \
+                 .member = part "priority", .words = ADMIN_PRIORITIES, .none = "none")
 
 #endif

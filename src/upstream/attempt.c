@@ -196,8 +196,10 @@ enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployme
         return ERR_NO_MEMORY;
     }
     (void)put((uint8_t *)a->owner, span_cut(request->owner, 0, sizeof(a->owner)));
+    CHECK(request->turns <= ATTEMPT_TURNS_MAX);
+    a->turns = request->turns == 0 ? 1 : request->turns;
     if (!list_is_empty(&site->waiting) &&
-        (request->unjudged || !upstream_queue_has_room(site, a->owner))) {
+        (request->unjudged || !upstream_queue_has_room(site, a))) {
         attempt_free(pool, a);
         return ERR_UPSTREAM_BUSY;
     }

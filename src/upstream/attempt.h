@@ -64,6 +64,8 @@ struct attempt_peer {
 
 typedef void attempt_on_event(void *ctx);
 
+#define ATTEMPT_TURNS_MAX 64
+
 struct attempt_request {
     struct span path;           /* below the deployment's base path, such as "/chat/completions" */
     struct span fields;         /* lines to send besides Host, Authorization, framing, Via,
@@ -72,6 +74,8 @@ struct attempt_request {
                                    none where the server is known to send it back */
     struct span owner;          /* whose call it is, ATTEMPT_OWNER_BYTES at most: by it the queue is
                                    fair, and connections are lent where `reuse` says team */
+    unsigned turns;             /* in the queue one of its owner's is served after so many of
+                                   others, ATTEMPT_TURNS_MAX at most: 1, or 0, comes first */
     const struct iovec *pieces; /* the body; none and POST not set: a GET */
     int piece_count;
     bool post;

@@ -130,6 +130,7 @@ struct attempt {
     mono_us sending_at, ended_at; /* from when to when the server has it; 0: not yet */
 
     char owner[ATTEMPT_OWNER_BYTES];
+    unsigned turns;      /* at least 1 */
     const uint8_t *head; /* of the request, in `store` or `block` */
     size_t head_len;
     struct span id; /* in `head` */
@@ -211,8 +212,8 @@ void upstream_pool_tick_by(struct upstream_pool *pool, mono_us due);
 
 /* --- upstream_queue.c --- */
 
-/* Whether an attempt of `owner` would be let in. */
-bool upstream_queue_has_room(const struct upstream_site *site, const char *owner);
+/* Whether an attempt, whose owner and turns are known, would be let in. */
+bool upstream_queue_has_room(const struct upstream_site *site, const struct attempt *a);
 
 /* Lets `a` wait; one whose turn is farther makes room for it. ERR_UPSTREAM_BUSY: the queue is full
  * of those whose turn is nearer. */

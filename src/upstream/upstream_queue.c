@@ -2,10 +2,12 @@
 /*
  * upstream_queue.c — who waits for a connection to a deployment, and in which order.
  *
- * Owners take turns. Each attempt has a round: the one that is served now, or the one behind the
- * last that its owner has waiting. The list is sorted by rounds, so whoever has a thousand attempts
- * waiting stands before the first of another owner with one. The last of a full list belongs to an
- * owner who has most there, and makes room for any whose round is nearer.
+ * Owners take turns. Each attempt has a round: as many rounds as its turns are (less one) behind
+ * the one that is served now, or its turns behind the last that its owner has waiting. The list is
+ * sorted by rounds, so whoever has a thousand attempts waiting stands behind the first of another
+ * owner with one; and who has fewer turns, before most of those who have more, though not for ever:
+ * rounds go on with each that is served. The last of a full list belongs to an owner who has most
+ * there, or waits longest by its turns, and makes room for any whose round is nearer.
  *
  * A list of queue_max attempts may be walked once or twice to find a place; only those who have to
  * wait anyway do that.
@@ -17,15 +19,15 @@ static struct attempt *last_of(const struct upstream_site *site)
     return list_is_empty(&site->waiting) ? NULL : LIST_OF(site->waiting.prev, struct attempt, link);
 }
 
-static uint64_t round_for(const struct upstream_site *site, const char *owner)
+static uint64_t round_for(const struct upstream_site *site, const struct attempt *new)
 {
     for (struct list *l = site->waiting.prev; l != &site->waiting; l = l->prev) {
         const struct attempt *a = LIST_OF(l, struct attempt, link);
-        if (memcmp(a->owner, owner, sizeof(a->owner)) == 0) {
-            return a->round + 1;
+        if (memcmp(a->owner, new->owner, sizeof(a->owner)) == 0) {
+            return a->round + new->turns;
         }
     }
-    return site->round;
+    return site->round + new->turns - 1;
 }
 
 static bool is_full(const struct upstream_site *site)
@@ -33,10 +35,10 @@ static bool is_full(const struct upstream_site *site)
     return site->waiting_count >= site->deployment->definition.queue_max;
 }
 
-bool upstream_queue_has_room(const struct upstream_site *site, const char *owner)
+bool upstream_queue_has_room(const struct upstream_site *site, const struct attempt *a)
 {
     const struct attempt *last = last_of(site);
-    return !is_full(site) || (last != NULL && round_for(site, owner) < last->round);
+    return !is_full(site) || (last != NULL && round_for(site, a) < last->round);
 }
 
 /* The attempt whose turn is farthest fails; whoever made it is told in the loop's next turn. */
@@ -49,13 +51,13 @@ static void push_out(struct attempt *a)
 enum err upstream_queue_put(struct attempt *a)
 {
     struct upstream_site *site = a->site;
-    if (!upstream_queue_has_room(site, a->owner)) {
+    if (!upstream_queue_has_room(site, a)) {
         return ERR_UPSTREAM_BUSY;
     }
     if (is_full(site)) {
         push_out(LIST_OF(site->waiting.prev, struct attempt, link));
     }
-    a->round = round_for(site, a->owner);
+    a->round = round_for(site, a);
     struct list *at = &site->waiting; /* before which it goes */
     while (at->prev != &site->waiting &&
            LIST_OF(at->prev, struct attempt, link)->round > a->round) {
