@@ -39,6 +39,7 @@ static const struct call_ports real = {
             .has_sent = attempt_has_sent,
             .first_byte = attempt_first_byte,
             .served_us = attempt_served_us,
+            .blame = attempt_blame,
             .peer = attempt_peer,
             .problem = attempt_problem,
             .close = attempt_close,

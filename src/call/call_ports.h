@@ -57,6 +57,7 @@ struct call_ports {
         bool (*has_sent)(const struct attempt *a);
         mono_us (*first_byte)(const struct attempt *a);
         int64_t (*served_us)(const struct attempt *a);
+        void (*blame)(struct attempt *a, enum err e);
         const struct attempt_peer *(*peer)(const struct attempt *a);
         const char *(*problem)(const struct attempt *a);
         void (*close)(struct attempt **a);

@@ -145,8 +145,7 @@ static void note_bad_answer(const struct call_try *t)
     bool is_good_head = t->status >= 200 && t->status <= 299 && t->attempt != NULL &&
                         ports->attempt.state(t->attempt) != ATTEMPT_FAILED;
     if (is_good_head && t->call->shadow == NULL && is_its_servers_fault(t->error)) {
-        deployment_health_failed(&t->candidate->match.place->deployment->health, t->error, 0,
-                                 ports->mono());
+        ports->attempt.blame(t->attempt, t->error);
     }
 }
 

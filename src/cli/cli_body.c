@@ -6,6 +6,7 @@
 
 #include "admin/admin_operations.h"
 #include "settings/settings_value.h"
+#include "text/text_near.h"
 #include "json/json_scan.h"
 #include "json/json_write.h"
 
@@ -91,6 +92,20 @@ static bool is_none(const struct cli_option *o, const char *text)
     return o->none != NULL && strcmp(text, o->none) == 0;
 }
 
+/* One that is near another is a mistake; whoever writes any other has to see what there is. */
+static int refuse_word(const char *option, const char *text, const char *const *words, size_t count)
+{
+    if (text_nearest(span_of(text), words, count) != NULL) {
+        return cli_unknown(option, text, words, count);
+    }
+    fprintf(stderr, "atlas: %s is one of", option);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(stderr, "%s %s", i == 0 ? "" : ",", words[i]);
+    }
+    fprintf(stderr, "; not '%s'\n", text);
+    return CLI_MISUSED;
+}
+
 static int put_choice(struct writing *w, const struct cli_option *o, const struct admin_field *f,
                       const char *text)
 {
@@ -106,13 +121,7 @@ static int put_choice(struct writing *w, const struct cli_option *o, const struc
             return CLI_GO_ON;
         }
     }
-    (void)fprintf(stderr, "atlas: %s is one of",
-                  name_of(o, what)); /* who cannot read it is not helped */
-    for (size_t i = 0; i < count; i++) {
-        (void)fprintf(stderr, "%s %s", i == 0 ? "" : ",", words[i]);
-    }
-    (void)fprintf(stderr, "; not '%s'\n", text);
-    return CLI_MISUSED;
+    return refuse_word(name_of(o, what), text, words, count);
 }
 
 static int put_number(struct writing *w, const struct cli_option *o, const char *text)

@@ -316,6 +316,13 @@ bool attempt_has_sent(const struct attempt *a)
     return a->sent > 0;
 }
 
+void attempt_blame(struct attempt *a, enum err e)
+{
+    deployment_health_failed(&a->site->deployment->health, e, a->trial,
+                             net_loop_now(a->site->pool->loop));
+    a->trial = 0;
+}
+
 int64_t attempt_served_us(const struct attempt *a)
 {
     mono_us until = a->ended_at.us != 0 ? a->ended_at : net_loop_now(a->site->pool->loop);

@@ -134,6 +134,9 @@ bool attempt_has_sent(const struct attempt *a);
  * pulled whole, or it failed, or now. 0: nothing was sent. */
 int64_t attempt_served_us(const struct attempt *a);
 
+/* What it was answered was no good, as whoever read it found: the server has failed. */
+void attempt_blame(struct attempt *a, enum err e);
+
 /* Ends `*a` and sets it to NULL; nothing if it is NULL. */
 void attempt_close(struct attempt **a);
 

@@ -92,11 +92,11 @@ static void note_head(struct attempt *a)
     }
     if (status >= 500) {
         deployment_health_failed(h, ERR_UPSTREAM_STATUS, a->trial, now);
-    } else {
+        a->trial = 0;
+    } else { /* a trial it is to its end: the answer may break off, or be none */
         deployment_health_answered(h, a->trial, now);
         note_latency(a);
     }
-    a->trial = 0;
     if (status == 429 || status == 503) {
         struct span wait = http_fields_find(&a->response.fields, HTTP_NAME_RETRY_AFTER);
         deployment_health_pause(h, upstream_retry_after(wait, clock_wall()), now);

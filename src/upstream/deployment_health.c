@@ -133,8 +133,10 @@ void deployment_health_failed(struct deployment_health *h, enum err e, int64_t t
     uint32_t row = atomic_fetch_add_explicit(&h->failed_in_row, 1, memory_order_relaxed) + 1;
     unsigned of_last = note_outcome(h, true);
     bool is_bad = row >= DEPLOYMENT_DOWN || 2 * of_last >= DEPLOYMENT_WINDOW;
-    bool opens = trial == 0 && is_bad && !h->is_never_left && read(&h->open_until_us) == 0;
-    if (is_current(h, trial) || opens) {
+    bool is_closed = read(&h->open_until_us) == 0;
+    bool broke_off = trial != 0 && read(&h->closed_by) == trial && is_closed;
+    bool opens = trial == 0 && is_bad && !h->is_never_left && is_closed;
+    if (is_current(h, trial) || broke_off || opens) {
         open_breaker(h, now);
     }
 }
@@ -144,12 +146,16 @@ void deployment_health_answered(struct deployment_health *h, int64_t trial, mono
     if (atomic_load_explicit(&h->failed_in_row, memory_order_relaxed) != 0) {
         atomic_store_explicit(&h->failed_in_row, 0, memory_order_relaxed);
     }
+    bool is_open = read(&h->open_until_us) != 0;
     if (is_current(h, trial)) { /* those that began before it was opened say nothing of it now */
-        atomic_store_explicit(&h->opened, 0, memory_order_relaxed);
+        put(&h->closed_by, trial);
         atomic_store_explicit(&h->outcomes, 0, memory_order_relaxed);
         put(&h->back_us, now.us);
         put(&h->open_until_us, 0);
         put(&h->tried_us, 0);
+    } else if (!is_open && atomic_load_explicit(&h->opened, memory_order_relaxed) != 0) {
+        atomic_store_explicit(&h->opened, 0,
+                              memory_order_relaxed); /* the trial alone may break off */
     }
     (void)note_outcome(h, false);
 }

@@ -41,6 +41,7 @@ struct deployment_health {
     _Atomic int64_t open_until_us;  /* 0: it is closed; then when it is tried again */
     _Atomic int64_t tried_us;       /* since when a call finds out whether it works; 0: none does */
     _Atomic uint32_t opened;        /* how often, without an answer since */
+    _Atomic int64_t closed_by;      /* the trial that was answered last */
     _Atomic int64_t pause_until_us; /* it said so itself */
     _Atomic int64_t busy_until_us;  /* it refused a call as it had too many, and said no time */
     _Atomic int64_t back_us;        /* since when it is asked again; 0: it always was */
@@ -85,7 +86,8 @@ MUST_USE bool deployment_health_begin_alone(struct deployment_health *h, mono_us
 bool deployment_health_admits_alone(const struct deployment_health *h, mono_us now);
 
 /* What came of a call: it failed, it was answered; a trial ended and says nothing of the server. A
- * trial that took so long that another followed it decides nothing any more. */
+ * trial that took so long that another followed it decides nothing any more. One whose answer began
+ * well and broke off may fail after it was answered: nobody is sent there again. */
 void deployment_health_failed(struct deployment_health *h, enum err e, int64_t trial, mono_us now);
 void deployment_health_answered(struct deployment_health *h, int64_t trial, mono_us now);
 void deployment_health_untried(struct deployment_health *h, int64_t trial);

@@ -156,6 +156,8 @@ def real(tmp_path_factory):
                                          key_file.read_text().strip())), 240, "make run is up")
     text = (folder / "out").read_text()
     assert process.poll() is None, text
-    yield Site(port, key_file.read_text().strip(), admin)
+    site = Site(port, key_file.read_text().strip(), admin)
+    site.said = folder / "out"
+    yield site
     process.send_signal(signal.SIGTERM)
     process.wait(40)

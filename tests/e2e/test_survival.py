@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness.processes import SLOWER
-from harness.upstream import Upstream, reply
+from harness.upstream import Upstream, chunk, reply, stream
 from harness.waiting import until
 
 QUIET = ("call_failed", "upstream_down", "upstream_up", "model_fallback")
@@ -154,6 +154,22 @@ def test_one_that_fails_again_and_again_is_left_in_peace_and_asked_again_later(m
         assert {got.status_code for got in pool.map(lambda _: ask(gateway), range(40))} == {200}
     assert asked(bad) == 6
     assert 5 < gateway.admin("GET", "/admin/v1/upstreams/u0").json()["retry_in_s"] <= 10
+
+
+@pytest.mark.parametrize("is_stream,broken", [(True, stream(chunk({"role": "assistant", "content": ""}), cut=True)), (False, reply(200, "{]{]"))],
+                         ids=["it is cut", "it is no JSON"])
+def test_a_call_that_finds_out_and_is_answered_badly_sends_nobody_there(make_gateway, make_sim, upstream, is_stream, broken):
+    gateway = quiet(make_gateway, served(upstream.url, make_sim().base))
+    upstream.forget()
+    upstream.script(*[reply(500, {}) for _ in range(5)])
+    for _ in range(5):
+        ask(gateway, "m0")
+    assert states(gateway)["u0"] == "open"
+    upstream.script(broken, *[broken] * 20)
+    until(lambda: ask(gateway, stream=is_stream).status_code == 200 and len(upstream.requests) > 5, 30 * SLOWER, "a call that finds out")
+    until(lambda: states(gateway)["u0"] == "open", 5 * SLOWER, "it is left in peace again")
+    assert len(upstream.requests) == 6
+    upstream.forget()
 
 
 def test_where_nobody_else_is_left_one_call_at_a_time_finds_out(make_gateway, upstream):

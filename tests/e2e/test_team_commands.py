@@ -9,7 +9,7 @@ import pytest
 
 from harness.processes import ATLAS, rfc3339, run
 
-LIMITS = ["requests_per_minute", "burst", "tokens_per_minute", "tokens_per_day", "concurrent", "max_tokens"]
+LIMITS = ["requests_per_minute", "burst", "tokens_per_minute", "tokens_per_day", "concurrent", "max_tokens", "priority"]
 NOUNS = {"organisation": "organisations", "team": "teams", "user": "users", "plan": "plans", "budget": "budgets", "key": "keys"}
 
 
@@ -179,7 +179,7 @@ def test_limits_are_set_of_everything_and_what_is_not_said_stays(place):
     assert place.json("team", "show", team["id"])["key_limits"]["concurrent"] == 3
     assert {**dict.fromkeys(LIMITS), "requests_per_minute": 60, "burst": 7} == place.json("team", "show", team["id"])["limits"]
     ended = place.json("limit", "end", f"{team['id']}/key")
-    assert [ended[name] for name in LIMITS] == [None] * 6
+    assert [ended[name] for name in LIMITS] == [None] * 7
     place.done("limit", "end", "--team", team["name"])
     listed = {limit["id"] for limit in place.json("limit", "list")["data"]}
     assert team["id"] not in listed and f"{team['id']}/key" not in listed and f"{team['id']}/user" in listed

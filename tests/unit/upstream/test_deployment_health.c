@@ -66,8 +66,28 @@ static void one_call_finds_out_and_each_failure_doubles_the_wait(void **state)
     assert_true(deployment_health_begin(&h, AT(at), &trial));
     deployment_health_answered(&h, trial, AT(at));
     assert_int_equal(deployment_health_state(&h, AT(at)), DEPLOYMENT_UP);
+    deployment_health_answered(&h, 0, AT(at));
     break_it(&h, 5, AT(at));
     assert_int_equal(deployment_health_state(&h, AT(at + 5)), DEPLOYMENT_HALF_OPEN);
+}
+
+static void a_trial_whose_answer_breaks_off_opens_it_again_for_longer(void **state)
+{
+    (void)state;
+    struct deployment_health h = {0};
+    int64_t trial;
+    break_it(&h, 5, AT(0));
+    assert_true(deployment_health_begin(&h, AT(5), &trial));
+    deployment_health_answered(&h, trial, AT(6));
+    deployment_health_failed(&h, ERR_UPSTREAM_CLOSED, trial, AT(7));
+    assert_int_equal(deployment_health_state(&h, AT(16)), DEPLOYMENT_OPEN);
+    assert_true(deployment_health_begin(&h, AT(17), &trial));
+    deployment_health_answered(&h, trial, AT(17));
+    deployment_health_answered(&h, 0, AT(18)); /* another's answer: it works */
+    break_it(&h, 5, AT(20));
+    assert_int_equal(deployment_health_state(&h, AT(25)), DEPLOYMENT_HALF_OPEN);
+    deployment_health_failed(&h, ERR_UPSTREAM_CLOSED, trial, AT(25)); /* long over */
+    assert_int_equal(deployment_health_state(&h, AT(25)), DEPLOYMENT_HALF_OPEN);
 }
 
 static void what_failed_a_while_ago_and_what_was_slow_then_is_asked_again(void **state)
@@ -201,6 +221,7 @@ int main(void)
         cmocka_unit_test(five_failures_in_a_row_open_it),
         cmocka_unit_test(half_of_the_last_twenty_open_it),
         cmocka_unit_test(one_call_finds_out_and_each_failure_doubles_the_wait),
+        cmocka_unit_test(a_trial_whose_answer_breaks_off_opens_it_again_for_longer),
         cmocka_unit_test(what_failed_a_while_ago_and_what_was_slow_then_is_asked_again),
         cmocka_unit_test(a_late_trial_decides_nothing_any_more),
         cmocka_unit_test(a_trial_that_is_not_heard_of_makes_room_for_another),
