@@ -58,7 +58,8 @@ static bool is_json(struct span type)
             span_equal_nocase(span_cut(essence, essence.len - suffix.len, suffix.len), suffix));
 }
 
-#define WHOLE_SHARE 16
+#define WHOLE_SHARE    16
+#define DEADLINE_MAX_S 86400
 
 /* How many sixteenths of the calls that there may be, and of their memory, calls of a priority may
  * be among: what is left is kept for those of a higher one, where anybody has it. */
@@ -98,6 +99,35 @@ static enum call_state shed(struct call *call, int64_t open)
                        : call_fail(call, ERR_OVERLOADED);
 }
 
+/* "2.5": seconds with three places at most. 0: it is none, or more than a day. */
+static int64_t read_seconds(struct span text)
+{
+    size_t point = span_find(text, '.', 0);
+    struct span whole = span_cut(text, 0, point), part = span_cut(text, point + 1, text.len);
+    uint64_t seconds = 0, thousandths = 0;
+    bool has_part = point < text.len;
+    if (!span_to_u64(whole, DEADLINE_MAX_S, &seconds) || (has_part && part.len > 3) ||
+        (has_part && !span_to_u64(part, 999, &thousandths))) {
+        return 0;
+    }
+    for (size_t i = part.len; has_part && i < 3; i++) {
+        thousandths *= 10;
+    }
+    int64_t ms = (int64_t)(seconds * 1000 + thousandths);
+    return ms <= DEADLINE_MAX_S * 1000 ? ms : 0;
+}
+
+/* How long its caller waits: nobody works for who is gone. */
+static enum err read_deadline(struct call *call, const struct http_request *head)
+{
+    if (!http_fields_has(&head->fields, HTTP_NAME_X_REQUEST_TIMEOUT)) {
+        return ERR_OK;
+    }
+    int64_t ms = read_seconds(http_fields_find(&head->fields, HTTP_NAME_X_REQUEST_TIMEOUT));
+    call->deadline = clock_after_ms(call->started, ms);
+    return ms > 0 ? ERR_OK : ERR_VALUE_INVALID;
+}
+
 enum call_state call_step_admit(struct call *call)
 {
     const struct call_shared *shared = call->shared;
@@ -127,6 +157,11 @@ enum call_state call_step_admit(struct call *call)
     }
     if (!is_json(http_fields_find(&head->fields, HTTP_NAME_CONTENT_TYPE))) {
         return call_fail(call, ERR_HTTP_MEDIA_TYPE);
+    }
+    if (read_deadline(call, head) != ERR_OK) {
+        return call_fail_at(call, ERR_VALUE_INVALID, SPAN("X-Request-Timeout"),
+                            SPAN("X-Request-Timeout says in seconds how long the call may take: "
+                                 "from 0.001 to 86400"));
     }
     uint64_t length = call->by->body_length(call->client);
     if (length != UINT64_MAX && length > (uint64_t)shared->body_bytes_max) {

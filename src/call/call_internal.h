@@ -64,6 +64,7 @@ struct call {
     struct key_handle key;
     mono_us started;
     wall_us started_wall;
+    mono_us deadline;                 /* when its caller wants it to have ended; us 0: whenever */
     bool admitted;                    /* counted in calls_open */
     const struct call_shadow *shadow; /* it is this copy, which its client ends; NULL: it is none */
     bool known;                       /* the key was right: the call is recorded */

@@ -16,7 +16,7 @@
 static bool is_its_servers_fault(enum err e)
 {
     return err_row(e)->status >= 500 && !err_is_memory(e) && e != ERR_JOURNAL_FULL &&
-           e != ERR_DISK_FULL && e != ERR_DISK;
+           e != ERR_DISK_FULL && e != ERR_DISK && e != ERR_DEADLINE;
 }
 
 /* How many live besides `but`. */

@@ -4,6 +4,8 @@
  * before the intent is written, so that what we can refuse is refused before anybody writes down
  * that it is sent.
  */
+#include <stdio.h>
+
 #include "call/call_internal.h"
 #include "http/http_request.h"
 #include "upstream/upstream_kind.h"
@@ -37,16 +39,30 @@ static struct span join(struct arena *arena, const struct span *parts, size_t co
     return span_make(to, len);
 }
 
+/* How long its caller still waits, for who stands behind us. */
+static struct span write_deadline(const struct call *call, char *out, size_t size)
+{
+    int64_t ms = clock_since(call->shared->ports->mono(), call->deadline) / 1000;
+    ms = ms > 0 ? ms : 1;
+    int len = snprintf(out, size, "X-Request-Timeout: %lld.%03d\r\n", (long long)(ms / 1000),
+                       (int)(ms % 1000));
+    return span_make(out, (size_t)len);
+}
+
 static struct span request_fields(struct call_try *t)
 {
     struct call *call = t->call;
     const struct http_request *head = call->by->head(call->client);
-    struct span parts[2 + PASSED_COUNT * 4];
+    struct span parts[3 + PASSED_COUNT * 4];
+    char left[64];
     size_t count = 0;
     parts[count++] = SPAN("Content-Type: application/json\r\n");
     if ((t->added & UPSTREAM_ADDS_HEADERS) != 0) {
         parts[count++] = call->request.stream ? SPAN("Accept: text/event-stream\r\n")
                                               : SPAN("Accept: application/json\r\n");
+    }
+    if (call->deadline.us != 0 && (t->added & UPSTREAM_ADDS_HEADERS) != 0) {
+        parts[count++] = write_deadline(call, left, sizeof(left));
     }
     for (size_t i = 0; i < PASSED_COUNT; i++) {
         if (!http_fields_has(&head->fields, passed_on[i]) ||
@@ -209,6 +225,7 @@ static enum err prepare_attempt(struct call_try *t)
         .id = lean ? SPAN("") : span_of(call->id.text),
         .owner = span_of(call->key.id),
         .turns = call_turns(call),
+        .until = call->deadline,
         .pieces = t->pieces,
         .piece_count = t->piece_count,
         .post = true,

@@ -17,7 +17,8 @@
 #define ALLOWED                                                                                \
     "Access-Control-Allow-Headers: authorization, content-type, accept, user-agent, "          \
     "openai-organization, openai-project, openai-beta, idempotency-key, x-client-request-id, " \
-    "x-requested-with, x-route-policy, x-data-classification, traceparent, tracestate, "       \
+    "x-requested-with, x-route-policy, x-data-classification, x-request-timeout, "             \
+    "traceparent, tracestate, "                                                                \
     "x-stainless-arch, "                                                                       \
     "x-stainless-async, x-stainless-custom-poll-interval, x-stainless-helper-method, "         \
     "x-stainless-lang, x-stainless-os, x-stainless-package-version, x-stainless-poll-helper, " \

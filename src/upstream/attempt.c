@@ -197,6 +197,7 @@ enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployme
     }
     (void)put((uint8_t *)a->owner, span_cut(request->owner, 0, sizeof(a->owner)));
     CHECK(request->turns <= ATTEMPT_TURNS_MAX);
+    a->until = request->until;
     a->turns = request->turns == 0 ? 1 : request->turns;
     if (!list_is_empty(&site->waiting) &&
         (request->unjudged || !upstream_queue_has_room(site, a))) {
@@ -228,6 +229,9 @@ void attempt_start(struct attempt *a)
     CHECK(a->total_at.us == NET_NEVER.us); /* it was not started before */
     (void)atomic_fetch_add_explicit(&d->attempts, 1, memory_order_relaxed); /* only counts */
     a->total_at = clock_after_ms(net_loop_now(a->site->pool->loop), d->definition.total_timeout_ms);
+    if (a->until.us != 0 && a->until.us < a->total_at.us) {
+        a->total_at = a->until;
+    }
     if (net_timer_set(&a->timer, a->total_at) == ERR_OK) {
         attempt_run(a);
     } else {

@@ -207,6 +207,9 @@ void attempt_on_due(struct net_timer *timer)
         net_socket_close(&a->connection->socket); /* this address had its share of the time */
         a->error = ERR_UPSTREAM_UNREACHED;
         next = STEP_DIAL;
+    } else if (a->until.us != 0 && now.us >= a->until.us) {
+        a->is_unjudged = true;
+        next = attempt_fail(a, ERR_DEADLINE);
     } else {
         enum err late = was_sent_whole(a) ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_UNREACHED;
         /* Who was not asked yet, or whose reader takes nothing, is not at fault. */

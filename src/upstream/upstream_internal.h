@@ -123,6 +123,7 @@ struct attempt {
     struct upstream_connection *connection; /* in the steps whose row says so */
     attempt_on_event *on_event;
     void *ctx;
+    mono_us until;      /* when whoever asks has no use for it any more; us 0: never */
     mono_us total_at;   /* when it must have ended */
     mono_us limit_at;   /* when this step must have; NET_NEVER while nobody waits for the server */
     mono_us connect_at; /* when it must be connected */
