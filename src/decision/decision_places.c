@@ -19,22 +19,22 @@ uint32_t decision_all_places(const struct policy_model *model)
                                                    : (UINT32_C(1) << model->place_count) - 1;
 }
 
-static int64_t calls_of(const struct policy_place *place)
+static bool is_idle(const struct policy_place *place)
 {
-    int64_t calls = atomic_load_explicit(&place->deployment->in_flight, memory_order_relaxed);
-    return calls > 0 ? calls : 0;
+    return atomic_load_explicit(&place->deployment->in_flight, memory_order_relaxed) <= 0;
 }
 
 int64_t decision_latency_of(const struct decision_ask *ask, const struct policy_place *place)
 {
-    int64_t calls = calls_of(place), latency = decision_latency_us(place);
-    if (calls == 0 && (ask->chance >> 8) % PROBED_IN == PROBED_IN - 1) {
+    int64_t calls = decision_calls_of(ask, place), latency = decision_latency_us(place);
+    if (is_idle(place) && (ask->chance >> 8) % PROBED_IN == PROBED_IN - 1) {
         return 0;
     }
     if (deployment_health_is_down(&place->deployment->health)) {
         return LATENCY_DOWN_US;
     }
-    return latency == 0 ? calls * LATENCY_UNKNOWN_US : latency * (1 + calls);
+    int64_t us = latency == 0 ? calls * LATENCY_UNKNOWN_US : latency * (1 + calls);
+    return us < LATENCY_DOWN_US ? us : LATENCY_DOWN_US - 1;
 }
 
 /* A place that a call may go to. */
@@ -56,9 +56,9 @@ static size_t rate(const struct decision_ask *ask, const struct decision_candida
     for (uint32_t rest = c->places; rest != 0; rest &= rest - 1) {
         const struct policy_place *place = &c->match.model->places[__builtin_ctz(rest)];
         out[count].place = place;
-        out[count++].cost =
-            deployment_health_cost(&place->deployment->health, calls_of(place), ask->mono) /
-            place->weight;
+        out[count++].cost = deployment_health_cost(&place->deployment->health,
+                                                   decision_calls_of(ask, place), ask->mono) /
+                            place->weight;
     }
     return count;
 }
