@@ -28,7 +28,7 @@ void serve_loads_take_over(struct serve_loads *all, const struct policy *policy,
 /* Asks whom it is time to ask, or nobody while the gateway is stopping. */
 void serve_loads_step(struct serve_loads *all, bool is_stopping, mono_us now);
 
-/* Sets `*all` to NULL; nothing if it is NULL. */
-void serve_loads_close(struct serve_loads **all);
+/* Sets `*loads` to NULL; nothing if it is NULL. */
+void serve_loads_close(struct serve_loads **loads);
 
 #endif
