@@ -340,6 +340,22 @@ static void without_a_known_beginning_calls_go_where_fewer_are(void **state)
     end(&s);
 }
 
+static void who_is_busy_is_not_asked_for_that_nobody_knows_how_slow_it_is(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s);
+    s.prefixes.count = 0;
+    deployment_health_note_latency(&server(&s, A)->health, 4400000, s.ask.mono);
+    deployment_health_note_latency(&server(&s, C)->health, 4400000, s.ask.mono);
+    atomic_store(&server(&s, A)->in_flight, 2);
+    atomic_store(&server(&s, C)->in_flight, 2);
+    assert_true(share_of(&s, B) > 0); /* it is asked, to be known */
+    say(&s, B, 4, 4);
+    assert_int_equal(share_of(&s, B), 0);
+    end(&s);
+}
+
 static void a_named_session_is_the_longest_beginning(void **state)
 {
     (void)state;
@@ -395,6 +411,7 @@ int main(void)
         cmocka_unit_test(whom_others_keep_busy_is_passed_over),
         cmocka_unit_test(a_liar_has_nobody_else_take_too_much),
         cmocka_unit_test(without_a_known_beginning_calls_go_where_fewer_are),
+        cmocka_unit_test(who_is_busy_is_not_asked_for_that_nobody_knows_how_slow_it_is),
         cmocka_unit_test(a_named_session_is_the_longest_beginning),
         cmocka_unit_test(a_reload_forgets_nothing),
     };
