@@ -259,6 +259,7 @@ struct admin_model_server {
     int clearance; /* enum data_class less 1 */
     int state;     /* enum deployment_state */
     int64_t in_flight, waiting, p50_ms, p95_ms, attempts, errors, retry_in_s;
+    int64_t load_running, load_waiting, load_kv_percent, load_age_ms;
     struct span error;
 };
 

@@ -162,10 +162,34 @@ static void write_upstreams(const struct admin_source *source, struct buf *out)
     }
 }
 
+/* What it says of its work; -1: it does not. */
+static int64_t load_of(const struct admin_upstream_facts *u, unsigned i)
+{
+    const int64_t values[] = {u->load_running, u->load_waiting, u->load_kv_percent, u->load_age_s};
+    return u->has_load ? values[i] : -1;
+}
+
+static void write_loads(const struct admin_source *source, struct buf *out)
+{
+    static const char *const families[] = {
+        "atlas_upstream_reported_running", "atlas_upstream_reported_waiting",
+        "atlas_upstream_reported_kv_percent", "atlas_upstream_reported_age_seconds"};
+    for (unsigned f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
+        struct admin_upstream_facts u;
+        prometheus_family(out, families[f]);
+        for (size_t i = 0; source->upstream(source->ctx, i, &u); i++) {
+            if (load_of(&u, f) >= 0) {
+                prometheus_sample(out, families[f], "upstream", u.name, load_of(&u, f));
+            }
+        }
+    }
+}
+
 enum err admin_page_metrics(struct admin_page *page)
 {
     prometheus_write(page->out);
     write_upstreams(page->source, page->out);
+    write_loads(page->source, page->out);
     return buf_failed(page->out) ? ERR_NO_MEMORY : ERR_OK;
 }
 

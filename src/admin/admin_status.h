@@ -34,6 +34,8 @@ struct admin_upstream_facts {
     enum err error; /* of the last failure, if is_down */
     int64_t in_flight, connections_open;
     uint64_t attempts, failures;
+    bool has_load; /* it said of late what work it has: */
+    int64_t load_running, load_waiting, load_kv_percent, load_age_s; /* percent -1: not that */
     const char *omits; /* what requests to it leave out, as the configuration says it; "" */
 };
 

@@ -26,6 +26,9 @@ static struct admin_model_server show(const struct deployment *d, mono_us now)
     int64_t calls = atomic_load_explicit(&d->in_flight, memory_order_relaxed);
     uint32_t failed = atomic_load_explicit(&h->failed_in_row, memory_order_relaxed);
     enum err e = (enum err)atomic_load_explicit(&h->last_error, memory_order_relaxed);
+    struct upstream_load said = {.kv_permille = -1};
+    int64_t age_us = 0;
+    bool has_said = deployment_load_said(&d->load, now, &said, &age_us);
     return (struct admin_model_server){
         .name = span_of(own->name),
         .kind = span_of(upstream_kind_row(own->kind)->name),
@@ -37,6 +40,10 @@ static struct admin_model_server show(const struct deployment *d, mono_us now)
         .waiting = atomic_load_explicit(&d->waiting, memory_order_relaxed),
         .p50_ms = ms_of(&h->latency_us),
         .p95_ms = ms_of(&h->slow_us),
+        .load_running = said.running,
+        .load_waiting = said.waiting,
+        .load_kv_percent = said.kv_permille < 0 ? 0 : (said.kv_permille + 9) / 10,
+        .load_age_ms = has_said ? age_us / 1000 + 1 : 0, /* 0 is null */
         .attempts = (int64_t)atomic_load_explicit(&d->attempts, memory_order_relaxed),
         .errors = failed,
         .error = span_of(failed == 0 ? NULL : err_sentence(e)),

@@ -342,6 +342,26 @@ static void put_excluded(struct json_writer *w, enum err e)
     json_write_end(w);
 }
 
+/* The calls that it has, and of what: ours, and by its report all that run and wait there. */
+static void put_load(struct explaining *x, struct json_writer *w, const struct deployment *d)
+{
+    struct upstream_load said;
+    int64_t age_us;
+    json_write_key(w, "calls");
+    json_write_int(w, deployment_calls(d, x->ask->mono));
+    if (deployment_load_said(&d->load, x->ask->mono, &said, &age_us)) {
+        json_write_key(w, "reported");
+        json_write_object(w);
+        json_write_key(w, "running");
+        json_write_int(w, said.running);
+        json_write_key(w, "waiting");
+        json_write_int(w, said.waiting);
+        json_write_key(w, "age_ms");
+        json_write_int(w, age_us / 1000);
+        json_write_end(w);
+    }
+}
+
 static void put_candidate(struct json_writer *w, const struct decision_candidate *c)
 {
     put_text(w, "model", c->match.shown);
@@ -362,6 +382,7 @@ static void put_judged(struct explaining *x, struct json_writer *w, struct decis
     enum err e = decision_judge(x->ask, &x->decision, &c);
     json_write_object(w);
     put_candidate(w, &c);
+    put_load(x, w, c.match.place->deployment);
     put_excluded(w, e);
 }
 

@@ -36,6 +36,13 @@ static inline int64_t decision_latency_us(const struct policy_place *place)
     return atomic_load_explicit(&place->deployment->health.latency_us, memory_order_relaxed);
 }
 
+/* The calls that it has, ours and those of others. */
+static inline int64_t decision_calls_of(const struct decision_ask *ask,
+                                        const struct policy_place *place)
+{
+    return deployment_calls(place->deployment, ask->mono);
+}
+
 /* The same, times the calls that it has. What is not known yet is asked once, to be known; who
  * fails again and again comes last. One call in many asks anew whoever has none, for what was slow
  * or down need not be so still. */

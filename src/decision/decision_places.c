@@ -12,6 +12,7 @@
 #define LATENCY_UNKNOWN_US INT64_C(10000000)      /* of a server that has calls and no answer yet */
 #define LATENCY_DOWN_US    INT64_C(1000000000000) /* of one that is down */
 #define PROBED_IN          64                     /* calls */
+#define SECOND_US          INT64_C(1000000)
 
 uint32_t decision_all_places(const struct policy_model *model)
 {
@@ -19,22 +20,22 @@ uint32_t decision_all_places(const struct policy_model *model)
                                                    : (UINT32_C(1) << model->place_count) - 1;
 }
 
-static int64_t calls_of(const struct policy_place *place)
+static bool is_idle(const struct policy_place *place)
 {
-    int64_t calls = atomic_load_explicit(&place->deployment->in_flight, memory_order_relaxed);
-    return calls > 0 ? calls : 0;
+    return atomic_load_explicit(&place->deployment->in_flight, memory_order_relaxed) <= 0;
 }
 
 int64_t decision_latency_of(const struct decision_ask *ask, const struct policy_place *place)
 {
-    int64_t calls = calls_of(place), latency = decision_latency_us(place);
-    if (calls == 0 && (ask->chance >> 8) % PROBED_IN == PROBED_IN - 1) {
+    int64_t calls = decision_calls_of(ask, place), latency = decision_latency_us(place);
+    if (is_idle(place) && (ask->chance >> 8) % PROBED_IN == PROBED_IN - 1) {
         return 0;
     }
     if (deployment_health_is_down(&place->deployment->health)) {
         return LATENCY_DOWN_US;
     }
-    return latency == 0 ? calls * LATENCY_UNKNOWN_US : latency * (1 + calls);
+    int64_t us = latency == 0 ? calls * LATENCY_UNKNOWN_US : latency * (1 + calls);
+    return us < LATENCY_DOWN_US ? us : LATENCY_DOWN_US - 1;
 }
 
 /* A place that a call may go to. */
@@ -49,16 +50,43 @@ static int by_cost(const void *a, const void *b)
     return (x->cost > y->cost) - (x->cost < y->cost);
 }
 
+/* How long the slowest takes to begin its answers. */
+static int64_t slowest_of(const struct decision_ask *ask, const struct decision_candidate *c)
+{
+    int64_t slowest = 0;
+    for (uint32_t rest = c->places; rest != 0; rest &= rest - 1) {
+        const struct policy_place *place = &c->match.model->places[__builtin_ctz(rest)];
+        int64_t us = deployment_health_wait_us(&place->deployment->health, ask->mono);
+        slowest = us > slowest ? us : slowest;
+    }
+    return slowest;
+}
+
+/* The calls that it has. Where nobody knows how long its answers take, a call counts a second
+ * (deployment_health_cost()); one of others, by which we learn nothing, as long as the slowest of
+ * the rest takes: who is known to be busy is not asked for that he is not known to be slow. */
+static int64_t calls_of(const struct decision_ask *ask, const struct policy_place *place,
+                        int64_t slowest_us)
+{
+    const struct deployment *d = place->deployment;
+    int64_t calls = deployment_calls(d, ask->mono);
+    bool is_known = deployment_health_wait_us(&d->health, ask->mono) > 0;
+    return is_known || slowest_us < SECOND_US
+               ? calls
+               : calls + deployment_load_others(&d->load, ask->mono) * (slowest_us / SECOND_US);
+}
+
 static size_t rate(const struct decision_ask *ask, const struct decision_candidate *c,
                    struct rated out[POLICY_PLACES_MAX])
 {
     size_t count = 0;
+    int64_t slowest = slowest_of(ask, c);
     for (uint32_t rest = c->places; rest != 0; rest &= rest - 1) {
         const struct policy_place *place = &c->match.model->places[__builtin_ctz(rest)];
         out[count].place = place;
-        out[count++].cost =
-            deployment_health_cost(&place->deployment->health, calls_of(place), ask->mono) /
-            place->weight;
+        out[count++].cost = deployment_health_cost(&place->deployment->health,
+                                                   calls_of(ask, place, slowest), ask->mono) /
+                            place->weight;
     }
     return count;
 }

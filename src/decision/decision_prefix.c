@@ -2,9 +2,9 @@
 /*
  * Which of a model's places has read how a call begins. The longest beginning counts that any of
  * those that the filters left has read, for the more need not be read again; but not at any price:
- * who has half as many calls again as the others, fails, is just back or is many times slower than
- * another is passed over. Of what most calls begin with, whoever read it last is known; so when one
- * has too much to do, others learn it.
+ * who has half as many calls again as the others, says that more calls wait there, fails, is just
+ * back or is many times slower than another is passed over. Of what most calls begin with, whoever
+ * read it last is known; so when one has too much to do, others learn it.
  */
 #include "base/map.h"
 #include "decision/decision_internal.h"
@@ -44,40 +44,69 @@ void decision_note_read(const struct policy *p, const struct decision_candidate 
     }
 }
 
-static int64_t calls_of(const struct policy_place *place)
+static int64_t own_calls_of(const struct policy_place *place)
 {
     return atomic_load_explicit(&place->deployment->in_flight, memory_order_relaxed);
 }
 
 /* The places that are left, together. */
 struct others {
-    double calls, weight, count;
-    int64_t quickest_us; /* 0: nobody knows */
+    double own, calls, weight, count; /* our calls; those and others' */
+    int64_t quickest_us;              /* 0: nobody knows */
+    int64_t waiting;                  /* where the fewest wait */
 };
 
-static struct others sum_up(const struct policy_model *model, uint32_t left)
+/* A report that no second one comes near to moves the average no further than that: or who says
+ * much of himself would have the others take more than they should. */
+static double calls_together(const struct decision_ask *ask, const struct policy_model *model,
+                             uint32_t left)
 {
-    struct others sum = {.calls = 0};
+    int64_t most = 0, second = 0, sum = 0;
+    for (uint32_t rest = left; rest != 0; rest &= rest - 1) {
+        const struct deployment *d = model->places[__builtin_ctz(rest)].deployment;
+        int64_t reported = deployment_load_others(&d->load, ask->mono);
+        sum += deployment_calls(d, ask->mono);
+        second = reported > most ? most : reported > second ? reported : second;
+        most = reported > most ? reported : most;
+    }
+    return (double)(sum - (most - second));
+}
+
+static struct others sum_up(const struct decision_ask *ask, const struct policy_model *model,
+                            uint32_t left)
+{
+    struct others sum = {.calls = calls_together(ask, model, left), .waiting = INT64_MAX};
     for (uint32_t rest = left; rest != 0; rest &= rest - 1) {
         const struct policy_place *place = &model->places[__builtin_ctz(rest)];
         int64_t us = decision_latency_us(place);
-        sum.calls += (double)calls_of(place);
+        int64_t waiting = deployment_load_waiting(&place->deployment->load, ask->mono);
+        sum.own += (double)own_calls_of(place);
         sum.weight += place->weight;
         sum.count++;
+        sum.waiting = waiting < sum.waiting ? waiting : sum.waiting;
         sum.quickest_us =
             us > 0 && (sum.quickest_us == 0 || us < sum.quickest_us) ? us : sum.quickest_us;
     }
     return sum;
 }
 
-/* Whether it may have one more call before others have it. */
+/* How many calls a place with this share may have, where all together have so many. */
+static double most_of(double together, const struct others *sum, double share)
+{
+    return (LOAD_FACTOR * together / sum->count + LOAD_MORE) * share;
+}
+
+/* Whether it may have one more call before others have it: by our own calls alone, which no report
+ * changes, and by those of others, too. */
 static bool may_have_more(const struct decision_ask *ask, const struct policy_place *place,
                           const struct others *sum)
 {
     double share = place->weight * sum->count / sum->weight;
-    double most = (LOAD_FACTOR * sum->calls / sum->count + LOAD_MORE) * share;
     int64_t latency = decision_latency_us(place);
-    return (double)calls_of(place) < most &&
+    int64_t waiting = deployment_load_waiting(&place->deployment->load, ask->mono);
+    return (double)own_calls_of(place) < most_of(sum->own, sum, share) &&
+           (double)decision_calls_of(ask, place) < most_of(sum->calls, sum, share) &&
+           (double)waiting <= LOAD_FACTOR * (double)sum->waiting + LOAD_MORE &&
            (latency <= SLOW_US || latency <= SLOW_FACTOR * sum->quickest_us) &&
            deployment_health_is_at_ease(&place->deployment->health, ask->mono);
 }
@@ -103,7 +132,7 @@ const struct policy_place *decision_known_place(const struct decision_ask *ask,
         return NULL;
     }
     uint64_t model = map_hash(match->shown);
-    const struct others sum = sum_up(match->model, left);
+    const struct others sum = sum_up(ask, match->model, left);
     const struct policy_place *before = NULL; /* who may not have more is not asked about again */
     for (size_t i = ask->prefixes->count; i-- > 0;) {
         uint16_t tag = policy_prefixes_find(known, noted(ask->prefixes->at[i], model));

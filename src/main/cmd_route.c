@@ -123,10 +123,17 @@ static void print_candidates(const struct json_index *x)
     for (uint32_t c = json_first(x, candidates); c != JSON_NONE; c = json_next(x, c)) {
         struct span excluded = said(x, c, "excluded");
         bool may = span_is(excluded, "-");
-        printf("candidate  %-7s %.*s at %.*s (%.*s)%s%.*s\n", may ? "may" : "may not",
+        printf("candidate  %-7s %.*s at %.*s (%.*s)%s%.*s", may ? "may" : "may not",
                SPAN_ARGS(said(x, c, "model")), SPAN_ARGS(said(x, c, "deployment")),
                SPAN_ARGS(said(x, c, "why")), may ? "" : ": ", may ? 0 : (int)excluded.len,
                (const char *)excluded.at);
+        uint32_t reported = json_find(x, c, SPAN("reported"));
+        if (reported != JSON_NONE) {
+            printf("; %.*s calls, says that %.*s run and %.*s wait", SPAN_ARGS(said(x, c, "calls")),
+                   SPAN_ARGS(said(x, reported, "running")),
+                   SPAN_ARGS(said(x, reported, "waiting")));
+        }
+        putchar('\n');
     }
 }
 

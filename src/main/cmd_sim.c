@@ -18,7 +18,7 @@ static void on_stop(void *ctx, int number)
     net_loop_stop(ctx);
 }
 
-static int serve(const char *address, const struct sim_plan *plan)
+static int serve(const char *address, const struct sim_plan *plan, enum sim_metrics metrics)
 {
     struct net_address bound;
     struct net_loop *loop = NULL;
@@ -35,7 +35,7 @@ static int serve(const char *address, const struct sim_plan *plan)
     CHECK(getsockname(fd, (struct sockaddr *)&bound.storage, &bound.len) == 0);
     enum err e = net_loop_open(&loop);
     if (e == ERR_OK) {
-        e = sim_open(loop, fd, plan, &sim);
+        e = sim_open(loop, fd, plan, metrics, &sim);
     }
     if (e == ERR_OK) {
         e = net_signal_open(loop, SIGTERM, on_stop, loop, &stops[0]);
@@ -61,18 +61,20 @@ static int serve(const char *address, const struct sim_plan *plan)
 /* Below the options. */
 static void teach(FILE *out)
 {
-    fprintf(out, "Each of these but --listen may also be asked for by a request, for itself:\n"
-                 "  X-Sim-Tokens: 5     as a header, to the simulator itself\n"
-                 "  \"sim\":{\"tokens\":5}  as a member of the body, through a gateway too\n"
-                 "What it does not know, or cannot be so, is answered 400 with a sentence.\n"
-                 "\nFaults, for --fault, X-Sim-Fault or \"sim\":{\"fault\":…}:\n");
+    fprintf(
+        out,
+        "Each of these but --listen and --metrics may also be asked for by a request, for itself:\n"
+        "  X-Sim-Tokens: 5     as a header, to the simulator itself\n"
+        "  \"sim\":{\"tokens\":5}  as a member of the body, through a gateway too\n"
+        "What it does not know, or cannot be so, is answered 400 with a sentence.\n"
+        "\nFaults, for --fault, X-Sim-Fault or \"sim\":{\"fault\":…}:\n");
     for (const struct sim_row *row = sim_plan_fault_rows(); row->name != NULL; row++) {
         fprintf(out, "  %-14s %s\n", row->name, row->help);
     }
     fprintf(out,
             "\nIt answers POST /v1/chat/completions, /v1/completions, /v1/embeddings, and GET\n"
             "  /v1/models, /health\n"
-            "  /metrics       Requests and tokens, in vLLM's names\n"
+            "  /metrics       Requests and tokens, in the names that --metrics chooses\n"
             "  /sim/counters  What it saw: connections, calls, finished, aborted by callers\n"
             "  /sim/calls     A line a call id (X-Request-Id): attempts, finished, aborted\n"
             "  /sim/last      The last request as it came, head and body\n"
@@ -108,7 +110,7 @@ static bool set(struct sim_plan *plan, const char *name, const char *value)
 }
 
 struct sim_given {
-    const char *listen, *fault;
+    const char *listen, *fault, *metrics;
 #define FIELD(name, takes, fallback, least, most, help) const char *name;
 #include "sim/sim_plan.def"
 #undef FIELD
@@ -123,6 +125,9 @@ static const char fault_names[] =
 const struct cli_option main_sim_options[] = {
     CLI_TEXT(struct sim_given, listen, "listen", "ADDRESS", "Where to answer",
              .fallback = "127.0.0.1:18080"),
+    CLI_TEXT(struct sim_given, metrics, "metrics", "NAMES",
+             "In whose names /metrics tells of it: vllm, sglang, llama.cpp, tgi; none: 404",
+             .fallback = "vllm", .words = SIM_METRICS_WORDS),
     CLI_TEXT(struct sim_given, fault, "fault", "NAME", "What goes wrong in every answer; see below",
              .fallback = "none", .words = fault_names),
 #define FIELD(name, takes, fallback, least, most, help) \
@@ -151,12 +156,31 @@ static bool set_all(struct sim_plan *plan, const struct sim_given *g)
     return true;
 }
 
+/* False: standard error says that there are no such names. */
+static bool find_metrics(const char *name, enum sim_metrics *out)
+{
+    struct span words = SPAN(SIM_METRICS_WORDS);
+    unsigned n = 0;
+    for (size_t at = 0; at < words.len; n++) {
+        size_t end = span_find(words, ' ', at);
+        if (span_is(span_cut(words, at, end - at), name)) {
+            *out = (enum sim_metrics)n;
+            return true;
+        }
+        at = end + 1;
+    }
+    fprintf(stderr, "atlas sim: '%s' is not valid: --metrics takes one of " SIM_METRICS_WORDS "\n",
+            name);
+    return false;
+}
+
 int main_sim(const void *given)
 {
     const struct sim_given *g = given;
+    enum sim_metrics metrics;
     struct sim_plan plan = sim_plan_default();
     struct net_address unused;
-    if (!set_all(&plan, g)) {
+    if (!set_all(&plan, g) || !find_metrics(g->metrics, &metrics)) {
         return CLI_MISUSED;
     }
     raise_limits();
@@ -169,5 +193,5 @@ int main_sim(const void *given)
                 g->listen);
         return CLI_MISUSED;
     }
-    return serve(g->listen, &plan);
+    return serve(g->listen, &plan, metrics);
 }

@@ -242,6 +242,15 @@ static bool tell_upstream(void *ctx, size_t i, struct admin_upstream_facts *out)
         .failures = atomic_load(&d->failures),
         .omits = deployment_omits_text(deployment_omits(d)),
     };
+    struct upstream_load said;
+    int64_t age_us;
+    if (deployment_load_said(&d->load, clock_mono(), &said, &age_us)) {
+        out->has_load = true;
+        out->load_running = said.running;
+        out->load_waiting = said.waiting;
+        out->load_kv_percent = said.kv_permille < 0 ? -1 : (said.kv_permille + 9) / 10;
+        out->load_age_s = age_us / 1000000;
+    }
     return true;
 }
 

@@ -2,13 +2,15 @@
 /*
  * Model servers whose `probe:` says how often are asked for their /models, by the very client that
  * calls use: two probes in a row that reach none take a server out, and one that does puts it back
- * in. What calls find out for themselves is the breaker's (upstream/deployment_health.h).
+ * in. What calls find out for themselves is the breaker's (upstream/deployment_health.h). Their
+ * work is asked for by the same connections (serve_loads.c).
  */
 #include "base/list.h"
 #include "base/memory.h"
 #include "http/http_response.h"
 #include "policy/policy.h"
 #include "serve/serve_internal.h"
+#include "serve/serve_loads.h"
 #include "upstream/attempt.h"
 #include "upstream/upstream_pool.h"
 
@@ -30,6 +32,7 @@ struct serve_probes {
     struct policy *policy; /* whose servers are probed */
     struct list probes;
     size_t under_way;
+    struct serve_loads *loads;
 };
 
 enum err serve_probes_open(struct serve_gateway *g)
@@ -40,7 +43,8 @@ enum err serve_probes_open(struct serve_gateway *g)
     }
     list_init(&p->probes);
     g->probes = p;
-    return upstream_pool_open(g->loop, g->resolver, &p->pool);
+    enum err e = upstream_pool_open(g->loop, g->resolver, &p->pool);
+    return e == ERR_OK ? serve_loads_open(p->pool, &p->loads) : e;
 }
 
 static void end(struct probe *probe, bool is_reached, mono_us now)
@@ -107,6 +111,7 @@ static void take_over(struct serve_probes *p, struct policy *policy, mono_us now
     while (!list_is_empty(&p->probes)) {
         drop(LIST_OF(p->probes.next, struct probe, link));
     }
+    serve_loads_take_over(p->loads, policy, now);
     policy_unref(&p->policy);
     p->policy = policy_ref(policy);
     upstream_pool_sweep(p->pool);
@@ -141,6 +146,7 @@ void serve_probes_step(struct serve_gateway *g, mono_us now)
             begin(probe, now);
         }
     }
+    serve_loads_step(p->loads, g->stopping, now);
 }
 
 void serve_probes_close(struct serve_gateway *g)
@@ -152,6 +158,7 @@ void serve_probes_close(struct serve_gateway *g)
     while (!list_is_empty(&p->probes)) {
         drop(LIST_OF(p->probes.next, struct probe, link));
     }
+    serve_loads_close(&p->loads);
     policy_unref(&p->policy);
     if (p->pool != NULL) {
         upstream_pool_close(&p->pool);

@@ -21,32 +21,6 @@ static void answer(struct exchange *x, struct span fields, struct buf *page)
     exchange_finish(x);
 }
 
-static void write_metrics(const struct sim *s, struct buf *out)
-{
-    const struct {
-        const char *name, *type, *label;
-        uint64_t value;
-    } rows[] = {
-        {"vllm:num_requests_running", "gauge", "", s->running},
-        {"vllm:num_requests_waiting", "gauge", "", 0},
-        {"vllm:kv_cache_usage_perc", "gauge", "", 0},
-        {"vllm:num_preemptions_total", "counter", "", 0},
-        {"vllm:prefix_cache_queries_total", "counter", "", s->cache_asked},
-        {"vllm:prefix_cache_hits_total", "counter", "", s->cache_found},
-        {"vllm:prompt_tokens_total", "counter", "", s->prompt_tokens},
-        {"vllm:generation_tokens_total", "counter", "", s->generated_tokens},
-        {"vllm:request_success_total", "counter", ",finished_reason=\"stop\"", s->finished},
-        {"vllm:request_success_total", NULL, ",finished_reason=\"abort\"", s->aborted},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (rows[i].type != NULL) {
-            buf_printf(out, "# TYPE %s %s\n", rows[i].name, rows[i].type);
-        }
-        buf_printf(out, "%s{model_name=\"sim\",engine=\"0\"%s} %llu\n", rows[i].name, rows[i].label,
-                   (unsigned long long)rows[i].value);
-    }
-}
-
 static void write_counters(const struct sim *s, struct buf *out)
 {
     buf_printf(out,
@@ -101,9 +75,9 @@ static const struct {
     const char *path, *fields;
     void (*write)(const struct sim *s, struct buf *out);
 } pages[] = {
-    {"/metrics", TEXT_FIELDS, write_metrics},  {"/sim/counters", JSON_FIELDS, write_counters},
-    {"/sim/calls", TEXT_FIELDS, write_calls},  {"/sim/last", JSON_FIELDS, write_last},
-    {"/v1/models", JSON_FIELDS, write_models}, {"/health", JSON_FIELDS, write_health},
+    {"/metrics", TEXT_FIELDS, sim_metrics_write}, {"/sim/counters", JSON_FIELDS, write_counters},
+    {"/sim/calls", TEXT_FIELDS, write_calls},     {"/sim/last", JSON_FIELDS, write_last},
+    {"/v1/models", JSON_FIELDS, write_models},    {"/health", JSON_FIELDS, write_health},
 };
 
 static const struct {
@@ -127,7 +101,8 @@ static void on_request(void *ctx, struct exchange *x)
         }
     }
     for (size_t i = 0; head->method == HTTP_GET && i < sizeof(pages) / sizeof(pages[0]); i++) {
-        if (span_is(path, pages[i].path)) {
+        bool is_there = pages[i].write != sim_metrics_write || s->metrics != SIM_METRICS_NONE;
+        if (is_there && span_is(path, pages[i].path)) {
             struct buf page;
             buf_init(&page, PAGE_BYTES_MAX);
             pages[i].write(s, &page);
@@ -139,7 +114,8 @@ static void on_request(void *ctx, struct exchange *x)
     exchange_refuse(x, ERR_ROUTE_UNKNOWN, SPAN(""), SPAN(""), SPAN(""));
 }
 
-enum err sim_open(struct net_loop *loop, int fd, const struct sim_plan *plan, struct sim **out)
+enum err sim_open(struct net_loop *loop, int fd, const struct sim_plan *plan,
+                  enum sim_metrics metrics, struct sim **out)
 {
     static const struct server_settings settings = {
         .head_bytes_max = 65536,
@@ -160,6 +136,8 @@ enum err sim_open(struct net_loop *loop, int fd, const struct sim_plan *plan, st
     }
     s->loop = loop;
     s->plan = *plan;
+    s->metrics = metrics;
+    list_init(&s->queue);
     json_index_init(&s->index, 4u << 20, 512);
     buf_init(&s->out, PAGE_BYTES_MAX);
     buf_init(&s->last_head, 1u << 20);

@@ -4,7 +4,7 @@
  * what it saw.
  *
  *   POST /v1/chat/completions, /v1/completions, /v1/embeddings; GET /v1/models, /health
- *   GET  /metrics        in vLLM's names
+ *   GET  /metrics        in the names of one of enum sim_metrics; SIM_METRICS_NONE: 404
  *   GET  /sim/counters   connections, calls, finished, aborted
  *   GET  /sim/calls      a line a call id (X-Request-Id): id, attempts, finished, aborted
  *   GET  /sim/last       the last request as it came: head and body
@@ -21,9 +21,21 @@
 struct net_loop;
 struct sim;
 
+/* Whose names its metrics have. */
+enum sim_metrics {
+    SIM_METRICS_VLLM,
+    SIM_METRICS_SGLANG,
+    SIM_METRICS_LLAMA_CPP,
+    SIM_METRICS_TGI,
+    SIM_METRICS_NONE
+};
+
+/* What --metrics calls them, in the order of the enum. */
+#define SIM_METRICS_WORDS "vllm sglang llama.cpp tgi none"
+
 /* Answers on the listening socket `fd` (taken) as `plan` says. */
 MUST_USE enum err sim_open(struct net_loop *loop, int fd, const struct sim_plan *plan,
-                           struct sim **out);
+                           enum sim_metrics metrics, struct sim **out);
 
 void sim_close(struct sim **s);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call reads its body, waits for the first token, and answers. Faults at a byte are done on the
- * rendered answer, head and all, that goes out raw up to that byte; faults of content are done by
- * sim_reply.c. What is ended before its end by the other side counts as aborted.
+ * A call reads its body, waits for its turn and for the first token, and answers. Faults at a byte
+ * are done on the rendered answer, head and all, that goes out raw up to that byte; faults of
+ * content are done by sim_reply.c. What is ended before its end by the other side counts as
+ * aborted.
  */
 #include "base/memory.h"
 #include "http/http_chunked.h"
@@ -17,9 +18,41 @@
 
 static void run(struct sim_call *c);
 
+/* Who waits longest begins, if there is room for it; by its timer, not from within the end of
+ * another. */
+static void let_next_begin(struct sim *s)
+{
+    struct sim_call *next =
+        list_is_empty(&s->queue) ? NULL : LIST_OF(s->queue.next, struct sim_call, link);
+    if (next == NULL || s->taken >= next->plan.slots) {
+        return;
+    }
+    list_remove(&next->link);
+    s->queued--;
+    s->taken++;
+    next->is_queued = false;
+    next->has_turn = true;
+    if (net_timer_set(&next->timer, clock_mono()) != ERR_OK) {
+        next->is_raw = true; /* it hangs until the other side gives up */
+    }
+}
+
+static void give_up_turn(struct sim_call *c)
+{
+    struct sim *s = c->sim;
+    if (c->is_queued) {
+        list_remove(&c->link);
+        s->queued--;
+    }
+    s->held_tokens -= c->is_begun ? c->question.prompt_tokens : 0;
+    s->taken -= c->has_turn;
+    let_next_begin(s);
+}
+
 static void end(struct sim_call *c, bool finished)
 {
     struct sim *s = c->sim;
+    give_up_turn(c);
     s->running--;
     s->finished += finished;
     s->aborted += !finished;
@@ -310,23 +343,45 @@ static mono_us read_prompt(struct sim_call *c)
     return s->read_until;
 }
 
-/* The body is there: what is asked decides how long to wait. */
+/* It is its turn, or it is to wait for that. */
+static void take_turn(struct sim_call *c)
+{
+    struct sim *s = c->sim;
+    c->is_queued = c->plan.slots > 0 && (s->queued > 0 || s->taken >= c->plan.slots);
+    c->has_turn = !c->is_queued;
+    if (c->is_queued) {
+        list_push_back(&s->queue, &c->link);
+        s->queued++;
+    } else {
+        s->taken++;
+    }
+}
+
+/* False: it is to wait for the first token, which depends on what is asked. */
+static bool begin(struct sim_call *c)
+{
+    mono_us due = read_prompt(c);
+    c->is_begun = true;
+    c->question.prompt = SPAN("");
+    buf_fini(&c->body);
+    c->sim->prompt_tokens += (uint64_t)c->question.prompt_tokens;
+    c->sim->held_tokens += c->question.prompt_tokens;
+    due = clock_after_ms(due, c->plan.first_token_ms);
+    return due.us <= clock_mono().us || net_timer_set(&c->timer, due) != ERR_OK;
+}
+
+/* The body is there; false: nothing can be made of it. */
 static bool understand(struct sim_call *c)
 {
     remember(c);
-    enum err e = sim_question_read(buf_span(&c->body), &c->sim->index, &c->question, &c->plan);
-    mono_us due = e == ERR_OK ? read_prompt(c) : clock_mono();
-    c->question.prompt = SPAN("");
-    buf_fini(&c->body);
-    if (e != ERR_OK) {
+    if (sim_question_read(buf_span(&c->body), &c->sim->index, &c->question, &c->plan) != ERR_OK) {
         exchange_refuse(c->x, ERR_BODY_NOT_JSON, SPAN(""), SPAN(""), SPAN(""));
         end(c, true);
         return false;
     }
     c->has_body = true;
-    c->sim->prompt_tokens += (uint64_t)c->question.prompt_tokens;
-    due = clock_after_ms(due, c->plan.first_token_ms);
-    return due.us <= clock_mono().us || net_timer_set(&c->timer, due) != ERR_OK;
+    take_turn(c);
+    return true;
 }
 
 static void run(struct sim_call *c)
@@ -340,6 +395,9 @@ static void run(struct sim_call *c)
         return;
     }
     if (!c->has_body && (!read_body(c) || !understand(c))) {
+        return;
+    }
+    if (c->is_queued || (!c->is_begun && !begin(c))) {
         return;
     }
     if (c->timer.due.us == INT64_MAX) { /* nothing is waited for */
@@ -403,6 +461,7 @@ void sim_call_start(struct sim *s, struct exchange *x, enum sim_endpoint endpoin
         c->seen->attempts++;
     }
     s->running++;
+    list_init(&c->link);
     buf_init(&c->body, SIM_BODY_BYTES_MAX);
     net_timer_init(&c->timer, s->loop, on_due);
     read_headers(c, head);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "net/net_timer.h"
 #include "server/exchange.h"
@@ -33,6 +34,10 @@ struct sim {
     struct buf last_head, last_body;
     _Atomic int64_t connections;
     uint64_t calls, running, finished, aborted, prompt_tokens, generated_tokens;
+    enum sim_metrics metrics;
+    struct list queue;                 /* calls that wait for their turn, the first first; */
+    int64_t queued, taken;             /* how many, and how many have it */
+    int64_t held_tokens;               /* of prompts of the latter */
     struct sim_cache *cache;           /* NULL: it remembers nothing */
     mono_us read_until;                /* when all prompts that came will have been read */
     uint64_t cache_asked, cache_found; /* tokens */
@@ -47,9 +52,13 @@ struct sim_call {
     struct buf body;
     struct net_timer timer;
     mono_us next_at;
-    uint64_t event; /* the next one of a stream */
-    bool has_body, head_put, is_raw;
+    uint64_t event;   /* the next one of a stream */
+    struct list link; /* in sim->queue */
+    bool has_body, is_queued, has_turn, is_begun, head_put, is_raw;
 };
+
+/* Appends the page of metrics. */
+void sim_metrics_write(const struct sim *s, struct buf *out);
 
 /* Begins a call; it frees itself. */
 void sim_call_start(struct sim *s, struct exchange *x, enum sim_endpoint endpoint);

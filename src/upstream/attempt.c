@@ -150,7 +150,8 @@ static void join(struct attempt *a, struct upstream_site *site)
     struct deployment *d = site->deployment;
     a->site = site;
     site->attempt_count++;
-    (void)atomic_fetch_add_explicit(&d->in_flight, 1, memory_order_relaxed); /* only counts */
+    (void)atomic_fetch_add_explicit(&d->in_flight, !a->is_probe,
+                                    memory_order_relaxed); /* only counts */
 }
 
 static void leave(struct attempt *a)
@@ -163,7 +164,8 @@ static void leave(struct attempt *a)
     }
     net_loop_undefer(&a->task);
     attempt_free_blocks(a);
-    (void)atomic_fetch_sub_explicit(&site->deployment->in_flight, 1, memory_order_relaxed);
+    (void)atomic_fetch_sub_explicit(&site->deployment->in_flight, !a->is_probe,
+                                    memory_order_relaxed);
     site->attempt_count--;
     if (upstream_site_is_retired(site)) {
         upstream_pool_tick_by(site->pool,
@@ -208,6 +210,7 @@ enum err attempt_prepare(struct upstream_pool *pool, struct deployment *deployme
     a->ctx = ctx;
     a->fresh = request->fresh;
     a->is_unjudged = request->unjudged;
+    a->is_probe = request->probe;
     if (!request->probe && !may_begin(a, deployment, request->alone, net_loop_now(pool->loop))) {
         attempt_free(pool, a);
         return ERR_NO_UPSTREAM;

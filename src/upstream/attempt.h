@@ -83,7 +83,7 @@ struct attempt_request {
     bool lean;     /* without Via and Accept-Encoding */
     bool fresh;    /* do not use a pooled connection: the last one turned out dead */
     bool alone;    /* nobody else is left: deployment_health_begin_alone() */
-    bool probe;    /* whether or not the deployment should be asked now */
+    bool probe;    /* whether or not the deployment should be asked now; no call of it */
     bool unjudged; /* its outcome says nothing of the deployment, and it stands in no queue */
     bool at_root;  /* the path stands below the host, not the base path */
 };

@@ -30,9 +30,11 @@ static bool keep_definition(struct upstream_definition *own, const struct upstre
 {
     *own = *from;
     own->name = own->url = own->region = own->zone = own->ca_file = own->api_key.text = NULL;
+    own->load_path = own->load_model = NULL;
     return keep_text(&own->name, from->name) && keep_text(&own->url, from->url) &&
            keep_text(&own->region, from->region) && keep_text(&own->zone, from->zone) &&
-           keep_text(&own->ca_file, from->ca_file) &&
+           keep_text(&own->ca_file, from->ca_file) && keep_text(&own->load_path, from->load_path) &&
+           keep_text(&own->load_model, from->load_model) &&
            keep_text(&own->api_key.text, from->api_key.text);
 }
 
@@ -58,12 +60,15 @@ static void free_deployment(struct deployment *d)
     free_text(&own->region);
     free_text(&own->zone);
     free_text(&own->ca_file);
+    free_text(&own->load_path);
+    free_text(&own->load_model);
     free_secret(&own->api_key.text);
     if (d->fixed_fields.at != NULL) {
         explicit_bzero((void *)(uintptr_t)d->fixed_fields.at, d->fixed_fields.len);
         memory_free((void *)(uintptr_t)d->fixed_fields.at);
     }
     memory_free(d->host);
+    memory_free(d->load_target);
     net_tls_unref(&d->tls);
     memory_free(d);
 }
@@ -115,6 +120,29 @@ static MUST_USE enum err write_fields(struct deployment *d, struct span authorit
     return ERR_OK;
 }
 
+/* Where its page of metrics is: beside its API, not below it. */
+static MUST_USE enum err write_load_target(struct deployment *d)
+{
+    const char *path = d->definition.load_path == NULL ? "/metrics" : d->definition.load_path;
+    struct span base = d->path_prefix;
+    struct buf b;
+    if (span_ends(base, SPAN("/v1"))) {
+        base.len -= SPAN("/v1").len;
+    }
+    buf_init(&b, FIELDS_MOST);
+    buf_put(&b, base);
+    buf_put_text(&b, path[0] == '/' ? "" : "/");
+    buf_put_text(&b, path);
+    buf_put_byte(&b, '\0');
+    if (buf_failed(&b)) {
+        buf_fini(&b);
+        return ERR_NO_MEMORY;
+    }
+    d->load_target = (char *)b.at; /* the deployment owns these bytes from here on */
+    d->load.counts_us = d->definition.load_ms * 1000 * DEPLOYMENT_LOAD_PERIODS;
+    return ERR_OK;
+}
+
 static MUST_USE enum err fill(struct deployment *d, char *reason)
 {
     struct http_url url;
@@ -132,7 +160,8 @@ static MUST_USE enum err fill(struct deployment *d, char *reason)
     d->path_prefix = url.path;
     d->health.is_never_left = !d->definition.breaker;
     atomic_store(&d->health.is_drained, upstream_drains_has(span_of(d->definition.name)));
-    return write_fields(d, url.authority, reason);
+    enum err e = write_load_target(d);
+    return e == ERR_OK ? write_fields(d, url.authority, reason) : e;
 }
 
 enum err deployment_open(const struct upstream_definition *definition, struct net_tls *tls,
@@ -177,6 +206,12 @@ void deployment_unref(struct deployment **deployment)
     }
 }
 
+int64_t deployment_calls(const struct deployment *d, mono_us now)
+{
+    int64_t own = atomic_load_explicit(&d->in_flight, memory_order_relaxed);
+    return (own > 0 ? own : 0) + deployment_load_others(&d->load, now);
+}
+
 uint32_t deployment_omits(const struct deployment *d)
 {
     return d->definition.omit | atomic_load_explicit(&d->refuses, memory_order_relaxed);
@@ -217,7 +252,7 @@ static bool is_same_number(const struct upstream_definition *a, const struct ups
            a->idle_keep_ms == b->idle_keep_ms && a->reuse == b->reuse &&
            a->queue_max == b->queue_max && a->reply_bytes_max == b->reply_bytes_max &&
            a->omit == b->omit && a->clearance == b->clearance && a->breaker == b->breaker &&
-           a->probe_ms == b->probe_ms;
+           a->probe_ms == b->probe_ms && a->load_ms == b->load_ms;
 }
 
 void deployment_inherit(struct deployment *d, const struct deployment *before)
@@ -238,6 +273,8 @@ bool deployment_is_made_from(const struct deployment *d,
            is_same_text(own->api_key.text, definition->api_key.text) &&
            is_same_text(own->region, definition->region) &&
            is_same_text(own->zone, definition->zone) &&
-           is_same_text(own->ca_file, definition->ca_file) && d->tls == tls &&
+           is_same_text(own->ca_file, definition->ca_file) &&
+           is_same_text(own->load_path, definition->load_path) &&
+           is_same_text(own->load_model, definition->load_model) && d->tls == tls &&
            is_same_number(own, definition);
 }

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "upstream/deployment_health.h"
+#include "upstream/deployment_load.h"
 #include "upstream/upstream_settings.h"
 
 #define DEPLOYMENT_REASON_BYTES 256
@@ -34,6 +35,7 @@ struct deployment {
     struct span path_prefix;  /* "/v1" */
     struct span fixed_fields; /* Host, User-Agent, Authorization lines; then Via, Accept-Encoding */
     size_t lean_fields;       /* bytes of them before Via */
+    char *load_target;        /* "/metrics": its page of metrics */
     struct net_tls *tls;      /* NULL for http */
 
     _Atomic int refs, pools;                         /* all who hold it; the pools among them */
@@ -41,6 +43,7 @@ struct deployment {
     _Atomic uint64_t attempts, failures;             /* started; those of them that failed */
     _Atomic uint32_t refuses;        /* enum upstream_addition bits that it was seen to refuse */
     struct deployment_health health; /* whether it should be asked now */
+    struct deployment_load load;     /* what it says of its work */
 };
 
 /*
@@ -58,6 +61,9 @@ enum data_class deployment_clearance(const struct deployment *d);
 
 struct deployment *deployment_ref(struct deployment *d);
 void deployment_unref(struct deployment **d);
+
+/* The calls that it has as far as we know: ours, and those of others by its report. */
+int64_t deployment_calls(const struct deployment *d, mono_us now);
 
 /* What requests to it leave out: enum upstream_addition bits, by its settings or as it was learnt.
  */

@@ -240,6 +240,11 @@ static double peak_of(const struct deployment_health *h, mono_us now)
     return peak > latency || part == 0 ? peak : latency;
 }
 
+int64_t deployment_health_wait_us(const struct deployment_health *h, mono_us now)
+{
+    return (int64_t)peak_of(h, now);
+}
+
 double deployment_health_cost(const struct deployment_health *h, int64_t calls, mono_us now)
 {
     int64_t back = read(&h->back_us);

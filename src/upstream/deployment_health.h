@@ -110,6 +110,9 @@ void deployment_health_probed(struct deployment_health *h, bool is_reached, mono
 /* How long an answer took to begin. */
 void deployment_health_note_latency(struct deployment_health *h, int64_t us, mono_us now);
 
+/* How long an answer takes to begin, by a peak of late; 0: nobody knows, or knows any more. */
+int64_t deployment_health_wait_us(const struct deployment_health *h, mono_us now);
+
 /* What one more call would wait for, in any unit: how slow it is, times the calls that are there;
  * more while it starts slowly, fails or has too many. */
 double deployment_health_cost(const struct deployment_health *h, int64_t calls, mono_us now);

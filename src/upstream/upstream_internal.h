@@ -111,6 +111,7 @@ struct attempt {
     bool reader_waits;   /* attempt_pull() said LATER, and no event followed yet */
     bool must_tell;      /* an event is due */
     bool is_unjudged;    /* what comes of it says nothing of the deployment */
+    bool is_probe;       /* it is no call: in_flight does not count it */
     int64_t trial;       /* not 0: it finds out whether the deployment works again */
     uint8_t interim;     /* 1xx heads skipped */
     uint8_t dial_first;  /* the address tried first, */

@@ -72,6 +72,9 @@ struct upstream_definition {
     int64_t total_timeout_ms;      /* the whole attempt */
 
     int64_t probe_ms;             /* how often it is asked whether it answers; 0: never */
+    int64_t load_ms;              /* how often it is asked what work it has; 0: never */
+    const char *load_path;        /* of its page of metrics, below the URL without "/v1" */
+    const char *load_model;       /* only rows with this model_name count; NULL: all */
     int64_t connections_max;      /* at once in the process; 0: no bound */
     int64_t idle_connections_max; /* kept open by each worker */
     int64_t idle_keep_ms;         /* how long such a one is kept */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`atlas sim`: what it can be asked, and what it says that it saw."""
 import concurrent.futures
+import contextlib
 import json
 import re
 import time
@@ -219,6 +220,37 @@ def test_its_metrics_have_vllms_names(sim):
     for name in ("vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:prompt_tokens_total",
                  "vllm:generation_tokens_total"):
         assert name in page
+
+
+@pytest.mark.parametrize("kind,running,waiting", [
+    ("vllm", "vllm:num_requests_running", "vllm:num_requests_waiting"), ("sglang", "sglang:num_running_reqs", "sglang:num_queue_reqs"),
+    ("llama.cpp", "llamacpp:requests_processing", "llamacpp:requests_deferred"), ("tgi", "tgi_batch_current_size", "tgi_queue_size")])
+def test_calls_wait_for_a_slot_and_the_metrics_say_so(make_sim, kind, running, waiting):
+    made = make_sim("--metrics", kind, "--slots", 2)
+
+    def told():
+        text = get(made.url + "/metrics").text
+        return tuple(int(float(re.search(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M)[1])) for name in (running, waiting))
+    assert told() == (0, 0)
+    with contextlib.ExitStack() as ends:
+        held = [ends.enter_context(Raw(port(made))) for _ in range(4)]
+        for n, raw in enumerate(held):
+            raw.request("POST", "/v1/chat/completions", {"messages": HI, "sim": {"first_token_ms": 600000 if n < 2 else 0}})
+            until(lambda n=n: sum(told()) == n + 1)
+        assert told() == (2, 2)
+        held[2].close()  # it waits no more
+        until(lambda: told() == (2, 1))
+        held[0].close()  # whose turn the last one has
+        assert held[3].read_head().status == 200
+        until(lambda: told() == (1, 0))
+    until(lambda: told() == (0, 0) and made.counters()["running"] == 0)
+    assert (made.counters()["finished"], made.counters()["aborted"]) == (1, 3)
+
+
+def test_it_may_have_no_metrics(make_sim):
+    assert get(make_sim("--metrics", "none").url + "/metrics").status_code == 404
+    done = run("sim", "--listen", "127.0.0.1:0", "--metrics", "nobody's")
+    assert done.returncode == 2 and "'nobody's' is not valid" in done.stderr
 
 
 def test_tokens_are_counted_as_they_are_generated(make_sim):

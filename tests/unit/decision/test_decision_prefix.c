@@ -8,7 +8,7 @@
 #define SERVER(n, r)                                                                   \
     {                                                                                  \
         .name = n, .kind = UPSTREAM_VLLM, .url = "http://127.0.0.1:1/v1", .region = r, \
-        .clearance = DATA_SECRET - DATA_PUBLIC                                         \
+        .clearance = DATA_SECRET - DATA_PUBLIC, .load_ms = 2000                        \
     }
 
 static const struct upstream_definition servers[] = {SERVER("a", "sa"), SERVER("b", "sa"),
@@ -248,6 +248,114 @@ static void who_fails_or_is_slow_or_just_back_is_passed_over(void **state)
     end(&s);
 }
 
+/* A server says that so many run and wait there, ours among them. */
+static void say(struct scene *s, int n, int64_t running, int64_t waiting)
+{
+    const struct upstream_load said = {.running = running, .waiting = waiting, .kv_permille = -1};
+    int64_t own = atomic_load(&server(s, n)->in_flight);
+    deployment_load_note(&server(s, n)->load, &said, own, s->ask.mono);
+}
+
+static void whom_others_keep_busy_is_passed_over(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t running[SERVERS], waiting[SERVERS];
+        bool goes; /* to B, that has read it */
+    } rows[] = {
+        {{0, 0, 0}, {0, 0, 0}, true},
+        {{0, 4, 0}, {0, 0, 0}, false},
+        {{10, 15, 10}, {0, 0, 0}, true},
+        {{10, 30, 10}, {0, 0, 0}, false},
+        {{10, 10, 10}, {0, 2, 0}, true},
+        {{10, 7, 10}, {0, 3, 0}, false},    /* it has no more than others, but they wait there */
+        {{10, 10, 10}, {20, 25, 20}, true}, /* they wait everywhere */
+        {{10, 10, 10}, {20, 35, 20}, false},
+        {{1000000, 10, 8}, {0, 0, 0}, true}, /* A lies */
+        {{1000000, 0, 0}, {1000000, 0, 0}, true},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct scene s;
+        begin(&s);
+        answer(&s, B, 3, "m");
+        for (int n = 0; n < SERVERS; n++) {
+            say(&s, n, rows[i].running[n], rows[i].waiting[n]);
+        }
+        if ((all_first(&s) == 1 << B) != rows[i].goes) {
+            fail_msg("row %zu", i);
+        }
+        s.ask.mono.us += 6000000; /* three periods: nobody knows any more */
+        assert_int_equal(all_first(&s), 1 << B);
+        end(&s);
+    }
+}
+
+static void a_liar_has_nobody_else_take_too_much(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s);
+    answer(&s, B, 3, "m");
+    atomic_store(&server(&s, B)->in_flight, 30);
+    assert_true(all_first(&s) != 1 << B);
+    say(&s, A, 1000000, 1000000);
+    assert_true(all_first(&s) != 1 << B);
+    end(&s);
+}
+
+/* How many of 200 draws go to a server. */
+static int share_of(struct scene *s, int n)
+{
+    int share = 0;
+    for (uint32_t i = 0; i < 200; i++) {
+        s->ask.chance = i * 2654435761u;
+        share += first(s) == n;
+    }
+    return share;
+}
+
+static void without_a_known_beginning_calls_go_where_fewer_are(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s);
+    s.prefixes.count = 0;
+    for (int n = 0; n < SERVERS; n++) {
+        deployment_health_note_latency(&server(&s, n)->health, 100000, s.ask.mono);
+        say(&s, n, 0, 0);
+    }
+    int before = share_of(&s, B);
+    assert_true(before > 30 && before < 110);
+    say(&s, B, 8, 0);
+    assert_int_equal(share_of(&s, B), 0); /* of two that are drawn it is never the idler */
+    for (int n = 0; n < SERVERS; n++) {
+        atomic_store(&server(&s, n)->in_flight, 4);
+    }
+    say(&s, A, 4, 0);
+    say(&s, C, 4, 0);
+    say(&s, B, 0, 0); /* a liar is believed to have what we have there */
+    assert_int_equal(share_of(&s, B), before);
+    atomic_store(&server(&s, B)->in_flight, 9);
+    assert_int_equal(share_of(&s, B), 0);
+    end(&s);
+}
+
+static void who_is_busy_is_not_asked_for_that_nobody_knows_how_slow_it_is(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s);
+    s.prefixes.count = 0;
+    deployment_health_note_latency(&server(&s, A)->health, 4400000, s.ask.mono);
+    deployment_health_note_latency(&server(&s, C)->health, 4400000, s.ask.mono);
+    atomic_store(&server(&s, A)->in_flight, 2);
+    atomic_store(&server(&s, C)->in_flight, 2);
+    assert_true(share_of(&s, B) > 0); /* it is asked, to be known */
+    say(&s, B, 4, 4);
+    assert_int_equal(share_of(&s, B), 0);
+    end(&s);
+}
+
 static void a_named_session_is_the_longest_beginning(void **state)
 {
     (void)state;
@@ -300,6 +408,10 @@ int main(void)
         cmocka_unit_test(where_it_may_not_go_it_does_not_go),
         cmocka_unit_test(who_has_too_much_to_do_is_passed_over),
         cmocka_unit_test(who_fails_or_is_slow_or_just_back_is_passed_over),
+        cmocka_unit_test(whom_others_keep_busy_is_passed_over),
+        cmocka_unit_test(a_liar_has_nobody_else_take_too_much),
+        cmocka_unit_test(without_a_known_beginning_calls_go_where_fewer_are),
+        cmocka_unit_test(who_is_busy_is_not_asked_for_that_nobody_knows_how_slow_it_is),
         cmocka_unit_test(a_named_session_is_the_longest_beginning),
         cmocka_unit_test(a_reload_forgets_nothing),
     };

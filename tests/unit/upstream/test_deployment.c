@@ -71,7 +71,7 @@ static void only_equal_settings_keep_a_deployment(void **state)
     same.api_key.text = key;
     assert_true(deployment_is_made_from(d, &same, NULL));
 
-    struct upstream_definition others[16];
+    struct upstream_definition others[19];
     for (size_t i = 0; i < ROWS(others); i++) {
         others[i] = plain;
     }
@@ -91,6 +91,9 @@ static void only_equal_settings_keep_a_deployment(void **state)
     others[13].idle_connections_max++;
     others[14].idle_keep_ms++;
     others[15].reply_bytes_max++;
+    others[16].load_ms++;
+    others[17].load_path = "/m";
+    others[18].load_model = "falcon";
     for (size_t i = 0; i < ROWS(others); i++) {
         if (deployment_is_made_from(d, &others[i], NULL)) {
             fail_msg("change %zu goes unseen", i);
