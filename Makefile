@@ -77,7 +77,7 @@ asan: ## unit and e2e under ASan+UBSan
 	@tools/setup.sh build test
 	@tools/build.sh build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
 	@tools/unit.sh build-asan unit-asan $(TESTS)
-	@ATLAS=$(CURDIR)/build-asan/atlas tools/pytest.sh e2e-asan $(TESTS)
+	@JOBS=2 ATLAS=$(CURDIR)/build-asan/atlas tools/pytest.sh e2e-asan $(TESTS)
 
 tsan: ## unit and e2e under TSan
 	@tools/setup.sh build test
