@@ -11,6 +11,7 @@
 #include "call/call_internal.h"
 #include "call/call_key.h"
 #include "http/http_request.h"
+#include "limits/limits_bounds.h"
 
 enum call_state call_step_head(struct call *call)
 {

@@ -14,6 +14,7 @@
 #include "call/call_internal.h"
 #include "call/call_key.h"
 #include "journal/journal_balance.h"
+#include "limits/limits_bounds.h"
 #include "limits/limits_names.h"
 #include "policy/policy_price.h"
 

@@ -271,9 +271,9 @@ static bool is_high(const struct limits_set *set)
     return set != NULL && set->priority == LIMITS_HIGH;
 }
 
-bool limits_has_high(const struct limits *l)
+int64_t limits_high(const struct limits *l)
 {
-    return atomic_load_explicit(&l->high, memory_order_relaxed) > 0;
+    return atomic_load_explicit(&l->high, memory_order_relaxed);
 }
 
 enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,

@@ -144,13 +144,6 @@ struct limits_hold {
     struct limits_tightest requests, tokens;
 };
 
-/* How much an answer may come to by the terms of these subjects, if its caller says nothing. */
-struct limits_bounds {
-    int64_t answer_tokens;     /* the least of all terms; 0: none says */
-    int64_t tokens_per_minute; /* the least; 0: there is none */
-    bool is_limited;           /* some terms count tokens or money */
-};
-
 /* What a call may need. */
 struct limits_ask {
     int64_t tokens;           /* input and the most that may be answered */
@@ -173,8 +166,8 @@ void limits_close(struct limits **l);
 /*
  * Allows a subject this from now on; with all terms 0 and no budget, anything.
  *
- *   ERR_VALUE_INVALID  a number is negative or beyond LIMITS_RATE_MAX, or a burst beyond a day's
- * worth ERR_NO_MEMORY      what was allowed stays
+ *   ERR_VALUE_INVALID  a number is negative or beyond LIMITS_RATE_MAX, or a burst beyond a day
+ *   ERR_NO_MEMORY      what was allowed stays
  */
 MUST_USE enum err limits_put(struct limits *l, enum limits_level level, uint32_t slot,
                              const struct limits_terms *terms, wall_us today);
@@ -228,14 +221,6 @@ int limits_used_percent(const struct limits *l, const struct limits_subjects *wh
 /* How many parts a call of these subjects may hold, and how large one is; 0: nothing limits it. */
 size_t limits_parts_most(const struct limits *l, const struct limits_subjects *who);
 size_t limits_part_bytes(void);
-
-struct limits_bounds limits_bounds_of(const struct limits *l, const struct limits_subjects *who);
-
-/* The lowest priority that the terms of these subjects say; none says one: normal. */
-enum limits_priority limits_priority_of(const struct limits *l, const struct limits_subjects *who);
-
-/* Whether the terms of anybody say the highest. */
-bool limits_has_high(const struct limits *l);
 
 /* How requests and tokens stand, without taking any: for headers. */
 void limits_look(const struct limits *l, const struct limits_subjects *who, mono_us now,

@@ -35,6 +35,9 @@ struct limits_set {
     struct limits_budget *budgets[];
 };
 
+/* How many subjects have the highest priority by their terms. */
+int64_t limits_high(const struct limits *l);
+
 /* The terms of a slot; NULL: there never were any. */
 const struct limits_set *limits_find(const struct limits *l, enum limits_level level,
                                      uint32_t slot);

@@ -76,7 +76,7 @@ struct attempt_request {
                                    fair, and connections are lent where `reuse` says team */
     unsigned turns;             /* in the queue one of its owner's is served after so many of
                                    others, ATTEMPT_TURNS_MAX at most: 1, or 0, comes first */
-    mono_us until;              /* ERR_DEADLINE then, which is not the server's fault; us 0: never */
+    mono_us until;              /* ERR_DEADLINE then, and not the server's fault; us 0: never */
     const struct iovec *pieces; /* the body; none and POST not set: a GET */
     int piece_count;
     bool post;

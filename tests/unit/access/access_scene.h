@@ -13,6 +13,7 @@
 
 #include "access/access.h"
 #include "keys/key_pepper.h"
+#include "limits/limits_bounds.h"
 #include "store/store_change.h"
 
 /* A Monday's noon of 2040, behind any run: a window begins by the real clock where terms are put,
