@@ -198,7 +198,8 @@ class Bounds:
 
     def figures(self, decided):
         """Of one set of rules. `pgr` is the part of the gap between both models that it recovers. A random router recovers as
-        much of it as its share of calls to the strong one, but for chance: `chance` is twice its standard deviation."""
+        much of it as its share of calls to the strong one, but for chance: `chance` is twice its standard deviation. `at_cost` is
+        what one recovers that spends as much: long prompts cost more than others."""
         strong = [model == "strong" for model, _ in decided]
         share = sum(strong) / self.count
         quality = statistics.mean(row[2 if to_strong else 1] for row, to_strong in zip(self.rows, strong))
@@ -255,7 +256,7 @@ def figures(tables, decided):
 # ---- the page ----
 
 def markdown(result):
-    text = "\n| rules | " + " | ".join(f"{t}: strong, saved | quality | gap recovered (by chance)" for t in result) + " |\n"
+    text = "\n| rules | " + " | ".join(f"{t}: strong, saved | quality | gap recovered (by chance: as many calls, as much money)" for t in result) + " |\n"
     text += "| --- |" + " ---: | ---: | ---: |" * len(result) + "\n"
     text += "| all to the weak model | " + " | ".join(f"0 %, {r['cheapest'] * 100:.1f} % | {r['weak']:.2f} | 0" for r in result.values()) + " |\n"
     for name in next(iter(result.values()))["sets"]:
@@ -263,7 +264,7 @@ def markdown(result):
         for r in result.values():
             row = r["sets"][name]
             cells.append(f"{row['share'] * 100:.1f} %, {row['saved'] * 100:.1f} % | {row['quality']:.2f} | "
-                         f"{row['pgr']:.2f} ({row['share']:.2f} ± {row['chance']:.2f})")
+                         f"{row['pgr']:.2f} ({row['share']:.2f} ± {row['chance']:.2f}, {row['at_cost']:.2f})")
         text += f"| {name if name.startswith('profile') else f'`{name}`'} | ".replace("||", "\\|\\|") + " | ".join(cells) + " |\n"
     text += "| all to the strong model | " + " | ".join(f"100 %, 0 % | {r['strong']:.2f} | 1" for r in result.values()) + " |\n"
     text += "\n| | " + " | ".join(result) + " |\n| --- |" + " ---: |" * len(result) + "\n"

@@ -3,10 +3,12 @@
 the same gateway with its model named, which asks no rule."""
 import collections
 import json
+import statistics
 
 import systems
 
 RULES = 100
+COUNTED = 3  # counts of instructions, of which the median is taken: a start may do more or less
 QUESTIONS = {"English": "Summarise the costs in a table, and say which figures are estimates.",
              "Arabic": "لخّص التكاليف في جدول، واذكر أي الأرقام تقديرات فقط من فضلك."}
 Call = collections.namedtuple("Call", "name body")
@@ -41,7 +43,9 @@ def calls(chat_body):
 
 
 def ratios(figures, key):
-    return {language: figures[f"{language}, routed"][key] / figures[f"{language}, named"][key] for language in QUESTIONS}
+    """The median of the ratios of rounds, each of which has the same of the machine."""
+    return {language: statistics.median(routed[key] / named[key] for routed, named in
+                                        zip(figures[f"{language}, routed"], figures[f"{language}, named"])) for language in QUESTIONS}
 
 
 def measure(world, load, options, chat_body, rounds_of, medians):
@@ -52,12 +56,14 @@ def measure(world, load, options, chat_body, rounds_of, medians):
         system.start()
         for call in made:
             load.wrk(system, call.body, 1)
-        timed = medians(rounds_of(options.rounds, made, lambda call: load.wrk(system, call.body, options.seconds)))
+        rounds = rounds_of(options.rounds, made, lambda call: load.wrk(system, call.body, options.seconds))
     finally:
         system.stop()
+    timed, counts = medians(rounds), {}
     for call in made:
-        timed[call.name]["instructions"] = systems.instructions_a_call(system, load, call.body)
-    return {"rules": RULES, "calls": timed, "cpu": ratios(timed, "cpu_us"), "instructions": ratios(timed, "instructions")}
+        counts[call.name] = [{"instructions": systems.instructions_a_call(system, load, call.body)} for _ in range(COUNTED)]
+        timed[call.name]["instructions"] = statistics.median(row["instructions"] for row in counts[call.name])
+    return {"rules": RULES, "calls": timed, "counts": counts, "cpu": ratios(rounds, "cpu_us"), "instructions": ratios(counts, "instructions")}
 
 
 def markdown(result):

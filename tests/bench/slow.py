@@ -17,10 +17,10 @@ FIGURES = ("p50_us", "p99_us")
 
 
 class RoundRobin(systems.Nginx):
-    method = ""
+    method, most = "", len(FIRST_TOKEN_MS)
 
     def server(self):
-        servers = " ".join(f"server 127.0.0.1:{port};" for port in self.world.slow_ports)
+        servers = " ".join(f"server 127.0.0.1:{port};" for port in self.world.slow_ports[:self.most])
         return f"""
     upstream model {{ {self.method} {servers} keepalive 1024; keepalive_requests {NEVER_ENDS}; }}
     server {{
@@ -28,6 +28,11 @@ class RoundRobin(systems.Nginx):
         location / {{ proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; }}
     }}
 """
+
+
+class OneServer(RoundRobin):
+    """A quick one alone: what the machine's other work adds to everybody's."""
+    most = 1
 
 
 class LeastConnections(RoundRobin):
@@ -39,7 +44,7 @@ class ThreeServers(systems.Atlas):
     def prepare(self):
         super().prepare()
         settings = self.config.read_text().split("upstreams:")[0]
-        ups = {f"u{at}": {"kind": "vllm", "url": f"http://127.0.0.1:{port}/v1"} for at, port in enumerate(self.world.slow_ports)}
+        ups = {f"u{at}": {"kind": "vllm", "url": f"http://127.0.0.1:{port}/v1", "region": "sa"} for at, port in enumerate(self.world.slow_ports)}
         model = {"bench-model": {"deployments": [{"upstream": name} for name in ups]}}
         self.config.write_text(settings + f"upstreams: {json.dumps(ups)}\nmodels: {json.dumps(model)}\n")
 
@@ -62,8 +67,9 @@ def measure(world, load, options):
     rows = {}
     with contextlib.ExitStack() as ends:
         world.slow_ports = [ends.enter_context(prefixes.Simulator(world.atlas, ["--first-token-ms", ms])) for ms in FIRST_TOKEN_MS]
-        running = [RoundRobin("round robin", world.first_port + 13, world), LeastConnections("least_conn", world.first_port + 14, world),
-                   ThreeServers("atlas", world.first_port + 15, world)]
+        kinds = {"nginx, a quick server alone": OneServer, "nginx, round robin": RoundRobin, "nginx, least_conn": LeastConnections,
+                 "atlas": ThreeServers}
+        running = [kind(name, world.first_port + 13 + at, world) for at, (name, kind) in enumerate(kinds.items())]
         for system in running:
             system.start()
             ends.callback(system.stop)
