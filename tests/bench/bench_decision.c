@@ -41,7 +41,10 @@ static const struct prompt prompts[] = {
     {"English, 1 kB",
      "Summarise what the ministry announced about the new desalination plants, please. ",
      PROMPT_BYTES},
-    {"Arabic, 1 kB", "لخّص ما أعلنته الوزارة عن محطات تحلية المياه الجديدة من فضلك. ", PROMPT_BYTES},
+    {"Arabic, 1 kB",
+     "لخّص ما أعلنته الوزارة "
+     "عن محطات تحلية المياه الجديدة من فضلك. ",
+     PROMPT_BYTES},
 };
 
 static uint64_t sink; /* what was computed is used, or the compiler would not compute it */
