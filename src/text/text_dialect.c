@@ -1,32 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Words that one group of Arabic dialects has, and the written language not. A word is compared
- * without marks and tatweel, its alefs, yehs and heh written in one way.
+ * Words that one group of Arabic dialects has, and the written language not, in a table by hash. A
+ * word is compared without marks and tatweel, its alefs, yehs and heh written in one way.
  */
+#include <pthread.h>
+
 #include "text/text_language_internal.h"
 
 #define WORD_BYTES_MAX 32
+#define SLOTS          512 /* a power of two, more than twice the words */
 
 enum dialect { DIALECT_EGYPT, DIALECT_GULF, DIALECT_LEVANT, DIALECT_MAGHREB, DIALECTS };
 
 static const struct {
     const char *name, *words;
 } dialects[DIALECTS] = {
-    [DIALECT_EGYPT] = {"egy",
-                       " ازاي ازايك ازيك عايز عايزه عاوز عاوزه دلوقتي ايه مش كده كدا ليه فين "
-                       "بتاع بتاعي بتاعت اوي عشان علشان ده دي دول امتي النهارده مفيش عندكو "
-                       "بتعمل بيعمل هعمل احنا برضو برضه معلش انهارده "},
+    [DIALECT_EGYPT] = {"egy", "ازاي ازايك ازيك عايز عايزه عاوز عاوزه دلوقتي ايه مش كده كدا ليه فين "
+                              "بتاع بتاعي بتاعت اوي عشان علشان ده دي دول امتي النهارده مفيش عندكو "
+                              "بتعمل بيعمل هعمل احنا برضو برضه معلش انهارده"},
     [DIALECT_GULF] = {"glf",
-                      " شلون شلونك شلونكم وش ايش ابي ابغي ابغا تبي يبي نبي الحين زين وايد شنو "
+                      "شلون شلونك شلونكم وش ايش ابي ابغي ابغا تبي يبي نبي الحين زين وايد شنو "
                       "مب هالحين دحين اللحين چذي جذي ويش يبغي تبغي بغيت عيال هالشي شفيك وشو "
-                      "اكو ماكو هسه شكو علامك وشلون ابيك هذيلا عشانك "},
-    [DIALECT_LEVANT] = {"lev", " شو هلق هلا بدي بدك بده كتير هيك منيح منيحه لسا لساتني هون هداك "
+                      "اكو ماكو هسه شكو علامك وشلون ابيك هذيلا عشانك"},
+    [DIALECT_LEVANT] = {"lev", "شو هلق هلا بدي بدك بده كتير هيك منيح منيحه لسا لساتني هون هداك "
                                "كيفك شي ليش هلكيت عنجد شوي مشان منشان تبعي تبع رح عم بحكي قديش "
-                               "مبارح بكير هلقد "},
-    [DIALECT_MAGHREB] = {"mag", " واش بزاف دابا كيفاش علاش شكون ديال ديالي ديالك برشا شنوه توا باش "
+                               "مبارح بكير هلقد"},
+    [DIALECT_MAGHREB] = {"mag", "واش بزاف دابا كيفاش علاش شكون ديال ديالي ديالك برشا شنوه توا باش "
                                 "غادي خويا هاد نتا راه كاين كاينه ماكاينش بغيتي شنو هادشي فاش "
-                                "وقتاش كيداير لاباس هدره مزيان "},
+                                "وقتاش كيداير لاباس هدره مزيان"},
 };
+
+struct slot {
+    struct span word;
+    uint32_t dialects; /* a bit each; 0: free */
+};
+
+static struct slot slots[SLOTS];
+static pthread_once_t made = PTHREAD_ONCE_INIT;
+
+/* Where the word is, or belongs. */
+static struct slot *slot_of(struct span word)
+{
+    uint32_t at = text_word_hash(word) & (SLOTS - 1);
+    while (slots[at].dialects != 0 && !span_equal(slots[at].word, word)) {
+        at = (at + 1) & (SLOTS - 1);
+    }
+    return &slots[at];
+}
+
+static void make(void)
+{
+    size_t count = 0;
+    for (unsigned dialect = 0; dialect < DIALECTS; dialect++) {
+        struct span list = span_of(dialects[dialect].words);
+        for (size_t at = 0; at < list.len;) {
+            size_t end = span_find(list, ' ', at);
+            struct span word = span_cut(list, at, end - at);
+            struct slot *slot = slot_of(word);
+            count += slot->dialects == 0;
+            CHECK(word.len > 0 && word.len <= WORD_BYTES_MAX && count < SLOTS / 2);
+            slot->word = word;
+            slot->dialects |= 1u << dialect;
+            at = end + 1;
+        }
+    }
+}
 
 /* The letter as it is compared; 0: it is left out; UINT32_MAX: it is none of a word's. */
 static uint32_t plain_letter(uint32_t c)
@@ -52,15 +90,9 @@ static uint32_t plain_letter(uint32_t c)
 
 static void add_word(unsigned points[DIALECTS], struct span word)
 {
-    uint8_t around[WORD_BYTES_MAX + 2];
-    if (word.len == 0 || word.len > WORD_BYTES_MAX) {
-        return;
-    }
-    around[0] = around[word.len + 1] = ' ';
-    memcpy(around + 1, word.at, word.len);
-    for (size_t i = 0; i < DIALECTS; i++) {
-        const char *words = dialects[i].words;
-        points[i] += memmem(words, strlen(words), around, word.len + 2) != NULL;
+    uint32_t found = word.len == 0 || word.len > WORD_BYTES_MAX ? 0 : slot_of(word)->dialects;
+    for (; found != 0; found &= found - 1) {
+        points[__builtin_ctz(found)]++;
     }
 }
 
@@ -69,6 +101,7 @@ const char *text_dialect_of(struct span text)
     unsigned points[DIALECTS] = {0};
     uint8_t word[WORD_BYTES_MAX + 2];
     size_t len = 0, step;
+    (void)pthread_once(&made, make); /* it cannot fail */
     text = span_cut_text(text, TEXT_LANGUAGE_BYTES);
     for (size_t at = 0; at < text.len; at += step) {
         uint32_t c = plain_letter(text_character(span_cut(text, at, 4), &step));

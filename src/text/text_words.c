@@ -36,7 +36,7 @@ struct slot {
 static struct slot slots[SLOTS];
 static pthread_once_t made = PTHREAD_ONCE_INIT;
 
-static uint32_t hash_of(struct span word)
+uint32_t text_word_hash(struct span word)
 {
     uint32_t hash = 2166136261u; /* FNV-1a */
     for (size_t i = 0; i < word.len; i++) {
@@ -48,7 +48,7 @@ static uint32_t hash_of(struct span word)
 /* Where the word is, or belongs. */
 static struct slot *slot_of(struct span word)
 {
-    uint32_t at = hash_of(word) & (SLOTS - 1);
+    uint32_t at = text_word_hash(word) & (SLOTS - 1);
     while (slots[at].languages != 0 && !span_equal(slots[at].word, word)) {
         at = (at + 1) & (SLOTS - 1);
     }

@@ -6,7 +6,8 @@
  *     bench_load exactly PORT REQUEST-FILE CALLS   CONNECTIONS
  *     bench_load streams PORT REQUEST-FILE STREAMS SECONDS
  *
- * The file holds one request, head and body. Calls begin when they are due, whether others have
+ * The file holds one request, head and body; the first NUMBER_MARK in it becomes the number of the
+ * call, so that no two are the same. Calls begin when they are due, whether others have
  * ended or not (open loop): what a slow reply delays counts as that delay. `exactly` so many are
  * made as fast as they go, one at a time on each connection. Streams are opened, and
  * when all have had an event, the measured time begins; an event's lateness is the time since the
@@ -22,6 +23,7 @@
 #define WARM_US       300000
 #define SETTLE_US     1000000 /* after the last stream was opened */
 #define GIVE_UP_US    60000000
+#define NUMBER_MARK   "########"
 
 enum phase { OPENING, WARM, MEASURED, OVER };
 
@@ -35,6 +37,7 @@ struct flow {
 
 static struct {
     struct span request;
+    char *number; /* in it, as many digits as NUMBER_MARK has; NULL: all calls are the same */
     struct sockaddr_in to;
     bool streams;
     int64_t interval_ns; /* between calls; 0: each begins as soon as a connection is idle */
@@ -178,11 +181,18 @@ static void on_ready(struct flow *f)
     }
 }
 
+static void write_number(int64_t number)
+{
+    for (size_t i = sizeof(NUMBER_MARK) - 1; plan.number != NULL && i-- > 0; number /= 10) {
+        plan.number[i] = (char)('0' + number % 10);
+    }
+}
+
 static void begin_call(struct flow *f, int64_t due)
 {
     f->busy = true;
     f->since = due;
-    calls_begun++;
+    write_number(calls_begun++);
     send_request(f);
 }
 
@@ -268,6 +278,7 @@ static struct span read_file(const char *name)
     must(bytes != NULL, "memory");
     size_t len = fread(bytes, 1, READ_BYTES, file);
     (void)fclose(file); /* it was only read */
+    plan.number = memmem(bytes, len, NUMBER_MARK, sizeof(NUMBER_MARK) - 1);
     return span_make(bytes, len);
 }
 

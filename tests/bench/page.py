@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bench's figures as a table and as a picture."""
 import prefixes
+import routing
+import slow
 
 
 def cell(value, digits=1):
@@ -99,6 +101,8 @@ def verdicts(result):
     if "keys" in result:
         say(f"start to ready with {result['keys']['count']:,} keys", result["keys"]["systems"]["atlas"]["start_ms"] / 1000,
             5, "s", 2)
+    for language, ratio in result.get("routing", {}).get("instructions", {}).items():
+        say(f"instructions of a call with routing, of the same without, {language}", ratio, 1.15, "×", 2)
     out += part_verdicts(result.get("parts"), say)
     if not out:
         return ""
@@ -149,8 +153,8 @@ def markdown(result):
     for name, row in result.get("instructions", {}).items():
         row = {system: {"count": value} for system, value in row.items()}
         table.add(f"instructions a call (user space), {name}", row, "count", 0)
-    chats = prefixes.markdown(result["prefixes"]) if "prefixes" in result else ""
-    return text + table.text() + chats + verdicts(result) + said_by_parts(result.get("parts", {"said": {}}))
+    own = "".join(part.markdown(result[name]) for name, part in (("routing", routing), ("prefixes", prefixes), ("slow", slow)) if name in result)
+    return text + table.text() + own + verdicts(result) + said_by_parts(result.get("parts", {"said": {}}))
 
 
 # ---- the picture ----

@@ -33,7 +33,7 @@ def key_figures(text):
 def measure(tools, folder):
     """All of them; `folder` is on the disk that the journal's is measured on."""
     said = {name: run(tools, name, *more)
-            for name, more in (("bench_json", ()), ("bench_keys", ()), ("bench_journal", (folder,)))}
+            for name, more in (("bench_json", ()), ("bench_keys", ()), ("bench_decision", ()), ("bench_journal", (folder,)))}
     said["bench_journal"] = re.sub(r"the records are in .*\n", "", said["bench_journal"])
     durable = re.search(r"^flood\s+(\d+) durable/s", said["bench_journal"], re.M)
     return {"said": said, "json": json_figures(said["bench_json"]),

@@ -10,6 +10,7 @@ still has (least recently used gives way). The chats share a few instructions, a
 """
 import argparse
 import concurrent.futures
+import contextlib
 import http.client
 import itertools
 import json
@@ -85,33 +86,46 @@ def read_line(process, pattern):
     raise SystemExit(f"bench: {process.args[1]} ended before it was ready")
 
 
-class Simulators:
-    """New ones, that have read nothing."""
+class Simulator:
+    """A new one, that has read nothing; within `with` it is its port."""
 
     def __init__(self, atlas, options):
-        command = [atlas, "sim", "--listen", "127.0.0.1:0", "--prefill-tokens-per-second", options.prefill, "--cache-tokens", options.cache,
-                   "--tokens", options.answer_tokens, "--tokens-per-second", options.speed]
-        self.processes = [subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True) for _ in range(options.servers)]
-        self.ports = [int(read_line(p, r"http://127\.0\.0\.1:(\d+)/")) for p in self.processes]
+        command = [atlas, "sim", "--listen", "127.0.0.1:0", *options]
+        self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+        self.port = int(read_line(self.process, r"http://127\.0\.0\.1:(\d+)/"))
 
     def __enter__(self):
-        return self.ports
+        return self.port
 
     def __exit__(self, *_):
-        for process in self.processes:
-            process.terminate()
-            process.wait()
+        self.process.terminate()
+        self.process.wait()
+
+
+def counters(port):
+    """What a simulator saw."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/sim/counters", timeout=10) as answer:
+        return json.load(answer)
+
+
+@contextlib.contextmanager
+def simulators(atlas, options):
+    """As many new ones as the options say, by their ports."""
+    each = ["--prefill-tokens-per-second", options.prefill, "--cache-tokens", options.cache, "--tokens", options.answer_tokens,
+            "--tokens-per-second", options.speed]
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Simulator(atlas, each)) for _ in range(options.servers)]
 
 
 class Gateway:
-    """Atlas, with all of them behind one model."""
+    """Atlas, with all of them behind one model, or what `more` says instead: settings that go before the usual ones."""
 
-    def __init__(self, atlas, folder, ports):
-        config = folder / "atlas.yaml"
+    def __init__(self, atlas, folder, ports, more=None):
+        self.config = config = folder / "atlas.yaml"
         ups = {f"u{i}": {"kind": "vllm", "url": f"http://127.0.0.1:{port}/v1"} for i, port in enumerate(ports)}
         config.write_text(json.dumps({"data": str(folder / "data"), "workers": 1, "drain_notice": "0s", "listen": [{"address": "127.0.0.1:0"}],
                                       "admin": {"address": "127.0.0.1:0"}, "upstreams": ups,
-                                      "models": {"m": {"deployments": [{"upstream": u} for u in ups]}}}))
+                                      "models": {"m": {"deployments": [{"upstream": u} for u in ups]}}, **(more or {})}))
         run = lambda *what: subprocess.run([atlas, *what, "--config", config], check=True, capture_output=True, text=True).stdout.strip()
         run("init")
         self.key = run("key", "create", "--name", "bench")
@@ -136,10 +150,10 @@ def compare(atlas, *arguments):
                         ("answer-tokens", 150), ("prefill", 10000), ("cache", 100000), ("speed", 150)):
         parser.add_argument(f"--{name}", type=int, default=usual)
     options = parser.parse_args(arguments)
-    with Simulators(atlas, options) as ports:
+    with simulators(atlas, options) as ports:
         turn = itertools.cycle(ports)
         by_turns = talk_all(lambda: next(turn), "none", options)
-    with tempfile.TemporaryDirectory(prefix="atlas-bench-") as folder, Simulators(atlas, options) as ports:
+    with tempfile.TemporaryDirectory(prefix="atlas-bench-") as folder, simulators(atlas, options) as ports:
         with Gateway(atlas, pathlib.Path(folder), ports) as gateway:
             chosen = talk_all(lambda: gateway.port, gateway.key, options)
     return {"options": vars(options), "by turns": by_turns, "atlas": chosen}

@@ -9,7 +9,7 @@ more, the gateway has one to itself, and the model server and the load have anot
     run.py [--out FOLDER] [--rounds N] [--only SYSTEM,...] [--cases CASE,...] [--quick]
 
 Writes FOLDER/benchmarks.json, .md and .svg. Cases: calls, rates, streams, crowd, tls, idle, keys,
-prefixes, instructions, parts. atlas+trained is the program of `make release`, where that was made.
+routing, prefixes, slow, instructions, parts. atlas+trained is the program of `make release`, where that was made.
 """
 import argparse
 import json
@@ -27,6 +27,8 @@ import time
 import page
 import parts
 import prefixes
+import routing
+import slow
 import systems
 import tls
 from systems import CORES
@@ -228,7 +230,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--only", default="direct,haproxy,nginx,nginx+log,atlas,atlas+trained")
-    parser.add_argument("--cases", default="calls,rates,streams,crowd,tls,idle,keys,prefixes,instructions,parts")
+    parser.add_argument("--cases", default="calls,rates,streams,crowd,tls,idle,keys,routing,prefixes,slow,instructions,parts")
     parser.add_argument("--quick", action="store_true", help="two short rounds")
     options = parser.parse_args()
     if options.quick:
@@ -253,7 +255,9 @@ def main():
                  "tls": lambda: tls.measure(world, load, options, chat_body, rounds_of, medians),
                  "idle": lambda: measure_idle(running),
                  "keys": lambda: measure_keys(world),
+                 "routing": lambda: routing.measure(world, load, options, chat_body, rounds_of, medians),
                  "prefixes": lambda: prefixes.measure(atlas),
+                 "slow": lambda: slow.measure(world, load, options),
                  "instructions": lambda: systems.instructions(world, load, chat_body),
                  "parts": lambda: parts.measure(world.tools, folder)}
         for case in cases:

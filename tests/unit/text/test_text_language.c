@@ -96,7 +96,11 @@ static void a_dialect_is_told_by_its_words(void **state)
         {"ما هي عاصمة السعودية؟", "msa"},
         {"عَـايِـز أعرف", "egy"},
         {"", "msa"},
-        {"عايز وش", "msa"}, /* of two as much: neither */
+        {"عايز وش", "msa"},  /* of two as much: neither */
+        {"ازاي", "egy"},     /* the first of its list, */
+        {"مزيان", "mag"},    /* the last, */
+        {"شنو شلون", "glf"}, /* and one that two have: the other word decides */
+        {"ازايييييييييييييييييييييييييييييي", "msa"},
     };
     for (size_t r = 0; r < ROWS(rows); r++) {
         const char *dialect = text_dialect_of(span_of(rows[r].text));
