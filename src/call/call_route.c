@@ -263,14 +263,13 @@ static enum err decide(struct call *call, const struct decision_ask *ask)
     char facts[DECISION_FACTS_BYTES];
     char line[DECISION_POLICY_BYTES + sizeof("X-Route-Policy: \r\n")];
     decision_find(ask, &work, NULL, &call->decision);
+    enum err e = decision_choose(ask, &work, &call->decision); /* the facts name who is first */
     (void)snprintf(line, sizeof(line), "X-Route-Policy: %s\r\n", call->decision.policy); /* fits */
     call->policy_lines = arena_copy(&call->arena, span_of(line));
     size_t len = decision_facts_write(ask, &work, facts);
     call->facts = arena_copy(&call->arena, span_make(facts, len));
     counter_add(COUNT_CONDITIONS_FAILED, call->decision.failed);
-    return call->policy_lines.at == NULL || call->facts.at == NULL
-               ? ERR_NO_MEMORY
-               : decision_choose(ask, &work, &call->decision);
+    return call->policy_lines.at == NULL || call->facts.at == NULL ? ERR_NO_MEMORY : e;
 }
 
 /* What each would cost: by the prices that held when the call began. Those of the book stay as they
@@ -305,12 +304,22 @@ enum call_state call_step_route(struct call *call)
         call_shadow_route(call);
         return find_prices(call) ? CALL_RESERVE : call_fail(call, ERR_NO_MEMORY);
     }
+    if (call->learning != NULL) {
+        if (call_is_lost(call)) {
+            call_learning_end(call);
+            return CALL_SETTLE;
+        }
+        if (!call_learning_step(call)) {
+            return CALL_ROUTE;
+        }
+    }
     /* A pattern's match shows the caller's name, and the completion is written without the body. */
     struct span name = arena_copy(&call->arena, call->request.model);
     if (name.at == NULL) {
         return call_fail(call, ERR_NO_MEMORY);
     }
     struct decision_ask ask = ask_of(call, name);
+    call_learning_tell(call, &ask);
     struct openai_wishes wishes;
     enum err e = read_hints(call, &ask, &wishes);
     if (e != ERR_OK) {
@@ -326,6 +335,12 @@ enum call_state call_step_route(struct call *call)
         decision_add_session(&ask, call->prefixes);
     }
     e = decision_is_open(&ask) ? decide(call, &ask) : find_direct(call, &ask);
+    if (e == ERR_OK && call->learning == NULL && decision_wants_vector(&ask, &call->decision)) {
+        e = call_learning_begin(call, &ask);
+        if (e == ERR_OK) {
+            return CALL_ROUTE; /* what comes of it is waited for, and then decided anew */
+        }
+    }
     counter_add(COUNT_KNOWN_PLACES, e == ERR_OK && call->decision.candidates[0].is_known);
     if (call->decision.count > 0 && !find_prices(call)) {
         return call_fail(call, ERR_NO_MEMORY);

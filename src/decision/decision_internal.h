@@ -17,6 +17,10 @@ void decision_begin_facts(struct decision_work *work, const struct decision_ask 
 int64_t decision_score(struct decision_work *work, enum routing_profile profile,
                        const struct decision_candidate *c);
 
+/* The same by examples, and what they say of it: of those whose bound reaches the target the
+ * cheapest, then by the bound, those that no example knows last. */
+int64_t decision_score_learned(struct decision_work *work, struct decision_candidate *c);
+
 /* All places of a model, a bit each. */
 uint32_t decision_all_places(const struct policy_model *model);
 
