@@ -295,7 +295,8 @@ static void read_vector(struct call_learning *l, struct span base64)
     size_t wanted = routing_examples_dimensions(learned->examples), len = 0;
     size_t room = base64.len / 4 * 3;
     float *vector = room == 0 ? NULL : arena_alloc(&call->arena, room);
-    if (vector == NULL || crypto_base64_parse(base64, (uint8_t *)vector, room, &len) != ERR_OK) {
+    if (vector == NULL || crypto_base64_parse(base64, (uint8_t *)vector, room, &len) != ERR_OK ||
+        len % sizeof(float) != 0) {
         fail(l, COUNT_LEARNED_FAILED, "failed");
     } else if (len != wanted * sizeof(float)) {
         say_dimensions(call, len / sizeof(float), wanted);

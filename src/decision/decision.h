@@ -68,6 +68,8 @@ struct decision_recorded {
     bool was_learned;                      /* examples decided */
 };
 
+struct decision_vectors;
+
 /* What is known of a call. */
 struct decision_ask {
     const struct policy *policy;
@@ -86,6 +88,7 @@ struct decision_ask {
     const struct openai_prefixes *prefixes;   /* NULL: nobody asks, or there are none */
     const struct http_fields *headers;        /* NULL: there are none */
     const struct routing_search *search;      /* examples near it; NULL: nobody has looked, */
+    const struct decision_vectors *vectors; /* of who explains (decision_explain.h); NULL: nobody */
     const char *unlearned;                    /* and why, where they are wanted */
     const struct decision_recorded *recorded; /* of a call that was; NULL: it is one that is */
     struct decision_hints hints;
