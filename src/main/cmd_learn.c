@@ -172,7 +172,10 @@ static int read_lines(struct learning *l)
     ssize_t len;
     int code = CLI_GO_ON;
     while (code == CLI_GO_ON && (len = getline(&line, &room, stdin)) >= 0) {
-        struct span text = span_trim(span_make(line, (size_t)len));
+        struct span text = span_make(line, (size_t)len);
+        while (text.len > 0 && strchr("\r\n", text.at[text.len - 1]) != NULL) {
+            text.len--;
+        }
         l->line++;
         if (text.len > ROUTING_EXAMPLE_LINE_BYTES) {
             code = complain(l, "it is too long");

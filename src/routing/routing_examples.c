@@ -302,7 +302,7 @@ static enum err read_line(struct routing_examples *e, const struct routing_examp
 enum err routing_examples_add(struct routing_examples *e, const struct routing_example_world *world,
                               struct span line, char fault[ROUTING_EXAMPLES_FAULT])
 {
-    line = span_trim(line);
+    line = span_trim(span_ends(line, SPAN("\r")) ? span_cut(line, 0, line.len - 1) : line);
     crypto_sha256_two(span_make(e->digest, sizeof(e->digest)), line, e->digest);
     if (line.len == 0) {
         return ERR_OK;

@@ -367,7 +367,7 @@ def explain(folder, config, request, *more):
 @pytest.mark.parametrize("seed", range(12))
 def test_predictions_are_those_of_an_oracle(servers, tmp_path, seed):
     chance = random.Random(seed)
-    dimensions, neighbours = chance.choice([1, 3, 8, 33, 64, 384]), chance.choice([1, 5, 20, 100])
+    dimensions, neighbours = chance.choice([2, 3, 8, 33, 64, 384]), chance.choice([1, 5, 20, 100])
     vector = [chance.gauss(0, 1) for _ in range(dimensions)]
     lines = [{"text": "t", "vector": [round(chance.gauss(0, 1), 6) for _ in range(dimensions)],
               "scores": {m: round(chance.random(), 3) for m in ("small", "large") if chance.random() < 0.8} or {"small": 1}}
@@ -394,7 +394,7 @@ def test_the_offline_explanation_asks_the_model_server(servers, tmp_path):
     config = config_of(servers, write_rules(tmp_path))
     request = {"model": "auto", "messages": [{"role": "user", "content": HARD_ASKED}]}
     said = explain(tmp_path, config, request).stdout
-    assert "learned    ok: the nearest 6 examples decide" in said and "expected   large: quality 0." in said and "chosen     large" in said
+    assert "learned    ok: the nearest 6 examples decide" in said and "expected   large: quality 1, at least 0.8" in said and "chosen     large" in said
     assert servers[1].last.json == {"model": "e5-small", "input": [HARD_ASKED]}
     servers[1].instead = reply(500, "no")
     failed = explain(tmp_path, config, request)
@@ -461,12 +461,18 @@ def test_learning_says_what_the_server_answered(servers, tmp_path):
 
 def test_a_replay_tells_what_examples_decided(gateway, tmp_path):
     chosen(gateway, HARD_ASKED)
-    gateway.until_recorded()
-    path = gateway.rules.parent / "other.yaml"
-    path.write_text(json.dumps({"routes": [{"name": "cheap", "model": "small"}]}))
-    assert '"small"' in gateway.command("route", "replay", "--rules", path, "--json").stdout
+    records(gateway)
     same = json.loads(gateway.command("route", "replay", "--json").stdout)
-    assert not any("large" in json.dumps(change) for change in same["changes"]), same
+    assert same["same"] == same["calls"] > 0 and same["changed"] == 0
+    path = tmp_path / "other.yaml"
+    path.write_text(json.dumps({"routes": [{"name": "cheap", "model": "small"}]}))
+    told = gateway.command("route", "replay", "--rules", path).stdout
+    assert "by-examples; profile=learned" in told and "cheap" in told
+    write_rules(gateway.rules.parent, [{"name": "renamed", "profile": "learned"}])
+    other = gateway.rules.parent / "renamed.yaml"
+    gateway.rules.rename(other)
+    write_rules(gateway.rules.parent)
+    assert "(by examples)" in gateway.command("route", "replay", "--rules", other).stdout
 
 
 def test_no_caller_asks_for_it(gateway):
