@@ -268,7 +268,7 @@ static enum err decide(struct call *call, const struct decision_ask *ask)
     call->policy_lines = arena_copy(&call->arena, span_of(line));
     size_t len = decision_facts_write(ask, &work, facts);
     call->facts = arena_copy(&call->arena, span_make(facts, len));
-    counter_add(COUNT_CONDITIONS_FAILED, call->decision.failed);
+    counter_add(COUNT_CONDITIONS_FAILED, call->learning == NULL ? call->decision.failed : 0);
     return call->policy_lines.at == NULL || call->facts.at == NULL ? ERR_NO_MEMORY : e;
 }
 
@@ -298,20 +298,62 @@ static bool find_prices(struct call *call)
     return true;
 }
 
+/* Whether the vector of what is asked is waited for, or the call was lost meanwhile. */
+static bool is_learning(struct call *call)
+{
+    if (call->learning == NULL) {
+        return false;
+    }
+    if (call_is_lost(call)) {
+        call_learning_end(call);
+        return true;
+    }
+    return !call_learning_step(call);
+}
+
+/* What was decided, or that nothing could be. */
+static enum call_state take_over(struct call *call, const struct decision_ask *ask, enum err e)
+{
+    counter_add(COUNT_KNOWN_PLACES, e == ERR_OK && call->decision.candidates[0].is_known);
+    if (call->decision.count > 0 && !find_prices(call)) {
+        return call_fail(call, ERR_NO_MEMORY);
+    }
+    if (e != ERR_OK) {
+        return fail(call, ask, e);
+    }
+    call_shadow_plan(call, ask);
+    return CALL_RESERVE;
+}
+
+/* It is bound to what its key and team may: where examples decide, it is decided twice, before
+ * there is a vector and then. */
+static enum call_state route(struct call *call, struct decision_ask *ask)
+{
+    char why[DECISION_WHY_BYTES];
+    enum err e = decision_bind(ask, why);
+    call->data_class = ask->class;
+    if (e != ERR_OK) {
+        return call_fail_at(call, e, ask->hints.class_from, span_of(why));
+    }
+    if (call->prefixes != NULL && call->learning == NULL) {
+        decision_add_session(ask, call->prefixes);
+    }
+    e = decision_is_open(ask) ? decide(call, ask) : find_direct(call, ask);
+    if (e == ERR_OK && call->learning == NULL && decision_wants_vector(ask, &call->decision)) {
+        e = call_learning_begin(call, ask);
+        return e == ERR_OK ? CALL_ROUTE : call_fail(call, e);
+    }
+    return take_over(call, ask, e);
+}
+
 enum call_state call_step_route(struct call *call)
 {
     if (call->shadow != NULL) {
         call_shadow_route(call);
         return find_prices(call) ? CALL_RESERVE : call_fail(call, ERR_NO_MEMORY);
     }
-    if (call->learning != NULL) {
-        if (call_is_lost(call)) {
-            call_learning_end(call);
-            return CALL_SETTLE;
-        }
-        if (!call_learning_step(call)) {
-            return CALL_ROUTE;
-        }
+    if (is_learning(call)) {
+        return call->error != ERR_OK ? CALL_SETTLE : CALL_ROUTE;
     }
     /* A pattern's match shows the caller's name, and the completion is written without the body. */
     struct span name = arena_copy(&call->arena, call->request.model);
@@ -319,35 +361,8 @@ enum call_state call_step_route(struct call *call)
         return call_fail(call, ERR_NO_MEMORY);
     }
     struct decision_ask ask = ask_of(call, name);
-    call_learning_tell(call, &ask);
     struct openai_wishes wishes;
+    call_learning_tell(call, &ask);
     enum err e = read_hints(call, &ask, &wishes);
-    if (e != ERR_OK) {
-        return call_fail_at(call, e, wishes.param, wishes.message);
-    }
-    char why[DECISION_WHY_BYTES];
-    e = decision_bind(&ask, why);
-    call->data_class = ask.class;
-    if (e != ERR_OK) {
-        return call_fail_at(call, e, ask.hints.class_from, span_of(why));
-    }
-    if (call->prefixes != NULL) {
-        decision_add_session(&ask, call->prefixes);
-    }
-    e = decision_is_open(&ask) ? decide(call, &ask) : find_direct(call, &ask);
-    if (e == ERR_OK && call->learning == NULL && decision_wants_vector(&ask, &call->decision)) {
-        e = call_learning_begin(call, &ask);
-        if (e == ERR_OK) {
-            return CALL_ROUTE; /* what comes of it is waited for, and then decided anew */
-        }
-    }
-    counter_add(COUNT_KNOWN_PLACES, e == ERR_OK && call->decision.candidates[0].is_known);
-    if (call->decision.count > 0 && !find_prices(call)) {
-        return call_fail(call, ERR_NO_MEMORY);
-    }
-    if (e != ERR_OK) {
-        return fail(call, &ask, e);
-    }
-    call_shadow_plan(call, &ask);
-    return CALL_RESERVE;
+    return e == ERR_OK ? route(call, &ask) : call_fail_at(call, e, wishes.param, wishes.message);
 }

@@ -132,7 +132,8 @@ enum err call_shadow_admit(struct call *call)
 {
     enum err e = call_look_at_who(call, call->started_wall);
     e = e == ERR_OK ? health_refusal() : e;
-    return e == ERR_OK && !call->shadow->is_question && (call->key.scopes & call->route->scope) == 0 ? ERR_SCOPE_DENIED : e;
+    bool may = call->shadow->is_question || (call->key.scopes & call->route->scope) != 0;
+    return e == ERR_OK && !may ? ERR_SCOPE_DENIED : e;
 }
 
 void call_shadow_route(struct call *call)

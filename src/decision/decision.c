@@ -7,11 +7,6 @@
 #include "decision/decision_internal.h"
 #include "upstream/upstream_kind.h"
 
-bool decision_is_auto(struct span model)
-{
-    return span_equal_nocase(model, SPAN("auto-router")) || span_equal_nocase(model, SPAN("auto"));
-}
-
 bool decision_is_open(const struct decision_ask *ask)
 {
     const struct routing *r = ask->policy->routing;
@@ -499,50 +494,6 @@ static void find_rule(struct decision_work *work, struct decision_trace *trace, 
     }
 }
 
-static enum routing_profile profile_of(const struct decision_ask *ask, const struct decision *d)
-{
-    const struct routing *r = ask->policy->routing;
-    if (d->rule != NULL && d->rule->profile != ROUTING_NO_PROFILE) {
-        return d->rule->profile;
-    }
-    if (ask->hints.profile != ROUTING_NO_PROFILE) {
-        return ask->hints.profile;
-    }
-    return r == NULL ? ROUTING_BALANCED : routing_default_profile(r);
-}
-
-/* Whether a profile orders what the rule names, or finds what no rule does. */
-static bool is_ordered(const struct decision_ask *ask, const struct decision *d, bool has_targets)
-{
-    if (has_targets && d->rule->profile != ROUTING_NO_PROFILE) {
-        return true;
-    }
-    bool has_choice =
-        !has_targets || (d->rule->target_count > 1 && ask->hints.profile != ROUTING_NO_PROFILE);
-    return decision_is_auto(ask->model) && has_choice;
-}
-
-/* The one that decides where examples should and nobody can ask them. */
-static enum routing_profile stand_in_of(const struct decision_ask *ask)
-{
-    enum routing_profile usual = routing_default_profile(ask->policy->routing);
-    if (ask->hints.profile != ROUTING_NO_PROFILE) {
-        return ask->hints.profile;
-    }
-    return usual == ROUTING_LEARNED ? ROUTING_BALANCED : usual;
-}
-
-/* Of a call that was, the profile is the one that decided then. */
-static void choose_profile(const struct decision_ask *ask, bool has_targets, struct decision *d)
-{
-    bool was_learned = ask->recorded != NULL && ask->recorded->was_learned;
-    d->profile = is_ordered(ask, d, has_targets) ? profile_of(ask, d) : ROUTING_NO_PROFILE;
-    d->learns = d->profile == ROUTING_LEARNED;
-    if (d->learns && ask->search == NULL && !was_learned) {
-        d->profile = stand_in_of(ask);
-    }
-}
-
 /* The value of X-Route-Policy: who decided, and what decided beside. */
 static void name_policy(const struct decision_ask *ask, struct decision *d)
 {
@@ -609,7 +560,7 @@ void decision_find(const struct decision_ask *ask, struct decision_work *work,
     find_rule(work, trace, out);
     out->is_local = ask->hints.is_local || (out->rule != NULL && out->rule->is_local);
     bool has_targets = out->rule != NULL && out->rule->target_count > 0;
-    choose_profile(ask, has_targets, out);
+    decision_choose_profile(ask, has_targets, out);
     gather(work, out, has_targets);
     name_policy(ask, out);
 }

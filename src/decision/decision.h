@@ -84,12 +84,12 @@ struct decision_ask {
     struct span model; /* that was asked for, and outlives the decision */
     bool is_direct;    /* all candidates are found by that name */
     int64_t prompt_tokens;
-    const struct openai_gist *gist;           /* NULL: nothing was looked for */
-    const struct openai_prefixes *prefixes;   /* NULL: nobody asks, or there are none */
-    const struct http_fields *headers;        /* NULL: there are none */
-    const struct routing_search *search;      /* examples near it; NULL: nobody has looked, */
+    const struct openai_gist *gist;         /* NULL: nothing was looked for */
+    const struct openai_prefixes *prefixes; /* NULL: nobody asks, or there are none */
+    const struct http_fields *headers;      /* NULL: there are none */
+    const struct routing_search *search;    /* examples near it; NULL: nobody has looked, */
     const struct decision_vectors *vectors; /* of who explains (decision_explain.h); NULL: nobody */
-    const char *unlearned;                    /* and why, where they are wanted */
+    const char *unlearned;                  /* and why, where they are wanted */
     const struct decision_recorded *recorded; /* of a call that was; NULL: it is one that is */
     struct decision_hints hints;
     struct access_place place; /* where its calls may go, whatever it asks for */

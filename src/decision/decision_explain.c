@@ -248,6 +248,15 @@ static enum err read_vector(struct explaining *x, uint32_t row)
                       SPAN("it must be an array of 1 to 4096 numbers, not all 0"));
 }
 
+/* What comes along with a request. */
+static enum err read_beside(struct explaining *x)
+{
+    enum err e = check_members(x);
+    e = e == ERR_OK ? read_moment(x, json_find(&x->outer, 0, SPAN("at"))) : e;
+    e = e == ERR_OK ? read_caller(x, json_find(&x->outer, 0, SPAN("key"))) : e;
+    return e == ERR_OK ? read_vector(x, json_find(&x->outer, 0, SPAN("vector"))) : e;
+}
+
 static enum err read_all(struct explaining *x, struct span text)
 {
     enum openai_endpoint endpoint;
@@ -259,15 +268,9 @@ static enum err read_all(struct explaining *x, struct span text)
     bool is_wrapped = body != JSON_NONE && json_kind(&x->outer, body) == JSON_OBJECT;
     uint32_t headers = is_wrapped ? json_find(&x->outer, 0, SPAN("headers")) : JSON_NONE;
     uint32_t named = is_wrapped ? json_find(&x->outer, 0, SPAN("endpoint")) : JSON_NONE;
-    uint32_t at = is_wrapped ? json_find(&x->outer, 0, SPAN("at")) : JSON_NONE;
-    uint32_t key = is_wrapped ? json_find(&x->outer, 0, SPAN("key")) : JSON_NONE;
-    uint32_t vector = is_wrapped ? json_find(&x->outer, 0, SPAN("vector")) : JSON_NONE;
     const struct json_row *row = is_wrapped ? json_row(&x->outer, body) : json_row(&x->outer, 0);
-    e = is_wrapped ? check_members(x) : ERR_OK;
+    e = is_wrapped ? read_beside(x) : ERR_OK;
     e = e == ERR_OK ? parse(x, &x->inner, span_cut(text, row->offset, row->len)) : e;
-    e = e == ERR_OK ? read_moment(x, at) : e;
-    e = e == ERR_OK ? read_caller(x, key) : e;
-    e = e == ERR_OK ? read_vector(x, is_wrapped ? vector : JSON_NONE) : e;
     e = e == ERR_OK ? read_headers(x, headers) : e;
     e = e == ERR_OK ? read_endpoint(x, named, &endpoint) : e;
     return e == ERR_OK ? read_request(x, endpoint) : e;

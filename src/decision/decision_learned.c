@@ -1,32 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is expected of a model for a prompt, by the examples that lie near it; and whether, and of
- * whom, its vector is asked. */
+/* Whether examples would decide, and of whom the vector of what is asked may be asked. */
 #include "decision/decision_internal.h"
 
 #include <string.h>
-
-#define COST_MOST  (INT64_MAX / 4)
-#define PASSES     (INT64_MAX / 2) /* before every bound */
-#define BOUND_UNIT 1e9
-#define UNKNOWN    (-1)
-
-int64_t decision_score_learned(struct decision_work *work, struct decision_candidate *c)
-{
-    const struct routing_search *search = work->ask->search;
-    const struct routing_learned *learned = routing_learned_of(work->ask->policy->routing);
-    if (search == NULL || learned == NULL) {
-        return 0; /* a call that was: nobody has its vector */
-    }
-    c->is_predicted = routing_search_predict(search, c->match.model->name, &c->prediction);
-    if (!c->is_predicted) {
-        return UNKNOWN;
-    }
-    if (c->prediction.bound < learned->target) {
-        return (int64_t)(c->prediction.bound * BOUND_UNIT);
-    }
-    int64_t cheap = decision_score(work, ROUTING_COST, c);
-    return PASSES + (cheap > -COST_MOST ? cheap : -COST_MOST);
-}
 
 bool decision_wants_vector(const struct decision_ask *ask, const struct decision *d)
 {

@@ -5,7 +5,6 @@
  * many texts as are asked for at once.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -22,6 +21,7 @@
 #define PROBLEMS_BYTES_MAX (128u << 10)
 #define ROWS_MAX           (ROUTING_DIMENSIONS_MAX + 1024)
 #define OUT_BYTES_MAX      (64u << 20)
+#define LINE_ROOM          ((int)ROUTING_EXAMPLE_LINE_BYTES + 3) /* its end, and one byte too many */
 
 struct learn_given {
     const char *config, *model;
@@ -167,23 +167,21 @@ static int read_example(struct learning *l, struct span line)
 
 static int read_lines(struct learning *l)
 {
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t len;
-    int code = CLI_GO_ON;
-    while (code == CLI_GO_ON && (len = getline(&line, &room, stdin)) >= 0) {
-        struct span text = span_make(line, (size_t)len);
+    char *line = memory_raw(LINE_ROOM);
+    int code = line == NULL ? complain(l, err_sentence(ERR_NO_MEMORY)) : CLI_GO_ON;
+    while (code == CLI_GO_ON && fgets(line, LINE_ROOM, stdin) != NULL) {
+        struct span text = span_of(line);
+        l->line++;
         while (text.len > 0 && strchr("\r\n", text.at[text.len - 1]) != NULL) {
             text.len--;
         }
-        l->line++;
         if (text.len > ROUTING_EXAMPLE_LINE_BYTES) {
             code = complain(l, "it is too long");
-        } else if (text.len > 0) {
+        } else if (span_trim(text).len > 0) {
             code = read_example(l, text);
         }
     }
-    free(line); /* getline()'s */
+    memory_free(line);
     code = code == CLI_GO_ON ? write_read(l) : code;
     if (code == CLI_GO_ON && (l->written == 0 || fflush(stdout) != 0)) {
         code = complain(l, "there are no examples, or they cannot be written");

@@ -18,8 +18,6 @@ static bool has_model(const void *ctx, struct span name)
     return span_is(name, "small") || span_is(name, "large");
 }
 
-static const struct routing_example_world world = {has_model, NULL, SPAN("e5")};
-
 static struct routing_examples *open_examples(void)
 {
     struct routing_examples *e = NULL;
@@ -29,6 +27,7 @@ static struct routing_examples *open_examples(void)
 
 static void add(struct routing_examples *e, const char *line)
 {
+    const struct routing_example_world world = {has_model, NULL, SPAN("e5")};
     char fault[ROUTING_EXAMPLES_FAULT] = "";
     if (routing_examples_add(e, &world, span_of(line), fault) != ERR_OK) {
         fail_msg("%s: %s", line, fault);
@@ -36,7 +35,7 @@ static void add(struct routing_examples *e, const char *line)
 }
 
 /* The same numbers on every machine: -1 to 1. */
-static double next(uint32_t *state)
+static double draw(uint32_t *state)
 {
     *state = *state * 1664525u + 1013904223u;
     return (double)(*state >> 8) / (double)(1u << 23) - 1;
@@ -47,9 +46,9 @@ static void add_random(struct routing_examples *e, uint32_t *state, double *kept
     char line[DIMENSIONS * 24 + 128];
     size_t len = (size_t)snprintf(line, sizeof(line), "{\"scores\":{\"small\":0.5},\"vector\":[");
     for (size_t i = 0; i < DIMENSIONS; i++) {
-        kept[i] = next(state);
-        len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%.17g", i == 0 ? "" : ",",
-                                kept[i]);
+        kept[i] = draw(state);
+        len +=
+            (size_t)snprintf(line + len, sizeof(line) - len, "%s%.17g", i == 0 ? "" : ",", kept[i]);
     }
     (void)snprintf(line + len, sizeof(line) - len, "]}"); /* fits */
     add(e, line);
@@ -95,7 +94,7 @@ static void the_nearest_are_found(void **state)
     assert_int_equal(routing_examples_count(e), MANY);
     assert_int_equal(routing_examples_dimensions(e), DIMENSIONS);
     for (size_t i = 0; i < DIMENSIONS; i++) {
-        asked[i] = next(&chance);
+        asked[i] = draw(&chance);
         vector[i] = (float)asked[i];
     }
     for (size_t i = 0; i < MANY; i++) {
@@ -157,15 +156,25 @@ static void what_is_no_example_is_refused(void **state)
 {
     (void)state;
     static const char *const wrong[] = {
-        "[]", "{", "{\"scores\":{\"small\":1}}", "{\"vector\":[1,2]}",
-        "{\"scores\":{\"small\":2},\"vector\":[1,2]}", "{\"scores\":{\"small\":-1},\"vector\":[1,2]}",
-        "{\"scores\":{\"small\":null},\"vector\":[1,2]}", "{\"scores\":{\"tiny\":1},\"vector\":[1,2]}",
-        "{\"scores\":{\"small\":1},\"vector\":[1]}", "{\"scores\":{\"small\":1},\"vector\":[0,0]}",
-        "{\"scores\":{\"small\":1},\"vector\":[1,\"2\"]}", "{\"scores\":{\"small\":1},\"vector\":{}}",
-        "{\"scores\":{\"small\":1},\"vector\":[]}", "{\"scores\":{\"small\":1},\"vector\":\"\"}",
+        "[]",
+        "{",
+        "{\"scores\":{\"small\":1}}",
+        "{\"vector\":[1,2]}",
+        "{\"scores\":{\"small\":2},\"vector\":[1,2]}",
+        "{\"scores\":{\"small\":-1},\"vector\":[1,2]}",
+        "{\"scores\":{\"small\":null},\"vector\":[1,2]}",
+        "{\"scores\":{\"tiny\":1},\"vector\":[1,2]}",
+        "{\"scores\":{\"small\":1},\"vector\":[1]}",
+        "{\"scores\":{\"small\":1},\"vector\":[0,0]}",
+        "{\"scores\":{\"small\":1},\"vector\":[1,\"2\"]}",
+        "{\"scores\":{\"small\":1},\"vector\":{}}",
+        "{\"scores\":{\"small\":1},\"vector\":[]}",
+        "{\"scores\":{\"small\":1},\"vector\":\"\"}",
         "{\"scores\":{\"small\":1},\"vector\":\"AAAA\"}",
         "{\"scores\":{\"small\":1},\"vector\":\"AAAAAAAAwH8=\"}", /* 0, NaN */
-        "{\"scores\":{\"small\":1},\"vector\":\"AAAAAAAA!!8=\"}", "{\"embeddings\":\"e5\"}"};
+        "{\"scores\":{\"small\":1},\"vector\":\"AAAAAAAA!!8=\"}",
+        "{\"embeddings\":\"e5\"}"};
+    const struct routing_example_world world = {has_model, NULL, SPAN("e5")};
     struct routing_examples *e = open_examples();
     char fault[ROUTING_EXAMPLES_FAULT] = "";
     assert_int_equal(routing_examples_end(e, fault), ERR_CONFIG);
