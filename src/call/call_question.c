@@ -301,7 +301,7 @@ static void read_vector(struct call_learning *l, struct span base64)
     } else if (len != wanted * sizeof(float)) {
         say_dimensions(call, len / sizeof(float), wanted);
         fail(l, COUNT_LEARNED_DIMENSIONS, "dimensions");
-    } else if (!routing_vector_normalise(vector, wanted)) {
+    } else if (!routing_examples_place(learned->examples, vector)) {
         fail(l, COUNT_LEARNED_FAILED, "failed");
     } else {
         routing_search_begin(&l->search, learned->examples, vector, learned->neighbours);

@@ -235,17 +235,17 @@ static enum err read_vector(struct explaining *x, uint32_t row)
     x->vector = count == 0 || count > ROUTING_DIMENSIONS_MAX
                     ? NULL
                     : arena_alloc(&x->arena, count * sizeof(float));
-    bool is_good = x->vector != NULL;
+    bool is_good = x->vector != NULL, is_zero = true;
     for (uint32_t at = is_good ? json_first(&x->outer, row) : JSON_NONE; is_good && at != JSON_NONE;
          at = json_next(&x->outer, at)) {
         double number = 0;
         is_good = json_double(&x->outer, at, &number) == ERR_OK;
         x->vector[x->vector_count++] = (float)number;
+        is_zero = is_zero && number == 0;
     }
-    return is_good && routing_vector_normalise(x->vector, x->vector_count)
-               ? ERR_OK
-               : fail(x, ERR_VALUE_INVALID, SPAN("vector"),
-                      SPAN("it must be an array of 1 to 4096 numbers, not all 0"));
+    return is_good && !is_zero ? ERR_OK
+                               : fail(x, ERR_VALUE_INVALID, SPAN("vector"),
+                                      SPAN("it must be an array of 1 to 4096 numbers, not all 0"));
 }
 
 /* What comes along with a request. */
@@ -511,9 +511,8 @@ static const char *make_vector(struct explaining *x, const struct decision *d, s
     }
     x->vector = arena_alloc(&x->arena, dimensions * sizeof(float));
     x->vector_count = dimensions;
-    bool is_made = x->vector != NULL &&
-                   vectors->make(vectors->ctx, &to, x->gist.asked, x->vector, dimensions) &&
-                   routing_vector_normalise(x->vector, dimensions);
+    bool is_made =
+        x->vector != NULL && vectors->make(vectors->ctx, &to, x->gist.asked, x->vector, dimensions);
     return is_made ? "ok" : "failed";
 }
 
@@ -531,7 +530,10 @@ static void learn(struct explaining *x)
     x->learned = x->vector == NULL               ? make_vector(x, &d, dimensions)
                  : x->vector_count == dimensions ? "ok"
                                                  : "dimensions";
-    if (x->learned != NULL && strcmp(x->learned, "ok") == 0) {
+    bool is_there = x->learned != NULL && strcmp(x->learned, "ok") == 0;
+    if (is_there && !routing_examples_place(l->examples, x->vector)) {
+        x->learned = "failed";
+    } else if (is_there) {
         routing_search_begin(&x->search, l->examples, x->vector, l->neighbours);
         while (!routing_search_step(&x->search, SIZE_MAX / 2)) {
         }

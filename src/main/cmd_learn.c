@@ -21,7 +21,7 @@
 #define PROBLEMS_BYTES_MAX (128u << 10)
 #define ROWS_MAX           (ROUTING_DIMENSIONS_MAX + 1024)
 #define OUT_BYTES_MAX      (64u << 20)
-#define LINE_ROOM          ((int)ROUTING_EXAMPLE_LINE_BYTES + 3) /* its end, and one byte too many */
+#define LINE_ROOM          ((int)ROUTING_EXAMPLE_LINE_BYTES + 3) /* its end, and a byte too many */
 
 struct learn_given {
     const char *config, *model;
@@ -31,9 +31,10 @@ static void teach(FILE *out)
 {
     fputs("\nReads labelled prompts from standard input, a line of JSON each:\n"
           "\n  {\"text\": \"What is 2 + 2?\", \"scores\": {\"small\": 1, \"large\": 1}}\n"
-          "\nand writes them with their vectors to standard output, as `learned:` of the rules\n"
-          "takes them. A score is how well a model answered, from 0 to 1. Of a text the first\n"
-          "1,024 bytes count, as of a call. Vectors that are there already are made anew.\n"
+          "\nand writes them with their vectors to standard output, as `learned:` of the\n"
+          "rules takes them. A score is how well a model answered, from 0 to 1. Of a text\n"
+          "the first 1,024 bytes count, as of a call. Vectors that are there already are\n"
+          "made anew.\n"
           "\n  atlas route learn --model e5-small < prompts.jsonl > examples.jsonl\n",
           out);
 }

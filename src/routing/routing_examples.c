@@ -22,6 +22,7 @@
 
 #define BLOCK       8 /* floats */
 #define PRIOR       4.0
+#define ROUNDING    1e-10              /* the square of what floats leave of nothing */
 #define Z           1.2815515655446004 /* 90 % one-sided */
 #define ROWS_MAX    (ROUTING_DIMENSIONS_MAX + 4 * ROUTING_EXAMPLE_MODELS + 64)
 #define DEPTH_MAX   4
@@ -38,6 +39,7 @@ struct routing_examples {
     struct span models[ROUTING_EXAMPLE_MODELS];
     double sums[ROUTING_EXAMPLE_MODELS];
     size_t scored[ROUTING_EXAMPLE_MODELS], model_count;
+    float *mean; /* of all vectors, once all are read */
     uint8_t digest[CRYPTO_SHA256_BYTES];
 };
 
@@ -66,6 +68,7 @@ void routing_examples_free(struct routing_examples **examples)
         arena_fini(&e->names);
         memory_free(e->vectors);
         memory_free(e->scores);
+        memory_free(e->mean);
         memory_free(e);
     }
 }
@@ -134,6 +137,23 @@ static enum err say_dimensions(const struct routing_examples *e, size_t here,
     return ERR_OK;
 }
 
+/* Makes it one of length 1. False: it is none, for a number is not finite or all are 0. */
+static bool normalise(float *vector, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += (double)vector[i] * (double)vector[i];
+    }
+    if (!isfinite(sum) || sum <= 0) {
+        return false;
+    }
+    double by = 1 / sqrt(sum);
+    for (size_t i = 0; i < count; i++) {
+        vector[i] = (float)((double)vector[i] * by);
+    }
+    return true;
+}
+
 static enum err read_numbers(struct routing_examples *e, uint32_t row, float *out,
                              char fault[ROUTING_EXAMPLES_FAULT])
 {
@@ -182,7 +202,7 @@ static enum err read_vector(struct routing_examples *e, uint32_t row,
                 ? ERR_OK
                 : wrong(fault, "`vector` is an array of numbers, or Base64 of floats");
     }
-    if (r == ERR_OK && !routing_vector_normalise(vector, here)) {
+    if (r == ERR_OK && !normalise(vector, here)) {
         r = wrong(fault, "a vector's numbers are finite, and not all 0");
     }
     return r;
@@ -321,10 +341,48 @@ enum err routing_examples_add(struct routing_examples *e, const struct routing_e
     return r;
 }
 
+/* What was the mean itself is 0 then, and near nothing. */
+static void centre(const struct routing_examples *e, float *vector)
+{
+    double left = 0;
+    for (size_t i = 0; i < e->dimensions; i++) {
+        vector[i] -= e->mean[i];
+        left += (double)vector[i] * (double)vector[i];
+    }
+    if (left < ROUNDING || !normalise(vector, e->dimensions)) {
+        memset(vector, 0, e->dimensions * sizeof(float));
+    }
+}
+
+static void centre_all(struct routing_examples *e, double *sums)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        for (size_t k = 0; k < e->dimensions; k++) {
+            sums[k] += (double)e->vectors[i * e->stride + k];
+        }
+    }
+    for (size_t k = 0; k < e->dimensions; k++) {
+        e->mean[k] = (float)(sums[k] / (double)e->count);
+    }
+    for (size_t i = 0; i < e->count; i++) {
+        centre(e, e->vectors + i * e->stride);
+    }
+}
+
 enum err routing_examples_end(struct routing_examples *e, char fault[ROUTING_EXAMPLES_FAULT])
 {
     json_index_fini(&e->x);
-    return e->count > 0 ? ERR_OK : wrong(fault, "there are no examples in it");
+    if (e->count == 0) {
+        return wrong(fault, "there are no examples in it");
+    }
+    e->mean = memory_new(e->stride * sizeof(float));
+    double *sums = memory_new(e->dimensions * sizeof(double));
+    if (e->mean != NULL && sums != NULL) {
+        centre_all(e, sums);
+    }
+    enum err r = e->mean == NULL || sums == NULL ? ERR_NO_MEMORY : ERR_OK;
+    memory_free(sums);
+    return r;
 }
 
 size_t routing_examples_count(const struct routing_examples *e)
@@ -344,20 +402,13 @@ const uint8_t *routing_examples_digest(const struct routing_examples *e)
 
 /* ---- searching ---- */
 
-bool routing_vector_normalise(float *vector, size_t count)
+bool routing_examples_place(const struct routing_examples *e, float *vector)
 {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        sum += (double)vector[i] * (double)vector[i];
+    bool is_one = normalise(vector, e->dimensions);
+    if (is_one) {
+        centre(e, vector);
     }
-    if (!isfinite(sum) || sum <= 0) {
-        return false;
-    }
-    double by = 1 / sqrt(sum);
-    for (size_t i = 0; i < count; i++) {
-        vector[i] = (float)((double)vector[i] * by);
-    }
-    return true;
+    return is_one;
 }
 
 /* The product of two vectors; `a` is padded to whole blocks, `b` need not be. */

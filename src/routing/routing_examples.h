@@ -10,6 +10,10 @@
  * and may begin with one that says what made the vectors: {"embeddings": "e5-small",
  * "dimensions": 384}. The text is not kept. Scores are 0 to 1, of as many models as were tried.
  *
+ * Vectors are made of length 1, and the mean of all examples is taken off each: models of
+ * embeddings put all texts into a narrow cone, and what is alike in all would weigh as much as what
+ * is not.
+ *
  * Of the K nearest by cosine, w their cosines (0 where they are negative) and s a model's scores:
  *
  *   n        = (Σw)² / Σw²                          the effective number of neighbours
@@ -21,7 +25,8 @@
  *            for 5,000 × 384, 328 MB at most; ROUTING_EXAMPLE_MODELS models, 4 bytes a score.
  *            A search is made in steps.
  * Threads    any that read; a search is its owner's.
- * Sources    docs/routing.md; E. B. Wilson, JASA 22 (1927); L. Kish (1965) for n.
+ * Sources    docs/routing.md; E. B. Wilson, JASA 22 (1927); L. Kish (1965) for n; J. Mu and
+ *            P. Viswanath, ICLR 2018, for the mean.
  */
 #ifndef ROUTING_ROUTING_EXAMPLES_H
 #define ROUTING_ROUTING_EXAMPLES_H
@@ -87,11 +92,12 @@ struct routing_search {
     struct routing_neighbour nearest[ROUTING_NEIGHBOURS_MAX];
 };
 
-/* Makes a vector one of length 1. False: it is none, for a number is not finite or all are 0. */
-MUST_USE bool routing_vector_normalise(float *vector, size_t count);
+/* Makes a vector, of the dimensions of the examples, one that can be searched with, as theirs were
+ * made. False: it is none, for a number is not finite or all are 0. */
+MUST_USE bool routing_examples_place(const struct routing_examples *e, float *vector);
 
-/* Begins a search for the `most` nearest of a vector of length 1, which has the dimensions of the
- * examples and stays until the search is over. */
+/* Begins a search for the `most` nearest of a vector that was placed, which stays until the search
+ * is over. */
 void routing_search_begin(struct routing_search *s, const struct routing_examples *e,
                           const float *vector, size_t most);
 

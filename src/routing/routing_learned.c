@@ -6,7 +6,7 @@
 #include "routing/routing_internal.h"
 
 #define NEIGHBOURS      20
-#define TARGET          0.8
+#define TARGET          0.7
 #define DEADLINE_MS     50
 #define DEADLINE_MAX_MS 2000
 

@@ -92,7 +92,7 @@ int main(int argc, char **argv)
            (now_us() - begun) / 1e3, (double)(count * dimensions * sizeof(float)) / 1e6);
     for (size_t i = 0; i < TIMES; i++) {
         fill(vector, dimensions, &state);
-        must(routing_vector_normalise(vector, dimensions), "a vector");
+        must(routing_examples_place(e, vector), "a vector");
         routing_search_begin(&search, e, vector, 20);
         bool is_done = false;
         begun = now_us();

@@ -85,7 +85,7 @@ def forget(servers):
         server.forget()
 
 
-LEARNED = {"embeddings": "e5", "examples": "examples.jsonl", "neighbours": 6, "target": 0.6, "deadline": f"{DEADLINE_MS}ms"}
+LEARNED = {"embeddings": "e5", "examples": "examples.jsonl", "neighbours": 6, "target": 0.5, "deadline": f"{DEADLINE_MS}ms"}
 RULES = [{"name": "by-examples", "profile": "learned"}]
 
 
@@ -343,16 +343,20 @@ def test_a_rule_needs_the_examples_that_it_names(servers, tmp_path):
 
 def expected(lines, vector, model, neighbours):
     """The prediction as docs/routing.md says it, by plain Python."""
-    def cosine(a, b):
-        return sum(x * y for x, y in zip(a, b)) / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+    def unit(v):
+        length = math.sqrt(sum(x * x for x in v))
+        return [x / length for x in v] if length > 1e-5 else [0.0] * len(v)
+    mean = [sum(column) / len(lines) for column in zip(*(unit(line["vector"]) for line in lines))]
+    placed = [unit([x - m for x, m in zip(unit(v), mean)]) for v in [vector, *(line["vector"] for line in lines)]]
+    cosines = [sum(x * y for x, y in zip(placed[0], other)) for other in placed[1:]]
     scored = [line["scores"][model] for line in lines if model in line["scores"]]
     if not scored:
         return None
-    nearest = sorted(range(len(lines)), key=lambda i: (-cosine(lines[i]["vector"], vector), i))[:neighbours]
-    pairs = [(max(0.0, cosine(lines[i]["vector"], vector)), lines[i]["scores"][model]) for i in nearest if model in lines[i]["scores"]]
-    mean, weights = sum(scored) / len(scored), sum(w for w, _ in pairs)
+    nearest = sorted(range(len(lines)), key=lambda i: (-cosines[i], i))[:neighbours]
+    pairs = [(max(0.0, cosines[i]), lines[i]["scores"][model]) for i in nearest if model in lines[i]["scores"]]
+    usual, weights = sum(scored) / len(scored), sum(w for w, _ in pairs)
     n = weights ** 2 / sum(w * w for w, _ in pairs) if weights else 0
-    quality = (n * (sum(w * s for w, s in pairs) / weights if weights else mean) + 4 * mean) / (n + 4)
+    quality = (n * (sum(w * s for w, s in pairs) / weights if weights else usual) + 4 * usual) / (n + 4)
     z, n = 1.2815515655446004, n + 4
     bound = (quality + z * z / (2 * n) - z * math.sqrt(quality * (1 - quality) / n + z * z / (4 * n * n))) / (1 + z * z / n)
     return quality, bound, len(pairs)

@@ -24,7 +24,7 @@ static void check(const struct routing_examples *e)
     for (size_t i = 0; i < dimensions; i++) {
         vector[i] = (float)((double)(i % 7) - 2.5);
     }
-    CHECK(routing_vector_normalise(vector, dimensions));
+    CHECK(routing_examples_place(e, vector));
     routing_search_begin(&once, e, vector, 5);
     routing_search_begin(&steps, e, vector, 5);
     CHECK(routing_search_step(&once, SIZE_MAX / 2));

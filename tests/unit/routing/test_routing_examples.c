@@ -65,6 +65,36 @@ static double cosine(const double *a, const double *b)
     return ab / sqrt(aa * bb);
 }
 
+static void make_unit(double *v)
+{
+    double sum = 0;
+    for (size_t i = 0; i < DIMENSIONS; i++) {
+        sum += v[i] * v[i];
+    }
+    for (size_t i = 0; i < DIMENSIONS; i++) {
+        v[i] /= sqrt(sum);
+    }
+}
+
+/* The mean of all that are of length 1, off each and off what is asked. */
+static void centre_all(double (*all)[DIMENSIONS], double *asked)
+{
+    double mean[DIMENSIONS] = {0};
+    make_unit(asked);
+    for (size_t i = 0; i < MANY; i++) {
+        make_unit(all[i]);
+        for (size_t k = 0; k < DIMENSIONS; k++) {
+            mean[k] += all[i][k] / MANY;
+        }
+    }
+    for (size_t k = 0; k < DIMENSIONS; k++) {
+        for (size_t i = 0; i < MANY; i++) {
+            all[i][k] -= mean[k];
+        }
+        asked[k] -= mean[k];
+    }
+}
+
 static int by_cosine(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -97,11 +127,12 @@ static void the_nearest_are_found(void **state)
         asked[i] = draw(&chance);
         vector[i] = (float)asked[i];
     }
+    centre_all(all, asked);
     for (size_t i = 0; i < MANY; i++) {
         cosines[i] = cosine(all[i], asked);
     }
     qsort(cosines, MANY, sizeof(cosines[0]), by_cosine);
-    assert_true(routing_vector_normalise(vector, DIMENSIONS));
+    assert_true(routing_examples_place(e, vector));
     for (size_t s = 0; s < sizeof(steps) / sizeof(steps[0]); s++) {
         struct routing_search search;
         size_t rounds = 1;
@@ -135,6 +166,7 @@ static void a_prediction_is_shrunk_to_the_mean(void **state)
     add(e, "{\"text\":\"b\",\"scores\":{\"small\":0},\"vector\":[-1,0]}\r");
     add(e, "{\"text\":\"c\",\"scores\":{\"small\":0},\"vector\":\"AAAAAAAAgD8=\"}"); /* 0, 1 */
     assert_int_equal(routing_examples_end(e, fault), ERR_OK);
+    assert_true(routing_examples_place(e, vector));
     routing_search_begin(&search, e, vector, 1);
     assert_true(routing_search_step(&search, 1000));
     assert_true(routing_search_predict(&search, SPAN("small"), &p));
@@ -142,7 +174,7 @@ static void a_prediction_is_shrunk_to_the_mean(void **state)
     assert_true(fabs(p.quality - (1 + 4 / 3.0) / 5) < 1e-6); /* one of n 1, PRIOR 4 of mean 1/3 */
     assert_true(p.bound > 0.2 && p.bound < p.quality);
     assert_false(routing_search_predict(&search, SPAN("other"), &p));
-    routing_search_begin(&search, e, vector, 3); /* those behind have a cosine of 0 or less */
+    routing_search_begin(&search, e, vector, 3); /* those behind have a cosine below 0 */
     assert_true(routing_search_step(&search, 1000));
     assert_true(routing_search_predict(&search, SPAN("small"), &p));
     assert_int_equal(p.neighbours, 3);
