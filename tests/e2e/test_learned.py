@@ -18,7 +18,7 @@ from harness.waiting import until
 
 OUTCOME = 'atlas_learned_total{outcome="%s"}'
 DIMENSIONS = 64
-DEADLINE_MS = 300 * SLOWER
+DEADLINE_MS = min(300 * SLOWER, 2000)
 EASY = ["what is the capital of france", "what is the capital of spain", "what is the capital of egypt", "what is the capital of oman",
         "what is the capital of kuwait", "what is the capital of jordan", "what is the capital of yemen", "what is the capital of iraq"]
 HARD = ["prove that the square root of two is irrational", "prove that the square root of three is irrational",
