@@ -77,6 +77,11 @@ struct call_shared {
     uint32_t failed_untold;  /* and those beyond CALL_FAILURES_TOLD */
     int64_t fallback_second; /* the same of fallbacks */
     uint32_t fallbacks_told;
+    struct {
+        unsigned failed;     /* questions for vectors that came to nothing, in a row */
+        mono_us rests_until; /* none is asked before */
+        mono_us told;        /* the log, of vectors that are no good; 0: never */
+    } learned;
     struct limits_gate *gate; /* what addresses may ask; NULL: anything */
     struct limits_gate_terms gate_terms;
     struct strangers strangers; /* who was refused for want of a good key */

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "call/call.h"
 #include "call/call_body.h"
+#include "call/call_question.h"
 #include "call/call_shadow.h"
 #include "call/call_try.h"
 #include "decision/decision.h"
@@ -100,6 +101,7 @@ struct call {
     /* Where it may go, the best first; and those that were tried. */
     struct decision decision;
     size_t candidate_next;
+    struct call_learning *learning;   /* the vector of what it asks; NULL: nobody wants it */
     struct decision_candidate mirror; /* where a copy of it goes, */
     bool has_mirror;                  /* if one does */
     enum data_class data_class;       /* of what the call bears; unsaid: nobody asked yet */

@@ -263,14 +263,13 @@ static enum err decide(struct call *call, const struct decision_ask *ask)
     char facts[DECISION_FACTS_BYTES];
     char line[DECISION_POLICY_BYTES + sizeof("X-Route-Policy: \r\n")];
     decision_find(ask, &work, NULL, &call->decision);
+    enum err e = decision_choose(ask, &work, &call->decision); /* the facts name who is first */
     (void)snprintf(line, sizeof(line), "X-Route-Policy: %s\r\n", call->decision.policy); /* fits */
     call->policy_lines = arena_copy(&call->arena, span_of(line));
     size_t len = decision_facts_write(ask, &work, facts);
     call->facts = arena_copy(&call->arena, span_make(facts, len));
-    counter_add(COUNT_CONDITIONS_FAILED, call->decision.failed);
-    return call->policy_lines.at == NULL || call->facts.at == NULL
-               ? ERR_NO_MEMORY
-               : decision_choose(ask, &work, &call->decision);
+    counter_add(COUNT_CONDITIONS_FAILED, call->learning == NULL ? call->decision.failed : 0);
+    return call->policy_lines.at == NULL || call->facts.at == NULL ? ERR_NO_MEMORY : e;
 }
 
 /* What each would cost: by the prices that held when the call began. Those of the book stay as they
@@ -299,11 +298,62 @@ static bool find_prices(struct call *call)
     return true;
 }
 
+/* Whether the vector of what is asked is waited for, or the call was lost meanwhile. */
+static bool is_learning(struct call *call)
+{
+    if (call->learning == NULL) {
+        return false;
+    }
+    if (call_is_lost(call)) {
+        call_learning_end(call);
+        return true;
+    }
+    return !call_learning_step(call);
+}
+
+/* What was decided, or that nothing could be. */
+static enum call_state take_over(struct call *call, const struct decision_ask *ask, enum err e)
+{
+    counter_add(COUNT_KNOWN_PLACES, e == ERR_OK && call->decision.candidates[0].is_known);
+    if (call->decision.count > 0 && !find_prices(call)) {
+        return call_fail(call, ERR_NO_MEMORY);
+    }
+    if (e != ERR_OK) {
+        return fail(call, ask, e);
+    }
+    call_shadow_plan(call, ask);
+    return CALL_RESERVE;
+}
+
+/* It is bound to what its key and team may: where examples decide, it is decided twice, before
+ * there is a vector and then. */
+static enum call_state route(struct call *call, struct decision_ask *ask)
+{
+    char why[DECISION_WHY_BYTES];
+    enum err e = decision_bind(ask, why);
+    call->data_class = ask->class;
+    if (e != ERR_OK) {
+        return call_fail_at(call, e, ask->hints.class_from, span_of(why));
+    }
+    if (call->prefixes != NULL && call->learning == NULL) {
+        decision_add_session(ask, call->prefixes);
+    }
+    e = decision_is_open(ask) ? decide(call, ask) : find_direct(call, ask);
+    if (e == ERR_OK && call->learning == NULL && decision_wants_vector(ask, &call->decision)) {
+        e = call_learning_begin(call, ask);
+        return e == ERR_OK ? CALL_ROUTE : call_fail(call, e);
+    }
+    return take_over(call, ask, e);
+}
+
 enum call_state call_step_route(struct call *call)
 {
     if (call->shadow != NULL) {
         call_shadow_route(call);
         return find_prices(call) ? CALL_RESERVE : call_fail(call, ERR_NO_MEMORY);
+    }
+    if (is_learning(call)) {
+        return call->error != ERR_OK ? CALL_SETTLE : CALL_ROUTE;
     }
     /* A pattern's match shows the caller's name, and the completion is written without the body. */
     struct span name = arena_copy(&call->arena, call->request.model);
@@ -312,27 +362,7 @@ enum call_state call_step_route(struct call *call)
     }
     struct decision_ask ask = ask_of(call, name);
     struct openai_wishes wishes;
+    call_learning_tell(call, &ask);
     enum err e = read_hints(call, &ask, &wishes);
-    if (e != ERR_OK) {
-        return call_fail_at(call, e, wishes.param, wishes.message);
-    }
-    char why[DECISION_WHY_BYTES];
-    e = decision_bind(&ask, why);
-    call->data_class = ask.class;
-    if (e != ERR_OK) {
-        return call_fail_at(call, e, ask.hints.class_from, span_of(why));
-    }
-    if (call->prefixes != NULL) {
-        decision_add_session(&ask, call->prefixes);
-    }
-    e = decision_is_open(&ask) ? decide(call, &ask) : find_direct(call, &ask);
-    counter_add(COUNT_KNOWN_PLACES, e == ERR_OK && call->decision.candidates[0].is_known);
-    if (call->decision.count > 0 && !find_prices(call)) {
-        return call_fail(call, ERR_NO_MEMORY);
-    }
-    if (e != ERR_OK) {
-        return fail(call, &ask, e);
-    }
-    call_shadow_plan(call, &ask);
-    return CALL_RESERVE;
+    return e == ERR_OK ? route(call, &ask) : call_fail_at(call, e, wishes.param, wishes.message);
 }

@@ -335,7 +335,7 @@ enum call_state call_step_settle(struct call *call)
     if (call->shadow == NULL) {
         count(call, now);
     } else {
-        call_shadow_count(call->error);
+        call_shadow_count(call);
     }
     if (t != NULL) {
         if (t->omitted != 0 && call->error == ERR_OK) {

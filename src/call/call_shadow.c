@@ -121,7 +121,7 @@ void call_end_shadows(struct call_shared *shared)
             call_local_cancel(&s->local);
         } else { /* the loop may turn no more */
             call_local_forget(&s->local);
-            free_shadow(s);
+            s->local.events->on_end(&s->local, ERR_DRAINING, SPAN(""));
         }
     }
 }
@@ -132,7 +132,8 @@ enum err call_shadow_admit(struct call *call)
 {
     enum err e = call_look_at_who(call, call->started_wall);
     e = e == ERR_OK ? health_refusal() : e;
-    return e == ERR_OK && (call->key.scopes & call->route->scope) == 0 ? ERR_SCOPE_DENIED : e;
+    bool may = call->shadow->is_question || (call->key.scopes & call->route->scope) != 0;
+    return e == ERR_OK && !may ? ERR_SCOPE_DENIED : e;
 }
 
 void call_shadow_route(struct call *call)
@@ -146,7 +147,9 @@ void call_shadow_route(struct call *call)
     call->policy_lines = SPAN("");
 }
 
-void call_shadow_count(enum err e)
+void call_shadow_count(const struct call *call)
 {
-    counter_add(e == ERR_OK ? COUNT_SHADOWS_OK : COUNT_SHADOWS_FAILED, 1);
+    if (!call->shadow->is_question) {
+        counter_add(call->error == ERR_OK ? COUNT_SHADOWS_OK : COUNT_SHADOWS_FAILED, 1);
+    }
 }

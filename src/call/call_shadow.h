@@ -35,6 +35,7 @@ struct call_shadow {
     enum data_class data_class;
     int64_t input_held, answer_most, answer_else; /* so that its server is told the same bound */
     int64_t bytes;
+    bool is_question; /* it is no copy, but asks for a vector: call_question.h */
 };
 
 /* Notes where a copy of the call will go, if its rule wants one. */
@@ -49,6 +50,6 @@ MUST_USE enum err call_shadow_admit(struct call *call);
 void call_shadow_route(struct call *call);
 
 /* Counts how the copy ended. */
-void call_shadow_count(enum err e);
+void call_shadow_count(const struct call *call);
 
 #endif

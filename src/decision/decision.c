@@ -7,11 +7,6 @@
 #include "decision/decision_internal.h"
 #include "upstream/upstream_kind.h"
 
-bool decision_is_auto(struct span model)
-{
-    return span_equal_nocase(model, SPAN("auto-router")) || span_equal_nocase(model, SPAN("auto"));
-}
-
 bool decision_is_open(const struct decision_ask *ask)
 {
     const struct routing *r = ask->policy->routing;
@@ -385,6 +380,13 @@ static void add_rule(struct decision_work *w, const struct decision *d)
 
 /* ---- profiles ---- */
 
+static int64_t score_of(struct decision_work *w, enum routing_profile profile,
+                        struct decision_candidate *c)
+{
+    return profile == ROUTING_LEARNED ? decision_score_learned(w, c)
+                                      : decision_score(w, profile, c);
+}
+
 /* The better first; of those alike, that of the higher tier, then the order of the file. */
 static int by_score(const void *a, const void *b)
 {
@@ -442,7 +444,7 @@ static void add_all(struct decision_work *w, const struct decision *d)
         policy_place_match(&c.match, model->places);
         size_t passed = 1 + passes_of(w->ask, d, &c);
         if (passed > FILTERS) {
-            c.score = decision_score(w, d->profile, &c);
+            c.score = score_of(w, d->profile, &c);
             add_scored(w, &c);
         }
         furthest = passed > most ? model : furthest;
@@ -503,18 +505,6 @@ static void find_rule(struct decision_work *work, struct decision_trace *trace, 
     }
 }
 
-static enum routing_profile profile_of(const struct decision_ask *ask, const struct decision *d)
-{
-    const struct routing *r = ask->policy->routing;
-    if (d->rule != NULL && d->rule->profile != ROUTING_NO_PROFILE) {
-        return d->rule->profile;
-    }
-    if (ask->hints.profile != ROUTING_NO_PROFILE) {
-        return ask->hints.profile;
-    }
-    return r == NULL ? ROUTING_BALANCED : routing_default_profile(r);
-}
-
 /* The value of X-Route-Policy: who decided, and what decided beside. */
 static void name_policy(const struct decision_ask *ask, struct decision *d)
 {
@@ -537,7 +527,7 @@ static void order(struct decision_work *w, enum routing_profile profile)
 {
     size_t first = w->count > 0 && strcmp(w->gathered[0].why, "canary") == 0 ? 1 : 0, end = first;
     while (end < w->count && strcmp(w->gathered[end].why, "target") == 0) {
-        w->gathered[end].score = decision_score(w, profile, &w->gathered[end]);
+        w->gathered[end].score = score_of(w, profile, &w->gathered[end]);
         end++;
     }
     qsort(w->gathered + first, end - first, sizeof(w->gathered[0]), by_score);
@@ -562,17 +552,6 @@ static void gather(struct decision_work *w, const struct decision *d, bool has_t
     }
 }
 
-/* Whether a profile orders what the rule names, or finds what no rule does. */
-static bool is_ordered(const struct decision_ask *ask, const struct decision *d, bool has_targets)
-{
-    if (has_targets && d->rule->profile != ROUTING_NO_PROFILE) {
-        return true;
-    }
-    bool has_choice =
-        !has_targets || (d->rule->target_count > 1 && ask->hints.profile != ROUTING_NO_PROFILE);
-    return decision_is_auto(ask->model) && has_choice;
-}
-
 void decision_find(const struct decision_ask *ask, struct decision_work *work,
                    struct decision_trace *trace, struct decision *out)
 {
@@ -581,6 +560,7 @@ void decision_find(const struct decision_ask *ask, struct decision_work *work,
     out->count = work->count = 0;
     out->rule = NULL;
     out->failed = 0;
+    out->learns = false;
     decision_begin_facts(work, ask);
     if (!is_auto && !policy_find(ask->policy, ask->model, &named)) {
         out->is_local = ask->hints.is_local;
@@ -591,7 +571,7 @@ void decision_find(const struct decision_ask *ask, struct decision_work *work,
     find_rule(work, trace, out);
     out->is_local = ask->hints.is_local || (out->rule != NULL && out->rule->is_local);
     bool has_targets = out->rule != NULL && out->rule->target_count > 0;
-    out->profile = is_ordered(ask, out, has_targets) ? profile_of(ask, out) : ROUTING_NO_PROFILE;
+    decision_choose_profile(ask, has_targets, out);
     gather(work, out, has_targets);
     name_policy(ask, out);
 }

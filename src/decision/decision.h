@@ -43,7 +43,9 @@ struct decision_candidate {
     bool is_alone;                    /* it is asked though it fails, for nobody else is left */
     int64_t score;                    /* of those with more, the better */
     const char *why;                  /* it is one, and has this place */
-    bool is_known;                    /* the place has read a beginning of what is asked */
+    struct routing_prediction prediction; /* by examples, */
+    bool is_predicted;                    /* if there is one */
+    bool is_known;                        /* the place has read a beginning of what is asked */
     int64_t hedge_after_ms; /* while the one before has not answered; 0: only when that has lost */
 };
 
@@ -63,7 +65,10 @@ struct decision_recorded {
     int code_permille;
     bool has_language, has_gist, has_code; /* else nobody knows these, or the gist */
     bool has_key;                          /* the key is known, and so are its tags */
+    bool was_learned;                      /* examples decided */
 };
+
+struct decision_vectors;
 
 /* What is known of a call. */
 struct decision_ask {
@@ -79,9 +84,12 @@ struct decision_ask {
     struct span model; /* that was asked for, and outlives the decision */
     bool is_direct;    /* all candidates are found by that name */
     int64_t prompt_tokens;
-    const struct openai_gist *gist;           /* NULL: nothing was looked for */
-    const struct openai_prefixes *prefixes;   /* NULL: nobody asks, or there are none */
-    const struct http_fields *headers;        /* NULL: there are none */
+    const struct openai_gist *gist;         /* NULL: nothing was looked for */
+    const struct openai_prefixes *prefixes; /* NULL: nobody asks, or there are none */
+    const struct http_fields *headers;      /* NULL: there are none */
+    const struct routing_search *search;    /* examples near it; NULL: nobody has looked, */
+    const struct decision_vectors *vectors; /* of who explains (decision_explain.h); NULL: nobody */
+    const char *unlearned;                  /* and why, where they are wanted */
     const struct decision_recorded *recorded; /* of a call that was; NULL: it is one that is */
     struct decision_hints hints;
     struct access_place place; /* where its calls may go, whatever it asks for */
@@ -103,6 +111,7 @@ struct decision {
     size_t count;
     const struct routing_rule *rule; /* NULL: none holds */
     enum routing_profile profile;    /* by which they are ordered; none: they are as written */
+    bool learns; /* the profile is learned; `profile` is another where there is no ask->search */
     bool is_local;
     unsigned failed;                    /* conditions that could not be decided */
     char policy[DECISION_POLICY_BYTES]; /* X-Route-Policy's value; "": none was decided */
@@ -175,6 +184,15 @@ bool decision_draws_shadow(const struct decision_ask *ask, const struct decision
  * filters are the call's, but for the key's models. */
 MUST_USE enum err decision_shadow(const struct decision_ask *ask, const struct decision *d,
                                   struct decision_candidate *out);
+
+/* Whether the decision, which was made without one, wants the vector of what is asked: examples
+ * would decide between two models or more. */
+bool decision_wants_vector(const struct decision_ask *ask, const struct decision *d);
+
+/* Where what is asked may be sent to have its vector: into `*out`, or why nowhere. The filters are
+ * the call's, but for the key's models and what only answers need. */
+MUST_USE enum err decision_embedder(const struct decision_ask *ask, const struct decision *d,
+                                    struct decision_candidate *out);
 
 /* Whether calls of a class may go to a place, by what binds who calls. */
 bool decision_may_stand(const struct policy *policy, const struct access_place *bound,

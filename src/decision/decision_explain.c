@@ -33,6 +33,10 @@ struct explaining {
     struct decision_work work;
     struct decision decision;
     struct decision_trace trace;
+    struct routing_search search;
+    const char *learned; /* what came of the vector; NULL: nobody wants one */
+    float *vector;       /* of what is asked; NULL: there is none */
+    size_t vector_count;
     enum err refused; /* before any candidate is looked at */
     char *fault;
 };
@@ -184,7 +188,7 @@ static enum err parse(struct explaining *x, struct json_index *index, struct spa
 /* Refuses what the object beside a request does not know. */
 static enum err check_members(struct explaining *x)
 {
-    static const char *const names[] = {"request", "headers", "endpoint", "at", "key"};
+    static const char *const names[] = {"request", "headers", "endpoint", "at", "key", "vector"};
     for (uint32_t key = json_first(&x->outer, 0); key != JSON_NONE;
          key = json_next(&x->outer, key + 1)) {
         bool is_known = false;
@@ -193,7 +197,7 @@ static enum err check_members(struct explaining *x)
         }
         if (!is_known) {
             return fail(x, ERR_VALUE_INVALID, json_inside(&x->outer, key),
-                        SPAN("beside `request` there are headers, endpoint, at and key"));
+                        SPAN("beside `request` there are headers, endpoint, at, key and vector"));
         }
     }
     return ERR_OK;
@@ -221,6 +225,38 @@ static enum err read_caller(struct explaining *x, uint32_t row)
     return e;
 }
 
+/* The vector of what is asked, if the text brings it. */
+static enum err read_vector(struct explaining *x, uint32_t row)
+{
+    if (row == JSON_NONE) {
+        return ERR_OK;
+    }
+    size_t count = json_kind(&x->outer, row) == JSON_ARRAY ? json_count(&x->outer, row) : 0;
+    x->vector = count == 0 || count > ROUTING_DIMENSIONS_MAX
+                    ? NULL
+                    : arena_alloc(&x->arena, count * sizeof(float));
+    bool is_good = x->vector != NULL, is_zero = true;
+    for (uint32_t at = is_good ? json_first(&x->outer, row) : JSON_NONE; is_good && at != JSON_NONE;
+         at = json_next(&x->outer, at)) {
+        double number = 0;
+        is_good = json_double(&x->outer, at, &number) == ERR_OK;
+        x->vector[x->vector_count++] = (float)number;
+        is_zero = is_zero && number == 0;
+    }
+    return is_good && !is_zero ? ERR_OK
+                               : fail(x, ERR_VALUE_INVALID, SPAN("vector"),
+                                      SPAN("it must be an array of 1 to 4096 numbers, not all 0"));
+}
+
+/* What comes along with a request. */
+static enum err read_beside(struct explaining *x)
+{
+    enum err e = check_members(x);
+    e = e == ERR_OK ? read_moment(x, json_find(&x->outer, 0, SPAN("at"))) : e;
+    e = e == ERR_OK ? read_caller(x, json_find(&x->outer, 0, SPAN("key"))) : e;
+    return e == ERR_OK ? read_vector(x, json_find(&x->outer, 0, SPAN("vector"))) : e;
+}
+
 static enum err read_all(struct explaining *x, struct span text)
 {
     enum openai_endpoint endpoint;
@@ -232,13 +268,9 @@ static enum err read_all(struct explaining *x, struct span text)
     bool is_wrapped = body != JSON_NONE && json_kind(&x->outer, body) == JSON_OBJECT;
     uint32_t headers = is_wrapped ? json_find(&x->outer, 0, SPAN("headers")) : JSON_NONE;
     uint32_t named = is_wrapped ? json_find(&x->outer, 0, SPAN("endpoint")) : JSON_NONE;
-    uint32_t at = is_wrapped ? json_find(&x->outer, 0, SPAN("at")) : JSON_NONE;
-    uint32_t key = is_wrapped ? json_find(&x->outer, 0, SPAN("key")) : JSON_NONE;
     const struct json_row *row = is_wrapped ? json_row(&x->outer, body) : json_row(&x->outer, 0);
-    e = is_wrapped ? check_members(x) : ERR_OK;
+    e = is_wrapped ? read_beside(x) : ERR_OK;
     e = e == ERR_OK ? parse(x, &x->inner, span_cut(text, row->offset, row->len)) : e;
-    e = e == ERR_OK ? read_moment(x, at) : e;
-    e = e == ERR_OK ? read_caller(x, key) : e;
     e = e == ERR_OK ? read_headers(x, headers) : e;
     e = e == ERR_OK ? read_endpoint(x, named, &endpoint) : e;
     return e == ERR_OK ? read_request(x, endpoint) : e;
@@ -371,6 +403,14 @@ static void put_candidate(struct json_writer *w, const struct decision_candidate
     json_write_int(w, c->score);
     json_write_key(w, "why");
     json_write_text(w, c->why);
+    if (c->is_predicted) {
+        json_write_key(w, "quality");
+        json_write_double(w, c->prediction.quality);
+        json_write_key(w, "bound");
+        json_write_double(w, c->prediction.bound);
+        json_write_key(w, "neighbours");
+        json_write_int(w, (int64_t)c->prediction.neighbours);
+    }
 }
 
 /* One place of a candidate. */
@@ -444,6 +484,24 @@ static void put_end(struct explaining *x, struct json_writer *w)
     put_text(w, "code", span_of(err_row(e)->code));
 }
 
+/* What examples had to do with it. */
+static void put_learned(struct explaining *x, struct json_writer *w)
+{
+    const struct routing_learned *l = routing_learned_of(x->ask->policy->routing);
+    if (x->learned == NULL || l == NULL) {
+        return;
+    }
+    json_write_key(w, "learned");
+    json_write_object(w);
+    put_text(w, "outcome", span_of(x->learned));
+    put_text(w, "embeddings", l->embeddings);
+    json_write_key(w, "neighbours");
+    json_write_int(w, (int64_t)(x->ask->search == NULL ? 0 : x->search.count));
+    json_write_key(w, "target");
+    json_write_double(w, l->target);
+    json_write_end(w);
+}
+
 static enum err write_all(struct explaining *x, struct buf *out)
 {
     struct json_writer w;
@@ -453,8 +511,55 @@ static enum err write_all(struct explaining *x, struct buf *out)
     put_rules(x, &w);
     put_candidates(x, &w);
     put_end(x, &w);
+    put_learned(x, &w);
     json_write_end(&w);
     return json_write_finish(&w);
+}
+
+/* Has the vector made, if it may be; what came of it. */
+static const char *make_vector(struct explaining *x, const struct decision *d, size_t dimensions)
+{
+    const struct decision_vectors *vectors = x->ask->vectors;
+    struct decision_candidate to;
+    if (!decision_wants_vector(x->ask, d)) {
+        return NULL;
+    }
+    if (decision_embedder(x->ask, d, &to) != ERR_OK) {
+        return "excluded";
+    }
+    if (vectors == NULL) {
+        return "unasked"; /* who explains waits for nobody */
+    }
+    x->vector = arena_alloc(&x->arena, dimensions * sizeof(float));
+    x->vector_count = dimensions;
+    bool is_made =
+        x->vector != NULL && vectors->make(vectors->ctx, &to, x->gist.asked, x->vector, dimensions);
+    return is_made ? "ok" : "failed";
+}
+
+/* Looks for examples near what is asked, where a call would. */
+static void learn(struct explaining *x)
+{
+    const struct routing_learned *l = routing_learned_of(x->ask->policy->routing);
+    struct decision d;
+    decision_find(x->ask, &x->work, NULL, &d);
+    if (l == NULL || l->examples == NULL || !d.learns ||
+        decision_choose(x->ask, &x->work, &d) != ERR_OK) {
+        return;
+    }
+    size_t dimensions = routing_examples_dimensions(l->examples);
+    x->learned = x->vector == NULL               ? make_vector(x, &d, dimensions)
+                 : x->vector_count == dimensions ? "ok"
+                                                 : "dimensions";
+    bool is_there = x->learned != NULL && strcmp(x->learned, "ok") == 0;
+    if (is_there && !routing_examples_place(l->examples, x->vector)) {
+        x->learned = "failed";
+    } else if (is_there) {
+        routing_search_begin(&x->search, l->examples, x->vector, l->neighbours);
+        while (!routing_search_step(&x->search, SIZE_MAX / 2)) {
+        }
+        x->ask->search = &x->search;
+    }
 }
 
 static enum err decide(struct explaining *x)
@@ -467,6 +572,7 @@ static enum err decide(struct explaining *x)
     }
     char why[DECISION_WHY_BYTES];
     x->refused = decision_bind(x->ask, why);
+    learn(x);
     decision_find(x->ask, &x->work, &x->trace, &x->decision);
     return ERR_OK;
 }

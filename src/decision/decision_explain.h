@@ -26,11 +26,20 @@ struct decision_callers {
     void *ctx;
 };
 
+/* Who makes the vector of what is asked, where examples decide: `count` floats into `out`, asked of
+ * `to`. False: there is none. It may wait. */
+struct decision_vectors {
+    bool (*make)(void *ctx, const struct decision_candidate *to, struct span asked, float *out,
+                 size_t count);
+    void *ctx;
+};
+
 /*
  * Writes the explanation, as JSON, of `text`: the body of a request, or
- * {"request":BODY,"headers":{…},"endpoint":"chat","at":UNIX_SECONDS,"key":ID}. Of `ask` the members
- * that say who calls and what is in force are the caller's to fill; the rest is found here.
- * `callers` knows keys by their ids; NULL: nobody does, and a text that names one is refused.
+ * {"request":BODY,"headers":{…},"endpoint":"chat","at":UNIX_SECONDS,"key":ID,
+ * "vector":[…]}, the last of what is asked, for where examples decide. Of `ask` the members that
+ * say who calls and what is in force are the caller's to fill; the rest is found here. `callers`
+ * knows keys by their ids; NULL: nobody does, and a text that names one is refused.
  *
  *   ERR_BODY_NOT_JSON, ERR_VALUE_INVALID, ERR_VALUE_MISSING, …  as a call would be told; `fault`
  *                                                               says what is wrong

@@ -4,6 +4,11 @@
 
 #include "decision/decision.h"
 
+bool decision_is_auto(struct span model)
+{
+    return span_equal_nocase(model, SPAN("auto-router")) || span_equal_nocase(model, SPAN("auto"));
+}
+
 static enum err fault(struct openai_wishes *wishes, struct span param, struct span message)
 {
     wishes->param = param;

@@ -12,10 +12,18 @@ struct span decision_dialect(struct decision_work *work);
 /* Prepares to find facts of what is asked. */
 void decision_begin_facts(struct decision_work *work, const struct decision_ask *ask);
 
+/* Which profile decides: what rule and caller say, and another in place of the learned one where
+ * nobody has looked for examples. `has_targets`: of the rule. */
+void decision_choose_profile(const struct decision_ask *ask, bool has_targets, struct decision *d);
+
 /* How good a candidate is by a profile, the best of its places: of `cost` the price decides alone;
  * of `performance` latency, and quality beside it; of `balanced` all three. */
 int64_t decision_score(struct decision_work *work, enum routing_profile profile,
                        const struct decision_candidate *c);
+
+/* The same by examples, and what they say of it: of those whose bound reaches the target the
+ * cheapest, then by the bound, those that no example knows last. */
+int64_t decision_score_learned(struct decision_work *work, struct decision_candidate *c);
 
 /* All places of a model, a bit each. */
 uint32_t decision_all_places(const struct policy_model *model);

@@ -92,3 +92,76 @@ int64_t decision_score(struct decision_work *work, enum routing_profile profile,
     }
     return best;
 }
+
+/* ---- by examples ---- */
+
+#define LEARNED_COST_MOST (INT64_MAX / 4)
+#define PASSES            (INT64_MAX / 2) /* before every bound */
+#define BOUND_UNIT        1e9
+#define UNKNOWN           (-1)
+
+int64_t decision_score_learned(struct decision_work *work, struct decision_candidate *c)
+{
+    const struct routing_search *search = work->ask->search;
+    const struct routing_learned *learned = routing_learned_of(work->ask->policy->routing);
+    if (search == NULL || learned == NULL) {
+        return 0; /* a call that was: nobody has its vector */
+    }
+    const struct policy_model *model = c->match.model;
+    struct span name = model->is_pattern ? c->match.shown : model->name;
+    c->is_predicted = routing_search_predict(search, name, &c->prediction);
+    if (!c->is_predicted) {
+        return UNKNOWN;
+    }
+    if (c->prediction.bound < learned->target) {
+        return (int64_t)(c->prediction.bound * BOUND_UNIT);
+    }
+    int64_t cheap = decision_score(work, ROUTING_COST, c);
+    return PASSES + (cheap > -LEARNED_COST_MOST ? cheap : -LEARNED_COST_MOST);
+}
+
+/* ---- which one decides ---- */
+
+static enum routing_profile profile_of(const struct decision_ask *ask, const struct decision *d)
+{
+    const struct routing *r = ask->policy->routing;
+    if (d->rule != NULL && d->rule->profile != ROUTING_NO_PROFILE) {
+        return d->rule->profile;
+    }
+    if (ask->hints.profile != ROUTING_NO_PROFILE) {
+        return ask->hints.profile;
+    }
+    return r == NULL ? ROUTING_BALANCED : routing_default_profile(r);
+}
+
+/* Whether a profile orders what the rule names, or finds what no rule does. */
+static bool is_ordered(const struct decision_ask *ask, const struct decision *d, bool has_targets)
+{
+    if (has_targets && d->rule->profile != ROUTING_NO_PROFILE) {
+        return true;
+    }
+    bool has_choice =
+        !has_targets || (d->rule->target_count > 1 && ask->hints.profile != ROUTING_NO_PROFILE);
+    return decision_is_auto(ask->model) && has_choice;
+}
+
+/* The one that decides where examples should and nobody can ask them. */
+static enum routing_profile stand_in_of(const struct decision_ask *ask)
+{
+    enum routing_profile usual = routing_default_profile(ask->policy->routing);
+    if (ask->hints.profile != ROUTING_NO_PROFILE) {
+        return ask->hints.profile;
+    }
+    return usual == ROUTING_LEARNED ? ROUTING_BALANCED : usual;
+}
+
+void decision_choose_profile(const struct decision_ask *ask, bool has_targets, struct decision *d)
+{
+    /* Of a call that was, the profile is the one that decided then. */
+    bool was_learned = ask->recorded != NULL && ask->recorded->was_learned;
+    d->profile = is_ordered(ask, d, has_targets) ? profile_of(ask, d) : ROUTING_NO_PROFILE;
+    d->learns = d->profile == ROUTING_LEARNED;
+    if (d->learns && ask->search == NULL && !was_learned) {
+        d->profile = stand_in_of(ask);
+    }
+}

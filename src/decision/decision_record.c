@@ -3,10 +3,12 @@
 
 #include "decision/decision_internal.h"
 
-#define MODEL_BYTES 128 /* of a name that a caller made up */
+#define MODEL_BYTES 128 /* of a name that a caller made up, */
+#define MODEL_LESS  64  /* and where examples say something, too */
 #define AUTO        SPAN("auto-router")
 #define PERMILLE    1000
 #define DIGITS      20 /* of a number */
+#define LEARNED     "ok"
 
 /* ---- writing ---- */
 
@@ -37,6 +39,11 @@ static size_t put_number(char out[DECISION_FACTS_BYTES], size_t at, const char *
     return put(out, at, name, span_make(digits + first, sizeof(digits) - first));
 }
 
+static int64_t permille_of(double share)
+{
+    return (int64_t)(share * PERMILLE + 0.5);
+}
+
 static size_t put_language(struct decision_work *work, char out[DECISION_FACTS_BYTES])
 {
     const struct text_language l = decision_language(work);
@@ -45,6 +52,23 @@ static size_t put_language(struct decision_work *work, char out[DECISION_FACTS_B
     at = put_number(out, at, "confidence", l.permille);
     at = put(out, at, "script", span_of(l.script));
     return dialect.len > 0 ? put(out, at, "dialect", dialect) : at;
+}
+
+/* What examples say of the model that is first, or why they say nothing. */
+static size_t put_learned(const struct decision_ask *ask, const struct decision_work *work,
+                          char out[DECISION_FACTS_BYTES], size_t at)
+{
+    if (ask->search == NULL) {
+        return ask->unlearned == NULL ? at : put(out, at, "learned", span_of(ask->unlearned));
+    }
+    at = put(out, at, "learned", SPAN(LEARNED));
+    if (work->count > 0 && work->gathered[0].is_predicted) {
+        const struct routing_prediction *p = &work->gathered[0].prediction;
+        at = put_number(out, at, "quality", permille_of(p->quality));
+        at = put_number(out, at, "bound", permille_of(p->bound));
+        at = put_number(out, at, "neighbours", (int64_t)p->neighbours);
+    }
+    return at;
 }
 
 size_t decision_facts_write(const struct decision_ask *ask, struct decision_work *work,
@@ -59,7 +83,7 @@ size_t decision_facts_write(const struct decision_ask *ask, struct decision_work
     }
     if ((work->facts.known >> ROUTING_CODE_SHARE & 1) != 0) { /* some rule has asked */
         double share = work->facts.values[ROUTING_CODE_SHARE].real;
-        at = put_number(out, at, "code", (int64_t)(share * PERMILLE + 0.5));
+        at = put_number(out, at, "code", permille_of(share));
     }
     at = put_number(out, at, "prompt_tokens", ask->prompt_tokens);
     if (ask->request->output_tokens_max > 0) {
@@ -77,8 +101,10 @@ size_t decision_facts_write(const struct decision_ask *ask, struct decision_work
     if (ask->hints.class != DATA_UNSAID) {
         at = put(out, at, "class", span_of(data_class_name(ask->hints.class)));
     }
+    at = put_learned(ask, work, out, at);
     if (!decision_is_auto(ask->model)) { /* the last, for it may hold blanks */
-        at = put(out, at, "model", span_cut_text(ask->model, MODEL_BYTES));
+        size_t most = ask->search == NULL ? MODEL_BYTES : MODEL_LESS;
+        at = put(out, at, "model", span_cut_text(ask->model, most));
     }
     return at;
 }
@@ -134,8 +160,32 @@ static bool take_code(struct span value, struct decision_facts *f)
     return f->recorded.has_code;
 }
 
+/* What examples said is told, and decides nothing again. */
+static bool take_learned(struct span name, struct span value, struct decision_facts *f,
+                         bool *is_good)
+{
+    static const char *const names[] = {"quality", "bound", "neighbours"};
+    int64_t number;
+    if (span_is(name, "learned")) {
+        f->recorded.was_learned = span_is(value, LEARNED);
+        *is_good = value.len > 0;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (span_is(name, names[i])) {
+            *is_good = take_number(value, PERMILLE, &number);
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool take(struct span name, struct span value, struct decision_facts *f)
 {
+    bool is_good;
+    if (take_learned(name, value, f, &is_good)) {
+        return is_good;
+    }
     if (span_is(name, "tools")) {
         return take_flag(value, &f->gist.has_tools);
     }

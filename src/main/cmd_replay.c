@@ -116,10 +116,11 @@ static void write_to(const struct decision *d, enum err e, const char *from, boo
                      char out[TO_BYTES])
 {
     bool is_by_latency = d->profile == ROUTING_PERFORMANCE || d->profile == ROUTING_BALANCED;
+    const char *by = d->learns ? "(by examples)" : "(by latency)";
     if (e != ERR_OK) {
         (void)snprintf(out, TO_BYTES, "refused (%d)", err_row(e)->status); /* fits */
-    } else if (is_by_latency && d->count > 1) {
-        (void)snprintf(out, TO_BYTES, "%s", is_same_policy ? from : "(by latency)"); /* fits */
+    } else if ((is_by_latency || d->learns) && d->count > 1) {
+        (void)snprintf(out, TO_BYTES, "%s", is_same_policy ? from : by); /* fits */
     } else {
         span_copy_text(d->candidates[0].match.shown, out, TO_BYTES);
     }

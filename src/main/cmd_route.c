@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/cli_ask.h"
+#include "cli/cli_embed.h"
 #include "cli/cli_show.h"
 #include "decision/decision_explain.h"
 #include "main/commands.h"
@@ -14,6 +15,7 @@
 #define PROBLEMS_BYTES_MAX (128u << 10)
 #define PAGE_BYTES_MAX     (64u << 20)
 #define ROWS_MAX           1000000
+#define SHOWN_DIGITS       5 /* "0.912" */
 
 const struct cli_option main_route_check_options[] = {
     CLI_CONFIG(struct cli_given_config, config),
@@ -137,6 +139,31 @@ static void print_candidates(const struct json_index *x)
     }
 }
 
+/* What examples had to do with it, and what they say of a candidate. */
+static void print_learned(const struct json_index *x)
+{
+    uint32_t learned = json_find(x, 0, SPAN("learned"));
+    uint32_t candidates = json_find(x, 0, SPAN("candidates"));
+    if (learned == JSON_NONE) {
+        return;
+    }
+    struct span outcome = said(x, learned, "outcome");
+    bool is_ok = span_is(outcome, "ok");
+    printf("learned    %.*s: %s%.*s%s\n", SPAN_ARGS(outcome), is_ok ? "the nearest " : "",
+           is_ok ? (int)said(x, learned, "neighbours").len : 0,
+           (const char *)said(x, learned, "neighbours").at,
+           is_ok ? " examples decide" : "another profile decides");
+    for (uint32_t c = json_first(x, candidates); c != JSON_NONE; c = json_next(x, c)) {
+        if (!span_is(said(x, c, "quality"), "-")) {
+            printf("expected   %.*s: quality %.*s, at least %.*s (target %.*s)\n",
+                   SPAN_ARGS(said(x, c, "model")),
+                   SPAN_ARGS(span_cut(said(x, c, "quality"), 0, SHOWN_DIGITS)),
+                   SPAN_ARGS(span_cut(said(x, c, "bound"), 0, SHOWN_DIGITS)),
+                   SPAN_ARGS(said(x, learned, "target")));
+        }
+    }
+}
+
 /* For people: a line a rule and candidate, and what comes of it. */
 static enum err print_page(struct span page)
 {
@@ -153,6 +180,7 @@ static enum err print_page(struct span page)
                SPAN_ARGS(said(&x, facts, "prompt_tokens")), SPAN_ARGS(said(&x, facts, "endpoint")));
         print_rules(&x);
         print_candidates(&x);
+        print_learned(&x);
         printf("status     %.*s %.*s\n", SPAN_ARGS(said(&x, 0, "status")),
                SPAN_ARGS(is_chosen ? SPAN("OK") : said(&x, 0, "code")));
         printf("policy     %.*s\n", SPAN_ARGS(said(&x, 0, "policy")));
@@ -163,14 +191,42 @@ static enum err print_page(struct span page)
     return e;
 }
 
-static int explain(const struct policy *policy, struct span text, bool is_json)
+/* Asks the model server for the vector of what is asked, and waits for it. */
+static bool make_vector(void *ctx, const struct decision_candidate *to, struct span asked,
+                        float *out, size_t count)
 {
+    const struct settings *settings = ctx;
+    const struct cli_embed_ask ask = {to->match.place->deployment, to->match.upstream_name, &asked,
+                                      1};
+    struct cli_embedder *embedder = NULL;
+    struct cli_vectors vectors = {.dimensions = 0};
+    buf_init(&vectors.floats, CLI_EMBED_ANSWER_MAX);
+    enum err e = cli_embedder_open(&settings->dns, &embedder);
+    e = e == ERR_OK ? cli_embed(embedder, &ask, &vectors) : e;
+    bool is_made = e == ERR_OK && vectors.dimensions == count;
+    if (is_made) {
+        memcpy(out, buf_span(&vectors.floats).at, count * sizeof(float));
+    } else {
+        fprintf(stderr, "atlas route explain: %s: %s\n", ask.deployment->definition.name,
+                e == ERR_OK ? "its vectors have another length than the examples'"
+                            : err_sentence(e));
+    }
+    cli_embedder_close(&embedder);
+    buf_fini(&vectors.floats);
+    return is_made;
+}
+
+static int explain(const struct settings *settings, const struct policy *policy, struct span text,
+                   bool is_json)
+{
+    const struct decision_vectors vectors = {make_vector, (void *)(uintptr_t)settings};
     char fault[DECISION_FAULT_BYTES] = "";
     const struct key_handle nobody = {.id = ""};
     const struct limits_subjects none = LIMITS_SUBJECTS_NONE;
     struct decision_ask ask = {.policy = policy,
                                .key = &nobody,
                                .who = &none,
+                               .vectors = &vectors,
                                .now = clock_wall(),
                                .mono = clock_mono(),
                                .chance = DECISION_NO_CHANCE,
@@ -267,7 +323,7 @@ static int explain_alone(const struct explain_given *g, struct span text)
     if (e != ERR_OK) {
         fprintf(stderr, "atlas route explain: %s\n", reason[0] == '\0' ? err_sentence(e) : reason);
     } else {
-        code = explain(policy, text, g->json);
+        code = explain(settings, policy, text, g->json);
     }
     policy_unref(&policy);
     settings_close(&settings);

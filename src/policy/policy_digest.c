@@ -99,6 +99,21 @@ static void put_upstream(struct json_writer *w, const struct upstream_definition
     json_write_end(w);
 }
 
+/* That of the examples that models are chosen by, where there are any. */
+static void put_examples(struct json_writer *w, const struct routing *r)
+{
+    const struct routing_learned *learned = routing_learned_of(r);
+    char hex[2 * ROUTING_DIGEST_BYTES + 1] = "";
+    if (learned == NULL || learned->examples == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < ROUTING_DIGEST_BYTES; i++) {
+        (void)snprintf(hex + 2 * i, 3, "%02x",
+                       routing_examples_digest(learned->examples)[i]); /* fits */
+    }
+    put_text(w, "examples", hex);
+}
+
 /* The digest of the rules' file. */
 static void put_routing(struct json_writer *w, const struct routing *r)
 {
@@ -115,6 +130,7 @@ enum err policy_digest_text(const struct policy_settings *settings,
     struct json_writer w;
     json_write_init(&w, out);
     json_write_object(&w);
+    put_examples(&w, settings->routing);
     put_number(&w, "grid", settings->grid_nano);
     json_write_key(&w, "models");
     json_write_array(&w);

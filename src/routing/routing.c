@@ -82,7 +82,8 @@ static void read_rules(struct routing_reader *in, const struct ytree_node *list)
 
 static void read_file(struct routing_reader *in, const struct ytree_node *root)
 {
-    static const char *const names[] = {"routes", "default_profile", "time_zone", "version", NULL};
+    static const char *const names[] = {"routes",    "default_profile", "learned",
+                                        "time_zone", "version",         NULL};
     const struct ytree_node *routes = ytree_find(root, "routes");
     const struct ytree_node *profile = ytree_find(root, "default_profile");
     if (root->kind != YTREE_MAP) {
@@ -92,6 +93,9 @@ static void read_file(struct routing_reader *in, const struct ytree_node *root)
     routing_check_keys(in, root, "the file", names);
     read_version(in, ytree_find(root, "version"));
     read_zone(in, ytree_find(root, "time_zone"));
+    if (ytree_find(root, "learned") != NULL) {
+        routing_read_learned(in, ytree_find(root, "learned"));
+    }
     in->r->profile = profile == NULL ? ROUTING_BALANCED : routing_read_profile(in, profile);
     if (routes == NULL || ytree_is_null(routes)) {
         routing_problem(in, root->place,
@@ -170,6 +174,7 @@ void routing_unref(struct routing **routing)
     if (r->zone != NULL) {
         g_time_zone_unref(r->zone);
     }
+    routing_examples_free(&r->examples);
     arena_fini(&r->arena);
     memory_free(r);
 }

@@ -26,6 +26,7 @@
 #include "base/data_class.h"
 #include "base/err.h"
 #include "condition/condition.h"
+#include "routing/routing_examples.h"
 
 #define ROUTING_RULES_MAX    1000
 #define ROUTING_TARGETS_MAX  8
@@ -76,7 +77,8 @@ enum routing_profile {
     ROUTING_COST,
     ROUTING_PERFORMANCE,
     ROUTING_BALANCED,
-    ROUTING_PROFILES
+    ROUTING_PROFILES,                  /* that a caller may name */
+    ROUTING_LEARNED = ROUTING_PROFILES /* by examples: only rules say so */
 };
 
 struct routing_target {
@@ -103,6 +105,16 @@ struct routing_rule {
     int16_t from, until; /* minutes of the day; equal: all day. `until` may be the next day's */
 };
 
+/* How models are chosen by labelled prompts. */
+struct routing_learned {
+    struct span embeddings;                  /* the model that makes vectors of prompts */
+    struct span file;                        /* of the examples, as it is written */
+    uint32_t neighbours;                     /* that are looked at, the nearest */
+    double target;                           /* the quality that the cheapest model must reach */
+    int64_t deadline_ms;                     /* for a vector; then another profile decides */
+    const struct routing_examples *examples; /* NULL: nobody has read them */
+};
+
 struct routing;
 
 /* What there is beside the rules: which models, and in which regions. */
@@ -111,6 +123,7 @@ struct routing_world {
     const char *(*near_model)(const void *ctx, struct span name); /* NULL: none is near */
     bool (*has_region)(const void *ctx, struct span region);
     const void *ctx;
+    bool (*embeds)(const void *ctx, struct span name); /* it serves embeddings; NULL: any may */
 };
 
 /*
@@ -135,6 +148,12 @@ bool routing_binds_named(const struct routing *r);
 
 /* Which profile holds where neither the call nor a rule says one. */
 enum routing_profile routing_default_profile(const struct routing *r);
+
+/* Its `learned:`; NULL: it has none, or there is no file. */
+const struct routing_learned *routing_learned_of(const struct routing *r);
+
+/* Gives it the examples that `learned:` names, before anybody else has it. */
+void routing_take_examples(struct routing *r, struct routing_examples **examples);
 
 /* What the file calls itself: `version`; "" where it says nothing. */
 struct span routing_version(const struct routing *r);

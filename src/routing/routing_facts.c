@@ -36,7 +36,7 @@ const struct condition_fact routing_facts[ROUTING_FACTS] = {
     [ROUTING_BUDGET_USED] = {"budget_used_pct", CONDITION_INT, NULL, NULL},
 };
 
-static const char *const profiles[ROUTING_PROFILES] = {"", "cost", "performance", "balanced"};
+static const char *const profiles[] = {"", "cost", "performance", "balanced", "learned"};
 
 const char *routing_profile_name(enum routing_profile profile)
 {

@@ -23,6 +23,9 @@ struct routing {
     struct span version;
     uint64_t uses;
     void *zone; /* a GTimeZone; NULL: UTC */
+    bool has_learned;
+    struct routing_learned learned;
+    struct routing_examples *examples; /* those of `learned` */
     uint8_t digest[ROUTING_DIGEST_BYTES];
     struct routing_index *index;
 };
@@ -50,6 +53,12 @@ void routing_problem(struct routing_reader *in, struct ytree_place place, const 
 /* Reads the rule at `node` into `rule`. */
 void routing_read_rule(struct routing_reader *in, const struct ytree_node *node,
                        struct routing_rule *rule);
+
+/* Reads `learned:`; before the rules, which may ask for it. */
+void routing_read_learned(struct routing_reader *in, const struct ytree_node *node);
+
+/* "250ms" or "2s", a minute at most; 0: it is none. */
+int64_t routing_read_duration(struct span text);
 
 /* Says that the mapping has a key that is none of `names`, NULL behind the last. */
 void routing_check_keys(struct routing_reader *in, const struct ytree_node *map, const char *what,

@@ -122,7 +122,8 @@ static struct span read_model(struct routing_reader *in, const struct ytree_node
 static void read_name(struct routing_reader *in, const struct ytree_node *rule_node,
                       struct routing_rule *rule)
 {
-    static const char *const taken[] = {"direct", "local-only", "cost", "performance", "balanced"};
+    static const char *const taken[] = {"direct",      "local-only", "cost",
+                                        "performance", "balanced",   "learned"};
     const struct ytree_node *node = ytree_find(rule_node, "name");
     bool is_good = node != NULL && node->kind == YTREE_SCALAR && node->text.len > 0 &&
                    node->text.len <= ROUTING_NAME_MAX;
@@ -359,8 +360,16 @@ static void read_weekdays(struct routing_reader *in, const struct ytree_node *no
 enum routing_profile routing_read_profile(struct routing_reader *in, const struct ytree_node *node)
 {
     enum routing_profile profile = ROUTING_NO_PROFILE;
+    if (node->kind == YTREE_SCALAR && span_is(node->text, "learned")) {
+        if (!in->r->has_learned) {
+            routing_problem(in, node->place,
+                            "the profile learned takes `learned:` of this file: the model of "
+                            "vectors, and the examples");
+        }
+        return ROUTING_LEARNED;
+    }
     if (node->kind != YTREE_SCALAR || !routing_profile_find(node->text, &profile)) {
-        routing_problem(in, node->place, "a profile is cost, performance or balanced");
+        routing_problem(in, node->place, "a profile is cost, performance, balanced or learned");
     }
     return profile;
 }
@@ -392,8 +401,7 @@ static void read_policy(struct routing_reader *in, const struct ytree_node *node
     }
 }
 
-/* "250ms" or "2s"; 0: it is none. */
-static int64_t read_duration(struct span text)
+int64_t routing_read_duration(struct span text)
 {
     bool is_ms = span_ends(text, SPAN("ms"));
     uint64_t number;
@@ -415,7 +423,8 @@ static void read_hedge(struct routing_reader *in, const struct ytree_node *node,
         return;
     }
     routing_check_keys(in, node, "a hedge", names);
-    rule->hedge_ms = span_is(after->text, "p95") ? ROUTING_HEDGE_SLOW : read_duration(after->text);
+    rule->hedge_ms =
+        span_is(after->text, "p95") ? ROUTING_HEDGE_SLOW : routing_read_duration(after->text);
     if (rule->hedge_ms == 0) {
         routing_problem(in, after->place, "after is p95, or a time from 1ms to 60s");
     }

@@ -106,6 +106,10 @@ void settings_take_from_catalogue(struct settings_loader *l);
 /* Reads the rules of routing, if there is a file of them; all else is right. */
 void settings_read_routing(struct settings_loader *l);
 
+/* Reads the examples that the rules name, if they do, and gives them to `r`. False: what is wrong
+ * was told. */
+MUST_USE bool settings_read_examples(struct settings_loader *l, struct routing *r);
+
 /* What only the file as a whole can show; fills in what follows from several settings. */
 void settings_check(struct settings_loader *l);
 

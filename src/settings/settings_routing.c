@@ -39,6 +39,17 @@ static bool has_model(const void *ctx, struct span name)
     return false;
 }
 
+static bool embeds(const void *ctx, struct span name)
+{
+    const struct policy_settings *p = &((const struct names *)ctx)->settings->gateway;
+    for (size_t i = 0; i < p->models_count; i++) {
+        if (!p->models[i].is_pattern && span_is(name, p->models[i].name)) {
+            return (p->models[i].endpoints & POLICY_EMBEDDINGS) != 0;
+        }
+    }
+    return true; /* by an alias or a pattern: a call finds out */
+}
+
 static const char *near_model(const void *ctx, struct span name)
 {
     const struct policy_settings *p = &((const struct names *)ctx)->settings->gateway;
@@ -82,14 +93,15 @@ static bool put_models(struct names *n)
 static void read_rules(struct settings_loader *l, struct span text)
 {
     struct names names = {.settings = l->settings};
-    const struct routing_world world = {has_model, near_model, has_region, &names};
+    const struct routing_world world = {has_model, near_model, has_region, &names, embeds};
     map_init(&names.models);
     enum err e = put_models(&names)
                      ? routing_read(text, l->settings->routing_file, &world, l->routing_problems,
                                     &l->settings->gateway.routing)
                      : ERR_NO_MEMORY;
     l->out_of_memory = l->out_of_memory || e == ERR_NO_MEMORY;
-    l->routing_is_wrong = e == ERR_CONFIG;
+    bool is_wrong = e == ERR_OK && !settings_read_examples(l, l->settings->gateway.routing);
+    l->routing_is_wrong = e == ERR_CONFIG || is_wrong;
     map_fini(&names.models);
 }
 

@@ -88,7 +88,7 @@ static void check(const struct routing *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct routing_world world = {has, near, has, NULL};
+    static const struct routing_world world = {has, near, has, NULL, NULL};
     struct routing *r = NULL;
     struct buf problems;
     buf_init(&problems, 1u << 20);

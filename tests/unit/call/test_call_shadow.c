@@ -17,7 +17,7 @@ static bool knows(const void *ctx, struct span name)
 /* A rule for all calls, which mirrors them to `shadow`. */
 static void begin(const char *shadow, const char *body)
 {
-    static const struct routing_world all = {knows, NULL, knows, NULL};
+    static const struct routing_world all = {knows, NULL, knows, NULL, NULL};
     char text[256];
     struct buf problems;
     world_open(&w);

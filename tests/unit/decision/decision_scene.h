@@ -58,7 +58,7 @@ static inline struct policy *open_policy(const char *rules, const struct model_s
                                          size_t count)
 {
     static const struct upstream_settings upstreams = {servers, ROWS(servers)};
-    static const struct routing_world world = {knows, knows_none, knows, NULL};
+    static const struct routing_world world = {knows, knows_none, knows, NULL, NULL};
     char reason[DEPLOYMENT_REASON_BYTES];
     struct policy_settings settings = {
         .zone = "riyadh", .region = "sa", .models = of, .models_count = count};

@@ -25,7 +25,7 @@ static bool has_region(const void *ctx, struct span region)
     return span_is(region, "sa") || span_is(region, "ae");
 }
 
-static const struct routing_world world = {has_model, near_model, has_region, NULL};
+static const struct routing_world world = {has_model, near_model, has_region, NULL, NULL};
 
 static struct routing *read_good(const char *text)
 {
@@ -173,7 +173,7 @@ static void what_is_wrong_is_told_with_its_place(void **state)
         {RULE "    min_tier: 0\n", "min_tier is a whole number from 1 to 5"},
         {RULE "    min_tier: 6\n", "min_tier is a whole number from 1 to 5"},
         {RULE "    min_tier: [3]\n", "min_tier is a whole number from 1 to 5"},
-        {RULE "    profile: cheap\n", "cost, performance or balanced"},
+        {RULE "    profile: cheap\n", "cost, performance, balanced or learned"},
         {RULE "    teams: []\n", "teams is a list"},
         {"routes: {a: b}\n", "1:9: routes is a list"},
         {"routes:\n  - a\n", "2:5: a rule is a mapping"},

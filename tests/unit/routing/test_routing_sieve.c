@@ -19,7 +19,7 @@ static const char *near(const void *ctx, struct span name)
     return NULL;
 }
 
-static const struct routing_world world = {has, near, has, NULL};
+static const struct routing_world world = {has, near, has, NULL, NULL};
 
 /* Of a call. */
 struct call {
