@@ -7,11 +7,6 @@
 #include "decision/decision_internal.h"
 #include "upstream/upstream_kind.h"
 
-bool decision_is_auto(struct span model)
-{
-    return span_equal_nocase(model, SPAN("auto-router")) || span_equal_nocase(model, SPAN("auto"));
-}
-
 bool decision_is_open(const struct decision_ask *ask)
 {
     const struct routing *r = ask->policy->routing;

@@ -53,61 +53,6 @@ struct span decision_dialect(struct decision_work *work)
     return dialect(work);
 }
 
-/* The model whose tokenizer counts; NULL: none is known. */
-static const struct policy_model *model_of(const struct decision_ask *ask)
-{
-    struct policy_match named;
-    if (decision_is_auto(ask->model)) {
-        return decision_dearest(ask);
-    }
-    return policy_find(ask->policy, ask->model, &named) ? named.model : NULL;
-}
-
-static void find_tokens(struct decision_work *w)
-{
-    const struct decision_ask *ask = w->ask;
-    const struct openai_gist *gist = ask->gist;
-    bool is_estimated =
-        ask->recorded == NULL && ask->request->input_tokens < 0 && gist != NULL && gist->has_shape;
-    w->has_tokens = true;
-    w->prompt_tokens = ask->prompt_tokens;
-    w->tokens_family = SPAN("");
-    if (is_estimated) {
-        const struct policy_model *model = model_of(ask);
-        const struct text_tokenizer *t =
-            model == NULL || model->tokenizer == NULL ? text_tokenizer_mean() : model->tokenizer;
-        w->tokens_family = t == text_tokenizer_mean() ? SPAN("mean") : span_of(t->name);
-        w->prompt_tokens = text_tokenizer_count(t, &gist->shape) + gist->beside +
-                           gist->messages * t->message_tokens +
-                           (gist->messages > 0 ? t->request_tokens : 0);
-    }
-}
-
-int64_t decision_tokens(struct decision_work *work)
-{
-    if (!work->has_tokens) {
-        find_tokens(work);
-    }
-    return work->prompt_tokens;
-}
-
-/* How they were counted. */
-static struct span tokens_by(struct decision_work *w)
-{
-    if (w->ask->recorded != NULL) {
-        return w->ask->recorded->tokens_by;
-    }
-    (void)decision_tokens(w);
-    return w->ask->request->input_tokens >= 0 ? SPAN("counted")
-           : w->tokens_family.len > 0         ? w->tokens_family
-                                              : SPAN("high");
-}
-
-struct span decision_tokens_by(struct decision_work *work)
-{
-    return tokens_by(work);
-}
-
 static struct span name_of(struct decision_work *w, enum limits_level level)
 {
     const struct decision_ask *ask = w->ask;
@@ -139,7 +84,7 @@ static bool find_text(struct decision_work *w, unsigned fact, struct span *out)
         *out = decision_model_name(ask);
         return true;
     case ROUTING_PROMPT_TOKENS_BY:
-        *out = tokens_by(w);
+        *out = decision_tokens_by(w);
         return true;
     case ROUTING_SESSION:
         *out = session(w);

@@ -108,3 +108,8 @@ enum err decision_bind(struct decision_ask *ask, char why[DECISION_WHY_BYTES])
     }
     return ERR_OK;
 }
+
+bool decision_is_auto(struct span model)
+{
+    return span_equal_nocase(model, SPAN("auto-router")) || span_equal_nocase(model, SPAN("auto"));
+}

@@ -17,9 +17,10 @@ int64_t decision_tokens(struct decision_work *work);
 /* How: "counted", the family's name, "mean" of none, or "high" where no text was looked at. */
 struct span decision_tokens_by(struct decision_work *work);
 
-/* Of the models that serve the endpoint and that the key may use, the dearest; NULL: none has a
- * price. */
-const struct policy_model *decision_dearest(const struct decision_ask *ask);
+/* What the call may cost at a model's place with so many tokens of a prompt, in billionths; a model
+ * without a price is the dearest, INT64_MAX. */
+int64_t decision_cost(const struct decision_ask *ask, const struct policy_model *model,
+                      const struct policy_place *place, int64_t input);
 
 /* Prepares to find facts of what is asked. */
 void decision_begin_facts(struct decision_work *work, const struct decision_ask *ask);
