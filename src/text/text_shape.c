@@ -280,14 +280,16 @@ static void add_words(struct text_shape *s, uint64_t letters, uint64_t begins)
 
 static enum kind last_kind(const struct places *p, uint64_t first_blanks)
 {
-    const uint64_t last = UINT64_C(1) << (BLOCK - 1);
-    return (p->small & last) != 0       ? KIND_SMALL
-           : (p->capital & last) != 0   ? KIND_CAPITAL
-           : (p->digit & last) != 0     ? KIND_DIGIT
-           : (first_blanks & last) != 0 ? KIND_BLANK
-           : (p->blank & last) != 0     ? KIND_BLANKS
-           : (p->line & last) != 0      ? KIND_LINE
-                                        : KIND_SIGN;
+    const struct {
+        uint64_t at;
+        enum kind kind;
+    } rows[] = {{p->small, KIND_SMALL},     {p->capital, KIND_CAPITAL}, {p->digit, KIND_DIGIT},
+                {first_blanks, KIND_BLANK}, {p->blank, KIND_BLANKS},    {p->line, KIND_LINE}};
+    enum kind kind = KIND_SIGN;
+    for (size_t i = sizeof(rows) / sizeof(rows[0]); i > 0; i--) {
+        kind = rows[i - 1].at >> (BLOCK - 1) != 0 ? rows[i - 1].kind : kind;
+    }
+    return kind;
 }
 
 static void add_block(struct text_shape *s, const struct places *p)
