@@ -66,6 +66,7 @@ struct decision_recorded {
     bool has_language, has_gist, has_code; /* else nobody knows these, or the gist */
     bool has_key;                          /* the key is known, and so are its tags */
     bool was_learned;                      /* examples decided */
+    struct span tokens_by;                 /* how its tokens were counted; empty: not recorded */
 };
 
 struct decision_vectors;
@@ -81,9 +82,9 @@ struct decision_ask {
     bool (*permits)(const struct access *a, const struct key_handle *key,
                     const struct limits_subjects *who, struct span asked, struct span name);
     const struct openai_request *request;
-    struct span model; /* that was asked for, and outlives the decision */
-    bool is_direct;    /* all candidates are found by that name */
-    int64_t prompt_tokens;
+    struct span model;     /* that was asked for, and outlives the decision */
+    bool is_direct;        /* all candidates are found by that name */
+    int64_t prompt_tokens; /* counted, recorded, or the high estimate: see decision_tokens() */
     const struct openai_gist *gist;         /* NULL: nothing was looked for */
     const struct openai_prefixes *prefixes; /* NULL: nobody asks, or there are none */
     const struct http_fields *headers;      /* NULL: there are none */
@@ -127,6 +128,9 @@ struct decision_work {
     bool has_language;
     struct decision_session session; /* the same */
     bool has_session;
+    int64_t prompt_tokens;     /* as rules see them, once they are known */
+    struct span tokens_family; /* by whose row they are estimated; empty: by none */
+    bool has_tokens;
 };
 
 /* Whether the name leaves the model to the gateway. */

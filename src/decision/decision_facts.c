@@ -83,6 +83,9 @@ static bool find_text(struct decision_work *w, unsigned fact, struct span *out)
     case ROUTING_MODEL:
         *out = decision_model_name(ask);
         return true;
+    case ROUTING_PROMPT_TOKENS_BY:
+        *out = decision_tokens_by(w);
+        return true;
     case ROUTING_SESSION:
         *out = session(w);
         return true;
@@ -150,7 +153,8 @@ static bool is_unrecorded(const struct decision_recorded *r, unsigned fact)
         fact == ROUTING_HAS_TOOLS || fact == ROUTING_HAS_IMAGES || fact == ROUTING_TURNS;
     bool is_never = fact == ROUTING_SESSION || fact == ROUTING_BUDGET_USED;
     return is_never || (is_of_language && !r->has_language) || (is_of_gist && !r->has_gist) ||
-           (fact == ROUTING_CODE_SHARE && !r->has_code);
+           (fact == ROUTING_CODE_SHARE && !r->has_code) ||
+           (fact == ROUTING_PROMPT_TOKENS_BY && r->tokens_by.len == 0);
 }
 
 static bool find(void *ctx, unsigned fact, struct condition_value *out)
@@ -169,7 +173,7 @@ static bool find(void *ctx, unsigned fact, struct condition_value *out)
         out->real = code_share(w);
         return true;
     case ROUTING_PROMPT_TOKENS:
-        out->number = ask->prompt_tokens;
+        out->number = decision_tokens(w);
         return true;
     case ROUTING_MAX_TOKENS:
         out->number = ask->request->output_tokens_max < 0 ? 0 : ask->request->output_tokens_max;
@@ -248,7 +252,7 @@ static bool find_member(void *ctx, unsigned fact, struct span key, struct span *
 void decision_begin_facts(struct decision_work *work, const struct decision_ask *ask)
 {
     work->ask = ask;
-    work->has_language = work->has_session = false;
+    work->has_language = work->has_session = work->has_tokens = false;
     work->facts.known = work->facts.missing = 0;
     if (ask->recorded != NULL) { /* headers are never recorded, tags are the key's */
         work->language = ask->recorded->language;

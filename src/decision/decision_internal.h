@@ -9,6 +9,19 @@
 struct text_language decision_language(struct decision_work *work);
 struct span decision_dialect(struct decision_work *work);
 
+/* Tokens of the prompt, as rules and profiles see them: as counted or recorded, else estimated by
+ * the tokenizer's family of the model that is named, or of the dearest that the call may come to.
+ */
+int64_t decision_tokens(struct decision_work *work);
+
+/* How: "counted", the family's name, "mean" of none, or "high" where no text was looked at. */
+struct span decision_tokens_by(struct decision_work *work);
+
+/* What the call may cost at a model's place with so many tokens of a prompt, in billionths; a model
+ * without a price is the dearest, INT64_MAX. */
+int64_t decision_cost(const struct decision_ask *ask, const struct policy_model *model,
+                      const struct policy_place *place, int64_t input);
+
 /* Prepares to find facts of what is asked. */
 void decision_begin_facts(struct decision_work *work, const struct decision_ask *ask);
 

@@ -4,44 +4,10 @@
 
 #include "policy/policy_price.h"
 
-#define SECOND_US     INT64_C(1000000)
 #define UNPRICED      (INT64_MAX / 2)  /* dearer than any price */
 #define COST_MOST     (INT64_MAX / 64) /* so that a tier's weight fits */
 #define SURE_PERMILLE 500              /* below it a language is a guess that counts for nothing */
 #define FOREIGN_TIERS 2                /* lower for a call in a language that is not the model's */
-#define OUTPUT_GUESS \
-    256 /* tokens of an answer, where prices are compared and nobody says how long */
-
-/* The price that held when the call began; of the book it is copied into `room`. */
-static const struct policy_price *price_of(const struct decision_ask *ask,
-                                           const struct policy_model *model,
-                                           const struct policy_place *place,
-                                           struct policy_price *room)
-{
-    if (place->price != NULL) {
-        return place->price;
-    }
-    if (ask->book != NULL && policy_book_find(ask->book, model->name, ask->now, room)) {
-        return room;
-    }
-    return policy_price_at(model->prices, model->price_count, ask->now);
-}
-
-/* What the call may cost at it, in billionths; a model without a price is the dearest. */
-static int64_t cost_at(const struct decision_ask *ask, const struct policy_model *model,
-                       const struct policy_place *place)
-{
-    struct policy_price room;
-    const struct policy_price *price = price_of(ask, model, place, &room);
-    int64_t output = ask->request->output_tokens_max;
-    int64_t us = decision_latency_us(place);
-    const struct policy_amounts amounts = {
-        .input = ask->prompt_tokens,
-        .output = output >= 0 && output < OUTPUT_GUESS ? output : OUTPUT_GUESS,
-        .requests = 1,
-        .server_us = us > SECOND_US ? us : SECOND_US};
-    return price == NULL ? INT64_MAX : policy_price_cost(price, &amounts);
-}
 
 /* Whether the model is made for the language of what was asked, as far as both are known. */
 static bool speaks(struct decision_work *w, const struct policy_model *model)
@@ -64,12 +30,14 @@ static unsigned doublings_of(struct decision_work *w, const struct policy_model 
     return (unsigned)(POLICY_TIER_MOST - (tier < 1 ? 1 : tier));
 }
 
-static int64_t score_at(const struct decision_ask *ask, enum routing_profile profile,
+static int64_t score_at(struct decision_work *w, enum routing_profile profile,
                         const struct policy_model *model, const struct policy_place *place,
                         unsigned doublings)
 {
-    int64_t cost = profile == ROUTING_PERFORMANCE ? 0 : cost_at(ask, model, place);
-    int64_t latency = profile == ROUTING_COST ? 0 : decision_latency_of(ask, place);
+    int64_t cost = profile == ROUTING_PERFORMANCE
+                       ? 0
+                       : decision_cost(w->ask, model, place, decision_tokens(w));
+    int64_t latency = profile == ROUTING_COST ? 0 : decision_latency_of(w->ask, place);
     if (profile == ROUTING_COST) {
         return -cost;
     }
@@ -87,7 +55,7 @@ int64_t decision_score(struct decision_work *work, enum routing_profile profile,
     int64_t best = INT64_MIN;
     for (uint32_t rest = c->places; rest != 0; rest &= rest - 1) {
         int64_t score =
-            score_at(work->ask, profile, model, &model->places[__builtin_ctz(rest)], doublings);
+            score_at(work, profile, model, &model->places[__builtin_ctz(rest)], doublings);
         best = score > best ? score : best;
     }
     return best;

@@ -85,7 +85,8 @@ size_t decision_facts_write(const struct decision_ask *ask, struct decision_work
         double share = work->facts.values[ROUTING_CODE_SHARE].real;
         at = put_number(out, at, "code", permille_of(share));
     }
-    at = put_number(out, at, "prompt_tokens", ask->prompt_tokens);
+    at = put_number(out, at, "prompt_tokens", decision_tokens(work));
+    at = put(out, at, "by", decision_tokens_by(work));
     if (ask->request->output_tokens_max > 0) {
         at = put_number(out, at, "max_tokens", ask->request->output_tokens_max);
     }
@@ -201,6 +202,10 @@ static bool take(struct span name, struct span value, struct decision_facts *f)
     }
     if (span_is(name, "prompt_tokens")) {
         return take_number(value, INT64_MAX, &f->prompt_tokens);
+    }
+    if (span_is(name, "by")) {
+        f->recorded.tokens_by = value;
+        return value.len > 0;
     }
     if (span_is(name, "max_tokens")) {
         return take_number(value, INT64_MAX, &f->request.output_tokens_max);

@@ -15,7 +15,7 @@
 
 #include "decision/decision.h"
 
-#define DECISION_FACTS_BYTES 368
+#define DECISION_FACTS_BYTES 400
 #define DECISION_WORD_BYTES  8 /* of a language, a script, a dialect, with its NUL */
 
 /* Writes the facts of a call for which decision_find() was asked. Returns their length. */

@@ -35,6 +35,8 @@ static void begin(struct openai_count *t)
     t->opening_turn = t->opening_instruction = JSON_NONE;
     t->asked_count = t->turns = 0;
     t->is_noting = t->has_pictures = false;
+    memset(&t->shape, 0, sizeof(t->shape));
+    t->beside = 0;
 }
 
 void openai_count_begin(struct openai_count *t, const struct json_index *x)
@@ -128,6 +130,27 @@ static size_t whole_characters(struct span s, size_t most)
     return most;
 }
 
+static bool is_read(enum openai_channel channel)
+{
+    return channel != OPENAI_TEXT_LABEL && channel != OPENAI_TEXT_LOGPROB;
+}
+
+/* Adds what is written, unescaped. */
+static void add_shape(struct openai_count *t, struct span written)
+{
+    const uint8_t *end = written.at + written.len;
+    while (written.len > 0) {
+        const uint8_t *escape = find_escape(written.at, end, end);
+        text_shape_add(&t->shape, span_make(written.at, (size_t)(escape - written.at)));
+        written = span_make(escape, (size_t)(end - escape));
+        if (written.len > 0) {
+            uint8_t said[4];
+            size_t len = json_undo_escape(&written, said);
+            text_shape_add(&t->shape, span_make(said, len));
+        }
+    }
+}
+
 /* Counts about `most` bytes more of t->text, whole characters and escapes; returns how many. */
 static size_t count_piece(struct openai_count *t, size_t most)
 {
@@ -143,6 +166,9 @@ static size_t count_piece(struct openai_count *t, size_t most)
     }
     size_t len = (size_t)(until - left.at);
     t->eighths[t->text.channel] += text_token_eighths(span_cut(left, 0, len)) - more;
+    if (UNLIKELY(t->is_noting) && is_read(t->text.channel)) {
+        add_shape(t, span_cut(left, 0, len));
+    }
     t->left = span_cut(left, len, left.len);
     return len;
 }
@@ -199,10 +225,14 @@ static size_t begin_text(struct openai_count *t, size_t bytes)
         note(t);
     }
     if (t->text.channel == OPENAI_TEXT_MEDIA) {
-        *sum += cost_of_media(t);
+        uint64_t media = cost_of_media(t);
+        *sum += media;
+        t->beside += media;
         return 0;
     }
     *sum += cost_around(t->text.channel);
+    t->beside += cost_around(t->text.channel);
+    text_shape_begin(&t->shape);
     t->left = json_inside(t->texts.x, t->text.row);
     return LIKELY(t->left.len < bytes) ? count_piece(t, bytes) : 0;
 }
@@ -239,7 +269,7 @@ int64_t openai_count_read(const struct openai_count *t)
 {
     uint64_t eighths = (uint64_t)t->texts.messages * MESSAGE_TOKENS * TOKEN;
     for (unsigned channel = 0; channel < OPENAI_CHANNELS; channel++) {
-        if (channel != OPENAI_TEXT_LABEL && channel != OPENAI_TEXT_LOGPROB) {
+        if (is_read(channel)) {
             eighths += t->eighths[channel];
         }
     }

@@ -27,6 +27,7 @@
 #define OPENAI_OPENAI_COUNT_H
 
 #include "openai/openai_texts.h"
+#include "text/text_shape.h"
 #include "json/json_value.h"
 
 #define OPENAI_COUNT_ASKED 4
@@ -45,6 +46,11 @@ struct openai_count {
     uint32_t asked[OPENAI_COUNT_ASKED], asked_count, asked_before, asked_item, turns;
     uint32_t opening_turn, opening_instruction;
     bool is_noting, has_pictures;
+
+    /* With that, too: what the texts are made of that a model reads, and eighths of a token beside
+     * these: media, and what stands around prompts and definitions. */
+    struct text_shape shape;
+    uint64_t beside;
 };
 
 /* Begins to count what the request `x` says. */

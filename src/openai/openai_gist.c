@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "openai/openai_gist.h"
 
+#include "text/text_tokens.h"
 #include "json/json_value.h"
 
 #define CLASSES      "public, internal, restricted, secret or top-secret"
@@ -83,6 +84,10 @@ enum err openai_gist_read(const struct openai_count *count, const struct json_in
     }
     out->turns = count->turns;
     out->has_pictures = count->has_pictures;
+    out->shape = count->shape;
+    out->messages = (int64_t)count->texts.messages;
+    out->beside = (int64_t)text_tokens_of(count->beside);
+    out->has_shape = true;
     return read_asked(count, arena, out);
 }
 

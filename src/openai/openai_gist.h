@@ -25,6 +25,9 @@ struct openai_gist {
     struct span asked;
     int64_t turns;
     bool has_tools, has_pictures;
+    struct text_shape shape;       /* of all texts that a model reads, */
+    int64_t messages, beside;      /* and tokens beside texts and messages */
+    bool has_shape;                /* else nobody looked */
     struct openai_session session; /* all empty until openai_session_read() */
 };
 

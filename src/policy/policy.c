@@ -147,6 +147,8 @@ static void fill_abilities(struct policy *p, const struct model_settings *settin
     model->tier = (uint8_t)(settings->tier == 0 ? POLICY_TIER_MIDDLE : settings->tier);
     model->languages = keep_languages(p, settings);
     model->language_count = settings->languages.count;
+    model->tokenizer =
+        settings->tokenizer == NULL ? NULL : text_tokenizer_find(span_of(settings->tokenizer));
     p->is_choosy = p->is_choosy || model->lacks_images || model->lacks_tools;
 }
 

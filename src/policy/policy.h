@@ -23,6 +23,7 @@
 #include "journal/journal_record.h"
 #include "policy/policy_prefixes.h"
 #include "policy/policy_settings.h"
+#include "text/text_tokenizer.h"
 #include "upstream/deployment.h"
 
 /* A model on one of its model servers. */
@@ -57,6 +58,7 @@ struct policy_model {
     uint8_t tier;                   /* POLICY_TIER_MIDDLE where it is not known */
     const struct span *languages;   /* that it is made for; none: not known */
     size_t language_count;
+    const struct text_tokenizer *tokenizer; /* NULL: its family is not known, or was not measured */
 };
 
 struct policy {

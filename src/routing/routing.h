@@ -65,6 +65,7 @@ enum routing_fact {
     ROUTING_CODE_SHARE,
     ROUTING_SESSION,
     ROUTING_BUDGET_USED,
+    ROUTING_PROMPT_TOKENS_BY,
     ROUTING_FACTS,
     ROUTING_MINUTE = ROUTING_FACTS, /* of the hour; no condition can name it */
     ROUTING_TEAM_ID

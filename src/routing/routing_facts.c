@@ -13,6 +13,7 @@ const struct condition_fact routing_facts[ROUTING_FACTS] = {
                         NULL},
     [ROUTING_DIALECT] = {"dialect", CONDITION_TEXT, "|egy|glf|lev|mag|msa", NULL},
     [ROUTING_PROMPT_TOKENS] = {"prompt_tokens", CONDITION_INT, NULL, NULL},
+    [ROUTING_PROMPT_TOKENS_BY] = {"prompt_tokens_by", CONDITION_TEXT, NULL, NULL},
     [ROUTING_MAX_TOKENS] = {"max_tokens", CONDITION_INT, NULL, NULL},
     [ROUTING_STREAM] = {"stream", CONDITION_BOOL, NULL, NULL},
     [ROUTING_MODEL] = {"model", CONDITION_TEXT, NULL, NULL},

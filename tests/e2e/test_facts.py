@@ -169,3 +169,25 @@ def test_an_explanation_tells_all_facts(gateway):
     told = explain(gateway, {"model": "auto", "messages": [{"role": "user", "content": C}]}, headers={"X-Session-Id": "chat-9"})
     assert told["code_share"] == 1 and told["session"] == "chat-9" and told["budget_used_pct"] == 0
     assert "pii" not in told
+
+
+# ---- tokens ----
+
+def test_tokens_are_of_the_dearest_models_family_or_of_the_named_ones(make_gateway, sim):
+    def model(known_as, price):
+        return {"upstream": "u", "catalogue": known_as, "price": {"input": price, "output": price, "per": "1"}}
+
+    gateway = make_gateway({"upstreams": {"u": {"url": sim.base}},
+                            "models": {"small": model("Qwen3-8B", "0.000001"), "large": model("Llama-3.1-8B", "0.001"), "unknown": {"upstream": "u", "catalogue": "none"}}})
+
+    def told(name, content):
+        facts = explain(gateway, {"model": name, "messages": [{"role": "user", "content": content}]})
+        return facts["prompt_tokens_by"], facts["prompt_tokens"]
+
+    text = "السلام عليكم ورحمة الله " * 20
+    assert [told(name, text)[0] for name in ("auto", "large", "small", "unknown")] == ["llama3", "llama3", "qwen2", "mean"]
+    assert told("auto", text) == told("large", text)
+    assert 100 < told("auto", text)[1] < len(text) / 1.5  # the high estimate is about a token a letter
+    assert told("small", "hello\nyou") == told("small", "hello\u000ayou")
+    asked = explain(gateway, {"model": "small", "prompt": [1, 2, 3]}, endpoint="completions")
+    assert (asked["prompt_tokens"], asked["prompt_tokens_by"]) == (3, "counted")

@@ -37,6 +37,7 @@ static void facts_are_read_as_they_were_written(void **state)
     assert_true(f.gist.has_tools && !f.gist.has_pictures);
     assert_int_equal(f.gist.turns, 3);
     assert_int_equal(f.prompt_tokens, 17);
+    assert_true(span_is(f.recorded.tokens_by, "high")); /* no text was looked at */
     assert_int_equal(f.request.output_tokens_max, 64);
     assert_int_equal(f.request.input_tokens, -1);
     assert_int_equal(f.hints.profile, ROUTING_COST);
