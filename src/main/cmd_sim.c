@@ -63,7 +63,7 @@ static void teach(FILE *out)
 {
     fprintf(
         out,
-        "Each of these but --listen and --metrics may also be asked for by a request, for itself:\n"
+        "Each but --listen and --metrics may also be asked for by a request, for itself:\n"
         "  X-Sim-Tokens: 5     as a header, to the simulator itself\n"
         "  \"sim\":{\"tokens\":5}  as a member of the body, through a gateway too\n"
         "What it does not know, or cannot be so, is answered 400 with a sentence.\n"

@@ -336,7 +336,7 @@ def test_a_call_has_its_facts_in_its_record_and_nothing_that_was_said(replayed):
     gateway, ids = replayed
     lines = list(map(json.loads, gateway.command("journal", "print").stdout.splitlines()))
     facts = {line["call"]: line["facts"] for line in lines if "facts" in line}
-    assert re.fullmatch(r"language=ar confidence=1000 script=Arab dialect=msa tools=0 images=0 turns=1 prompt_tokens=\d+ max_tokens=7", facts[ids["short"][0]])
+    assert re.fullmatch(r"language=ar confidence=1000 script=Arab dialect=msa tools=0 images=0 turns=1 prompt_tokens=\d+ by=mean max_tokens=7", facts[ids["short"][0]])
     assert "tools=1 images=0 turns=1 " in facts[ids["tools"][0]]
     assert facts[ids["cheap"][0]].endswith("profile=cost")
     assert [line["kind"] for line in lines if line.get("call") == ids["long"][0]] == ["completion"]
