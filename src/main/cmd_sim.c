@@ -61,13 +61,11 @@ static int serve(const char *address, const struct sim_plan *plan, enum sim_metr
 /* Below the options. */
 static void teach(FILE *out)
 {
-    fprintf(
-        out,
-        "Each but --listen and --metrics may also be asked for by a request, for itself:\n"
-        "  X-Sim-Tokens: 5     as a header, to the simulator itself\n"
-        "  \"sim\":{\"tokens\":5}  as a member of the body, through a gateway too\n"
-        "What it does not know, or cannot be so, is answered 400 with a sentence.\n"
-        "\nFaults, for --fault, X-Sim-Fault or \"sim\":{\"fault\":…}:\n");
+    fprintf(out, "Each but --listen and --metrics may also be asked for by a request, for itself:\n"
+                 "  X-Sim-Tokens: 5     as a header, to the simulator itself\n"
+                 "  \"sim\":{\"tokens\":5}  as a member of the body, through a gateway too\n"
+                 "What it does not know, or cannot be so, is answered 400 with a sentence.\n"
+                 "\nFaults, for --fault, X-Sim-Fault or \"sim\":{\"fault\":…}:\n");
     for (const struct sim_row *row = sim_plan_fault_rows(); row->name != NULL; row++) {
         fprintf(out, "  %-14s %s\n", row->name, row->help);
     }

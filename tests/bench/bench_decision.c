@@ -120,7 +120,7 @@ static struct policy *open_policy(size_t rules)
         {.name = "small", .upstream_index = 0, .endpoints = POLICY_CHAT},
         {.name = "large", .upstream_index = 1, .endpoints = POLICY_CHAT}};
     static const struct upstream_settings upstreams = {servers, 2};
-    static const struct routing_world world = {knows, knows_none, knows, NULL};
+    static const struct routing_world world = {knows, knows_none, knows, NULL, NULL};
     char reason[DEPLOYMENT_REASON_BYTES];
     struct policy_settings settings = {.region = "sa", .models = models, .models_count = 2};
     struct policy *policy = NULL;
