@@ -29,4 +29,5 @@ one() {
 }
 export -f one
 printf '%s\n' tests/e2e/test_*.py |
-    xargs -P "$JOBS" -I FILE bash -c 'one "$@"' one FILE "$report" "${chosen[@]}"
+    xargs -P "$JOBS" -I '{}' bash -c 'one "$@"' one '{}' "$report" "${chosen[@]}"
+grep -q '<testcase' "$JUNIT_DIR"/*."$report.xml" || { echo "no test is named like: $*" >&2; exit 5; }

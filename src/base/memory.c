@@ -271,10 +271,11 @@ void memory_give(uint64_t bytes)
     give(&taken, bytes);
 }
 
-bool memory_is_above(unsigned sixteenths)
+bool memory_is_above(uint64_t more, unsigned sixteenths)
 {
     uint64_t whole = atomic_load_explicit(&allowance, memory_order_relaxed);
-    return whole != 0 && memory_taken() > whole / 16 * sixteenths;
+    uint64_t most = whole / 16 * sixteenths, has = memory_taken();
+    return whole != 0 && (has > most || more > most - has);
 }
 
 bool memory_take_for_stranger(uint64_t bytes)

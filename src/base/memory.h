@@ -69,8 +69,8 @@ void memory_free_counted(void *old);
 /* Bytes taken now. */
 uint64_t memory_taken(void);
 
-/* Whether more than so many sixteenths of the allowance are taken. */
-bool memory_is_above(unsigned sixteenths);
+/* Whether with so many bytes more, more than so many sixteenths of the allowance would be taken. */
+bool memory_is_above(uint64_t more, unsigned sixteenths);
 
 /*
  * What is held for peers that are not known yet (heads that come in pieces) has an allowance of its

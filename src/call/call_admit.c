@@ -74,30 +74,32 @@ static unsigned share_of(const struct call *call, enum limits_priority priority)
     return is_kept ? shares[priority] : WHOLE_SHARE;
 }
 
-static bool is_full(int64_t open, int64_t most, unsigned share)
+static bool is_full(const struct call *call, int64_t open, uint64_t more, unsigned share)
 {
+    int64_t most = call->policy->calls_max;
     int64_t kept = most * (WHOLE_SHARE - share) / WHOLE_SHARE;
-    return open >= most - kept || (share < WHOLE_SHARE && memory_is_above(share));
+    return open >= most - kept || (share < WHOLE_SHARE && memory_is_above(more, share));
+}
+
+bool call_is_shed(const struct call *call, int64_t open, uint64_t more)
+{
+    if (!is_full(call, open, more, share_of(call, LIMITS_LOW))) { /* nobody asks whose call it is */
+        return false;
+    }
+    enum limits_priority priority = call_priority(call);
+    bool is = is_full(call, open, more, share_of(call, priority));
+    counter_add(COUNT_SHED_LOW + priority - LIMITS_LOW, is);
+    return is;
 }
 
 /* Before all is full: those whose calls matter least wait elsewhere, and are told so at once. */
-static enum call_state shed(struct call *call, int64_t open)
+static enum call_state shed(struct call *call)
 {
-    int64_t most = call->policy->calls_max;
-    if (!is_full(open, most, share_of(call, LIMITS_LOW))) { /* nobody asks whose call it is */
-        return CALL_BODY;
-    }
-    enum limits_priority priority = call_priority(call);
-    if (!is_full(open, most, share_of(call, priority))) {
-        return CALL_BODY;
-    }
-    counter_add(COUNT_SHED_LOW + priority - LIMITS_LOW, 1);
-    struct span why = priority == LIMITS_LOW
-                          ? SPAN("the gateway has many calls, and those of low priority, as yours "
-                                 "is, are refused first; try again shortly")
-                          : SPAN("");
-    return why.len > 0 ? call_fail_at(call, ERR_OVERLOADED, SPAN(""), why)
-                       : call_fail(call, ERR_OVERLOADED);
+    return call_priority(call) != LIMITS_LOW
+               ? call_fail(call, ERR_OVERLOADED)
+               : call_fail_at(call, ERR_OVERLOADED, SPAN(""),
+                              SPAN("the gateway has many calls, and those of low priority, as "
+                                   "yours is, are refused first; try again shortly"));
 }
 
 /* "2.5": seconds with three places at most. 0: it is none, or more than a day. */
@@ -145,9 +147,8 @@ enum call_state call_step_admit(struct call *call)
     if ((call->key.scopes & call->route->scope) == 0) {
         return fail_scope(call);
     }
-    enum call_state next = shed(call, open);
-    if (next != CALL_BODY) {
-        return next;
+    if (call_is_shed(call, open, 0)) {
+        return shed(call);
     }
     enum err trouble = health_refusal();
     if (trouble != ERR_OK) {

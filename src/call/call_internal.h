@@ -210,6 +210,10 @@ struct span call_limits_fields(struct call *call, int64_t used);
 /* Whose calls are served first: by the limits of who calls. */
 enum limits_priority call_priority(const struct call *call);
 
+/* Whether the call has to make room for those of a higher priority: so many calls are open, and it
+ * is to have so many bytes more. Counts it. */
+bool call_is_shed(const struct call *call, int64_t open, uint64_t more);
+
 /* After how many turns of others one of its key's is served, where calls wait for a server. */
 unsigned call_turns(const struct call *call);
 

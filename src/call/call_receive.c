@@ -40,7 +40,8 @@ static enum err make_room(struct call *call)
     if (length != UINT64_MAX) {
         more = cap == 0 && length > TRUSTED_BYTES ? TRUSTED_BYTES : (size_t)length + 1;
     }
-    return call_body_grow(&call->body, more < most ? more : most);
+    more = more < most ? more : most;
+    return call_is_shed(call, 0, more - cap) ? ERR_OVERLOADED : call_body_grow(&call->body, more);
 }
 
 enum call_state call_step_body(struct call *call)

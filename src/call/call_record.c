@@ -235,8 +235,8 @@ void call_fill_used(const struct call_try *t, struct journal_record *r)
         r->tokens_out_estimated = used.output_estimated;
         bound_output(t, usage->has_output, r);
     }
-    bool is_left =
-        !is_answered && t->is_sent && t->error == ERR_OK && call->error == ERR_CLIENT_GONE;
+    bool is_gone = t->error == ERR_OK && call->error == ERR_CLIENT_GONE;
+    bool is_left = !is_answered && t->is_sent && (is_gone || t->error == ERR_DEADLINE);
     if (is_left) {
         fill_abandoned(t, r);
     }

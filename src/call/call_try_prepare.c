@@ -191,13 +191,17 @@ static enum err make_plan(struct call_try *t)
 }
 
 /* One model server that hangs would come to hold all calls that there may be, and those for others
- * would be refused: it holds seven eighths at most. */
+ * would be refused: it holds seven eighths at most, and of a high priority half of the rest. */
 static bool is_crowded(const struct call_try *t)
 {
     const struct policy *p = t->call->policy;
     const struct deployment *d = t->candidate->match.place->deployment;
-    return p->deployment_count > 1 && atomic_load_explicit(&d->in_flight, memory_order_relaxed) >=
-                                          p->calls_max - p->calls_max / 8;
+    int64_t most = p->calls_max - p->calls_max / 8;
+    int64_t has = atomic_load_explicit(&d->in_flight, memory_order_relaxed);
+    if (p->deployment_count > 1 && has >= most && call_priority(t->call) == LIMITS_HIGH) {
+        most += p->calls_max / 16;
+    }
+    return p->deployment_count > 1 && has >= most;
 }
 
 static void on_attempt(void *ctx)
@@ -252,7 +256,11 @@ static enum err prepare_body(struct call_try *t, bool *is_done)
 
 enum call_try_state call_try_step_prepare(struct call_try *t)
 {
+    const struct call *call = t->call;
     bool is_done = false;
+    if (call->deadline.us != 0 && call->shared->ports->mono().us >= call->deadline.us) {
+        return call_try_fail(t, ERR_DEADLINE); /* nobody waits for what it would answer */
+    }
     if (t->body == NULL) {
         t->body = call_body_ref(t->call->body);
     }

@@ -53,7 +53,8 @@ static int64_t own_calls_of(const struct policy_place *place)
 struct others {
     double own, calls, weight, count; /* our calls; those and others' */
     int64_t quickest_us;              /* 0: nobody knows */
-    int64_t waiting;                  /* where the fewest wait */
+    int64_t waiting;                  /* where the fewest wait, of two at least who say it */
+    unsigned say;
 };
 
 /* A report that no second one comes near to moves the average no further than that: or who says
@@ -83,7 +84,8 @@ static struct others sum_up(const struct decision_ask *ask, const struct policy_
         sum.own += (double)own_calls_of(place);
         sum.weight += place->weight;
         sum.count++;
-        sum.waiting = waiting < sum.waiting ? waiting : sum.waiting;
+        sum.say += waiting >= 0;
+        sum.waiting = waiting >= 0 && waiting < sum.waiting ? waiting : sum.waiting;
         sum.quickest_us =
             us > 0 && (sum.quickest_us == 0 || us < sum.quickest_us) ? us : sum.quickest_us;
     }
@@ -106,7 +108,7 @@ static bool may_have_more(const struct decision_ask *ask, const struct policy_pl
     int64_t waiting = deployment_load_waiting(&place->deployment->load, ask->mono);
     return (double)own_calls_of(place) < most_of(sum->own, sum, share) &&
            (double)decision_calls_of(ask, place) < most_of(sum->calls, sum, share) &&
-           (double)waiting <= LOAD_FACTOR * (double)sum->waiting + LOAD_MORE &&
+           (sum->say < 2 || (double)waiting <= LOAD_FACTOR * (double)sum->waiting + LOAD_MORE) &&
            (latency <= SLOW_US || latency <= SLOW_FACTOR * sum->quickest_us) &&
            deployment_health_is_at_ease(&place->deployment->health, ask->mono);
 }

@@ -220,6 +220,7 @@ static void add_rule(struct maker *m, size_t rule)
     size_t count = of->condition == NULL ? 0 : condition_terms(of->condition, terms);
     size_t firsts = 0;
     bool is_first = of->team_count == 0 || add_first(m, rule, &firsts, add_teams(m, rule));
+    is_first = is_first && of->weekdays == 0 && of->from == of->until; /* the time is asked first */
     for (size_t i = 0; i < count && !m->out_of_memory; i++) {
         const struct subject *s = add_term(m, &terms[i], rule);
         is_first = is_first && add_first(m, rule, &firsts, s);

@@ -194,6 +194,25 @@ static bool was_sent_whole(const struct attempt *a)
     return a->to_send > 0 && a->sent == a->to_send;
 }
 
+/* Whoever asks does not wait any longer. That is not the server's fault, but one that answers
+ * nobody would be taken for quick by all who wait less long than its time limits say. */
+static void note_outwaited(struct attempt *a, mono_us now)
+{
+    struct deployment_health *h = &a->site->deployment->health;
+    int64_t waited = 0;
+    if (a->step == STEP_WAIT && was_sent_whole(a)) {
+        waited = clock_since(a->sending_at, now);
+    } else if (a->step == STEP_CONNECT) { /* no caller can make this slow */
+        waited =
+            clock_since(clock_after_ms(a->connect_at, -definition(a)->connect_timeout_ms), now);
+    }
+    if (!a->is_unjudged) {
+        deployment_health_outwaited(h, waited, a->trial, now);
+        a->trial = 0;
+    }
+    a->is_unjudged = true;
+}
+
 void attempt_on_due(struct net_timer *timer)
 {
     struct attempt *a = (struct attempt *)(void *)((char *)timer - offsetof(struct attempt, timer));
@@ -208,7 +227,7 @@ void attempt_on_due(struct net_timer *timer)
         a->error = ERR_UPSTREAM_UNREACHED;
         next = STEP_DIAL;
     } else if (a->until.us != 0 && now.us >= a->until.us) {
-        a->is_unjudged = true;
+        note_outwaited(a, now);
         next = attempt_fail(a, ERR_DEADLINE);
     } else {
         enum err late = was_sent_whole(a) ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_UNREACHED;

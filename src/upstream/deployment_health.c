@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/deployment_health.h"
 
-#define OUTCOMES        ((UINT64_C(1) << DEPLOYMENT_WINDOW) - 1)
-#define TRIED_MAX_US    INT64_C(60000000) /* a call that finds out, and is not heard of any more */
-#define PAUSE_MAX_S     60
-#define PEAK_FALLS_US   10e6 /* in which a peak is forgotten */
-#define UNKNOWN_US      1e6  /* of a server that has calls and no answer yet */
-#define BUSY_US         INT64_C(2000000)
-#define FAILED_US       INT64_C(10000000) /* in which a failure is held against it */
-#define BAD_FACTOR      100 /* it is asked when all others have that much more to do */
-#define SLOW_START_PART 0.1 /* of its calls, at first */
+#define OUTCOMES         ((UINT64_C(1) << DEPLOYMENT_WINDOW) - 1)
+#define TRIED_MAX_US     INT64_C(60000000) /* a call that finds out, and is not heard of any more */
+#define PAUSE_MAX_S      60
+#define PEAK_FALLS_US    10e6 /* in which a peak is forgotten */
+#define UNKNOWN_US       1e6  /* of a server that has calls and no answer yet */
+#define BUSY_US          INT64_C(2000000)
+#define FAILED_US        INT64_C(10000000) /* in which a failure is held against it */
+#define BAD_FACTOR       100 /* it is asked when all others have that much more to do */
+#define OUTWAITED_US     INT64_C(5000000)
+#define OUTWAITED_FACTOR 4
+#define SLOW_START_PART  0.1 /* of its calls, at first */
 
 static int64_t read(const _Atomic int64_t *at)
 {
@@ -154,8 +156,8 @@ void deployment_health_answered(struct deployment_health *h, int64_t trial, mono
         put(&h->open_until_us, 0);
         put(&h->tried_us, 0);
     } else if (!is_open && atomic_load_explicit(&h->opened, memory_order_relaxed) != 0) {
-        atomic_store_explicit(&h->opened, 0,
-                              memory_order_relaxed); /* the trial alone may break off */
+        atomic_store_explicit(&h->opened, 0, memory_order_relaxed);
+        put(&h->closed_by, 0); /* others are answered: the trial may break off as any may */
     }
     (void)note_outcome(h, false);
 }
@@ -163,6 +165,19 @@ void deployment_health_answered(struct deployment_health *h, int64_t trial, mono
 void deployment_health_untried(struct deployment_health *h, int64_t trial)
 {
     (void)atomic_compare_exchange_strong(&h->tried_us, &trial, 0); /* else it is another's */
+}
+
+void deployment_health_outwaited(struct deployment_health *h, int64_t us, int64_t trial,
+                                 mono_us now)
+{
+    if (us > read(&h->latency_us)) {
+        deployment_health_note_latency(h, us, now);
+    }
+    if (us >= OUTWAITED_US && us >= OUTWAITED_FACTOR * read(&h->slow_us)) {
+        deployment_health_failed(h, ERR_UPSTREAM_TIMEOUT, trial, now);
+    } else if (trial != 0) {
+        deployment_health_untried(h, trial);
+    }
 }
 
 void deployment_health_pause(struct deployment_health *h, int64_t seconds, mono_us now)

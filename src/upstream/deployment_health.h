@@ -92,6 +92,11 @@ void deployment_health_failed(struct deployment_health *h, enum err e, int64_t t
 void deployment_health_answered(struct deployment_health *h, int64_t trial, mono_us now);
 void deployment_health_untried(struct deployment_health *h, int64_t trial);
 
+/* Nobody waits any longer for its answer, after so long; `us` 0: it was not asked. It is so slow at
+ * least, and after five seconds, and four times what its slow answers take, it has failed. */
+void deployment_health_outwaited(struct deployment_health *h, int64_t us, int64_t trial,
+                                 mono_us now);
+
 /* It had too many calls, and asked to be left in peace for so long, a minute at most; 0: it did not
  * say, and others are asked first for a while. */
 void deployment_health_pause(struct deployment_health *h, int64_t seconds, mono_us now);

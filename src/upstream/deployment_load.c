@@ -50,5 +50,5 @@ int64_t deployment_load_others(const struct deployment_load *l, mono_us now)
 
 int64_t deployment_load_waiting(const struct deployment_load *l, mono_us now)
 {
-    return is_fresh(l, now) ? read(&l->waiting) : 0;
+    return is_fresh(l, now) ? read(&l->waiting) : -1;
 }

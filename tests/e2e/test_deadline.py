@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`X-Request-Timeout`: how long a caller waits for the whole call. Nobody works for it afterwards, and no server is blamed."""
+import json
 import threading
 import time
 
@@ -51,6 +52,45 @@ def test_what_its_caller_does_not_wait_for_any_more_ends_and_is_no_server_s_faul
         silent.go_on.set()
     assert set(failures(gateway).values()) == {("up", 0)}
     assert gateway.post(PATH, ask(), headers={"X-Request-Timeout": "60"}).status_code == 200
+
+
+def test_a_server_that_answers_nobody_is_not_taken_for_quick(make_gateway, make_sim, upstream):
+    hung = Silent()
+    gateway = make_gateway({"workers": 1, "upstreams": {"a": {"url": upstream.url}, "b": {"url": make_sim().base}},
+                            "models": {"m": {"deployments": [{"upstream": "a"}, {"upstream": "b"}]}}})
+    gateway.announce("call_failed")
+    upstream.script(*[hung] * 40)
+    said = [gateway.post(PATH, ask(max_tokens=1), headers={"X-Request-Timeout": "0.3"}).status_code for _ in range(40)]
+    hung.go_on.set()
+    upstream.forget()
+    assert set(said) <= {200, 504} and said.count(200) >= 30, said
+    assert failures(gateway)["a"] == ("up", 0)  # nobody waited long enough to say more
+
+
+def test_what_a_server_had_of_it_is_paid_for(gateway, upstream):
+    gateway.announce("call_failed")
+    silent = Silent()
+    upstream.script(silent)
+    before = gateway.metrics()['atlas_tokens_total{direction="input"}']
+    got = gateway.post(PATH, {"model": "m", "messages": [{"role": "user", "content": "word " * 1000}]}, headers={"X-Request-Timeout": "0.2"})
+    assert got.status_code == 504
+    silent.go_on.set()
+    until(lambda: gateway.metrics()['atlas_tokens_total{direction="input"}'] >= before + 1000, what="its tokens")
+
+
+def test_a_body_that_comes_later_reaches_no_server(gateway, upstream):
+    gateway.announce("call_failed")
+    before = len(upstream.requests)
+    with Raw(gateway.port, gateway.key) as raw:
+        body = json.dumps(ask()).encode()
+        raw.send(b"POST %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nX-Request-Timeout: 0.1\r\n"
+                 b"Content-Length: %d\r\n\r\n" % (PATH.encode(), gateway.key.encode(), len(body)))
+        began = time.monotonic()
+        until(lambda: time.monotonic() > began + 0.2)
+        raw.send(body)
+        reply = raw.read_reply()
+    assert (reply.status, reply.json["error"]["code"]) == (504, "deadline_exceeded")
+    assert len(upstream.requests) == before
 
 
 def test_what_is_left_of_it_is_handed_on(gateway, upstream):

@@ -108,6 +108,36 @@ def waiting(gateway):
     return gateway.admin("GET", "/admin/v1/upstreams").json()["data"][0]["waiting"]
 
 
+def test_one_crowded_server_leaves_room_for_a_high_priority(make_gateway, upstream, hold):
+    gateway = make_gateway({"calls": {"max": 32}, "upstreams": {name: {"url": upstream.url} for name in ("u", "v")},
+                            "models": {"m": {"upstream": "u"}, "n": {"upstream": "v"}}})
+    high = gateway.new_key("high", limits={"priority": "high"})["key"]
+    held = hold(gateway)
+    held.begin(28)
+    refused = gateway.post(PATH, ask("m"))
+    assert refused.status_code == 503 and "busy" in refused.json()["error"]["message"]
+    assert gateway.post(PATH, ask("m"), key=high).status_code == 200
+    held.end()
+
+
+def test_bodies_of_a_low_priority_leave_room_for_others(make_gateway, upstream):
+    gateway = make_gateway({"workers": 1, "calls": {"buffered_max": "16MiB"}, "client": {"body_max": "8MiB"},
+                            "upstreams": {"u": {"url": upstream.url}}, "models": {"m": {"upstream": "u"}}})
+    low = gateway.new_key("low", limits={"priority": "low"})["key"]
+    with contextlib.ExitStack() as stack:
+        raws = [stack.enter_context(Raw(gateway.port, low)) for _ in range(8)]
+        for raw in raws:  # heads while there is room, and then all but the last byte of three megabytes each
+            raw.send(b"POST %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\n\r\n"
+                     % (PATH.encode(), low.encode()))
+        until(lambda: gateway.metrics()["atlas_calls_open"] == 8)
+        for raw in raws:
+            with contextlib.suppress(OSError):  # it was refused
+                raw.send(b" " * 2999999)
+        until(lambda: shed(gateway)["low"] >= 1)
+        assert gateway.metrics()["atlas_buffered_bytes"] <= 0.75 * (16 << 20)
+        assert gateway.post(PATH, ask("m", "x" * 1000000)).status_code == 200
+
+
 @pytest.fixture(scope="module")
 def narrow(make_gateway, upstream):
     """One whose server has one connection."""

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/health.h"
 #include "journal/journal.h"
 #include "net/net_internal.h"
 
@@ -102,6 +103,20 @@ static bool is_old_in_force(struct world *w)
     return count_new(w) == 0;
 }
 
+/* The housekeeping loop is this thread's, which is told of the record there. */
+static bool has_recorded(struct world *w)
+{
+    (void)uv_run(&w->g->loop->uv, UV_RUN_NOWAIT); /* says only that handles are left */
+    return world_has_recorded(w);
+}
+
+static void await_record(struct world *w)
+{
+    if (!world_until(has_recorded, w)) {
+        fault_wrong("what is in force is not recorded");
+    }
+}
+
 static void prepare(struct world *w, const struct fault_case *c)
 {
     write_configuration(w, GOOD);
@@ -109,6 +124,7 @@ static void prepare(struct world *w, const struct fault_case *c)
     if (reload(w) != ERR_OK || !world_until(is_old_in_force, w)) {
         fault_wrong("the first configuration is not in force: %s", fault_log());
     }
+    await_record(w);
     write_configuration(w, c->what);
 }
 
@@ -209,10 +225,22 @@ static void open_gateway(struct world *w)
     }
 }
 
+/* Where the disk was full, calls are let in again when housekeeping has seen that there is room. */
+static bool has_room(struct world *w)
+{
+    (void)uv_run(&w->g->loop->uv, UV_RUN_NOWAIT); /* as above */
+    enum err state = journal_state(w->g->journal);
+    return state == ERR_DISK || (state == ERR_OK && health_refusal() != ERR_DISK_FULL);
+}
+
 /* What comes in force is recorded. Where the journal could not, the process would end, and another
  * begin; the loop is this thread's in that one, too. */
 static void begin_again_after(struct world *w)
 {
+    await_record(w);
+    if (!world_until(has_room, w)) {
+        fault_wrong("the journal does not go on after the disk was full");
+    }
     if (journal_state(w->g->journal) == ERR_DISK) {
         write_configuration(w, GOOD);
         world_close(w);

@@ -194,6 +194,10 @@ static void check_failure(void)
 static void check_gateway(struct world *w)
 {
     world_run(w);
+    if (!world_until(world_has_recorded, w)) {
+        fault_wrong("what is in force is not recorded");
+    }
+    world_recover(w); /* where the record failed, as the one before the first call */
     if (w->key[0] != '\0') {
         fault_check_call(w);
     }

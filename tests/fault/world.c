@@ -358,6 +358,12 @@ void world_settle(struct world *w)
     }
 }
 
+bool world_has_recorded(struct world *w)
+{
+    return list_is_empty(&w->g->policies.waiting) || w->g->policies.failing.us != 0 ||
+           journal_state(w->g->journal) == ERR_DISK;
+}
+
 /* The journal has room, and housekeeping has seen it. */
 static bool has_room(struct world *w)
 {

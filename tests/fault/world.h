@@ -73,6 +73,9 @@ void world_settle(struct world *w);
  * would; one whose disk was full goes on. */
 void world_recover(struct world *w);
 
+/* Whether what is in force is recorded, or could not be: another thread does it, a while later. */
+bool world_has_recorded(struct world *w);
+
 /* Blocks, descriptors and threads in use must be those of before the gateway was opened. */
 void world_count_before(struct world *w);
 void world_check_counts(struct world *w);

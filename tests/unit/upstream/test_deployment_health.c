@@ -90,6 +90,29 @@ static void a_trial_whose_answer_breaks_off_opens_it_again_for_longer(void **sta
     assert_int_equal(deployment_health_state(&h, AT(25)), DEPLOYMENT_HALF_OPEN);
 }
 
+static void whom_callers_wait_for_in_vain_is_slow_and_after_long_has_failed(void **state)
+{
+    (void)state;
+    struct deployment_health h = {0};
+    int64_t trial;
+    deployment_health_note_latency(&h, 200000, AT(0));
+    double quick = deployment_health_cost(&h, 0, AT(0));
+    for (int i = 0; i < 10; i++) { /* who waits no longer than it takes says nothing */
+        deployment_health_outwaited(&h, 1000, 0, AT(0));
+    }
+    assert_true(deployment_health_cost(&h, 0, AT(0)) == quick);
+    deployment_health_outwaited(&h, 2000000, 0, AT(1));
+    assert_true(deployment_health_cost(&h, 0, AT(1)) > 5 * quick);
+    assert_int_equal(atomic_load(&h.failed_in_row), 0);
+    for (int i = 0; i < 5; i++) {
+        deployment_health_outwaited(&h, 5000000, 0, AT(2));
+    }
+    assert_int_equal(deployment_health_state(&h, AT(2)), DEPLOYMENT_OPEN);
+    assert_true(deployment_health_begin(&h, AT(7), &trial) && trial != 0);
+    deployment_health_outwaited(&h, 0, trial, AT(7)); /* it was not asked */
+    assert_true(deployment_health_begin(&h, AT(7), &trial) && trial != 0);
+}
+
 static void what_failed_a_while_ago_and_what_was_slow_then_is_asked_again(void **state)
 {
     (void)state;
@@ -222,6 +245,7 @@ int main(void)
         cmocka_unit_test(half_of_the_last_twenty_open_it),
         cmocka_unit_test(one_call_finds_out_and_each_failure_doubles_the_wait),
         cmocka_unit_test(a_trial_whose_answer_breaks_off_opens_it_again_for_longer),
+        cmocka_unit_test(whom_callers_wait_for_in_vain_is_slow_and_after_long_has_failed),
         cmocka_unit_test(what_failed_a_while_ago_and_what_was_slow_then_is_asked_again),
         cmocka_unit_test(a_late_trial_decides_nothing_any_more),
         cmocka_unit_test(a_trial_that_is_not_heard_of_makes_room_for_another),
