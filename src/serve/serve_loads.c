@@ -13,8 +13,9 @@
 
 #define AT_ONCE       16
 #define TIMEOUT_US    INT64_C(5000000)
-#define RARELY_MS     INT64_C(60000) /* between two questions to one that says nothing */
-#define DOUBLINGS_MAX 10             /* of the time between questions, until then */
+#define RARELY_MS     INT64_C(60000)    /* between two questions to one that says nothing */
+#define DOUBLINGS_MAX 10                /* of the time between questions, until then */
+#define PATIENCE_US   INT64_C(10000000) /* in which it may find no connection free */
 #define READ_BYTES    16384
 #define WHY_BYTES     96
 
@@ -25,9 +26,10 @@ struct load_ask {
     struct deployment *deployment;
     struct attempt *attempt; /* NULL: none is under way */
     struct buf page;
-    int64_t own; /* our calls that it had as it was asked */
-    mono_us due, began;
-    unsigned failed; /* in a row */
+    int64_t own;               /* our calls that it had as it was asked */
+    mono_us due, began, asked; /* the last one when it had a connection, or was first to be asked */
+    unsigned failed;           /* in a row */
+    bool is_told;              /* that it had none for long */
 };
 
 struct serve_loads {
@@ -65,6 +67,8 @@ static void stop(struct load_ask *ask)
 static void succeed(struct load_ask *ask, const struct upstream_load *said, mono_us now)
 {
     struct deployment *d = ask->deployment;
+    ask->asked = now;
+    ask->is_told = false;
     int64_t own = own_calls(d); /* one that ended meanwhile may be in what it said, or not: ours */
     deployment_load_note(&d->load, said, own > ask->own ? own : ask->own, now);
     if (ask->failed > 0) {
@@ -87,6 +91,22 @@ static void fail(struct load_ask *ask, const char *why, mono_us now)
                  u->name, ask->deployment->load_target, why);
     }
     ask->due = clock_after_ms(now, wait_ms < rarely_ms ? wait_ms : rarely_ms);
+    stop(ask);
+}
+
+/* All its connections are our calls', or idle ones of theirs: that says nothing of the server. */
+static void wait_for_room(struct load_ask *ask, mono_us now)
+{
+    const struct upstream_definition *u = &ask->deployment->definition;
+    int64_t most_us = 3 * u->load_ms * 1000;
+    if (!ask->is_told && clock_since(ask->asked, now) > most_us &&
+        clock_since(ask->asked, now) > PATIENCE_US) {
+        ask->is_told = true;
+        log_warn("load_unread",
+                 "%s could not be asked for a while what work it has: none of its connections_max "
+                 "is free for that; allow it one more",
+                 u->name);
+    }
     stop(ask);
 }
 
@@ -128,7 +148,7 @@ static void on_attempt(void *ctx)
     struct load_ask *ask = ctx;
     enum attempt_state state = attempt_state(ask->attempt);
     if (state == ATTEMPT_FAILED && err_row(attempt_error(ask->attempt))->status == 503) {
-        stop(ask); /* we have no room for it: that says nothing of the server */
+        wait_for_room(ask, clock_mono());
     } else if (state == ATTEMPT_FAILED) {
         fail(ask, err_sentence(attempt_error(ask->attempt)), clock_mono());
     } else if (state >= ATTEMPT_HEAD && attempt_head(ask->attempt)->status != 200) {
@@ -153,7 +173,8 @@ static void begin(struct load_ask *ask, mono_us now)
     ask->due = clock_after_ms(now, d->definition.load_ms);
     enum err e = attempt_prepare(ask->all->pool, d, &request, on_attempt, ask, &ask->attempt);
     if (e != ERR_OK) {
-        return; /* we have no room for it just now: that says nothing of the server */
+        wait_for_room(ask, now);
+        return;
     }
     buf_init(&ask->page, UPSTREAM_LOAD_PAGE_BYTES);
     ask->own = own_calls(d);
@@ -188,7 +209,7 @@ static struct load_ask *ask_for(struct serve_loads *all, struct list *before, st
     if (ask != NULL) {
         ask->all = all;
         ask->deployment = deployment_ref(d);
-        ask->due = now;
+        ask->due = ask->asked = now;
     }
     return ask;
 }

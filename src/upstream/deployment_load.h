@@ -34,8 +34,8 @@ void deployment_load_note(struct deployment_load *l, const struct upstream_load 
 bool deployment_load_said(const struct deployment_load *l, mono_us now, struct upstream_load *out,
                           int64_t *age_us);
 
-/* How many calls of others it has, 0 where it does not say; how many of anybody wait there, -1 where
- * it does not say. */
+/* How many calls of others it has, 0 where it does not say; how many of anybody wait there, -1
+ * where it does not say. */
 int64_t deployment_load_others(const struct deployment_load *l, mono_us now);
 int64_t deployment_load_waiting(const struct deployment_load *l, mono_us now);
 

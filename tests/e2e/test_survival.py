@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness.processes import SLOWER
-from harness.upstream import Upstream, chunk, reply, stream
+from harness.upstream import Upstream, chunk, reply, stream, usual
 from harness.waiting import until
 
 QUIET = ("call_failed", "upstream_down", "upstream_up", "model_fallback")
@@ -347,3 +347,23 @@ def test_a_drain_holds_for_its_name_whatever_a_reload_does(make_gateway, make_si
     assert states(gateway) == {"u0": "draining", "u1": "up"} and ask(gateway, "m0").status_code == 503
     assert gateway.command("upstream", "undrain", "u0").returncode == 0
     assert ask(gateway, "m0").status_code == 200 and asked(one) == 1
+
+
+def test_that_no_connection_is_free_to_ask_is_told(make_gateway, upstream):
+    gateway = make_gateway({"workers": 1, "upstreams": {"u": {"url": upstream.url, "connections_max": 1, "load": {"every": "1s"}}}, "models": {"m": {"upstream": "u"}}})
+    gateway.announce(*QUIET, "load_unread")
+    go_on = threading.Event()
+
+    def hold(connection, request):
+        if request.target == "/metrics":  # the question may have come first
+            return reply(404, {})(connection, request)
+        assert go_on.wait(60)
+        return usual(connection, request)
+    upstream.script(*[hold] * 3)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        call = pool.submit(gateway.chat, "m")
+        until(lambda: any(request.target != "/metrics" for request in upstream.requests), 10 * SLOWER, "the call to be there")
+        until(lambda: "none of its connections_max is free" in gateway.log(), 30 * SLOWER, "the word of it")
+        go_on.set()
+        assert call.result().status_code == 200
+    upstream.forget()
