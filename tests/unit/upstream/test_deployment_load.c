@@ -68,7 +68,7 @@ static void it_counts_for_three_periods(void **state)
     assert_int_equal(said.waiting, 3);
     assert_int_equal(said.kv_permille, 400);
     assert_int_equal(age_us, 5900000);
-    assert_int_equal(deployment_load_waiting(&d->load, AT(6)), 0);
+    assert_int_equal(deployment_load_waiting(&d->load, AT(6)), -1); /* nobody knows */
     assert_int_equal(deployment_calls(d, AT(6)), 0);
     assert_false(deployment_load_said(&d->load, AT(6), &said, &age_us));
     deployment_unref(&d);
@@ -82,7 +82,7 @@ static void one_that_is_not_asked_says_nothing(void **state)
     struct deployment *d = open_it(&definition);
     say(d, 5, 3, 0, AT(0));
     assert_int_equal(deployment_calls(d, AT(0)), 0);
-    assert_int_equal(deployment_load_waiting(&d->load, AT(0)), 0);
+    assert_int_equal(deployment_load_waiting(&d->load, AT(0)), -1);
     deployment_unref(&d);
 }
 
