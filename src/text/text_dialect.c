@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "text/text_language_internal.h"
+#include "text/text_table.h"
 
 #define WORD_BYTES_MAX 32
 #define SLOTS          512 /* a power of two, more than twice the words */
@@ -30,39 +31,14 @@ static const struct {
                                 "وقتاش كيداير لاباس هدره مزيان"},
 };
 
-struct slot {
-    struct span word;
-    uint32_t dialects; /* a bit each; 0: free */
-};
-
-static struct slot slots[SLOTS];
+static struct text_table_slot slots[SLOTS];
+static struct text_table table = {slots, SLOTS, WORD_BYTES_MAX, 0};
 static pthread_once_t made = PTHREAD_ONCE_INIT;
-
-/* Where the word is, or belongs. */
-static struct slot *slot_of(struct span word)
-{
-    uint32_t at = text_word_hash(word) & (SLOTS - 1);
-    while (slots[at].dialects != 0 && !span_equal(slots[at].word, word)) {
-        at = (at + 1) & (SLOTS - 1);
-    }
-    return &slots[at];
-}
 
 static void make(void)
 {
-    size_t count = 0;
     for (unsigned dialect = 0; dialect < DIALECTS; dialect++) {
-        struct span list = span_of(dialects[dialect].words);
-        for (size_t at = 0; at < list.len;) {
-            size_t end = span_find(list, ' ', at);
-            struct span word = span_cut(list, at, end - at);
-            struct slot *slot = slot_of(word);
-            count += slot->dialects == 0;
-            CHECK(word.len > 0 && word.len <= WORD_BYTES_MAX && count < SLOTS / 2);
-            slot->word = word;
-            slot->dialects |= 1u << dialect;
-            at = end + 1;
-        }
+        text_table_add(&table, dialect, dialects[dialect].words);
     }
 }
 
@@ -90,7 +66,7 @@ static uint32_t plain_letter(uint32_t c)
 
 static void add_word(unsigned points[DIALECTS], struct span word)
 {
-    uint32_t found = word.len == 0 || word.len > WORD_BYTES_MAX ? 0 : slot_of(word)->dialects;
+    uint32_t found = text_table_find(&table, word);
     for (; found != 0; found &= found - 1) {
         points[__builtin_ctz(found)]++;
     }

@@ -34,9 +34,6 @@ enum text_words_language {
  * is one byte that no script has. */
 uint32_t text_character(struct span s, size_t *len);
 
-/* Of a word, for a table of words. */
-uint32_t text_word_hash(struct span word);
-
 /* Tells the language of a text in Latin letters by its words. */
 struct text_language text_latin_language(struct span text);
 

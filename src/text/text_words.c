@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "text/text_language_internal.h"
+#include "text/text_table.h"
 
 #define WORD_BYTES_MAX 16
 #define SLOTS          2048 /* a power of two, more than twice the words */
@@ -28,55 +29,15 @@ static const char *const lists[WORDS_LANGUAGES] = {
 #undef WORDS
 };
 
-struct slot {
-    struct span word;
-    uint32_t languages; /* a bit each; 0: free */
-};
-
-static struct slot slots[SLOTS];
+static struct text_table_slot slots[SLOTS];
+static struct text_table table = {slots, SLOTS, WORD_BYTES_MAX, 0};
 static pthread_once_t made = PTHREAD_ONCE_INIT;
-
-uint32_t text_word_hash(struct span word)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < word.len; i++) {
-        hash = (hash ^ word.at[i]) * 16777619u;
-    }
-    return hash ^ hash >> 15;
-}
-
-/* Where the word is, or belongs. */
-static struct slot *slot_of(struct span word)
-{
-    uint32_t at = text_word_hash(word) & (SLOTS - 1);
-    while (slots[at].languages != 0 && !span_equal(slots[at].word, word)) {
-        at = (at + 1) & (SLOTS - 1);
-    }
-    return &slots[at];
-}
 
 static void make(void)
 {
-    size_t count = 0;
     for (unsigned language = 0; language < WORDS_LANGUAGES; language++) {
-        struct span list = span_of(lists[language]);
-        for (size_t at = 0; at < list.len;) {
-            size_t end = span_find(list, ' ', at);
-            struct span word = span_cut(list, at, end - at);
-            struct slot *slot = slot_of(word);
-            count += slot->languages == 0;
-            CHECK(word.len > 0 && word.len <= WORD_BYTES_MAX && count < SLOTS / 2);
-            slot->word = word;
-            slot->languages |= 1u << language;
-            at = end + 1;
-        }
+        text_table_add(&table, language, lists[language]);
     }
-}
-
-/* In which languages a word in small letters is among the most frequent: a bit each. */
-static uint32_t find_word(struct span word)
-{
-    return word.len > WORD_BYTES_MAX ? 0 : slot_of(word)->languages;
 }
 
 /* ---- a text ---- */
@@ -196,7 +157,7 @@ static void add_word(struct scores *s, struct span word)
     }
     if (has_letter && !(has_digit && is_code(word))) {
         s->words++;
-        add(s, find_word(word), WORD_POINTS);
+        add(s, text_table_find(&table, word), WORD_POINTS);
         if (has_digit && has_digit_for_letter(word)) {
             s->digits++;
             s->points[WORDS_ARABIZI] += WORD_POINTS;

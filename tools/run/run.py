@@ -28,7 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "atlas"
 ATLAS = os.environ.get("ATLAS") or str(HERE.parent.parent / "build" / "atlas")
 MODEL_PORT = 18081
-READY_S, STOP_S, AGAIN_S = 60, 5, 10
+READY_S, STOP_S, AGAIN_S, LOOK_S = 60, 5, 10, 0.2
 
 
 def port_of(name, fallback):
@@ -237,6 +237,14 @@ def start_model(model):
     (CACHE / f"{model.name}.pid").write_text(f"{model.process.pid}\n")
 
 
+def ended(child, within_s):
+    """A child's exit status as soon as it has one; None: it runs on."""
+    try:
+        return child.wait(within_s)
+    except subprocess.TimeoutExpired:
+        return None
+
+
 def look_after(models):
     """Starts a model server anew that has ended, after a while: that others answer in its place is to be seen."""
     for model in models:
@@ -394,9 +402,8 @@ def main():
         serve_models(models)
         atlas, keys = serve_atlas(models)
         progress.say(pages.welcome(models, CACHE, ATLAS, PORT, keys, time.monotonic() - started, AGAIN_S))
-        while (status := atlas.poll()) is None:
+        while (status := ended(atlas, LOOK_S)) is None:
             look_after(models)
-            time.sleep(0.2)
         print((CACHE / "logs" / "atlas.log").read_text()[-2000:])
         return f"Atlas ended with {status}"
     except KeyboardInterrupt:
