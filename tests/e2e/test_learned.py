@@ -13,7 +13,7 @@ import pytest
 
 from harness.processes import SLOWER, run
 from harness.tenants import make as create
-from harness.upstream import CLOSE, Upstream, reply, usual
+from harness.upstream import CLOSE, Upstream, hang, reply, usual
 from harness.waiting import until
 
 OUTCOME = 'atlas_learned_total{outcome="%s"}'
@@ -63,11 +63,6 @@ class Embedder(Upstream):
         asked = request.json["input"]
         data = [{"object": "embedding", "index": i, "embedding": vector_of(t)} for i, t in enumerate(asked if isinstance(asked, list) else [asked])]
         return reply(200, {"object": "list", "model": "e5", "data": data, "usage": {"prompt_tokens": 7, "total_tokens": 7}})(connection, request)
-
-
-def hang(connection, request):
-    connection.wait_gone(60)
-    return CLOSE
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness.processes import SLOWER, run
-from harness.upstream import CLOSE, Upstream, reply, usual
+from harness.upstream import CLOSE, Upstream, hang, reply, usual
 from harness.tenants import HI, Tree, budgets, nano
 from harness.waiting import stays, until
 
@@ -43,11 +43,6 @@ def slow(seconds):
         time.sleep(seconds)
         return usual(connection, request)
     return script
-
-
-def hang(connection, request):
-    connection.wait_gone(60)
-    return CLOSE
 
 
 @pytest.fixture(scope="module")

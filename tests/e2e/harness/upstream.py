@@ -135,6 +135,12 @@ def usual(connection, request):
     return reply(200, TEXT if request.target.endswith("/v1/completions") else CHAT)(connection, request)
 
 
+def hang(connection, request):
+    """A script: nothing, until the gateway has gone."""
+    connection.wait_gone(60)
+    return CLOSE
+
+
 class Upstream:
     """Listens at once. `script()` says what the next requests get, one each; then `usual` again."""
 
