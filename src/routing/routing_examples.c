@@ -310,11 +310,14 @@ static enum err read_line(struct routing_examples *e, const struct routing_examp
                        ROUTING_EXAMPLES_MAX); /* fits */
         return ERR_CONFIG;
     }
+    size_t models = e->model_count;
     enum err r = read_vector(e, json_find(&e->x, 0, SPAN("vector")), fault);
     r = r == ERR_OK ? read_scores(e, world, json_find(&e->x, 0, SPAN("scores")), fault) : r;
     if (r == ERR_OK) {
         add_sums(e);
         e->count++;
+    } else {
+        e->model_count = models; /* without a score it would have no mean */
     }
     return r;
 }
