@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guard_policy.h — what is done about what is found: the gateway's policy, and a team's upon it.
+ *
+ * A team can only be stricter: of the two actions the stricter one counts, of the two modes the
+ * higher, of the two confidences the lower. So neither has to know the other when it is made, and a
+ * reload of one leaves the other as it is.
+ *
+ * Ownership  counted; immutable once made.
+ * Threads    any; only the count changes.
+ * Sources    docs/guard.md.
+ */
+#ifndef GUARD_GUARD_POLICY_H
+#define GUARD_GUARD_POLICY_H
+
+#include <stdatomic.h>
+
+#include "base/data_class.h"
+#include "base/err.h"
+#include "guard/guard.h"
+#include "guard/guard_rules.h"
+
+#define GUARD_PERCENT_MIN 50 /* the confidence at which a finding acts, if nothing else is said */
+
+/* The types of one owner: the built-in ones, then those of its own rules. */
+struct guard_policy {
+    _Atomic int refs;
+    enum guard_mode mode;
+    bool restores;             /* placeholders are put back in replies */
+    bool says_restore;         /* of a team: it says so or not; else the gateway's word counts */
+    bool empties_blocked;      /* a blocked reply has no text; else that before the value */
+    struct guard_rules *rules; /* NULL: none */
+    uint8_t injection_percent; /* from which score on it acts */
+    uint8_t percents[GUARD_TYPES_MAX]; /* from which confidence on it acts; 0: not said */
+    uint8_t actions[GUARD_DIRECTIONS][GUARD_TYPES_MAX]; /* enum guard_action */
+    uint8_t classes[GUARD_TYPES_MAX]; /* the class that a prompt with it has at least; unsaid: 0 */
+};
+
+/* What holds for a call. Borrowed, or counted by its owner. */
+struct guard_rule_of {
+    const struct guard_policy *gateway; /* NULL: there is no guard */
+    const struct guard_policy *team;    /* NULL: it says nothing */
+};
+
+/* An empty policy that allows all and does nothing: `mode` off. ERR_NO_MEMORY. */
+MUST_USE enum err guard_policy_new(struct guard_policy **out);
+struct guard_policy *guard_policy_ref(struct guard_policy *p);
+void guard_policy_unref(struct guard_policy **p);
+
+enum guard_mode guard_mode_of(const struct guard_rule_of *of);
+
+/* What is done about a finding: ALLOW also where its confidence does not suffice. The mode is not
+ * asked. */
+enum guard_action guard_action_of(const struct guard_rule_of *of, enum guard_direction direction,
+                                  const struct guard_finding *f);
+
+/* The class that a prompt has at least in which it was found; DATA_UNSAID: any. */
+enum data_class guard_class_of(const struct guard_rule_of *of, const struct guard_finding *f);
+
+bool guard_restores(const struct guard_rule_of *of);
+
+/* A type's name, placeholder and violation, whoever's it is. The placeholder of an operator's type
+ * is its name in capitals, in `room`. */
+struct span guard_name_of(const struct guard_rule_of *of, unsigned type);
+struct span guard_placeholder_of(const struct guard_rule_of *of, unsigned type,
+                                 char room[GUARD_NAME_BYTES]);
+enum guard_violation guard_violation_of(const struct guard_rule_of *of, unsigned type);
+
+#endif
