@@ -41,7 +41,8 @@ struct guard_scratch; /* room that scans of one thread share */
 /* What is looked for. */
 struct guard_wanted {
     const struct guard_rules *rules[2]; /* the gateway's, the team's; NULL: none */
-    uint32_t types;                     /* bits of the built-in ones; others are not looked for */
+    uint32_t types; /* bits of the built-in ones; others are not looked for */
+    bool placeholders; /* also what looks like one of ours: GUARD_PLACEHOLDER */
     enum guard_direction direction;
 };
 
