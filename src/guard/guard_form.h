@@ -21,6 +21,7 @@
 #define GUARD_FORM_BYTES   65536       /* of a team's, as JSON */
 #define GUARD_WORDS_BYTES  (16u << 20) /* of a word list's file */
 #define GUARD_MEMBER_BYTES 160
+#define GUARD_EXTERNAL_MAX 8
 #define GUARD_SENTENCE     400
 
 /* What is left of a blocked reply. */
