@@ -11,6 +11,7 @@
 #ifndef GUARD_GUARD_INTERNAL_H
 #define GUARD_GUARD_INTERNAL_H
 
+#include "base/err.h"
 #include "guard/guard_rules.h"
 #include "guard/guard_scan.h"
 
@@ -25,10 +26,17 @@ struct guard_window {
 };
 
 struct guard_sink;
+struct guard_rules_scratch;
 
 /* A value was found at [start, end) of the window. One that begins before `from` is ignored. */
 void guard_sink_add(struct guard_sink *k, size_t start, size_t end, unsigned type, unsigned percent,
                     bool is_validated);
+
+/* The same of a value that is longer than GUARD_VALUE_BYTES: `end` is where the window's sight of it
+ * ends. What follows belongs to it as far as guard_secret_run() says, of PRIVATE_KEY up to its last
+ * line. */
+void guard_sink_add_open(struct guard_sink *k, size_t start, size_t end, unsigned type,
+                         unsigned percent, bool is_validated);
 
 /* Whether a value begins at `start` is not known before more is there. */
 void guard_sink_wait(struct guard_sink *k, size_t start);
@@ -38,9 +46,42 @@ void guard_find_numbers(const struct guard_window *w, uint32_t types, struct gua
 void guard_find_addresses(const struct guard_window *w, uint32_t types, struct guard_sink *k);
 void guard_find_secrets(const struct guard_window *w, uint32_t types, struct guard_sink *k);
 void guard_find_rules(const struct guard_rules *r, const struct guard_window *w,
-                      struct guard_scratch *scratch, struct guard_sink *k);
+                      struct guard_rules_scratch *scratch, struct guard_sink *k);
 
-/* Tripwires that the window touches are noted in the scan. */
-void guard_find_tripwires(const struct guard_window *w, struct guard_scan *s);
+/* Index of the first byte at or after `from` that cannot be of a token: where an open SECRET ends. */
+size_t guard_secret_run(struct span text, size_t from);
+
+#define GUARD_HIT_WORDS 4 /* of 32 tripwires each */
+
+/* Tripwires that a window touched. */
+struct guard_tripped {
+    uint32_t hits[GUARD_HIT_WORDS]; /* a bit each: to be joined with those of the text so far */
+    size_t start, end;              /* in the window, of the one that weighs most; if weight > 0 */
+    unsigned weight;                /* of that, in percent */
+};
+
+/*
+ * Looks at the whole window, also before `from`: no phrase is longer than GUARD_BEFORE, so none is
+ * missed where a text is cut, and one that is seen twice is the same bit. A word that touches an end
+ * of the window that is not the text's is left for later.
+ */
+void guard_find_tripwires(const struct guard_window *w, struct guard_tripped *out);
+
+/* The same for what folding takes away: hidden characters in a piece as it came. `run` is how many
+ * of them the piece before ended with; 0 at a text's beginning. */
+void guard_find_hidden(struct span raw, uint32_t *run, struct guard_tripped *out);
+
+/* 1 − Π(1 − weight) over the tripwires touched, in percent. */
+unsigned guard_tripwires_score(const uint32_t hits[GUARD_HIT_WORDS]);
+
+/* What one thread needs to look for the operator's rules: part of a guard_scratch. */
+struct guard_rules_scratch;
+
+struct guard_rules_scratch *guard_rules_scratch_new(void);
+void guard_rules_scratch_free(struct guard_rules_scratch **s);
+
+/* Makes it large enough for a set of rules. Costs nothing if it was so before. ERR_NO_MEMORY */
+MUST_USE enum err guard_rules_scratch_fit(struct guard_rules_scratch *s,
+                                          const struct guard_rules *r);
 
 #endif
