@@ -230,6 +230,22 @@ static void put_pair(const char *mapping, const char *name, char out[GUARD_MEMBE
     (void)snprintf(out, GUARD_MEMBER_BYTES, "%s.%.100s", mapping, name); /* cut, it is no type's */
 }
 
+/* Says that a value is none of some names, and perhaps which was meant. */
+static void say_none_of(struct compiler *c, const char *member, const char *value,
+                        const char *const *names, size_t count)
+{
+    char listed[GUARD_SENTENCE / 2] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < count && len < sizeof(listed); i++) {
+        len += (size_t)snprintf(listed + len, sizeof(listed) - len, "%s%s", i == 0 ? "" : ", ",
+                                names[i]); /* fits */
+    }
+    const char *meant = text_nearest(span_of(value), names, count);
+    guard_say(&c->telling, false, member, "takes one of %s, not '%.64s'%s%s%s", listed, value,
+              meant == NULL ? "" : " — did you mean '", meant == NULL ? "" : meant,
+              meant == NULL ? "" : "'?");
+}
+
 static bool find_action(struct compiler *c, const char *member, const char *value,
                         enum guard_action *out)
 {
@@ -241,11 +257,7 @@ static bool find_action(struct compiler *c, const char *member, const char *valu
             return true;
         }
     }
-    const char *meant = text_nearest(span_of(value), names, GUARD_ACTIONS);
-    guard_say(&c->telling, false, member,
-              "'%.64s' is no action%s%s%s: allow, flag, mask, hash, redact, local_only, block",
-              value, meant == NULL ? "" : " — did you mean '", meant == NULL ? "" : meant,
-              meant == NULL ? "" : "'?");
+    say_none_of(c, member, value, names, GUARD_ACTIONS);
     return false;
 }
 
@@ -353,13 +365,7 @@ static void set_class(struct compiler *c, const struct pair *pair)
     } else if (data_class_find(span_of(pair->value), &class)) {
         c->policy->classes[type] = (uint8_t) class;
     } else {
-        const char *meant =
-            text_nearest(span_of(pair->value), names, sizeof(names) / sizeof(names[0]));
-        guard_say(&c->telling, false, member,
-                  "'%.64s' is no class of data%s%s%s: public, internal, restricted, secret, "
-                  "top-secret",
-                  pair->value, meant == NULL ? "" : " — did you mean '", meant == NULL ? "" : meant,
-                  meant == NULL ? "" : "'?");
+        say_none_of(c, member, pair->value, names, sizeof(names) / sizeof(names[0]));
     }
 }
 
@@ -404,7 +410,7 @@ static enum err compile(struct compiler *c)
             "scanners that are asked over HTTP are not part of this version; take `external:` "
             "away, for nothing would ask them");
     }
-    return c->telling.is_wrong ? ERR_CONFIG : ERR_OK;
+    return c->telling.is_wrong ? ERR_CONFIG : guard_form_digest(f, p->digest);
 }
 
 enum err guard_compile(const struct guard_form *form, unsigned first, guard_problem *problem,

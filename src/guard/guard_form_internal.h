@@ -15,4 +15,8 @@ struct guard_telling {
 void guard_say(struct guard_telling *t, bool is_name, const char *member, const char *format, ...)
     PRINTF_LIKE(4, 5);
 
+/* SHA-256 of all that a form says, in one order; of the files of lists, of what is in them.
+ * ERR_NO_MEMORY. */
+MUST_USE enum err guard_form_digest(const struct guard_form *f, uint8_t out[GUARD_DIGEST_BYTES]);
+
 #endif

@@ -291,11 +291,8 @@ static void read_rules(struct reader *r, uint32_t row, const char *member,
          item = json_next(&r->index, item)) {
         char at[GUARD_MEMBER_BYTES];
         (void)snprintf(at, sizeof(at), "%.64s[%zu]", member, i); /* fits */
+        rules[i].action = GUARD_BLOCK;                           /* if it says no other */
         read_object(r, item, at, members, count, &rules[i++]);
-        if (json_kind(&r->index, item) == JSON_OBJECT &&
-            json_find(&r->index, item, SPAN("action")) == JSON_NONE) {
-            guard_say(&r->telling, false, at, "a rule needs an `action`, such as block");
-        }
     }
     *out = rules;
     *out_count = rules == NULL ? 0 : rules_count;

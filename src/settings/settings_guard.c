@@ -128,11 +128,21 @@ static bool check_rules(struct settings_loader *l, const char *name,
     return is_read;
 }
 
+/* Whether it is more than the sample's: names whose lines are all comments. */
+static bool says_anything(const struct ytree_node *guard)
+{
+    const struct ytree_node *child = guard->first;
+    while (child != NULL && ytree_is_null(child)) {
+        child = child->next;
+    }
+    return child != NULL;
+}
+
 void settings_check_guard(struct settings_loader *l)
 {
     const struct ytree_node *guard = ytree_find(l->file->root, "guard");
     struct guard_form *form = &l->settings->gateway.guard;
-    if (guard == NULL || guard->kind != YTREE_MAP || guard->count == 0) {
+    if (guard == NULL || guard->kind != YTREE_MAP || !says_anything(guard)) {
         return; /* there is none, or that was said */
     }
     size_t before = l->problems_count;
