@@ -24,16 +24,19 @@
 #define GUARD_PERCENT_MIN       50 /* the confidence at which a finding acts, if no other is said */
 #define GUARD_INJECTION_PERCENT 80 /* the same of an attempt to talk a model out of its rules */
 
+#define GUARD_DIGEST_BYTES 32
+
 /* The types of one owner: the built-in ones, then those of its own rules. */
 struct guard_policy {
     _Atomic int refs;
     enum guard_mode mode;
-    bool restores;                     /* placeholders are put back in replies */
-    bool says_restore;                 /* it says whether or not; the gateway's false binds teams */
-    bool empties_blocked;              /* a blocked reply has no text; else that before the value */
-    struct guard_rules *rules;         /* NULL: none */
-    uint8_t injection_percent;         /* from which score on it acts; 0: not said */
-    uint8_t percents[GUARD_TYPES_MAX]; /* from which confidence on it acts; 0: not said */
+    bool restores;             /* placeholders are put back in replies */
+    bool says_restore;         /* it says whether or not; the gateway's false binds teams */
+    bool empties_blocked;      /* a blocked reply has no text; else that before the value */
+    struct guard_rules *rules; /* NULL: none */
+    uint8_t digest[GUARD_DIGEST_BYTES]; /* SHA-256 of all that it was made of */
+    uint8_t injection_percent;          /* from which score on it acts; 0: not said */
+    uint8_t percents[GUARD_TYPES_MAX];  /* from which confidence on it acts; 0: not said */
     uint8_t actions[GUARD_DIRECTIONS][GUARD_TYPES_MAX]; /* enum guard_action */
     uint8_t defaults[GUARD_DIRECTIONS]; /* of the built-in ones that are not named */
     uint8_t classes[GUARD_TYPES_MAX]; /* the class that a prompt with it has at least; unsaid: 0 */
