@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
 #include "sse/sse_write.h"
 #include "json/json_scan.h"
 
@@ -15,19 +16,17 @@
 
 enum err call_guard_begin(struct call *call)
 {
-    struct guard_rule_of of = {.gateway = call->policy->guard};
-    if (call->shared->rights != NULL) {
-        of.team = call->shared->ports->access.guard(call->shared->rights, &call->who);
-    }
-    if ((of.gateway == NULL && of.team == NULL) || guard_mode_of(&of) == GUARD_OFF) {
+    struct guard_policy *gateway = call->policy->guard, *team = NULL;
+    const struct guard_rule_of of = {.gateway = gateway, .team = team};
+    if ((gateway == NULL && team == NULL) || guard_mode_of(&of) == GUARD_OFF) {
         return ERR_OK;
     }
     struct call_guard *g = arena_new(&call->arena, sizeof(*g));
     if (g == NULL) {
         return ERR_NO_MEMORY;
     }
-    g->gateway = of.gateway == NULL ? NULL : guard_policy_ref((struct guard_policy *)of.gateway);
-    g->team = of.team == NULL ? NULL : guard_policy_ref((struct guard_policy *)of.team);
+    g->gateway = gateway == NULL ? NULL : guard_policy_ref(gateway);
+    g->team = team == NULL ? NULL : guard_policy_ref(team);
     guard_case_init(&g->found, &of, &call->arena);
     call->guard = g;
     return ERR_OK;

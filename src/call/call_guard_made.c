@@ -165,7 +165,7 @@ static enum err end_event(struct call_try *t, struct call_vetted *v)
 
 static enum err step_look(struct call_try *t, struct call_vetted *v)
 {
-    const struct guard_policy *p = t->call->guard->found.of.gateway;
+    const struct guard_rule_of *of = &t->call->guard->found.of;
     enum err e = guard_document_step(&v->document, LOOK_BYTES);
     if (e != ERR_OK || !v->document.is_done) {
         return e;
@@ -173,7 +173,7 @@ static enum err step_look(struct call_try *t, struct call_vetted *v)
     if (v->is_event) {
         e = end_event(t, v);
     } else if (v->document.is_cut) {
-        guard_reply_cut(&v->edits, p != NULL && p->empties_blocked);
+        guard_reply_cut(&v->edits, guard_empties_blocked(of));
     }
     v->phase = MEASURE;
     e = e == ERR_OK ? json_edits_error(&v->edits) : e;

@@ -76,20 +76,15 @@ static bool is_firm(struct guard_document *d, const struct openai_text *t)
         "grammar",    "json_schema",        "guided_json",     "guided_regex", "guided_choice",
         "logit_bias", "guided_grammar",     "regex",           "ebnf",         "structural_tag",
         "format",     "structured_outputs", "response_format", "tool_choice",  NULL};
-    uint32_t key = JSON_NONE;
-    switch (t->channel) {
-    case OPENAI_TEXT_NAME:
-        return true;
-    case OPENAI_TEXT_SCHEMA:
-    case OPENAI_TEXT_DEFINITION:
-        key = json_kind(d->x, t->row) == JSON_KEY ? JSON_NONE : key_of(d->x, t->row);
+    if (t->channel == OPENAI_TEXT_SCHEMA || t->channel == OPENAI_TEXT_DEFINITION) {
+        uint32_t key = json_kind(d->x, t->row) == JSON_KEY ? JSON_NONE : key_of(d->x, t->row);
         return key == JSON_NONE || !is_one_of(d->x, key, prose);
-    case OPENAI_TEXT_UNKNOWN:
-        key = top_of(d, t->row);
-        return key != JSON_NONE && is_one_of(d->x, key, grammars);
-    default:
-        return false;
     }
+    if (t->channel == OPENAI_TEXT_UNKNOWN) {
+        uint32_t top = top_of(d, t->row);
+        return top != JSON_NONE && is_one_of(d->x, top, grammars);
+    }
+    return t->channel == OPENAI_TEXT_NAME;
 }
 
 /* What is no text for people, but bytes as letters. */

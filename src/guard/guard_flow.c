@@ -109,16 +109,13 @@ static enum member member_of_arguments(const struct json_index *x, uint32_t row,
 static enum member member_of(const struct json_index *x, const struct openai_text *t, int64_t *tool)
 {
     *tool = -1;
-    switch (t->channel) {
-    case OPENAI_TEXT_ARGUMENTS:
+    if (t->channel == OPENAI_TEXT_ARGUMENTS) {
         return member_of_arguments(x, t->row, tool);
-    case OPENAI_TEXT_REASONING:
-        return t->row > 0 && is_key(x, t->row - 1, "reasoning") ? REASONING : REASONING_CONTENT;
-    case OPENAI_TEXT_REFUSAL:
-        return REFUSAL;
-    default:
-        return CONTENT;
     }
+    if (t->channel == OPENAI_TEXT_REASONING) {
+        return t->row > 0 && is_key(x, t->row - 1, "reasoning") ? REASONING : REASONING_CONTENT;
+    }
+    return t->channel == OPENAI_TEXT_REFUSAL ? REFUSAL : CONTENT;
 }
 
 static bool is_ending(const struct guard_flow_look *v, int64_t choice)

@@ -41,19 +41,24 @@ static bool is_without_case(unsigned type)
 
 size_t guard_value_key(unsigned type, struct span value, uint8_t key[GUARD_KEY_BYTES])
 {
-    uint8_t folded[GUARD_VALUE_BYTES];
-    size_t len = text_fold_short(span_cut_text(value, GUARD_VALUE_BYTES), folded);
+    struct text_fold fold;
+    struct span as_it_is = span_cut_text(value, GUARD_VALUE_BYTES);
     size_t out = 0;
+    text_fold_init(&fold);
+    /* Without memory for the folded value two ways of writing it have two names. */
+    struct span folded = text_fold(&fold, as_it_is) == ERR_OK ? fold.text : as_it_is;
+    size_t len = folded.len < GUARD_VALUE_BYTES ? folded.len : GUARD_VALUE_BYTES;
     key[out++] = (uint8_t)(type & 0xFF);
     key[out++] = (uint8_t)(type >> 8);
     for (size_t i = 0; i < len; i++) {
-        uint8_t c = folded[i];
+        uint8_t c = folded.at[i];
         if (has_idle_signs(type) && !is_letter_or_digit(c) && c != '+') {
             continue;
         }
         bool is_capital = is_without_case(type) && c >= 'A' && c <= 'Z';
         key[out++] = is_capital ? (uint8_t)(c - 'A' + 'a') : c;
     }
+    text_fold_fini(&fold);
     return out;
 }
 

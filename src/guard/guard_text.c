@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "json/json_write.h"
+
 #define BEFORE_BYTES_MAX ((size_t)64 << 10)
 
 void guard_text_begin(struct guard_text *t, struct guard_case *c, struct guard_scan *scan,
@@ -43,6 +45,7 @@ static uint32_t raw_of(struct guard_text *t, uint64_t at)
     while (t->said < at) {
         uint8_t room[4];
         struct span left = span_cut(t->inside, t->raw, t->inside.len);
+        CHECK(left.len > 0 && left.at != NULL);
         if (left.at[0] == '\\') {
             t->said += json_undo_escape(&left, room);
             t->raw = t->inside.len - left.len;
@@ -111,7 +114,7 @@ struct verdict {
     struct span value; /* what stands there instead; `.at` NULL: it stays */
 };
 
-static enum err judge(struct guard_case *c, const struct guard_manner *m,
+static enum err judge(struct guard_case *c, const struct guard_manner *m, struct guard_scan *scan,
                       const struct guard_out *out, const struct guard_finding *f,
                       struct arena *arena, struct verdict *v)
 {
@@ -129,8 +132,16 @@ static enum err judge(struct guard_case *c, const struct guard_manner *m,
                    ? ERR_OK
                    : guard_case_exchange(c, m->direction, value, arena, &v->value);
     }
+    bool goes_on = (f->type == GUARD_SECRET || f->type == GUARD_PRIVATE_KEY) && f->start > 0 &&
+                   f->start == scan->gone_to;
+    if (goes_on) { /* what the value became stands there already */
+        scan->gone_to = f->end;
+        v->value = SPAN("");
+        return ERR_OK;
+    }
     enum guard_action action = m->is_firm ? guard_case_judge_firm(c, m->direction, f)
                                           : guard_case_judge(c, m->direction, f);
+    scan->gone_to = guard_changes(action) ? f->end : 0;
     v->is_cut = action == GUARD_BLOCK && m->direction == GUARD_REPLY; /* a prompt goes nowhere */
     return guard_changes(action) ? guard_case_replace(c, action, f, value, m->is_callers, arena,
                                                       &v->value)
@@ -151,7 +162,7 @@ static enum err act(struct guard_text *t, const struct guard_out *out,
                     const struct guard_finding *f, uint64_t *pos)
 {
     struct verdict v;
-    enum err e = judge(t->c, &t->manner, out, f, t->arena, &v);
+    enum err e = judge(t->c, &t->manner, t->scan, out, f, t->arena, &v);
     if (e != ERR_OK || (!v.is_cut && v.value.at == NULL)) {
         return e;
     }
@@ -236,7 +247,7 @@ enum err guard_text_end(struct guard_case *c, struct guard_scan *scan, struct gu
     for (size_t i = 0; e == ERR_OK && i < last.count && !*is_cut; i++) {
         const struct guard_finding *f = &last.findings[i];
         struct verdict v;
-        e = judge(c, manner, &last, f, arena, &v);
+        e = judge(c, manner, scan, &last, f, arena, &v);
         *is_cut = v.is_cut;
         if (e == ERR_OK && (v.is_cut || v.value.at != NULL)) {
             uint64_t start = f->start > pos ? f->start : pos;
