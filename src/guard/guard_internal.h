@@ -56,6 +56,7 @@ void guard_sink_wait(struct guard_sink *k, size_t start);
 /* Detectors. `types`: the bits that are wanted. */
 void guard_find_numbers(const struct guard_window *w, uint32_t types, struct guard_sink *k);
 void guard_find_addresses(const struct guard_window *w, uint32_t types, struct guard_sink *k);
+void guard_find_placeholders(const struct guard_window *w, struct guard_sink *k);
 void guard_find_secrets(const struct guard_window *w, uint32_t types, struct guard_sink *k);
 void guard_find_rules(const struct guard_rules *r, const struct guard_window *w,
                       struct guard_rules_scratch *scratch, struct guard_sink *k);
