@@ -3,6 +3,8 @@
  * take nothing away. */
 #include "guard/guard_policy.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 
 enum err guard_policy_new(struct guard_policy **out)
@@ -14,6 +16,17 @@ enum err guard_policy_new(struct guard_policy **out)
     atomic_init(&p->refs, 1);
     *out = p;
     return ERR_OK;
+}
+
+enum err guard_policy_closed(struct guard_policy **out)
+{
+    enum err e = guard_policy_new(out);
+    if (e == ERR_OK) {
+        (*out)->mode = GUARD_ENFORCE;
+        memset((*out)->actions[GUARD_PROMPT], GUARD_BLOCK, GUARD_BUILTINS);
+        memset((*out)->actions[GUARD_REPLY], GUARD_BLOCK, GUARD_BUILTINS);
+    }
+    return e;
 }
 
 struct guard_policy *guard_policy_ref(struct guard_policy *p)

@@ -50,6 +50,10 @@ struct guard_rule_of {
 
 /* An empty policy that allows all and does nothing: `mode` off. ERR_NO_MEMORY. */
 MUST_USE enum err guard_policy_new(struct guard_policy **out);
+
+/* One that blocks all that is built in: in place of one that cannot be read. ERR_NO_MEMORY. */
+MUST_USE enum err guard_policy_closed(struct guard_policy **out);
+
 struct guard_policy *guard_policy_ref(struct guard_policy *p);
 void guard_policy_unref(struct guard_policy **p);
 
