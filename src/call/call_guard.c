@@ -28,6 +28,8 @@ enum err call_guard_begin(struct call *call)
     g->gateway = gateway == NULL ? NULL : guard_policy_ref(gateway);
     g->team = team == NULL ? NULL : guard_policy_ref(team);
     guard_case_init(&g->found, &of, &call->arena);
+    const struct routing *rules = call->policy->routing;
+    g->found.wants_all = rules != NULL && (routing_uses(rules) >> ROUTING_PII & 1) != 0;
     call->guard = g;
     return ERR_OK;
 }
@@ -89,6 +91,23 @@ enum data_class call_guard_class(const struct call *call)
 bool call_guard_is_local(const struct call *call)
 {
     return call->guard != NULL && call->guard->found.is_local_only;
+}
+
+bool call_guard_types(struct call *call, const struct span **types, size_t *count)
+{
+    *types = NULL;
+    *count = 0;
+    if (call->guard == NULL || !call->guard->found.wants_all) {
+        return false;
+    }
+    struct span *names = arena_alloc(&call->arena, GUARD_BUILTINS * sizeof(*names));
+    for (unsigned type = 0; names != NULL && type < GUARD_BUILTINS; type++) {
+        if ((call->guard->found.seen >> type & 1) != 0) {
+            names[(*count)++] = guard_type_name(type);
+        }
+    }
+    *types = names;
+    return names != NULL;
 }
 
 /* ---- what a model server says went wrong ---- */

@@ -48,6 +48,10 @@ void call_guard_tell(struct call *call);
 enum data_class call_guard_class(const struct call *call);
 bool call_guard_is_local(const struct call *call);
 
+/* The types that the prompt has, for rules; they lie in the call's arena. False: nobody has looked,
+ * or there is no memory. */
+bool call_guard_types(struct call *call, const struct span **types, size_t *count);
+
 /* Writes the words of a model server, which are in `*words`, as they may be told. */
 MUST_USE enum err call_guard_words(struct call *call, struct server_words *words);
 

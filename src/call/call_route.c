@@ -378,6 +378,7 @@ enum call_state call_step_route(struct call *call)
     }
     struct decision_ask ask = ask_of(call, name);
     struct openai_wishes wishes;
+    ask.has_pii = call_guard_types(call, &ask.pii, &ask.pii_count);
     call_learning_tell(call, &ask);
     enum err e = read_hints(call, &ask, &wishes);
     return e == ERR_OK ? route(call, &ask) : call_fail_at(call, e, wishes.param, wishes.message);

@@ -28,20 +28,8 @@ void guard_case_fini(struct guard_case *c)
 bool guard_case_wants(const struct guard_case *c, enum guard_direction direction,
                       struct guard_wanted *out)
 {
-    const struct guard_policy *owners[] = {c->of.gateway, c->of.team};
-    *out = (struct guard_wanted){.direction = direction};
-    bool has_rules = false;
-    for (size_t i = 0; i < 2; i++) {
-        if (owners[i] != NULL) {
-            out->rules[i] = owners[i]->rules;
-            has_rules = has_rules || owners[i]->rules != NULL;
-            for (unsigned type = 0; type < GUARD_BUILTINS; type++) {
-                bool is_wanted = owners[i]->actions[direction][type] != GUARD_ALLOW ||
-                                 owners[i]->classes[type] != DATA_UNSAID;
-                out->types |= (uint32_t)is_wanted << type;
-            }
-        }
-    }
+    guard_wanted_of(&c->of, direction, c->wants_all && direction == GUARD_PROMPT, out);
+    bool has_rules = out->rules[0] != NULL || out->rules[1] != NULL;
     out->placeholders =
         c->acts && (direction == GUARD_PROMPT ? out->types != 0 || has_rules : c->names.count > 0);
     return out->types != 0 || has_rules || out->placeholders;
@@ -74,6 +62,8 @@ static enum guard_action settle(struct guard_case *c, enum guard_direction direc
                                 enum guard_action action, const struct guard_finding *f)
 {
     if (direction == GUARD_PROMPT) {
+        bool is_sure = f->type < GUARD_BUILTINS && f->percent >= GUARD_PERCENT_MIN;
+        c->seen |= is_sure ? UINT32_C(1) << f->type : 0;
         enum data_class class = guard_class_of(&c->of, f);
         if (c->acts && class > c->data_class) {
             c->data_class = (uint8_t)class;

@@ -36,6 +36,8 @@ struct guard_case {
     struct guard_found found[GUARD_FOUND_MAX];
     unsigned found_count;
     uint32_t found_more; /* findings of further kinds */
+    uint32_t seen;       /* built-in types that prompts have, whatever is done about them: bits */
+    bool wants_all;      /* what is allowed is to be seen too */
     bool acts;           /* the mode is `enforce` */
     bool is_blocked[GUARD_DIRECTIONS];
     bool is_local_only;
