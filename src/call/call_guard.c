@@ -8,11 +8,11 @@
 #include "sse/sse_write.h"
 #include "json/json_scan.h"
 
-#define SLICE_TEXT      ((size_t)32 * 1024) /* looked at between two looks at the clock */
-#define CHOICES_MAX     ((size_t)4 << 20)   /* of an event that says what was held back */
-#define DETAILS_MAX     4096
-#define FOUND_MAX       400
-#define FINDINGS_TOLD   20 /* to the log, a second and worker */
+#define SLICE_TEXT    ((size_t)32 * 1024) /* looked at between two looks at the clock */
+#define CHOICES_MAX   ((size_t)4 << 20)   /* of an event that says what was held back */
+#define DETAILS_MAX   4096
+#define FOUND_MAX     400
+#define FINDINGS_TOLD 20 /* to the log, a second and worker */
 
 enum err call_guard_begin(struct call *call)
 {
@@ -56,8 +56,8 @@ void call_guard_end(struct call *call)
 bool call_guard_begin_request(struct call *call)
 {
     struct call_guard *g = call->guard;
-    struct guard_look look = {.scratch = call->shared->guard, .edits = call->edits,
-                              .arena = &call->arena};
+    struct guard_look look = {
+        .scratch = call->shared->guard, .edits = call->edits, .arena = &call->arena};
     if (g == NULL || !guard_case_wants(&g->found, GUARD_PROMPT, &look.wanted)) {
         return false;
     }
@@ -79,7 +79,8 @@ void call_guard_tell(struct call *call)
     struct buf details;
     buf_init(&details, DETAILS_MAX);
     guard_case_write_details(&call->guard->found, GUARD_PROMPT, &details);
-    call->words.details = buf_failed(&details) ? SPAN("{}") : arena_copy(&call->arena, buf_span(&details));
+    call->words.details =
+        buf_failed(&details) ? SPAN("{}") : arena_copy(&call->arena, buf_span(&details));
     buf_fini(&details);
 }
 
@@ -220,19 +221,20 @@ enum err call_guard_put_event(struct call_try *t, struct span event, bool *is_cu
     struct guard_flow *flow = call_guard_flow(t->call);
     struct json_edits edits;
     struct buf before;
+    bool is_silent = false;
     enum err e = json_index_parse_borrow(&shared->index, event);
     if (e != ERR_OK) {
         return err_is_memory(e) ? e : ERR_INTERNAL;
     }
     json_edits_init(&edits, &shared->index, &shared->turn);
     buf_init_counted(&before, CHOICES_MAX, BUF_UNCOUNTED);
-    e = guard_flow_event(flow, shared->guard, &edits, &shared->turn, &before);
+    e = guard_flow_event(flow, shared->guard, &edits, &shared->turn, &before, &is_silent);
     if (e == ERR_OK) {
         e = say(t, &before);
     }
     buf_fini(&before);
     *is_cut = flow->is_cut;
-    return e == ERR_OK ? gather(&shared->out, &edits) : e;
+    return e == ERR_OK && !is_silent ? gather(&shared->out, &edits) : e;
 }
 
 enum err call_guard_flush(struct call_try *t)
@@ -251,7 +253,8 @@ enum err call_guard_flush(struct call_try *t)
 /* The next event of several; empty behind the last. */
 static struct span next_event(struct span *events)
 {
-    static const struct span end = {(const uint8_t *)"\n\n", 2}, data = {(const uint8_t *)"data: ", 6};
+    static const struct span end = {(const uint8_t *)"\n\n", 2},
+                             data = {(const uint8_t *)"data: ", 6};
     size_t at = 0;
     while (at + end.len <= events->len && !span_starts(span_cut(*events, at, end.len), end)) {
         at = span_find(*events, '\n', at + 1);

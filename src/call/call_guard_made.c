@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What was made of a whole reply, or of a large event, looked at before it is put: it is put
- * together, indexed anew and gone through, in slices if it is large. What the guard does about it is
- * another layer of edits, from which it is read as before.
+ * together, indexed anew and gone through, in slices if it is large. What the guard does about it
+ * is another layer of edits, from which it is read as before.
  */
 #include "base/memory.h"
 #include "call/call_guard_internal.h"
 
-#define COPY_BYTES   ((size_t)128 * 1024) /* in a slice */
-#define LOOK_BYTES   ((size_t)32 * 1024)
-#define SMALL_BYTES  CALL_LARGE_BYTES /* done at once */
-#define SLICE_READS  32
-#define CHOICES_MAX  ((size_t)4 << 20)
+#define COPY_BYTES  ((size_t)128 * 1024) /* in a slice */
+#define LOOK_BYTES  ((size_t)32 * 1024)
+#define SMALL_BYTES CALL_LARGE_BYTES /* done at once */
+#define SLICE_READS 32
+#define CHOICES_MAX ((size_t)4 << 20)
 
 enum phase { COPY, INDEX, LOOK, MEASURE, MADE };
 
@@ -85,9 +85,8 @@ static bool more(struct call_vetted *v)
         return true;
     }
     v->piece = 0;
-    v->from.count = v->from.reader == NULL
-                        ? 0
-                        : json_edits_read(v->from.reader, v->from.pieces, CALL_WINDOW);
+    v->from.count =
+        v->from.reader == NULL ? 0 : json_edits_read(v->from.reader, v->from.pieces, CALL_WINDOW);
     return v->from.count > 0;
 }
 
@@ -121,10 +120,8 @@ static enum err step_copy(struct call_vetted *v)
 static void begin_look(struct call_try *t, struct call_vetted *v)
 {
     struct call_guard *g = t->call->guard;
-    struct guard_look look = {.c = &g->found,
-                              .scratch = t->call->shared->guard,
-                              .edits = &v->edits,
-                              .arena = &v->arena};
+    struct guard_look look = {
+        .c = &g->found, .scratch = t->call->shared->guard, .edits = &v->edits, .arena = &v->arena};
     json_edits_init(&v->edits, &v->index, &v->arena);
     v->phase = LOOK;
     v->is_begun = true;

@@ -168,8 +168,7 @@ static enum err step_guard(struct call *call, struct call_inspection *in)
 /* The edits follow from the facts, upon those of the guard. Token numbers need no estimate. */
 static enum err step_edit(struct call *call, struct call_inspection *in)
 {
-    enum err e =
-        openai_request_edit_call(&in->index, &call->request, &call->arena, call->edits);
+    enum err e = openai_request_edit_call(&in->index, &call->request, &call->arena, call->edits);
     in->phase = FINISHED;
     if (e == ERR_OK && call->request.input_tokens >= 0) {
         call->input_estimate = call->request.input_tokens;

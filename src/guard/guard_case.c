@@ -66,7 +66,7 @@ static enum guard_action settle(struct guard_case *c, enum guard_direction direc
         c->seen |= is_sure ? UINT32_C(1) << f->type : 0;
         enum data_class class = guard_class_of(&c->of, f);
         if (c->acts && class > c->data_class) {
-            c->data_class = (uint8_t)class;
+            c->data_class = (uint8_t) class;
         }
     }
     if (action == GUARD_ALLOW) {
@@ -184,8 +184,7 @@ static enum err restore(struct guard_case *c, const struct guard_name *name, str
     const struct guard_finding f = {
         .end = name->value.len, .type = name->type, .percent = 100, .is_validated = true};
     enum guard_action action = guard_action_of(&c->of, GUARD_REPLY, &f);
-    if (!guard_restores(&c->of) || !name->is_callers || !name->is_whole ||
-        action >= GUARD_REDACT) {
+    if (!guard_restores(&c->of) || !name->is_callers || !name->is_whole || action >= GUARD_REDACT) {
         return ERR_OK;
     }
     if (guard_changes(action)) {
@@ -204,8 +203,8 @@ enum err guard_case_exchange(struct guard_case *c, enum guard_direction directio
         return ERR_OK;
     }
     if (direction == GUARD_PROMPT) {
-        enum err e = guard_names_give(&c->names, GUARD_TYPES_MAX, SPAN("LITERAL"), placeholder,
-                                      true, &name);
+        enum err e =
+            guard_names_give(&c->names, GUARD_TYPES_MAX, SPAN("LITERAL"), placeholder, true, &name);
         *out = e == ERR_OK ? name->placeholder : *out;
         return e;
     }

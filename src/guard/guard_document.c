@@ -91,8 +91,8 @@ static bool is_firm(struct guard_document *d, const struct openai_text *t)
 static bool is_bytes(const struct guard_document *d, const struct openai_text *t)
 {
     struct span inside = json_inside(d->x, t->row);
-    return t->channel == OPENAI_TEXT_MEDIA &&
-           !span_starts(inside, SPAN("http://")) && !span_starts(inside, SPAN("https://"));
+    return t->channel == OPENAI_TEXT_MEDIA && !span_starts(inside, SPAN("http://")) &&
+           !span_starts(inside, SPAN("https://"));
 }
 
 static struct guard_manner manner_of(struct guard_document *d, const struct openai_text *t)
@@ -132,6 +132,7 @@ static enum err go_on_inside(struct guard_document *d, size_t *bytes)
     enum err e = guard_text_step(&d->text, d->look.scratch, bytes);
     if (e != ERR_OK || d->text.is_done) {
         d->is_cut = d->is_cut || d->text.is_cut;
+        d->says_something = d->says_something || !d->text.is_empty;
         guard_document_end(d);
     }
     return e;
@@ -173,8 +174,7 @@ static enum err look_at_number(struct guard_document *d, uint32_t row)
 {
     struct guard_out out;
     guard_scan_begin(&d->own, &d->look.wanted);
-    enum err e =
-        guard_scan_feed(&d->own, d->look.scratch, json_source(d->x, row), true, &out);
+    enum err e = guard_scan_feed(&d->own, d->look.scratch, json_source(d->x, row), true, &out);
     for (size_t i = 0; e == ERR_OK && i < out.count; i++) {
         if (out.findings[i].type != GUARD_PLACEHOLDER) {
             (void)guard_case_judge_firm(d->look.c, GUARD_PROMPT, &out.findings[i]); /* is noted */
@@ -271,8 +271,8 @@ void guard_reply_cut(struct json_edits *edits, bool empties)
     for (uint32_t c = choices == JSON_NONE ? JSON_NONE : json_first(x, choices); c != JSON_NONE;
          c = json_next(x, c)) {
         uint32_t message = json_find(x, c, SPAN("message"));
-        uint32_t calls = message == JSON_NONE ? JSON_NONE
-                                              : json_find_key(x, message, SPAN("tool_calls"));
+        uint32_t calls =
+            message == JSON_NONE ? JSON_NONE : json_find_key(x, message, SPAN("tool_calls"));
         uint32_t reason = json_find(x, c, SPAN("finish_reason"));
         if (reason != JSON_NONE) {
             json_edits_set_value_borrow(edits, reason, SPAN("\"content_filter\""));

@@ -46,7 +46,8 @@ struct guard_document {
     uint32_t top, top_next;   /* keys of the document: that `row` is below, and the one behind it */
     bool is_inside;           /* `text` goes on */
     bool is_done;
-    bool is_cut; /* a value of a reply was blocked */
+    bool is_cut;         /* a value of a reply was blocked */
+    bool says_something; /* some text has something left */
     struct guard_text text;
     struct guard_scan own; /* of a text by itself */
 };

@@ -231,8 +231,8 @@ static enum err end_text(struct guard_flow *f, struct guard_flow_text *t, struct
 }
 
 /* Ends the texts of the choices that end; `v` NULL: all. */
-static enum err end_texts(struct guard_flow *f, const struct guard_flow_look *v, struct guard_scratch *w,
-                          struct arena *arena, struct buf *out)
+static enum err end_texts(struct guard_flow *f, const struct guard_flow_look *v,
+                          struct guard_scratch *w, struct arena *arena, struct buf *out)
 {
     struct json_writer writer;
     enum err e = ERR_OK;
@@ -284,6 +284,41 @@ static void remove_logprobs(const struct guard_flow_look *v)
     }
 }
 
+/* Whether a delta or call has no member but those that say text, or number it. */
+static bool is_plain(const struct json_index *x, uint32_t object)
+{
+    static const char *const plain[] = {"content", "reasoning", "reasoning_content", "refusal",
+                                        "index",   "function",  "tool_calls",        "arguments",
+                                        "text",    "logprobs",  "finish_reason",     "delta"};
+    for (uint32_t key = json_first(x, object); key != JSON_NONE; key = json_next(x, key)) {
+        bool is_known = false;
+        for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]) && !is_known; i++) {
+            is_known = json_text_is(x, key, span_of(plain[i]));
+        }
+        if (!is_known) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether the event has nothing but texts: all objects below its choices are plain. */
+static bool is_all_text(const struct guard_flow_look *v)
+{
+    uint32_t usage = json_find(v->x, 0, SPAN("usage"));
+    if (v->choices == JSON_NONE || v->ending_count > 0 ||
+        (usage != JSON_NONE && json_kind(v->x, usage) != JSON_NULL)) {
+        return false;
+    }
+    uint32_t end = v->x->rows[v->choices].next;
+    for (uint32_t row = v->choices + 1; row < end; row++) {
+        if (json_kind(v->x, row) == JSON_OBJECT && !is_plain(v->x, row)) {
+            return false;
+        }
+    }
+    return json_first(v->x, v->choices) != JSON_NONE;
+}
+
 void guard_flow_look_begin(struct guard_flow_look *v, struct guard_flow *f,
                            const struct guard_look *look, struct guard_document *d)
 {
@@ -309,12 +344,13 @@ enum err guard_flow_look_end(struct guard_flow_look *v, const struct guard_docum
     if (v->is_late || guard_flow_held(f) > 0 || v->edits->list.count > 0) {
         remove_logprobs(v);
     }
+    v->is_silent = (v->is_late || guard_flow_held(f) > 0) && !d->says_something && is_all_text(v);
     enum err e = v->ending_count > 0 ? end_texts(f, v, w, v->arena, out) : ERR_OK;
     return e == ERR_OK ? json_edits_error(v->edits) : e;
 }
 
 enum err guard_flow_event(struct guard_flow *f, struct guard_scratch *w, struct json_edits *edits,
-                          struct arena *arena, struct buf *out)
+                          struct arena *arena, struct buf *out, bool *is_silent)
 {
     struct guard_flow_look v;
     struct guard_document d;
@@ -324,6 +360,7 @@ enum err guard_flow_event(struct guard_flow *f, struct guard_scratch *w, struct 
     if (e == ERR_OK) {
         e = guard_flow_look_end(&v, &d, w, out);
     }
+    *is_silent = v.is_silent;
     guard_document_end(&d);
     return e;
 }

@@ -26,10 +26,10 @@ struct guard_flow {
     struct guard_wanted wanted;
     struct guard_flow_text *first; /* the newest first */
     unsigned count;
-    bool is_full;  /* a stream of too many texts: nothing of it may go on */
+    bool is_full; /* a stream of too many texts: nothing of it may go on */
     bool no_memory;
-    bool is_cut;   /* a value was blocked: the stream is to end */
-    bool is_chat;  /* else texts are said in `text`, as completions are */
+    bool is_cut;  /* a value was blocked: the stream is to end */
+    bool is_chat; /* else texts are said in `text`, as completions are */
 };
 
 /* An event while it is looked at. */
@@ -38,10 +38,12 @@ struct guard_flow_look {
     const struct json_index *x;
     struct arena *arena;
     struct json_edits *edits;
-    uint32_t choices; /* row of the array, or JSON_NONE */
+    uint32_t choices;                 /* row of the array, or JSON_NONE */
     int64_t ending[GUARD_ENDING_MAX]; /* the choices that end with it */
     unsigned ending_count;
     bool is_late; /* some text of it does not go out as it came in */
+    bool
+        is_silent; /* once it is looked at: all that it says is held back, and it need not go out */
 };
 
 void guard_flow_init(struct guard_flow *f, struct guard_case *c, const struct guard_wanted *wanted,
@@ -51,12 +53,14 @@ void guard_flow_fini(struct guard_flow *f);
 /*
  * An event as it would go out, of which `edits->index` is the index: `edits` become what is done
  * about it, and `out` gets the `choices` of an event that is to go out before it; empty: none is.
+ * One that `is_silent` need not go out.
  *
  *   ERR_UPSTREAM_STREAM  there are too many texts
  *   ERR_OVERLOADED, ERR_NO_MEMORY
  */
 MUST_USE enum err guard_flow_event(struct guard_flow *f, struct guard_scratch *w,
-                                   struct json_edits *edits, struct arena *arena, struct buf *out);
+                                   struct json_edits *edits, struct arena *arena, struct buf *out,
+                                   bool *is_silent);
 
 /* The same of a large one: begins with it; `d` is to be stepped until it is done, then comes the
  * end. `look` is what edits and arena are. Errors as above. */
@@ -67,8 +71,8 @@ MUST_USE enum err guard_flow_look_end(struct guard_flow_look *v, const struct gu
 
 /* The stream ends: `out` gets the `choices` of an event that says all that is held back. Errors as
  * above. */
-MUST_USE enum err guard_flow_end(struct guard_flow *f, struct guard_scratch *w,
-                                 struct arena *arena, struct buf *out);
+MUST_USE enum err guard_flow_end(struct guard_flow *f, struct guard_scratch *w, struct arena *arena,
+                                 struct buf *out);
 
 /* How many bytes are held back of all texts. */
 size_t guard_flow_held(const struct guard_flow *f);

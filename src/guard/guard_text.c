@@ -96,8 +96,8 @@ static enum err replace(struct guard_text *t, uint64_t start, uint64_t end, stru
     uint32_t from = raw_of(t, start), to = raw_of(t, end);
     buf_init(&quoted, 36 * value.len + 2);
     put_value(&quoted, value, &t->manner);
-    struct span text = buf_failed(&quoted) ? (struct span){NULL, 0}
-                                           : arena_copy(t->arena, buf_span(&quoted));
+    struct span text =
+        buf_failed(&quoted) ? (struct span){NULL, 0} : arena_copy(t->arena, buf_span(&quoted));
     buf_fini(&quoted);
     if (text.at == NULL) {
         return ERR_NO_MEMORY;
@@ -143,17 +143,16 @@ static enum err judge(struct guard_case *c, const struct guard_manner *m, struct
                                           : guard_case_judge(c, m->direction, f);
     scan->gone_to = guard_changes(action) ? f->end : 0;
     v->is_cut = action == GUARD_BLOCK && m->direction == GUARD_REPLY; /* a prompt goes nowhere */
-    return guard_changes(action) ? guard_case_replace(c, action, f, value, m->is_callers, arena,
-                                                      &v->value)
-                                 : ERR_OK;
+    return guard_changes(action)
+               ? guard_case_replace(c, action, f, value, m->is_callers, arena, &v->value)
+               : ERR_OK;
 }
 
 /* The text from `pos` to `end` as it came, before the string. */
 static void put_before(struct guard_text *t, const struct guard_out *out, uint64_t pos,
                        uint64_t end)
 {
-    put_inside(&t->before,
-               span_cut(out->text, (size_t)(pos - out->at), (size_t)(end - pos)));
+    put_inside(&t->before, span_cut(out->text, (size_t)(pos - out->at), (size_t)(end - pos)));
 }
 
 /* Does what is to be done about one finding; `*pos` is up to where the text before the string was
@@ -213,6 +212,7 @@ static enum err finish(struct guard_text *t)
         json_edits_replace_borrow(t->edits, from, end - from, SPAN(""));
     }
     struct span before = buf_span(&t->before);
+    t->is_empty = before.len == 0 && from == t->offset;
     if (before.len > 0) {
         struct span kept = arena_copy(t->arena, before);
         if (kept.at == NULL) {

@@ -44,11 +44,12 @@ struct guard_text {
     uint32_t offset;         /* of that in the document */
     bool is_escaped, is_cut; /* cut: a value in it was blocked, and what follows is gone */
     bool is_last;            /* nothing of its text follows */
+    bool is_empty;           /* once it is done: nothing stands there */
     bool is_done;
-    uint64_t base; /* of the text, where this string begins */
-    size_t raw;    /* of `inside`, what stands */
-    uint64_t said; /* at this place of the text */
-    uint64_t kept; /* of the text, up to where its bytes stay or were dealt with */
+    uint64_t base;     /* of the text, where this string begins */
+    size_t raw;        /* of `inside`, what stands */
+    uint64_t said;     /* at this place of the text */
+    uint64_t kept;     /* of the text, up to where its bytes stay or were dealt with */
     struct buf before; /* what goes in before the string: of what was held back */
     struct json_reader reader;
 };
