@@ -16,7 +16,7 @@
 enum err guard_report_open(const struct guard_rule_of *of, enum guard_direction direction,
                            struct guard_report *out)
 {
-    *out = (struct guard_report){.of = *of, .direction = direction};
+    *out = (struct guard_report){.of = *of, .direction = direction, .prefix = ""};
     buf_init(&out->output, OUTPUT_BYTES_MAX);
     return guard_scratch_new(&out->scratch);
 }
@@ -157,10 +157,9 @@ struct walk {
     size_t depth;
 };
 
-static void put_path(const struct walk *k, char out[PATH_BYTES])
+static void put_path(const struct walk *k, const char *prefix, char out[PATH_BYTES])
 {
-    size_t len = 0;
-    out[0] = '\0';
+    size_t len = (size_t)snprintf(out, PATH_BYTES, "%.64s", prefix); /* fits */
     for (size_t i = 0; i < k->depth && len < PATH_BYTES; i++) {
         if (k->keys[i] == JSON_NONE) {
             len += (size_t)snprintf(out + len, PATH_BYTES - len, "[%u]", k->members[i] - 1);
@@ -210,7 +209,7 @@ static enum err look_at_all(struct guard_report *r, const struct json_index *x, 
         if (said == NULL) {
             e = ERR_NO_MEMORY;
         } else {
-            put_path(&k, path);
+            put_path(&k, r->prefix, path);
             e = look(r, span_make(said, json_unescape(x, row, said, NULL)), path, w);
             buf_put(edited, span_make(x->text.at + done, json_row(x, row)->offset - done));
             json_put_string(edited, buf_span(&r->output));

@@ -30,6 +30,7 @@
 struct guard_report {
     struct guard_rule_of of;
     enum guard_direction direction;
+    const char *prefix; /* of the paths of a request's texts: what the JSON is a member of */
     struct guard_scratch *scratch;
     struct buf output; /* of a text, while it is looked at */
     bool is_blocked;
