@@ -34,6 +34,9 @@ struct guard_window {
 size_t guard_before(const struct guard_window *w, size_t at);
 size_t guard_behind(const struct guard_window *w, size_t at);
 
+/* Whether there is something before guard_before(). */
+bool guard_is_cut(const struct guard_window *w, size_t at);
+
 /* Whether more may come that decides of the place: what touches guard_behind() has to wait. */
 bool guard_is_open(const struct guard_window *w, size_t at);
 
@@ -44,9 +47,9 @@ struct guard_rules_scratch;
 void guard_sink_add(struct guard_sink *k, size_t start, size_t end, unsigned type, unsigned percent,
                     bool is_validated);
 
-/* The same of a value that is longer than GUARD_VALUE_BYTES: `end` is where the window's sight of it
- * ends. What follows belongs to it as far as guard_secret_run() says, of PRIVATE_KEY up to its last
- * line. */
+/* The same of a value that is longer than GUARD_VALUE_BYTES: `end` is where the window's sight of
+ * it ends. What follows belongs to it as far as guard_secret_run() says, of PRIVATE_KEY up to its
+ * last line. */
 void guard_sink_add_open(struct guard_sink *k, size_t start, size_t end, unsigned type,
                          unsigned percent, bool is_validated);
 
@@ -60,7 +63,8 @@ void guard_find_secrets(const struct guard_window *w, uint32_t types, struct gua
 void guard_find_rules(const struct guard_rules *r, const struct guard_window *w,
                       struct guard_rules_scratch *scratch, struct guard_sink *k);
 
-/* Index of the first byte at or after `from` that cannot be of a token: where an open SECRET ends. */
+/* Index of the first byte at or after `from` that cannot be of a token: where an open SECRET ends.
+ */
 size_t guard_secret_run(struct span text, size_t from);
 
 #define GUARD_HIT_WORDS 4 /* of 32 tripwires each */
@@ -74,8 +78,8 @@ struct guard_tripped {
 
 /*
  * Looks at the whole window, also before `from`: no phrase is longer than GUARD_BEFORE, so none is
- * missed where a text is cut, and one that is seen twice is the same bit. A word that touches an end
- * of the window that is not the text's is left for later.
+ * missed where a text is cut, and one that is seen twice is the same bit. A word that touches an
+ * end of the window that is not the text's is left for later.
  */
 void guard_find_tripwires(const struct guard_window *w, struct guard_tripped *out);
 
