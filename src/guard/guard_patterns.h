@@ -16,7 +16,7 @@
 
 #include "guard/guard_internal.h"
 
-#define GUARD_PATTERN_STEPS 20000 /* of PCRE2 at a place */
+#define GUARD_PATTERN_STEPS 4000 /* of PCRE2 at a place */
 
 struct guard_patterns;
 
