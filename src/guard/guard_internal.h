@@ -6,7 +6,10 @@
  * Each place of a text is decided by what stands before it (GUARD_BEFORE bytes as they came) and by
  * GUARD_VALUE_BYTES + 1 from it on, so that nothing depends on how the text was cut. A detector
  * that would have to see more than the window holds says guard_sink_wait() for the place where its
- * value begins, unless the window is the text's last; it is asked again, with more.
+ * value begins, unless the window is the text's last; it is asked again, with more. guard_before()
+ * and guard_behind() say how far a place may look: what is nearer than that counts as the text's
+ * beginning, or its end, else a text that is rich in characters without width would be judged by
+ * more than one that came in pieces.
  */
 #ifndef GUARD_GUARD_INTERNAL_H
 #define GUARD_GUARD_INTERNAL_H
@@ -14,6 +17,7 @@
 #include "base/err.h"
 #include "guard/guard_rules.h"
 #include "guard/guard_scan.h"
+#include "text/text_fold.h"
 
 /* A stretch of folded text (text_fold.h): case is kept, digits are ASCII, what has no width is not
  * there. Offsets of findings are offsets into it; guard_scan.c translates them. */
@@ -23,7 +27,15 @@ struct guard_window {
                       before is context */
     bool is_first; /* the text begins where the window begins */
     bool is_last;  /* and ends where it ends */
+    const struct text_fold *fold; /* where it came from; NULL: `text` is as it came */
 };
+
+/* Bounds of what decides of the place `at`: [guard_before(), guard_behind()) of the window. */
+size_t guard_before(const struct guard_window *w, size_t at);
+size_t guard_behind(const struct guard_window *w, size_t at);
+
+/* Whether more may come that decides of the place: what touches guard_behind() has to wait. */
+bool guard_is_open(const struct guard_window *w, size_t at);
 
 struct guard_sink;
 struct guard_rules_scratch;
