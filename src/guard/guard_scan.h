@@ -58,7 +58,7 @@ struct guard_scan {
     struct guard_wanted wanted;
     uint64_t at;           /* of the text, where `bytes` begins */
     uint16_t before, len;  /* of `bytes`, what was given out already; and all of it */
-    uint64_t gone_to;      /* where a value ended that is not what it was: guard_text.c */
+    uint64_t gone_to;      /* where a value ended that is not what it was: guard_string.c */
     bool is_inside;        /* a value of `inside` that goes on, */
     uint8_t percent;       /* its confidence, */
     bool is_validated;     /* and what else is told of it */
