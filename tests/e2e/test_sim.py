@@ -59,7 +59,7 @@ def test_an_echo_is_the_last_text_in_pieces_of_whole_characters(sim, piece):
     said = events(ask(sim, stream=True, sim={"echo": True, "piece": piece}, **ASKED).content)
     assert content(said) == TEXT
     assert len(said) == 1 + -(-len(TEXT.encode()) // piece) + 1 + 1  # the role, the pieces, the finish, [DONE]
-    assert ask(sim, "/v1/completions", prompt="again", sim={"echo": True}).json()["choices"][0]["text"] == "again"
+    assert ask(sim, "/v1/completions", messages=None, prompt="again", sim={"echo": True}).json()["choices"][0]["text"] == "again"
 
 
 def test_what_the_model_saw_is_printed_when_it_is_asked_for(make_sim):

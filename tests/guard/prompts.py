@@ -68,8 +68,8 @@ def obfuscate(chance, kind, value):
 def write(chance, kind, lang, tags):
     """Parts of one value: texts that are no value, and (type, text)."""
     if kind == "url_credentials":
-        before, value, behind = values.url_credentials(chance)
-        return [before, (kind, value), behind]
+        before, value, sign, host, rest = values.url_credentials(chance)
+        return [before, (kind, value), sign, ("ip_address", host) if host[0].isdigit() else host, rest]
     if kind == "private_key":
         return [(kind, values.private_key(chance, chance.pick(["\n", "\\n", "\\n", " "])))]
     if kind == "secret":

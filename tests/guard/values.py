@@ -248,16 +248,17 @@ def mac_address(chance):
 
 
 def url_credentials(chance):
-    """What stands before the value, the value, and what is behind it."""
+    """What stands before the value, the value, and what is behind it: a sign, the host, the rest."""
     user = chance.pick(["admin", "root", "svc_backup", "app", "reader", chance.pick(NAMES), "atlas", "deploy"])
     word = chance.pick([chance.some(ALNUM, chance.between(8, 20)), f"{chance.pick(NAMES).title()}{chance.digits(4)}!", f"P%40ss{chance.digits(3)}",
                         f"{chance.some(ALNUM, 6)}-{chance.some(ALNUM, 6)}"])
-    scheme, where = chance.pick([("postgres", "db.internal:5432/orders"), ("postgresql", "10.2.3.4/app"), ("mysql", "mysql.local:3306/crm"),
-                                 ("mongodb+srv", "cluster0.ab1cd.mongodb.net/prod"), ("redis", "cache:6379/0"), ("amqp", "mq.local:5672/"),
-                                 ("https", "git.company.sa/team/app.git"), ("ftp", "files.company.ae/in"), ("https", "api.company.com/v1")])
+    scheme, host, rest = chance.pick([
+        ("postgres", "db.internal", ":5432/orders"), ("postgresql", f"10.2.{chance.below(256)}.{chance.between(1, 254)}", "/app"),
+        ("mysql", "mysql.local", ":3306/crm"), ("mongodb+srv", "cluster0.ab1cd.mongodb.net", "/prod"), ("redis", "cache", ":6379/0"),
+        ("amqp", "mq.local", ":5672/"), ("https", "git.company.sa", "/team/app.git"), ("ftp", "files.company.ae", "/in"), ("https", "api.company.com", "/v1")])
     if scheme == "redis" and chance.one_in(2):
         user = ""
-    return f"{scheme}://", f"{user}:{word}", f"@{where}"
+    return f"{scheme}://", f"{user}:{word}", "@", host, rest
 
 
 def jwt(chance):
