@@ -11,7 +11,7 @@ set -euo pipefail
 declare -A why packages
 why[build]="the compiler, Meson and the libraries Atlas links with"
 packages[build]="gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev libc-ares-dev libssl-dev libsqlite3-dev
-    libyaml-dev libglib2.0-dev libpcre2-dev tzdata"
+    libyaml-dev libglib2.0-dev libpcre2-dev libvectorscan-dev tzdata"
 why[test]="the test runners, the fuzzers' compiler and the peers that the suites talk to"
 packages[test]="libcmocka-dev clang-14 libclang-rt-14-dev libsimdjson-dev g++ libhttp-parser-dev varnish
     python3-pytest python3-httpx python3-venv openssl curl sqlite3 git groff-base zsh logrotate"

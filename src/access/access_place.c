@@ -2,11 +2,20 @@
 #include "access/access_place.h"
 
 #include "access/access_internal.h"
+#include "guard/guard_policy.h"
 
 /* What a row says; more than there is: the highest. */
 static enum data_class class_of(uint8_t number)
 {
     return number < DATA_CLASSES_END ? (enum data_class)number : DATA_TOP_SECRET;
+}
+
+struct guard_policy *access_guard_of(const struct access *a, const struct limits_subjects *who)
+{
+    uint32_t slot = who->slot[LIMITS_TEAM];
+    const struct directory_entry *team =
+        slot == SLOTS_NONE ? NULL : directory_find(a->directory, DIRECTORY_TEAM, slot);
+    return team == NULL ? NULL : guard_policy_ref(team->guard);
 }
 
 struct access_place access_place_of(const struct access *a, const struct key_handle *key,

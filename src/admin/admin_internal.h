@@ -169,6 +169,10 @@ MUST_USE enum err admin_days_judge(const struct admin_operation *op, const struc
 /* Whether calls of a team that say no class can go on: else all of them would be refused. */
 MUST_USE enum err admin_fits_classes(const struct admin_operation *op, const struct admin_team *a);
 
+/* Whether a team's guard is well-formed, and nowhere milder than the gateway's; empty: it says
+ * nothing. ERR_VALUE_INVALID; ERR_SOVEREIGNTY. */
+MUST_USE enum err admin_guard_judge(const struct admin_operation *op, struct span guard);
+
 /* The same of a key (without an id: a new one) that shall be as this row says. */
 MUST_USE enum err admin_key_judge_room(const struct admin_operation *op,
                                        const struct store_key *key, int64_t tokens_per_day);

@@ -129,6 +129,7 @@ static void team_show(const struct admin_operation *op, const union row *row, un
                                     .max_class = t->max_class,
                                     .default_class = t->default_class,
                                     .local_only = t->local_only != 0,
+                                    .guard = t->guard,
                                     .limits = admin_limits_of(op, t->id),
                                     .key_limits = admin_limits_of(op, each_of(t->id, "/key", id)),
                                     .status = t->ended.us != 0 ||
@@ -150,6 +151,10 @@ static enum err team_fill(const struct admin_operation *op, const union shown *a
     enum err e =
         admin_give(op, DIRECTORY_ORGANISATION, a->organisation, "organisation", &t->organisation);
     e = e == ERR_OK ? admin_give(op, DIRECTORY_PLAN, a->plan, "plan", &t->plan) : e;
+    if (e == ERR_OK && !span_equal(t->guard, a->guard)) { /* one that is there was judged then */
+        e = admin_guard_judge(op, a->guard);
+    }
+    t->guard = a->guard;
     t->name = a->name;
     t->models = a->models;
     t->region = a->region;

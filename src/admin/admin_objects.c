@@ -82,6 +82,7 @@ static bool is_value_nothing(const struct admin_field *field, const void *at)
     case ADMIN_TEXT:
     case ADMIN_NAMES:
     case ADMIN_TAGS:
+    case ADMIN_JSON:
         return ((const struct span *)at)->len == 0;
     case ADMIN_INT:
     case ADMIN_MONEY:

@@ -78,6 +78,7 @@ enum admin_kind {
     ADMIN_MONEY,   /* int64_t: billionths, as JSON "100.00" (base/money.h) */
     ADMIN_AMOUNT,  /* struct admin_amount: money, or a whole number of tokens, as JSON "100.00" */
     ADMIN_NUMBERS, /* uint32_t: some of the words, which are numbers; of replies alone */
+    ADMIN_JSON,    /* struct span: an object of JSON, as it was given; another part judges it */
     ADMIN_PART,    /* the struct of another object, which has no parts itself */
     ADMIN_PARTS    /* struct admin_parts; of replies alone */
 };
@@ -143,7 +144,7 @@ struct admin_organisation {
 };
 
 struct admin_team {
-    struct span id, name, organisation, plan, plan_name, models, region, regions;
+    struct span id, name, organisation, plan, plan_name, models, region, regions, guard;
     int max_class, default_class;
     bool local_only;
     struct admin_limits limits, key_limits, user_limits;

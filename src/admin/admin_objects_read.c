@@ -7,7 +7,7 @@
 #include "base/money.h"
 
 #define ROWS_MAX   1024 /* keys and values */
-#define DEPTH_MAX  3    /* the object, a part, the names of one of its members */
+#define DEPTH_MAX  5    /* the object, a guard, a list of its, a rule, its words */
 #define SECOND_US  INT64_C(1000000)
 #define DAY_US     INT64_C(86400000000)
 #define TIME_LAST  INT64_C(253402300799999999) /* the last microsecond of the year 9999 */
@@ -221,6 +221,19 @@ static enum err read_day(const struct reading *r, const struct admin_field *f, u
                                                     : refuse(r, f, "a day, such as \"2026-11-24\"");
 }
 
+/* As it stands there: what it means is not asked here. */
+static enum err read_json(const struct reading *r, const struct admin_field *f, uint32_t row,
+                          struct span *out)
+{
+    char what[128];
+    *out = json_source(&r->x, row);
+    if (json_kind(&r->x, row) == JSON_OBJECT && out->len <= (size_t)f->most) {
+        return ERR_OK;
+    }
+    (void)snprintf(what, sizeof(what), "an object of at most %lld bytes", (long long)f->most);
+    return refuse(r, f, what);
+}
+
 /* The number of the word that the row says; false if it says none of them. */
 static bool find_word(const struct reading *r, const struct admin_field *f, uint32_t row, int *out)
 {
@@ -284,6 +297,7 @@ static void clear(const struct admin_field *f, void *at)
         [ADMIN_TAGS] = sizeof(struct span),
         [ADMIN_MONEY] = sizeof(int64_t),
         [ADMIN_AMOUNT] = sizeof(struct admin_amount),
+        [ADMIN_JSON] = sizeof(struct span),
         [ADMIN_PART] = 0,
         [ADMIN_PARTS] = sizeof(struct admin_parts),
     };
@@ -326,6 +340,8 @@ static enum err read_value(const struct reading *r, const struct admin_field *f,
         return read_money(r, f, row, at);
     case ADMIN_AMOUNT:
         return read_amount(r, f, row, at);
+    case ADMIN_JSON:
+        return read_json(r, f, row, at);
     case ADMIN_PART:
         NEVER("a part has none itself");
     case ADMIN_HOUR:

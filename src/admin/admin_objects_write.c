@@ -163,6 +163,9 @@ static void write_value(struct json_writer *w, const struct admin_field *f, cons
     case ADMIN_TAGS:
         write_tags(w, *(const struct span *)at);
         break;
+    case ADMIN_JSON:
+        json_write_raw(w, *(const struct span *)at);
+        break;
     case ADMIN_MONEY:
         write_money(w, f, *(const int64_t *)at);
         break;

@@ -159,6 +159,9 @@ void admin_schema_kind(struct json_writer *w, const struct admin_field *f, enum 
     case ADMIN_TAGS:
         write_tags(w, f, may_be_null, shape);
         break;
+    case ADMIN_JSON:
+        admin_schema_type(w, "object", may_be_null);
+        break;
     case ADMIN_MONEY:
     case ADMIN_AMOUNT:
         write_decimal(w, may_be_null);

@@ -24,6 +24,17 @@ struct texts {
     size_t count;
 };
 
+/* A name that the operator chose, and what he gave it. */
+struct pair {
+    const char *name, *value;
+};
+
+/* A mapping of such names, in the order of the file. */
+struct pairs {
+    const struct pair *at;
+    size_t count;
+};
+
 /* All that may ever be shown of a secret. */
 static inline const char *value_secret_shown(struct secret s)
 {

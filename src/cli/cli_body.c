@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli_body.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admin/admin_operations.h"
+#include "base/file.h"
 #include "settings/settings_value.h"
 #include "text/text_near.h"
 #include "json/json_scan.h"
@@ -16,6 +19,9 @@
 #define WHY_BYTES       128
 #define WORD_BYTES      32
 #define DAY_S           86400
+#define PIECE_BYTES     65536
+#define JSON_ROWS_MAX   65536
+#define JSON_DEPTH_MAX  16
 
 /* A body while it is written. */
 struct writing {
@@ -246,6 +252,51 @@ static int put_text(struct writing *w, const char *text)
     return CLI_GO_ON;
 }
 
+/* Reads a file of JSON; a whole one, or none of it. */
+static bool read_file(const char *path, struct buf *out, const char **why)
+{
+    int fd = -1;
+    ssize_t got = file_open(path, &fd, why) == ERR_OK ? 1 : -1;
+    bool is_open = got > 0;
+    while (got > 0 && buf_span(out).len <= ADMIN_BODY_BYTES_MAX) {
+        uint8_t *at = buf_reserve(out, PIECE_BYTES);
+        got = at == NULL ? -1 : read(fd, at, PIECE_BYTES);
+        buf_added(out, got > 0 ? (size_t)got : 0);
+    }
+    if (is_open) {
+        *why = strerrordesc_np(errno);
+        (void)close(fd); /* only read from */
+    }
+    return got >= 0;
+}
+
+/* An object of JSON, or the name of a file that holds one. */
+static int put_json(struct writing *w, const struct cli_option *o, const char *text)
+{
+    struct json_index x;
+    struct buf file;
+    const char *why = "";
+    char said[WHY_BYTES];
+    int status = CLI_GO_ON;
+    struct span all = span_trim(span_of(text));
+    buf_init(&file, ADMIN_BODY_BYTES_MAX + 2 * PIECE_BYTES);
+    json_index_init(&x, JSON_ROWS_MAX, JSON_DEPTH_MAX);
+    if (all.len > 0 && all.at[0] != '{' && !read_file(text, &file, &why)) {
+        (void)snprintf(said, sizeof(said), "takes an object of JSON, or a file of it: %s", why);
+        status = misused(w, o, said);
+    }
+    all = all.len > 0 && all.at[0] == '{' ? all : span_trim(buf_span(&file));
+    if (status == CLI_GO_ON &&
+        (json_index_parse_borrow(&x, all) != ERR_OK || json_kind(&x, 0) != JSON_OBJECT)) {
+        status = misused(w, o, "takes an object of JSON, or a file of it: this is none");
+    } else if (status == CLI_GO_ON) {
+        json_write_raw(&w->w, json_source(&x, 0));
+    }
+    json_index_fini(&x);
+    buf_fini(&file);
+    return status;
+}
+
 static int put_nothing(struct writing *w)
 {
     json_write_null(&w->w);
@@ -268,6 +319,8 @@ static int put_one(struct writing *w, const struct cli_option *o, const struct a
         return put_time(w, o, text);
     case ADMIN_BOOL:
         return put_bool(w, text);
+    case ADMIN_JSON:
+        return put_json(w, o, text);
     default:
         return put_text(w, text);
     }

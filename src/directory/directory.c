@@ -10,6 +10,7 @@
 
 #include "base/map.h"
 #include "base/memory.h"
+#include "guard/guard_form.h"
 #include "store/store_tables.h"
 
 struct subject_id {
@@ -29,7 +30,7 @@ struct directory {
 
 /* What a row says, whichever table it is of. */
 struct facts {
-    struct span id, name, organisation, team, plan, models, regions;
+    struct span id, name, organisation, team, plan, models, regions, guard;
     uint8_t role, max_class, default_class;
     bool is_trial, is_local;
     wall_us expires, ended;
@@ -46,9 +47,15 @@ enum err directory_open(struct directory **out)
     return ERR_OK;
 }
 
+static void entry_free(void *entry)
+{
+    guard_policy_unref(&((struct directory_entry *)entry)->guard);
+    memory_free(entry);
+}
+
 static bool free_entry(struct retired *block)
 {
-    memory_free(block);
+    entry_free(block); /* its first member */
     return true;
 }
 
@@ -64,7 +71,7 @@ void directory_close(struct directory **d)
     }
     directory_tidy(*d, (mono_us){INT64_MAX});
     for (size_t kind = 0; kind < DIRECTORY_KINDS; kind++) {
-        slots_fini(&(*d)->entries[kind], memory_free);
+        slots_fini(&(*d)->entries[kind], entry_free);
     }
     while ((*d)->first_id != NULL) {
         struct subject_id *id = (*d)->first_id;
@@ -142,6 +149,7 @@ static struct facts facts_of(enum directory_kind kind, const void *row)
                               .max_class = t->max_class,
                               .default_class = t->default_class,
                               .is_local = t->local_only != 0,
+                              .guard = t->guard,
                               .is_trial = t->trial.len > 0,
                               .expires = t->expires,
                               .ended = t->ended};
@@ -199,13 +207,23 @@ static struct span put_text(struct directory_entry *e, size_t *used, struct span
     return copy;
 }
 
+/* False: there is no memory. What cannot be read, though it was checked, must not let anything
+ * through. */
+static bool make_guard(struct span guard, struct directory_entry *e)
+{
+    enum err made = guard.len == 0 ? ERR_OK : guard_policy_of_team(guard, &e->guard);
+    made = made == ERR_CONFIG ? guard_policy_closed(&e->guard) : made;
+    return made == ERR_OK;
+}
+
 static struct directory_entry *entry_new(const struct directory *d, const struct facts *f,
                                          const struct subject_id *subject)
 {
     size_t used = 0;
     struct directory_entry *e =
         memory_new(sizeof(*e) + f->name.len + f->regions.len + f->models.len);
-    if (e == NULL) {
+    if (e == NULL || !make_guard(f->guard, e)) {
+        memory_free(e);
         return NULL;
     }
     memcpy(e->id, subject->id, sizeof(e->id));

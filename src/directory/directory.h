@@ -38,6 +38,8 @@ enum directory_kind {
     DIRECTORY_KINDS
 };
 
+struct guard_policy;
+
 /* What is said of a subject. Never changes. */
 struct directory_entry {
     struct retired retired;
@@ -51,6 +53,7 @@ struct directory_entry {
     bool is_trial;                     /* a team that is an evaluation */
     wall_us expires, ended;            /* 0: it does not, was not */
     struct span name, models;          /* of `text`; models a line each, none: all */
+    struct guard_policy *guard;        /* a team's, counted; NULL: it says nothing */
     struct span regions;               /* that its calls may go to, a line each; none: not said */
     char text[];
 };

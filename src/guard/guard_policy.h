@@ -19,20 +19,26 @@
 #include "base/err.h"
 #include "guard/guard.h"
 #include "guard/guard_rules.h"
+#include "guard/guard_scan.h"
 
-#define GUARD_PERCENT_MIN 50 /* the confidence at which a finding acts, if nothing else is said */
+#define GUARD_PERCENT_MIN       50 /* the confidence at which a finding acts, if no other is said */
+#define GUARD_INJECTION_PERCENT 80 /* the same of an attempt to talk a model out of its rules */
+
+#define GUARD_DIGEST_BYTES 32
 
 /* The types of one owner: the built-in ones, then those of its own rules. */
 struct guard_policy {
     _Atomic int refs;
     enum guard_mode mode;
     bool restores;             /* placeholders are put back in replies */
-    bool says_restore;         /* of a team: it says so or not; else the gateway's word counts */
+    bool says_restore;         /* it says whether or not; the gateway's false binds teams */
     bool empties_blocked;      /* a blocked reply has no text; else that before the value */
     struct guard_rules *rules; /* NULL: none */
-    uint8_t injection_percent; /* from which score on it acts */
-    uint8_t percents[GUARD_TYPES_MAX]; /* from which confidence on it acts; 0: not said */
+    uint8_t digest[GUARD_DIGEST_BYTES]; /* SHA-256 of all that it was made of */
+    uint8_t injection_percent;          /* from which score on it acts; 0: not said */
+    uint8_t percents[GUARD_TYPES_MAX];  /* from which confidence on it acts; 0: not said */
     uint8_t actions[GUARD_DIRECTIONS][GUARD_TYPES_MAX]; /* enum guard_action */
+    uint8_t defaults[GUARD_DIRECTIONS]; /* of the built-in ones that are not named */
     uint8_t classes[GUARD_TYPES_MAX]; /* the class that a prompt with it has at least; unsaid: 0 */
 };
 
@@ -44,6 +50,10 @@ struct guard_rule_of {
 
 /* An empty policy that allows all and does nothing: `mode` off. ERR_NO_MEMORY. */
 MUST_USE enum err guard_policy_new(struct guard_policy **out);
+
+/* One that blocks all that is built in: in place of one that cannot be read. ERR_NO_MEMORY. */
+MUST_USE enum err guard_policy_closed(struct guard_policy **out);
+
 struct guard_policy *guard_policy_ref(struct guard_policy *p);
 void guard_policy_unref(struct guard_policy **p);
 
@@ -57,7 +67,16 @@ enum guard_action guard_action_of(const struct guard_rule_of *of, enum guard_dir
 /* The class that a prompt has at least in which it was found; DATA_UNSAID: any. */
 enum data_class guard_class_of(const struct guard_rule_of *of, const struct guard_finding *f);
 
+/* Whether placeholders are put back: the team decides, unless the gateway says that they are not.
+ */
 bool guard_restores(const struct guard_rule_of *of);
+
+/* Whether a blocked reply has no text at all. */
+bool guard_empties_blocked(const struct guard_rule_of *of);
+
+/* What to look for: what something is done about, or `all` types. */
+void guard_wanted_of(const struct guard_rule_of *of, enum guard_direction direction, bool all,
+                     struct guard_wanted *out);
 
 /* A type's name, placeholder and violation, whoever's it is. The placeholder of an operator's type
  * is its name in capitals, in `room`. */

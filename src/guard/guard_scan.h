@@ -17,7 +17,11 @@
  * and characters without width are not there, signs that look like ASCII are that (text_fold.h):
  * findings have the offsets of the text as it came, and cover such characters inside a value.
  *
- * Findings of a text do not overlap: the longest validated one stays. They come in order.
+ * Findings of a text do not overlap: the longest validated one stays. They come in order. What has
+ * no end in sight (a private key, a token longer than GUARD_VALUE_BYTES) is told in pieces: a
+ * finding that begins where one of the same type ended, and both of PRIVATE_KEY or SECRET, goes on
+ * with that value. A private key reaches to its last line, or to where no key can go on.
+ *
  * INJECTION is told at the text's end, once, over its strongest phrase, and only of prompts.
  *
  * Ownership  a scan holds what is behind in itself; `out` borrows from it, from the piece and from
@@ -35,6 +39,9 @@
 
 #define GUARD_BEFORE 128 /* bytes before a value in which a word may say what it is */
 
+/* What a scan keeps of its text: what stands before, and a value with what may overlap it. */
+#define GUARD_SCAN_BYTES (GUARD_BEFORE + 2 * GUARD_VALUE_BYTES + 64)
+
 struct guard_rules;   /* the operator's: guard_rules.h */
 struct guard_scratch; /* room that scans of one thread share */
 
@@ -49,11 +56,15 @@ struct guard_scan {
     struct guard_wanted wanted;
     uint64_t at;           /* of the text, where `bytes` begins */
     uint16_t before, len;  /* of `bytes`, what was given out already; and all of it */
-    bool has_tag;          /* inside a private key */
+    bool is_inside;        /* a value of `inside` that goes on, */
+    uint8_t percent;       /* its confidence, */
+    bool is_validated;     /* and what else is told of it */
+    uint16_t inside;       /* PRIVATE_KEY or SECRET */
+    uint16_t weight;       /* of the tripwire that weighs most, in percent */
     uint32_t hits[4];      /* tripwires that were touched: bits */
-    uint64_t strongest[2]; /* where, of the one that weighs most */
-    uint16_t weight;       /* of that */
-    uint8_t bytes[GUARD_BEFORE + GUARD_VALUE_BYTES + 64];
+    uint32_t hidden;       /* characters without width that the text so far ends with */
+    uint64_t strongest[2]; /* where the one stands that weighs most */
+    uint8_t bytes[GUARD_SCAN_BYTES];
 };
 
 /* What a piece brought. */

@@ -42,8 +42,8 @@
 #define JOURNAL_ROOM_BYTES   1380 /* so that a slot takes 28 cache lines */
 #define JOURNAL_NAMES_MAX    448  /* bytes of all configured names in a record together */
 #define JOURNAL_INVENTED_MAX 128  /* bytes of a name that a caller made up */
-#define JOURNAL_STATE_MAX    6144
-#define JOURNAL_LINE_MAX     16384
+#define JOURNAL_STATE_MAX    14336
+#define JOURNAL_LINE_MAX     24576
 #define JOURNAL_NUMBER_MAX   9007199254740991 /* 2^53 - 1 */
 
 enum journal_kind {

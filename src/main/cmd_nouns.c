@@ -67,6 +67,11 @@ static const struct main_noun teams = {
              "The class of data of its calls that say none; none: public", \
              .member = "default_class", .words = ADMIN_CLASSES, .none = "none")
 
+#define GUARD                                                                                  \
+    CLI_TEXT(struct main_given, guard, "guard", "JSON",                                        \
+             "What its guard does beyond the gateway's: JSON, or a file of it; none: nothing", \
+             .member = "guard", .none = "none")
+
 const struct cli_option main_team_create_options[] = {
     MAIN_NAME("What people call it", .is_needed = true),
     CLI_TEXT(struct main_given, organisation, "organisation", "ORG",
@@ -78,6 +83,7 @@ const struct cli_option main_team_create_options[] = {
     MAX_CLASS,
     DEFAULT_CLASS,
     MAIN_LOCAL_ONLY,
+    GUARD,
     MAIN_EXPIRES,
     MAIN_LIMITS("limits."),
     MAIN_JSON,
@@ -87,13 +93,21 @@ const struct cli_option main_team_create_options[] = {
 const struct cli_option main_team_list_options[] = OF_ALL;
 const struct cli_option main_team_show_options[] = OF_ONE(A_TEAM);
 const struct cli_option main_team_edit_options[] = {
-    MAIN_ID(A_TEAM), MAIN_NAME("What people call it from now on"),
-    MAIN_PLAN,       MAIN_MODELS,
-    REGION,          REGIONS,
-    MAX_CLASS,       DEFAULT_CLASS,
-    MAIN_LOCAL_ONLY, MAIN_NO_LOCAL_ONLY,
-    MAIN_EXPIRES,    MAIN_LIMITS("limits."),
-    MAIN_JSON,       MAIN_CONFIG,
+    MAIN_ID(A_TEAM),
+    MAIN_NAME("What people call it from now on"),
+    MAIN_PLAN,
+    MAIN_MODELS,
+    REGION,
+    REGIONS,
+    MAX_CLASS,
+    DEFAULT_CLASS,
+    MAIN_LOCAL_ONLY,
+    MAIN_NO_LOCAL_ONLY,
+    MAIN_EXPIRES,
+    GUARD,
+    MAIN_LIMITS("limits."),
+    MAIN_JSON,
+    MAIN_CONFIG,
     MAIN_END,
 };
 const struct cli_option main_team_end_options[] = OF_ONE(A_TEAM);

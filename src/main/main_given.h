@@ -16,7 +16,7 @@ struct main_given {
     const char *config;
     const char *id; /* the plain word */
     const char *name, *organisation, *team, *user, *key, *plan, *role, *region;
-    const char *max_class, *default_class;
+    const char *max_class, *default_class, *guard;
     const char *expires, *each, *data, *rotate_every, *grace, *sha256;
     const char *requests_per_minute, *burst, *tokens_per_minute, *tokens_per_day, *concurrent;
     const char *max_tokens, *priority;

@@ -436,6 +436,7 @@ enum err policy_open(const struct policy_settings *settings,
     map_init(&p->names);
     p->created_s = now.us / 1000000;
     p->routing = routing_ref(settings->routing);
+    p->guard = guard_policy_ref(settings->guard_policy);
     enum err e = add_zone(p, settings);
     if (e == ERR_OK) {
         e = note_digest(p, settings, upstreams);
@@ -478,6 +479,7 @@ void policy_unref(struct policy **policy)
     }
     upstream_trust_close(&p->trust);
     routing_unref(&p->routing);
+    guard_policy_unref(&p->guard);
     policy_prefixes_unref(&p->prefixes);
     map_fini(&p->names);
     arena_fini(&p->arena);

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/map.h"
+#include "guard/guard_policy.h"
 #include "journal/journal_record.h"
 #include "policy/policy_prefixes.h"
 #include "policy/policy_settings.h"
@@ -76,6 +77,7 @@ struct policy {
     size_t deployment_count;
     struct upstream_trust *trust;     /* what its https deployments believe */
     struct routing *routing;          /* its rules; NULL: there are none */
+    struct guard_policy *guard;       /* NULL: the configuration says nothing of it */
     struct policy_prefixes *prefixes; /* what was read where; NULL: each model has one place */
     struct span zone, region;
     struct span regions; /* that calls may go to whose team says none, a line each; none: any */

@@ -114,6 +114,18 @@ static void put_examples(struct json_writer *w, const struct routing *r)
     put_text(w, "examples", hex);
 }
 
+/* That of the guard's policy and its word lists, where there is one. */
+static void put_guard(struct json_writer *w, const struct guard_policy *guard)
+{
+    char hex[2 * GUARD_DIGEST_BYTES + 1] = "";
+    for (size_t i = 0; guard != NULL && i < GUARD_DIGEST_BYTES; i++) {
+        (void)snprintf(hex + 2 * i, 3, "%02x", guard->digest[i]); /* fits */
+    }
+    if (guard != NULL) {
+        put_text(w, "guard", hex);
+    }
+}
+
 /* The digest of the rules' file. */
 static void put_routing(struct json_writer *w, const struct routing *r)
 {
@@ -132,6 +144,7 @@ enum err policy_digest_text(const struct policy_settings *settings,
     json_write_object(&w);
     put_examples(&w, settings->routing);
     put_number(&w, "grid", settings->grid_nano);
+    put_guard(&w, settings->guard_policy);
     json_write_key(&w, "models");
     json_write_array(&w);
     for (size_t i = 0; i < settings->models_count; i++) {

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/span.h"
 #include "base/value.h"
+#include "guard/guard_form.h"
 
 struct routing;
 
@@ -140,6 +141,9 @@ struct policy_settings {
     const struct model_settings *models;
     size_t models_count;
     struct routing *routing; /* the rules, which struct settings has counted; NULL: none */
+    struct guard_form guard; /* as it is written */
+    struct guard_policy
+        *guard_policy; /* made of it, which struct settings has counted; NULL: none */
     struct policy_texts texts;
     struct cors_settings cors;
     int64_t grid_nano;           /* billionths of a gram of CO2e a kWh; 0: not known */

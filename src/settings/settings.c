@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "guard/guard_policy.h"
 #include "routing/routing.h"
 #include "settings/settings_internal.h"
 
@@ -330,6 +331,7 @@ void settings_close(struct settings **s)
         }
     }
     routing_unref(&box->settings.gateway.routing);
+    guard_policy_unref(&box->settings.gateway.guard_policy);
     arena_fini(&box->arena);
     memory_free(box);
     *s = NULL;

@@ -271,12 +271,48 @@ static void assign_list(struct settings_loader *l, const struct settings_row *ro
     }
 }
 
+/* One name of a mapping and its value; false: it has none. */
+static bool assign_pair(struct settings_loader *l, const struct ytree_node *node, const char *shown,
+                        struct pair *out)
+{
+    if (node->kind != YTREE_SCALAR || ytree_is_null(node)) {
+        settings_problem(l, node->place, "%s.%.*s takes one value", shown,
+                         SPAN_ARGS(span_cut_text(node->key, 64)));
+        return false;
+    }
+    out->name = (const char *)arena_copy(l->arena, node->key).at;
+    out->value = (const char *)arena_copy(l->arena, node->text).at;
+    l->out_of_memory = l->out_of_memory || out->name == NULL || out->value == NULL;
+    return !l->out_of_memory;
+}
+
+/* What the names and values mean is asked when all of the file is read. */
+static void assign_pairs(struct settings_loader *l, const struct settings_row *row,
+                         const struct ytree_node *node, const char *shown, void *field)
+{
+    if (node->kind != YTREE_MAP) {
+        mistyped(l, row, node, shown);
+        return;
+    }
+    struct pair *pairs = arena_new(l->arena, (node->count + 1) * sizeof(*pairs));
+    struct pairs out = {pairs, 0};
+    l->out_of_memory = l->out_of_memory || pairs == NULL;
+    for (const struct ytree_node *c = node->first; c != NULL && !l->out_of_memory; c = c->next) {
+        out.count += assign_pair(l, c, shown, &pairs[out.count]);
+    }
+    memcpy(field, &out, sizeof(out));
+}
+
 void settings_assign(struct settings_loader *l, const struct settings_row *row,
                      const struct ytree_node *node, const char *shown, char *base)
 {
     void *field = base + row->offset;
     if (settings_value_is_list(row)) {
         assign_list(l, row, node, shown, field);
+        return;
+    }
+    if (row->kind == SETTINGS_PAIRS && !ytree_is_null(node)) {
+        assign_pairs(l, row, node, shown, field);
         return;
     }
     if (node->kind == YTREE_SCALAR && ytree_is_null(node)) {

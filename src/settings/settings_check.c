@@ -28,9 +28,8 @@ static struct ytree_place place_of(const struct ytree_node *node, const char *ke
     return node->key.len > 0 ? node->key_place : node->place;
 }
 
-/* A problem for each required setting of the item that the file does not give. */
-static void check_required(struct settings_loader *l, const char *path, const char *shown,
-                           const struct ytree_node *node)
+void settings_check_required(struct settings_loader *l, const char *path, const char *shown,
+                             const struct ytree_node *node)
 {
     size_t len = strlen(path);
     if (node->kind != YTREE_MAP && !ytree_is_null(node)) {
@@ -80,7 +79,7 @@ static void check_sni(struct settings_loader *l, const struct server_listen *lis
     for (size_t i = 0; i < listen->tls_sni_count && node != NULL; i++, node = node->next) {
         char item[64];
         snprintf(item, sizeof(item), "%s.tls.sni[%zu]", shown, i);
-        check_required(l, path, item, node);
+        settings_check_required(l, path, item, node);
     }
 }
 
@@ -107,7 +106,7 @@ static void check_listens(struct settings_loader *l)
         const struct server_listen *listen = &s->listens[i];
         char shown[32];
         snprintf(shown, sizeof(shown), "listen[%zu]", i);
-        check_required(l, "listen[]", shown, node);
+        settings_check_required(l, "listen[]", shown, node);
         check_tls(l, listen, shown, node, "listen[].tls.sni[]");
         for (size_t j = 0; j < i && listen->address != NULL; j++) {
             if (s->listens[j].address != NULL &&
@@ -234,7 +233,7 @@ static void check_upstreams(struct settings_loader *l)
                              "without spaces",
                              SETTINGS_LABEL_BYTES_MAX);
         }
-        check_required(l, "upstreams.*", shown, node);
+        settings_check_required(l, "upstreams.*", shown, node);
     }
 }
 
@@ -311,7 +310,7 @@ static void check_model(struct settings_loader *l, struct model_settings *model,
 {
     char shown[SETTINGS_PATH_MAX];
     snprintf(shown, sizeof(shown), "models.%.*s", SPAN_ARGS(span_cut(node->key, 0, 200)));
-    check_required(l, "models.*", shown, node);
+    settings_check_required(l, "models.*", shown, node);
     check_name(l, names, node->key, node, false);
     model->is_pattern = node->key.len > 0 && node->key.at[node->key.len - 1] == '*';
     check_aliases(l, model, node, names);
@@ -457,6 +456,7 @@ void settings_check(struct settings_loader *l)
     check_models(l);
     check_cors(l);
     check_dns(l);
+    settings_check_guard(l);
     resolve_data_paths(l);
     size_slots(l);
 }

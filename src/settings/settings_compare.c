@@ -43,6 +43,7 @@ static bool fields_differ(const struct settings_row *row, const void *a, const v
     case SETTINGS_CURRENCY:
         return strcmp(a, b) != 0;
     case SETTINGS_TEXTS:
+    case SETTINGS_PAIRS:
         break;
     }
     NEVER("a list that takes effect with a restart");

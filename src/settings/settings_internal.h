@@ -110,6 +110,15 @@ void settings_read_routing(struct settings_loader *l);
  * was told. */
 MUST_USE bool settings_read_examples(struct settings_loader *l, struct routing *r);
 
+/* A problem for each required setting of the item at `node`, of the collection `path`, that the file
+ * does not give. */
+void settings_check_required(struct settings_loader *l, const char *path, const char *shown,
+                             const struct ytree_node *node);
+
+/* Makes the guard's policy of what the file says of it, if it does, and of the lists that it names.
+ */
+void settings_check_guard(struct settings_loader *l);
+
 /* What only the file as a whole can show; fills in what follows from several settings. */
 void settings_check(struct settings_loader *l);
 

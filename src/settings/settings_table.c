@@ -170,6 +170,7 @@ void settings_describe(const struct settings_row *row, struct buf *out)
         [SETTINGS_URL] = "an http or https URL without query, such as http://127.0.0.1:8000/v1",
         [SETTINGS_SECRET] = "a secret: ${NAME}, file:PATH or the text itself, visible ASCII",
         [SETTINGS_TEXTS] = "a list of texts",
+        [SETTINGS_PAIRS] = "a mapping of names, each with one value",
         [SETTINGS_BOOL] = "true or false",
         [SETTINGS_COUNT] = "a whole number",
         [SETTINGS_SIZE] = "a size (KiB, MiB, GiB, TiB)",

@@ -30,6 +30,7 @@ enum settings_kind {
     SETTINGS_URL,       /* const char *: http or https, without a final '/' */
     SETTINGS_SECRET,    /* struct secret */
     SETTINGS_TEXTS,     /* struct texts */
+    SETTINGS_PAIRS,     /* struct pairs: names that the operator chooses; `least` is an example */
     SETTINGS_BOOL,      /* bool */
     SETTINGS_COUNT,     /* int64_t */
     SETTINGS_SIZE,      /* int64_t, bytes: "64KiB" */

@@ -332,6 +332,8 @@ enum err settings_value_read(const struct settings_row *row, struct span text, s
         return read_moment(text, field);
     case SETTINGS_CURRENCY:
         return read_currency(text, field);
+    case SETTINGS_PAIRS:
+        break; /* is no text */
     }
     NEVER("a kind of setting without a reader");
 }

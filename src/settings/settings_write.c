@@ -49,7 +49,7 @@ static const char *sample_value(const struct settings_row *row)
 {
     bool is_given = row->fallback != NULL && row->fallback[0] != '\0';
     bool has_example =
-        (row->kind <= SETTINGS_TEXTS || row->kind == SETTINGS_MOMENT) && row->least[0] != '\0';
+        (row->kind <= SETTINGS_PAIRS || row->kind == SETTINGS_MOMENT) && row->least[0] != '\0';
     if (row->kind == SETTINGS_PRICE && !is_given) {
         return "0.20"; /* whoever takes each # away has no model that is free by accident */
     }

@@ -27,7 +27,7 @@
 
 struct store_table;
 
-#define STORE_STATE_MAX 6144
+#define STORE_STATE_MAX 14336
 
 /* What an admin record holds. */
 struct store_change {
