@@ -9,38 +9,23 @@
 #include "cli/cli_show.h"
 #include "decision/decision_explain.h"
 #include "main/commands.h"
+#include "main/main_settings.h"
 #include "settings/settings.h"
 #include "json/json_value.h"
 
-#define PROBLEMS_BYTES_MAX (128u << 10)
-#define PAGE_BYTES_MAX     (64u << 20)
-#define ROWS_MAX           1000000
-#define SHOWN_DIGITS       5 /* "0.912" */
+#define PAGE_BYTES_MAX (64u << 20)
+#define ROWS_MAX       1000000
+#define SHOWN_DIGITS   5 /* "0.912" */
 
 const struct cli_option main_route_check_options[] = {
     CLI_CONFIG(struct cli_given_config, config),
     CLI_END(NULL),
 };
 
-/* Reads the configuration and its rules; NULL when standard error says what is wrong. */
-static struct settings *read_settings(const char *path)
-{
-    struct buf problems;
-    struct settings *settings = NULL;
-    buf_init(&problems, PROBLEMS_BYTES_MAX);
-    enum err e = settings_open(path, &problems, &settings);
-    if (e == ERR_CONFIG) {
-        fprintf(stderr, "%.*s", SPAN_ARGS(buf_span(&problems)));
-    } else if (e != ERR_OK) {
-        fprintf(stderr, "%s: %s\n", path, err_sentence(e));
-    }
-    buf_fini(&problems);
-    return settings;
-}
-
 int main_route_check(const void *given)
 {
-    struct settings *settings = read_settings(((const struct cli_given_config *)given)->config);
+    struct settings *settings =
+        main_settings_read(((const struct cli_given_config *)given)->config);
     if (settings == NULL) {
         return CLI_FAILED;
     }
@@ -311,7 +296,7 @@ static int ask_gateway(const struct explain_given *g, struct span text)
 /* By the configuration alone. */
 static int explain_alone(const struct explain_given *g, struct span text)
 {
-    struct settings *settings = read_settings(g->config);
+    struct settings *settings = main_settings_read(g->config);
     char reason[DEPLOYMENT_REASON_BYTES] = "";
     struct policy *policy = NULL;
     int code = CLI_FAILED;
