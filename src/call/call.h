@@ -53,6 +53,7 @@ struct call_shared {
     struct upstream_pool *pool;
     struct upstream_tries *tries;      /* of the whole process; NULL: calls may make any number */
     struct condition_scratch *scratch; /* for rules */
+    struct guard_scratch *guard;       /* for what is looked at */
     struct policy *policy;             /* the one that new calls begin with */
     struct gateway_asks *asks;         /* the gateway's: what keys ask of usage; NULL: nothing */
     const struct policy_book *book;    /* prices before the policy's; NULL: there are none */
@@ -77,6 +78,8 @@ struct call_shared {
     uint32_t failed_untold;  /* and those beyond CALL_FAILURES_TOLD */
     int64_t fallback_second; /* the same of fallbacks */
     uint32_t fallbacks_told;
+    int64_t found_second; /* the same of what the guard found */
+    uint32_t found_told;
     struct {
         unsigned failed;     /* questions for vectors that came to nothing, in a row */
         mono_us rests_until; /* none is asked before */

@@ -21,7 +21,7 @@
 #define SLICE_US      300
 #define COUNTED_BYTES ((size_t)32 * 1024) /* of text, between two looks at the clock */
 
-enum phase { INDEX, READ, COUNT, FINISHED };
+enum phase { INDEX, READ, GUARD, EDIT, COUNT, FINISHED };
 
 struct call_inspection {
     struct json_index index;
@@ -137,15 +137,14 @@ static enum err take_wishes(struct call *call, const struct json_index *x)
                                 : openai_wishes_read(x, &call->request, &call->arena, call->wishes);
 }
 
-/* The facts are there: the edits follow from them. Token numbers need no estimate. */
+/* The facts are there: what is looked at next is what it says. */
 static enum err take_facts(struct call *call, struct call_inspection *in)
 {
     call->request = in->reading.request;
     end_reading(in);
     enum err e = take_wishes(call, &in->index);
-    if (e == ERR_OK) {
-        e = take_prefixes(call, &in->index);
-    }
+    e = e == ERR_OK ? take_prefixes(call, &in->index) : e;
+    e = e == ERR_OK ? call_guard_begin(call) : e;
     if (e != ERR_OK) {
         return e;
     }
@@ -153,18 +152,32 @@ static enum err take_facts(struct call *call, struct call_inspection *in)
     if (call->edits == NULL) {
         return ERR_NO_MEMORY;
     }
+    json_edits_init(call->edits, &in->index, &call->arena);
+    in->phase = call_guard_begin_request(call) ? GUARD : EDIT;
+    return ERR_OK;
+}
+
+static enum err step_guard(struct call *call, struct call_inspection *in)
+{
+    bool is_done;
+    enum err e = call_guard_step_request(call, &is_done);
+    in->phase = is_done ? EDIT : GUARD;
+    return e;
+}
+
+/* The edits follow from the facts, upon those of the guard. Token numbers need no estimate. */
+static enum err step_edit(struct call *call, struct call_inspection *in)
+{
+    enum err e = openai_request_edit_call(&in->index, &call->request, &call->arena, call->edits);
     in->phase = FINISHED;
-    if (call->request.input_tokens >= 0) {
+    if (e == ERR_OK && call->request.input_tokens >= 0) {
         call->input_estimate = call->request.input_tokens;
-        e = take_gist(call, &in->index, NULL);
-    } else {
-        in->phase = COUNT;
-        openai_count_begin(&in->count, &in->index);
-        in->count.is_noting = wants_gist(call);
+        return take_gist(call, &in->index, NULL);
     }
-    return e != ERR_OK
-               ? e
-               : openai_request_edit_call(&in->index, &call->request, &call->arena, call->edits);
+    in->phase = COUNT;
+    openai_count_begin(&in->count, &in->index);
+    in->count.is_noting = wants_gist(call);
+    return e;
 }
 
 static enum err step(struct call *call, struct call_inspection *in)
@@ -177,6 +190,10 @@ static enum err step(struct call *call, struct call_inspection *in)
     case READ:
         e = openai_request_step(&in->reading, JSON_STEP_BYTES);
         return e == ERR_OK && in->reading.is_done ? take_facts(call, in) : e;
+    case GUARD:
+        return step_guard(call, in);
+    case EDIT:
+        return step_edit(call, in);
     case COUNT:
         bytes = COUNTED_BYTES;
         if (openai_count_step(&in->count, &bytes)) {
@@ -308,6 +325,9 @@ static enum call_state fail(struct call *call, const struct call_inspection *in,
                        "the request body is not valid JSON: see the byte at offset %zu",
                        in->index.error_at); /* fits */
         return call_fail_at(call, e, SPAN(""), span_of(where));
+    }
+    if (e == ERR_CONTENT_FILTER) {
+        call_guard_tell(call);
     }
     if (call->wishes != NULL && e == ERR_VALUE_INVALID) {
         return call_fail_at(call, e, call->wishes->param, call->wishes->message);

@@ -325,6 +325,19 @@ static enum call_state take_over(struct call *call, const struct decision_ask *a
     return CALL_RESERVE;
 }
 
+/* What was found in the prompt holds it in further: at home, or by a higher class. False: its team
+ * may not send data of that class. */
+static bool take_guard(struct call *call, struct decision_ask *ask)
+{
+    enum data_class class = call_guard_class(call);
+    ask->hints.is_local = ask->hints.is_local || call_guard_is_local(call);
+    if (class > ask->class) {
+        ask->class = class;
+        call->data_class = class;
+    }
+    return ask->place.most == DATA_UNSAID || ask->class <= ask->place.most;
+}
+
 /* It is bound to what its key and team may: where examples decide, it is decided twice, before
  * there is a vector and then. */
 static enum call_state route(struct call *call, struct decision_ask *ask)
@@ -334,6 +347,9 @@ static enum call_state route(struct call *call, struct decision_ask *ask)
     call->data_class = ask->class;
     if (e != ERR_OK) {
         return call_fail_at(call, e, ask->hints.class_from, span_of(why));
+    }
+    if (!take_guard(call, ask)) {
+        return fail_residency(call, ask, ERR_CLASSIFICATION);
     }
     if (call->prefixes != NULL && call->learning == NULL) {
         decision_add_session(ask, call->prefixes);
@@ -362,6 +378,7 @@ enum call_state call_step_route(struct call *call)
     }
     struct decision_ask ask = ask_of(call, name);
     struct openai_wishes wishes;
+    ask.has_pii = call_guard_types(call, &ask.pii, &ask.pii_count);
     call_learning_tell(call, &ask);
     enum err e = read_hints(call, &ask, &wishes);
     return e == ERR_OK ? route(call, &ask) : call_fail_at(call, e, wishes.param, wishes.message);

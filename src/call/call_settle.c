@@ -108,6 +108,7 @@ static void write_completion(struct call *call, mono_us now)
     call_fill_answer(call, r);
     r->bytes_out = bytes_out_of(call);
     r->attempts_sent = (uint8_t)call->tries_sent;
+    journal_record_set(r, JOURNAL_TEXT_FINDINGS, call_guard_found(call));
     if (call->error != ERR_OK) {
         journal_record_set(r, JOURNAL_TEXT_ERROR, span_of(err_name(call->error)));
     }
@@ -185,7 +186,8 @@ static bool put_error_event(struct call *call)
 /* Whether refuse() has no room for what is to be said. */
 static bool has_own_words(const struct server_words *words)
 {
-    return words->type.len > 0 || words->code.len > 0 || words->journal_id.len > 0;
+    return words->type.len > 0 || words->code.len > 0 || words->journal_id.len > 0 ||
+           words->details.len > 0;
 }
 
 /* A model server's error with its own `type` or `code`, or one that says what held the call in.
@@ -334,6 +336,7 @@ enum call_state call_step_settle(struct call *call)
     record(call, now);
     if (call->shadow == NULL) {
         count(call, now);
+        call_guard_count(call);
     } else {
         call_shadow_count(call);
     }
@@ -360,6 +363,7 @@ enum call_state call_step_done(struct call *call)
     }
     shared->ports->timer.fini(&call->answer.silence);
     list_remove(&call->link);
+    call_guard_end(call);
     policy_unref(&call->policy);
     arena_fini(&call->arena);
     counter_add(COUNT_CALLS_OPEN, -1); /* when nothing is held any more */

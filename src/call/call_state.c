@@ -10,6 +10,7 @@
 #include "base/counter.h"
 #include "base/memory.h"
 #include "call/call_internal.h"
+#include "guard/guard_scan.h"
 
 #define TO(state) (1u << CALL_##state)
 
@@ -303,7 +304,8 @@ enum err call_shared_init(struct call_shared *shared)
     buf_init_counted(&shared->out, OUT_BYTES_MAX, OUT_KEPT_BYTES);
     shared->pulled = memory_raw(CALL_PULL_BYTES);
     shared->scratch = condition_scratch_new();
-    return shared->pulled == NULL || shared->scratch == NULL ? ERR_NO_MEMORY : ERR_OK;
+    enum err e = guard_scratch_new(&shared->guard);
+    return shared->pulled == NULL || shared->scratch == NULL ? ERR_NO_MEMORY : e;
 }
 
 void call_shared_fini(struct call_shared *shared)
@@ -315,6 +317,7 @@ void call_shared_fini(struct call_shared *shared)
     memory_free(shared->pulled);
     shared->pulled = NULL;
     condition_scratch_free(&shared->scratch);
+    guard_scratch_free(&shared->guard);
 }
 
 void call_begin(struct call_shared *shared, const struct call_origin *from)

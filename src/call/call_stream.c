@@ -115,10 +115,30 @@ static enum call_state pass_events(struct call *call, struct call_try *t)
 
 /* ---- a whole reply ---- */
 
+/* Whether the guard has looked at the reply, as far as it does; else `*next` is the state that
+ * follows. */
+static bool is_looked_at(struct call *call, struct call_try *t, enum call_state *next)
+{
+    if (t->is_looked_at || !call_guard_looks(call)) {
+        return true;
+    }
+    bool is_cut;
+    enum err e = call_guard_step_made(t, &t->is_looked_at, &is_cut);
+    if (e == ERR_OK && !t->is_looked_at) {
+        call_yield(call);
+    }
+    *next = e == ERR_OK ? CALL_STREAM : call_fail(call, e);
+    return t->is_looked_at;
+}
+
 static enum call_state pass_reply(struct call *call, struct call_try *t)
 {
+    enum call_state next;
     if (call_is_lost(call)) {
         return CALL_SETTLE;
+    }
+    if (!is_looked_at(call, t, &next)) {
+        return next;
     }
     enum err e = call_answer_put_reply_head(call, t->made.bytes);
     if (e != ERR_OK) {

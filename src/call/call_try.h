@@ -127,6 +127,8 @@ struct call_try {
     bool is_ending;   /* all of it is said, and the events that end it are made some at a time */
     uint64_t said;    /* events of a stream that said something */
     bool is_cut;      /* we ended the answer: more was said than is held */
+    bool is_looked_at; /* a whole reply, or a large event, is or was: by the guard */
+    bool is_blocked;   /* the guard lets nothing of it pass any more */
     bool is_done;     /* all of the answer is understood */
     bool has_beat;    /* a comment came before any content: the server lives */
     struct span rest; /* bytes that were read and not yet understood; good until the step returns */

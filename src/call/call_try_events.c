@@ -22,9 +22,26 @@ void call_try_begin_stream(struct call_try *t)
     sse_parser_init(&t->events, call_try_reply_most(t));
 }
 
-/* Adds the whole event, or nothing. */
-static enum err gather_edited(struct buf *out, const struct json_edits *edits)
+/* The same through the guard, as it is put together. */
+static enum err gather_guarded(struct call_try *t, const struct json_edits *edits)
 {
+    struct arena *turn = &t->call->shared->turn;
+    size_t len = (size_t)json_edits_total(edits);
+    uint8_t *event = arena_alloc(turn, len + 1);
+    if (event == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    json_edits_copy(edits, event);
+    return call_guard_put_event(t, span_make(event, len), &t->is_blocked);
+}
+
+/* Adds the whole event, or nothing. */
+static enum err gather_edited(struct call_try *t, const struct json_edits *edits)
+{
+    struct buf *out = &t->call->shared->out;
+    if (call_guard_looks(t->call)) {
+        return gather_guarded(t, edits);
+    }
     struct span before = SPAN("data: "), behind = SPAN("\n\n");
     size_t len = (size_t)json_edits_total(edits);
     uint8_t *to = buf_reserve(out, before.len + len + behind.len);
@@ -39,9 +56,27 @@ static enum err gather_edited(struct buf *out, const struct json_edits *edits)
     return ERR_OK;
 }
 
-/* The same of an event that is like the one before. */
-static enum err gather_same(struct buf *out, const struct iovec same[3])
+static enum err gather_same_guarded(struct call_try *t, const struct iovec same[3])
 {
+    size_t len = same[0].iov_len + same[1].iov_len + same[2].iov_len, at = 0;
+    uint8_t *event = arena_alloc(&t->call->shared->turn, len + 1);
+    if (event == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        memcpy(event + at, same[i].iov_base, same[i].iov_len);
+        at += same[i].iov_len;
+    }
+    return call_guard_put_event(t, span_make(event, len), &t->is_blocked);
+}
+
+/* The same of an event that is like the one before. */
+static enum err gather_same(struct call_try *t, const struct iovec same[3])
+{
+    struct buf *out = &t->call->shared->out;
+    if (call_guard_looks(t->call)) {
+        return gather_same_guarded(t, same);
+    }
     buf_put(out, SPAN("data: "));
     for (size_t i = 0; i < 3; i++) {
         buf_put(out, span_make(same[i].iov_base, same[i].iov_len));
@@ -59,9 +94,14 @@ static enum err gather_end(struct call_try *t)
     if (e != ERR_OK) {
         return e;
     }
-    buf_put(&shared->out, events);
-    if (buf_failed(&shared->out)) {
-        return buf_error(&shared->out);
+    if (call_guard_looks(t->call)) {
+        e = call_guard_put_events(t, events);
+    } else {
+        buf_put(&shared->out, events);
+        e = buf_failed(&shared->out) ? buf_error(&shared->out) : ERR_OK;
+    }
+    if (e != ERR_OK) {
+        return e;
     }
     t->is_done = t->stream.is_finished;
     t->is_ending = !t->is_done;
@@ -90,7 +130,6 @@ static void take_comment(struct call_try *t)
 
 static enum err one_event(struct call_try *t, const struct sse_event *event)
 {
-    struct call_shared *shared = t->call->shared;
     struct json_edits edits;
     enum openai_verdict verdict = OPENAI_DROP;
     if (!event->has_data) {
@@ -103,7 +142,7 @@ static enum err one_event(struct call_try *t, const struct sse_event *event)
     struct iovec same[3];
     if (event->data.len <= CALL_PULL_BYTES &&
         openai_stream_repeats(&t->stream, event->data, same)) {
-        return gather_same(&shared->out, same);
+        return gather_same(t, same);
     }
     if (event->data.len > CALL_EVENT_BYTES) {
         return call_try_begin_large(t, event->data);
@@ -115,7 +154,7 @@ static enum err one_event(struct call_try *t, const struct sse_event *event)
     }
     switch (verdict) {
     case OPENAI_SEND:
-        return gather_edited(&shared->out, &edits);
+        return gather_edited(t, &edits);
     case OPENAI_DROP:
         return ERR_OK;
     case OPENAI_END:
@@ -172,6 +211,14 @@ static enum err cut(struct call_try *t)
     return gather_end(t);
 }
 
+/* Ends the answer where something in it was blocked: nothing of its texts may follow. */
+static enum err end_blocked(struct call_try *t)
+{
+    enum err e = call_guard_flush(t);
+    t->stream.is_filtered = true;
+    return e == ERR_OK ? cut(t) : e;
+}
+
 /* The events that are whole in `rest`. What follows [DONE] is of no interest. */
 static enum err read_rest(struct call_try *t)
 {
@@ -184,6 +231,9 @@ static enum err read_rest(struct call_try *t)
             e = one_event(t, &event);
         }
         t->said += t->stream.answer.written > written;
+        if (e == ERR_OK && t->is_blocked && !t->is_done) {
+            return end_blocked(t);
+        }
         if (e == ERR_OK && !t->is_done && is_beyond_held(t)) {
             return cut(t);
         }
@@ -198,6 +248,9 @@ static enum err read_end(struct call_try *t)
     enum err e = sse_parser_finish(&t->events, &event);
     if (e == ERR_OK && event.raw.len > 0) {
         e = one_event(t, &event);
+    }
+    if (e == ERR_OK && t->is_blocked && t->large == NULL) {
+        return end_blocked(t);
     }
     if (e == ERR_OK && !t->is_done && !t->is_ending && t->large == NULL) {
         bool is_complete = t->is_whole || openai_stream_is_complete(&t->stream);
@@ -217,10 +270,26 @@ static enum call_read end_read(struct call_try *t, enum err e)
     return CALL_READ_FAILED;
 }
 
+/* The large event is there, and the guard looks at it. */
+static enum call_read look_at_large(struct call_try *t)
+{
+    bool is_done = false;
+    enum err e = call_guard_step_made(t, &is_done, &t->is_blocked);
+    t->is_looked_at = e == ERR_OK && !is_done;
+    if (t->is_looked_at) {
+        call_yield(t->call);
+        return CALL_READ_LATER;
+    }
+    return end_read(t, e);
+}
+
 /* The large event goes on. What was read before it is put first. */
 static enum call_read read_large(struct call_try *t)
 {
     bool is_made = false;
+    if (t->is_looked_at) {
+        return look_at_large(t);
+    }
     enum err e = call_try_step_large(t, &is_made);
     if (e == ERR_UPSTREAM_STREAM && t->is_whole) {
         e = ERR_UPSTREAM_JSON; /* it never was a stream */
@@ -243,12 +312,16 @@ static enum call_read read_large(struct call_try *t)
         return end_read(t, gather_end(t));
     }
     bool is_none = t->is_whole && !t->stream.answer.any_begun;
+    if (!is_none && !call_made_is_empty(&t->made) && call_guard_looks(t->call)) {
+        return look_at_large(t);
+    }
     return end_read(t, is_none ? ERR_UPSTREAM_JSON : ERR_OK);
 }
 
 void call_try_end_made(struct call_try *t)
 {
     t->made = (struct call_made){.pieces = NULL};
+    call_guard_end_made(t->call);
     call_try_free_large(t);
 }
 
@@ -260,6 +333,9 @@ enum call_read call_try_read(struct call_try *t)
     }
     if (t->is_ending) {
         return end_read(t, gather_end(t));
+    }
+    if (t->is_blocked && !t->is_done) {
+        return end_read(t, end_blocked(t));
     }
     if (t->rest.len == 0 && !t->is_ended) {
         size_t got = 0;

@@ -49,6 +49,9 @@ enum call_try_state call_try_fail_upstream(struct call_try *t, int status, struc
         size_t len = policy_say_unknown(call->policy, t->candidate->match.shown, text);
         words = (struct server_words){.message = span_make(text, len), .param = SPAN("model")};
     }
+    if (t->error == ERR_OK && call_guard_words(call, &words) != ERR_OK) {
+        words = (struct server_words){.message = SPAN("")};
+    }
     if (t->error == ERR_OK) {
         t->words = call_copy_words(call, &words);
     }

@@ -27,6 +27,7 @@ enum guard_type {
 
 #define GUARD_TYPES_MAX  256 /* built-in ones, the gateway's, and from GUARD_TEAM_FIRST a team's */
 #define GUARD_TEAM_FIRST 128
+#define GUARD_PLACEHOLDER (GUARD_TYPES_MAX - 1) /* what looks like one: no type of anybody's */
 #define GUARD_NAME_BYTES 32 /* of an operator's type: [a-z][a-z0-9_]*, without a NUL */
 #define GUARD_VALUE_BYTES                                                    \
     256 /* the longest value that is found, but for private keys: the cap of \

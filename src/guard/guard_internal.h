@@ -44,9 +44,9 @@ struct guard_rules_scratch;
 void guard_sink_add(struct guard_sink *k, size_t start, size_t end, unsigned type, unsigned percent,
                     bool is_validated);
 
-/* The same of a value that is longer than GUARD_VALUE_BYTES: `end` is where the window's sight of it
- * ends. What follows belongs to it as far as guard_secret_run() says, of PRIVATE_KEY up to its last
- * line. */
+/* The same of a value that is longer than GUARD_VALUE_BYTES: `end` is where the window's sight of
+ * it ends. What follows belongs to it as far as guard_secret_run() says, of PRIVATE_KEY up to its
+ * last line. */
 void guard_sink_add_open(struct guard_sink *k, size_t start, size_t end, unsigned type,
                          unsigned percent, bool is_validated);
 
@@ -56,11 +56,13 @@ void guard_sink_wait(struct guard_sink *k, size_t start);
 /* Detectors. `types`: the bits that are wanted. */
 void guard_find_numbers(const struct guard_window *w, uint32_t types, struct guard_sink *k);
 void guard_find_addresses(const struct guard_window *w, uint32_t types, struct guard_sink *k);
+void guard_find_placeholders(const struct guard_window *w, struct guard_sink *k);
 void guard_find_secrets(const struct guard_window *w, uint32_t types, struct guard_sink *k);
 void guard_find_rules(const struct guard_rules *r, const struct guard_window *w,
                       struct guard_rules_scratch *scratch, struct guard_sink *k);
 
-/* Index of the first byte at or after `from` that cannot be of a token: where an open SECRET ends. */
+/* Index of the first byte at or after `from` that cannot be of a token: where an open SECRET ends.
+ */
 size_t guard_secret_run(struct span text, size_t from);
 
 #define GUARD_HIT_WORDS 4 /* of 32 tripwires each */
@@ -74,8 +76,8 @@ struct guard_tripped {
 
 /*
  * Looks at the whole window, also before `from`: no phrase is longer than GUARD_BEFORE, so none is
- * missed where a text is cut, and one that is seen twice is the same bit. A word that touches an end
- * of the window that is not the text's is left for later.
+ * missed where a text is cut, and one that is seen twice is the same bit. A word that touches an
+ * end of the window that is not the text's is left for later.
  */
 void guard_find_tripwires(const struct guard_window *w, struct guard_tripped *out);
 

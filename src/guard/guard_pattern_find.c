@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Vectorscan tells ends: a match of at most `width` bytes lies before each. PCRE2 looks at the places
- * where one may begin, all of them, so that what is found at a place is not decided by where the
- * window began. Overlapping matches are told; the scan keeps the longest.
+ * Vectorscan tells ends: a match of at most `width` bytes lies before each. PCRE2 looks at the
+ * places where one may begin, all of them, so that what is found at a place is not decided by where
+ * the window began. Overlapping matches are told; the scan keeps the longest.
  *
  *      from                       an end           the window's end
  *       |        lo |<── width ───|hi    lo |<─ width + 1 ──|
@@ -119,7 +119,7 @@ static struct look look_at(const struct search *s, const struct guard_pattern *p
     bool is_end = end >= text.len;
     struct look l = {.base = base, .subject = span_cut(text, base, end - base)};
     l.options |= base > 0 || !s->w->is_first ? PCRE2_NOTBOL : 0;
-    l.options |= !is_end || !s->w->is_last ? PCRE2_NOTEOL : 0;
+    l.options |= is_end ? 0 : PCRE2_NOTEOL; /* of one that may go on PCRE2 says so itself */
     l.options |= is_end && !s->w->is_last ? PCRE2_PARTIAL_HARD : 0;
     return l;
 }
@@ -132,8 +132,7 @@ static int match(const struct search *s, const struct guard_pattern *pattern, co
 }
 
 /* What could not be decided at `at` is taken for found. Where to go on; SIZE_MAX: nowhere. */
-static size_t take_for_found(const struct search *s, const struct guard_pattern *pattern,
-                             size_t at)
+static size_t take_for_found(const struct search *s, const struct guard_pattern *pattern, size_t at)
 {
     size_t len = s->w->text.len, end = at + pattern->width;
     if (end > len && !s->w->is_last) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Some patterns can match one text in so many ways that to see that none of them leads on takes very
- * long. Such a pattern is refused: each part of it that repeats is tried, with what follows it, over
- * texts made of the characters that the pattern names, and is made to fail at its end.
+ * Some patterns can match one text in so many ways that to see that none of them leads on takes
+ * very long. Such a pattern is refused: each part of it that repeats is tried, with what follows
+ * it, over texts made of the characters that the pattern names, and is made to fail at its end.
  *
  * This finds what people write by mistake. What it misses is bounded when it runs.
  */

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Patterns are compiled twice: by PCRE2, which decides, and all together by Vectorscan, which says
- * where PCRE2 has to look. Where Vectorscan does not know a construct it is given one that matches
- * more (HS_FLAG_PREFILTER), and one that is too large for it is left to PCRE2 alone.
+ * where PCRE2 has to look. Vectorscan is given a form that matches the same or more
+ * (guard_pattern_read.c); one that is too large for it is left to PCRE2 alone.
  */
 #include "guard/guard_patterns_internal.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +15,8 @@
 #define LOOKBEHIND_MAX (GUARD_BEFORE / 4) /* characters, of four bytes at most */
 #define BRACKETS_MAX   32                 /* inside each other */
 #define MESSAGE_BYTES  120
-#define FIRST_FLAGS    (HS_FLAG_UTF8 | HS_FLAG_UCP)
+#define FIRST_FLAGS    HS_FLAG_ALLOWEMPTY /* what is only looked at may have been all of it */
+#define FORM_BYTES_MAX (32 * GUARD_PATTERN_BYTES)
 #define ASCII_END      0x80
 #define CASE_BIT       0x20
 
@@ -104,8 +104,7 @@ static enum err compile(struct guard_patterns *p, struct guard_pattern *to, stru
 {
     int error = 0;
     size_t at = 0;
-    to->code =
-        pcre2_compile(text.at, text.len, GUARD_PATTERN_OPTIONS, &error, &at, p->compile);
+    to->code = pcre2_compile(text.at, text.len, GUARD_PATTERN_OPTIONS, &error, &at, p->compile);
     if (to->code != NULL) {
         return ERR_OK;
     }
@@ -143,65 +142,74 @@ static enum err fault_of(hs_compile_error_t *error, hs_error_t said, char fault[
     return e;
 }
 
-static enum err measure(struct guard_pattern *to, const char *wide, char fault[GUARD_RULES_FAULT])
+static enum err measure(struct guard_pattern *to, struct span wide, char fault[GUARD_RULES_FAULT])
 {
     hs_expr_info_t *info = NULL;
     hs_compile_error_t *error = NULL;
-    hs_error_t said =
-        hs_expression_info(wide, FIRST_FLAGS | HS_FLAG_ALLOWEMPTY, &info, &error);
-    if (said != HS_SUCCESS) { /* a boundary that looks at Unicode's properties needs this */
-        (void)hs_free_compile_error(error);
-        error = NULL;
-        said = hs_expression_info(wide, FIRST_FLAGS | HS_FLAG_ALLOWEMPTY | HS_FLAG_PREFILTER,
-                                  &info, &error);
-    }
+    hs_error_t said = hs_expression_info((const char *)wide.at, HS_FLAG_ALLOWEMPTY, &info, &error);
     if (said != HS_SUCCESS) {
         return fault_of(error, said, fault);
     }
     unsigned width = info->max_width;
     memory_free(info);
     if (width > GUARD_VALUE_BYTES) {
-        return width == UINT_MAX
-                   ? refuse(fault, "a repeat without end: bound it, as in {1,64}")
-                   : refuse(fault,
-                            "it can match %u bytes, with what it looks at; %d are the most: "
-                            "bound its repeats more tightly",
-                            width, GUARD_VALUE_BYTES);
+        return refuse(fault,
+                      "it can match %u bytes, with what it looks at; %d are the most: bound its "
+                      "repeats more tightly (a character beyond ASCII counts up to 4)",
+                      width, GUARD_VALUE_BYTES);
     }
     to->width = (uint16_t)width;
     return ERR_OK;
 }
 
-/* Finds the flags with which Vectorscan takes it, if it does. */
-static enum err try_first(struct guard_pattern *to, const char *first)
+/* Whether Vectorscan takes it. */
+static enum err try_first(struct guard_pattern *to, struct span first)
 {
-    static const unsigned flags[] = {FIRST_FLAGS, FIRST_FLAGS | HS_FLAG_PREFILTER,
-                                     FIRST_FLAGS | HS_FLAG_PREFILTER | HS_FLAG_ALLOWEMPTY};
-    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-        hs_database_t *database = NULL;
-        hs_compile_error_t *error = NULL;
-        hs_error_t said = hs_compile(first, flags[i], HS_MODE_BLOCK, NULL, &database, &error);
-        (void)hs_free_database(database);
-        bool is_memory = error != NULL && error->expression < 0 && said == HS_NOMEM;
-        (void)hs_free_compile_error(error);
-        if (said == HS_SUCCESS) {
-            to->first_flags = flags[i];
-            to->first = memory_text(first);
-            return to->first == NULL ? ERR_NO_MEMORY : ERR_OK;
-        }
-        if (is_memory) {
-            return ERR_NO_MEMORY;
-        }
+    hs_database_t *database = NULL;
+    hs_compile_error_t *error = NULL;
+    hs_error_t said =
+        hs_compile((const char *)first.at, FIRST_FLAGS, HS_MODE_BLOCK, NULL, &database, &error);
+    (void)hs_free_database(database);
+    (void)hs_free_compile_error(error);
+    if (said == HS_SUCCESS) {
+        to->first = memory_text((const char *)first.at);
     }
-    return ERR_OK;
+    return said == HS_NOMEM || (said == HS_SUCCESS && to->first == NULL) ? ERR_NO_MEMORY : ERR_OK;
 }
 
 /* ---- the whole ---- */
 
+static bool is_caseless(struct span text)
+{
+    for (size_t i = span_find(text, '?', 0); i < text.len; i = span_find(text, '?', i + 1)) {
+        for (size_t j = i + 1; j < text.len && strchr("imsJUnx-^", text.at[j]) != NULL; j++) {
+            if (text.at[j] == 'i') {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static enum err read_and_check(struct guard_patterns *p, struct guard_pattern *to, struct span text,
+                               char fault[GUARD_RULES_FAULT])
+{
+    struct guard_pattern_text read = {.is_caseless = is_caseless(text)};
+    buf_init(&read.first, FORM_BYTES_MAX);
+    buf_init(&read.wide, FORM_BYTES_MAX);
+    enum err e = guard_pattern_read(text, &read, fault);
+    e = e == ERR_OK ? check_code(to->code, fault) : e;
+    e = e == ERR_OK ? measure(to, buf_span(&read.wide), fault) : e;
+    e = e == ERR_OK ? guard_pattern_try(p, text, fault) : e;
+    e = e == ERR_OK ? try_first(to, buf_span(&read.first)) : e;
+    buf_fini(&read.first);
+    buf_fini(&read.wide);
+    return e;
+}
+
 enum err guard_patterns_add(struct guard_patterns *p, struct span text, unsigned type,
                             char fault[GUARD_RULES_FAULT])
 {
-    struct guard_pattern_text read;
     CHECK(p->count < GUARD_RULES_MAX);
     if (text.len == 0 || text.len > GUARD_PATTERN_BYTES) {
         return refuse(fault, "a pattern has 1 to %d bytes", GUARD_PATTERN_BYTES);
@@ -212,11 +220,7 @@ enum err guard_patterns_add(struct guard_patterns *p, struct span text, unsigned
     struct guard_pattern *to = &p->at[p->count++];
     to->type = (uint16_t)type;
     enum err e = compile(p, to, text, fault);
-    e = e == ERR_OK ? guard_pattern_read(text, &read, fault) : e;
-    e = e == ERR_OK ? check_code(to->code, fault) : e;
-    e = e == ERR_OK ? measure(to, read.wide, fault) : e;
-    e = e == ERR_OK ? guard_pattern_try(p, text, fault) : e;
-    return e == ERR_OK ? try_first(to, read.first) : e;
+    return e == ERR_OK ? read_and_check(p, to, text, fault) : e;
 }
 
 static void add_start(struct guard_patterns *p, size_t i, unsigned byte)
@@ -233,7 +237,7 @@ static void note_starts(struct guard_patterns *p, size_t i)
     unsigned unit = fact_of(code, PCRE2_INFO_FIRSTCODEUNIT);
     bool is_unit = fact_of(code, PCRE2_INFO_FIRSTCODETYPE) == 1 && unit < ASCII_END;
     for (unsigned byte = 0; byte < GUARD_BYTE_VALUES; byte++) {
-        bool is = is_unit ? (byte | CASE_BIT) == (unit | CASE_BIT) || byte >= ASCII_END
+        bool is = is_unit          ? (byte | CASE_BIT) == (unit | CASE_BIT) || byte >= ASCII_END
                   : bitmap != NULL ? (bitmap[byte / 8] >> (byte % 8) & 1) != 0
                                    : true;
         if (is) {
@@ -253,17 +257,17 @@ enum err guard_patterns_seal(struct guard_patterns *p, char fault[GUARD_RULES_FA
             continue;
         }
         texts[count] = p->at[i].first;
-        flags[count] = p->at[i].first_flags;
+        flags[count] = FIRST_FLAGS;
         ids[count++] = (unsigned)i;
     }
     if (count == 0) {
         return ERR_OK;
     }
     hs_compile_error_t *error = NULL;
-    hs_error_t said = hs_compile_multi(texts, flags, ids, count, HS_MODE_BLOCK, NULL,
-                                       &p->database, &error);
+    hs_error_t said =
+        hs_compile_multi(texts, flags, ids, count, HS_MODE_BLOCK, NULL, &p->database, &error);
     (void)hs_free_compile_error(error);
-    return said == HS_SUCCESS        ? ERR_OK
+    return said == HS_SUCCESS          ? ERR_OK
            : said == HS_COMPILER_ERROR ? refuse(fault, "all patterns together are too large")
-                                     : ERR_NO_MEMORY;
+                                       : ERR_NO_MEMORY;
 }

@@ -2,15 +2,14 @@
 /*
  * guard_patterns.h — the patterns of one set of rules. For guard's own files.
  *
- * Vectorscan says where in a window a match of each may end; PCRE2 looks there, says where it begins
- * and what it really is. PCRE2 looks alone where Vectorscan cannot: at a window's end, where a match
- * may have begun, and for the patterns that Vectorscan does not take.
+ * Vectorscan says where in a window a match of each may end; PCRE2 looks there, says where it
+ * begins and what it really is. PCRE2 looks alone where Vectorscan cannot: at a window's end, where
+ * a match may have begun, and for the patterns that Vectorscan does not take.
  *
  * Ownership  guard_patterns_new() to guard_patterns_free(); added to, sealed, then only read.
- * Limits     GUARD_RULES_MAX patterns; a search takes GUARD_PATTERN_STEPS at each place at most, and
- *            what would take more is taken for found.
- * Threads    one adds; any look, each with its own scratch.
- * Sources    PCRE2's pcre2partial and pcre2api, Vectorscan's developer reference.
+ * Limits     GUARD_RULES_MAX patterns; a search takes GUARD_PATTERN_STEPS at each place at most,
+ * and what would take more is taken for found. Threads    one adds; any look, each with its own
+ * scratch. Sources    PCRE2's pcre2partial and pcre2api, Vectorscan's developer reference.
  */
 #ifndef GUARD_GUARD_PATTERNS_H
 #define GUARD_GUARD_PATTERNS_H

@@ -7,10 +7,12 @@
 #include <hs.h>
 #include <pcre2.h>
 
+#include "base/buf.h"
 #include "guard/guard_patterns.h"
 
-#define GUARD_PATTERN_OPTIONS \
-    (PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C)
+#define GUARD_PATTERN_OPTIONS                                                    \
+    (PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | \
+     PCRE2_DOLLAR_ENDONLY)
 #define GUARD_BYTE_VALUES 256
 #define GUARD_MASK_WORDS  2 /* of 64 patterns each */
 
@@ -19,7 +21,6 @@ _Static_assert(GUARD_RULES_MAX <= 64 * GUARD_MASK_WORDS, "a bit each");
 struct guard_pattern {
     pcre2_code *code;
     char *first; /* what Vectorscan is given; NULL: it does not take it */
-    unsigned first_flags;
     uint16_t type;
     uint16_t width; /* the longest match with what it looks at behind it, in bytes */
 };
@@ -35,10 +36,11 @@ struct guard_patterns {
     uint64_t slow[GUARD_MASK_WORDS];                      /* that Vectorscan does not take */
 };
 
-/* A pattern as read: what it may not have is not in it. */
+/* A pattern as read: what it may not have is not in it. NUL-terminated, both. */
 struct guard_pattern_text {
-    char first[GUARD_PATTERN_BYTES + 1]; /* the same or more, in words that Vectorscan knows */
-    char wide[GUARD_PATTERN_BYTES + 1];  /* also what it looks at is part of the match */
+    bool is_caseless; /* a part of it is */
+    struct buf first; /* the same or more, in words that Vectorscan knows */
+    struct buf wide;  /* also what it looks at is part of the match */
 };
 
 /* ERR_CONFIG: `fault` says what it may not have. */

@@ -57,9 +57,9 @@ static enum err add_words(struct guard_rules *r, const struct guard_rule_source 
                           char fault[GUARD_RULES_FAULT])
 {
     enum err e = r->words == NULL ? guard_words_new(&r->words) : ERR_OK;
-    return e == ERR_OK ? guard_words_add(r->words, s->text, type, s->kind == GUARD_RULE_DICTIONARY,
-                                         fault)
-                       : e;
+    return e == ERR_OK
+               ? guard_words_add(r->words, s->text, type, s->kind == GUARD_RULE_DICTIONARY, fault)
+               : e;
 }
 
 static enum err add(struct guard_rules *r, const struct guard_rule_source *s,

@@ -285,6 +285,9 @@ static enum err find(struct feed *f)
     guard_find_numbers(&f->window, wanted->types, k);
     guard_find_addresses(&f->window, wanted->types, k);
     guard_find_secrets(&f->window, wanted->types, k);
+    if (wanted->placeholders) {
+        guard_find_placeholders(&f->window, k);
+    }
     for (size_t i = 0; i < 2; i++) {
         if (wanted->rules[i] != NULL) {
             enum err err = guard_rules_scratch_fit(f->scratch->rules, wanted->rules[i]);

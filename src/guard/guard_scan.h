@@ -48,7 +48,8 @@ struct guard_scratch; /* room that scans of one thread share */
 /* What is looked for. */
 struct guard_wanted {
     const struct guard_rules *rules[2]; /* the gateway's, the team's; NULL: none */
-    uint32_t types;                     /* bits of the built-in ones; others are not looked for */
+    uint32_t types; /* bits of the built-in ones; others are not looked for */
+    bool placeholders; /* also what looks like one of ours: GUARD_PLACEHOLDER */
     enum guard_direction direction;
 };
 
@@ -56,6 +57,7 @@ struct guard_scan {
     struct guard_wanted wanted;
     uint64_t at;           /* of the text, where `bytes` begins */
     uint16_t before, len;  /* of `bytes`, what was given out already; and all of it */
+    uint64_t gone_to;      /* where a value ended that is not what it was: guard_text.c */
     bool is_inside;        /* a value of `inside` that goes on, */
     uint8_t percent;       /* its confidence, */
     bool is_validated;     /* and what else is told of it */

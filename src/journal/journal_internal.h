@@ -17,7 +17,7 @@
 #include "journal/journal_segment.h"
 #include "journal/journal_slots.h"
 
-#define JOURNAL_SLOT_BYTES       1792
+#define JOURNAL_SLOT_BYTES       2048
 #define JOURNAL_STATE_SLOT_BYTES (JOURNAL_SLOT_BYTES + JOURNAL_STATE_MAX) /* of admin's lanes */
 #define JOURNAL_NO_SLOT          UINT32_MAX
 
@@ -33,7 +33,7 @@ struct journal_lane_file {
 };
 
 #define JOURNAL_LANE_MAGIC  "ATLASLNE"
-#define JOURNAL_LANE_LAYOUT 7
+#define JOURNAL_LANE_LAYOUT 8
 #define JOURNAL_LANE_PAGE   4096
 
 enum journal_slot_state { JOURNAL_FREE, JOURNAL_TAKEN, JOURNAL_ARMED, JOURNAL_READY };
@@ -48,7 +48,7 @@ struct journal_slot {
     char json[]; /* in a lane of states: JOURNAL_STATE_MAX bytes */
 };
 
-_Static_assert(sizeof(struct journal_slot) == JOURNAL_SLOT_BYTES, "28 cache lines");
+_Static_assert(sizeof(struct journal_slot) == JOURNAL_SLOT_BYTES, "32 cache lines");
 
 /* What the journal thread does, and so what a publisher must do about it. */
 enum journal_mood { JOURNAL_BUSY, JOURNAL_DOZING, JOURNAL_ASLEEP };

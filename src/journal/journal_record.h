@@ -39,7 +39,7 @@
 #define JOURNAL_ID_BYTES     16 /* crypto/call_id.h */
 #define JOURNAL_HASH_BYTES   32
 #define JOURNAL_ORIGIN_CHARS 32
-#define JOURNAL_ROOM_BYTES   1380 /* so that a slot takes 28 cache lines */
+#define JOURNAL_ROOM_BYTES   1636 /* so that a slot takes 32 cache lines */
 #define JOURNAL_NAMES_MAX    448  /* bytes of all configured names in a record together */
 #define JOURNAL_INVENTED_MAX 128  /* bytes of a name that a caller made up */
 #define JOURNAL_STATE_MAX    14336

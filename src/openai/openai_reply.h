@@ -26,6 +26,7 @@
 #ifndef OPENAI_OPENAI_REPLY_H
 #define OPENAI_OPENAI_REPLY_H
 
+#include "base/buf.h"
 #include "openai/openai_answer.h"
 #include "openai/openai_count.h"
 #include "openai/openai_request.h"
@@ -141,6 +142,7 @@ struct openai_stream {
     /* Not NULL: we end it. Choices without a finish_reason end by `length`, and this is told as
      * what it used. Borrowed. */
     const struct openai_usage *cut;
+    bool is_filtered; /* that is why: they end by `content_filter` */
     struct openai_identity who; /* all chunks, as the first says */
     bool usage_sent;
     bool is_finished; /* openai_stream_finish() has said all */
@@ -222,5 +224,8 @@ bool openai_stream_is_complete(const struct openai_stream *s);
  */
 MUST_USE enum err openai_stream_finish(struct openai_stream *s, struct arena *arena,
                                        struct span *out);
+
+/* Puts an event with these `choices`, an array as JSON, that is of the stream as all others are. */
+void openai_stream_say(struct openai_stream *s, struct span choices, struct buf *out);
 
 #endif

@@ -402,7 +402,6 @@ enum err openai_request_edit_call(const struct json_index *x, const struct opena
                         .is_lifted = is_judged(request),
                         .dropped = OPENAI_FACTS};
     uint32_t extra = extra_of(&ed);
-    json_edits_init(out, x, arena);
     remove_anywhere(&ed, 0, &request->top);
     if (extra != JSON_NONE) {
         remove_anywhere(&ed, extra, &request->extra);

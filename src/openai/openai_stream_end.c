@@ -7,6 +7,7 @@
 #define HELD_BYTES_MAX (16 * OPENAI_HELD_MAX) /* of calls, with what is around their pieces */
 #define LAST_BYTES_MAX (2 * HELD_BYTES_MAX)
 
+/* Up to the choices, which are next. */
 static void begin_chunk(struct openai_stream *s, struct json_writer *w)
 {
     openai_make_identity(s->plan, &s->who);
@@ -21,7 +22,6 @@ static void begin_chunk(struct openai_stream *s, struct json_writer *w)
     json_write_key(w, "model");
     json_write_raw(w, s->plan->quoted_model);
     json_write_key(w, "choices");
-    json_write_array(w);
 }
 
 static void end_chunk(struct json_writer *w)
@@ -67,7 +67,7 @@ static void write_choice(const struct openai_stream *s, struct openai_choice *c,
     json_write_null(w);
     json_write_key(w, "finish_reason");
     if (s->cut != NULL && c->reason == OPENAI_NO_REASON) {
-        c->reason = OPENAI_LENGTH;
+        c->reason = s->is_filtered ? OPENAI_CONTENT_FILTER : OPENAI_LENGTH;
     } else if (c->tool_count > 0 && (c->reason == OPENAI_NO_REASON || c->reason == OPENAI_STOP)) {
         c->reason = OPENAI_TOOL_CALLS;
     } else if (c->reason == OPENAI_NO_REASON) {
@@ -105,6 +105,7 @@ static bool write_choices(struct openai_stream *s, struct buf *out)
         if (!is_begun) {
             json_write_init(&w, out);
             begin_chunk(s, &w);
+            json_write_array(&w);
             is_begun = true;
         }
         write_choice(s, c, index, &w);
@@ -161,6 +162,7 @@ enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, stru
         struct json_writer w;
         json_write_init(&w, &b);
         begin_chunk(s, &w);
+        json_write_array(&w);
         write_usage(&owed, &w);
         buf_put(&b, SPAN("\n\n"));
         s->usage_sent = true;
@@ -173,4 +175,14 @@ enum err openai_stream_finish(struct openai_stream *s, struct arena *arena, stru
     }
     *out = events;
     return ERR_OK;
+}
+
+void openai_stream_say(struct openai_stream *s, struct span choices, struct buf *out)
+{
+    struct json_writer w;
+    json_write_init(&w, out);
+    begin_chunk(s, &w);
+    json_write_raw(&w, choices);
+    json_write_end(&w);
+    buf_put(out, SPAN("\n\n"));
 }

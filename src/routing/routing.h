@@ -61,7 +61,7 @@ enum routing_fact {
     ROUTING_HOUR,
     ROUTING_WEEKDAY,
     ROUTING_CLASSIFICATION,
-    ROUTING_PII, /* is refused by name: nobody finds it yet */
+    ROUTING_PII,
     ROUTING_CODE_SHARE,
     ROUTING_SESSION,
     ROUTING_BUDGET_USED,

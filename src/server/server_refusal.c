@@ -90,6 +90,10 @@ enum err server_error_write(enum err e, const struct server_words *words, struct
         put_text(&w, "zone", words->zone);
         put_text(&w, "journal_id", words->journal_id);
     }
+    if (words->details.len > 0) {
+        json_write_key(&w, "details");
+        json_write_raw(&w, words->details);
+    }
     json_write_end(&w);
     json_write_end(&w);
     return json_write_finish(&w);

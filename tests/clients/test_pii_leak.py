@@ -3,7 +3,7 @@
 and credentials, looks at every byte that comes to the model server, and says again what it got, in pieces, with values of its own put in.
 
 Its values are of kinds that a careful policy leaves alone: addresses of example.com, keys that say EXAMPLE, social security numbers of the USA. So the
-policy here asks for the first two at a low confidence, and has a pattern for the third."""
+policy here asks for the first two at a low confidence, and has patterns for the third and for telephone numbers of there."""
 import json
 import os
 import subprocess
@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from conftest import HOME, end, free_port, serve
 
-GUARD = """
+GUARD = r"""
 guard:
   mode: enforce
   restore: true
@@ -19,7 +19,8 @@ guard:
   replies: { default: allow }
   min_confidence: { email: 0.05, secret: 0.05 }
   patterns:
-    - { name: us_ssn, regex: '\\b[0-9]{3}-[0-9]{2}-[0-9]{4}\\b', action: redact }
+    - { name: us_ssn, regex: '\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b', action: redact }
+    - { name: us_phone, regex: '\b[0-9]{3}-[0-9]{3}-[0-9]{4}\b', action: redact }
 """
 
 # What a reply says that its caller did not, is taken out.

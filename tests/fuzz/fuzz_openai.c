@@ -74,6 +74,7 @@ static void edit(const struct json_index *x, const struct openai_request *reques
                  const struct openai_target *target, struct arena *arena, struct json_edits *call,
                  struct json_edits *out)
 {
+    json_edits_init(call, x, arena);
     CHECK(openai_request_edit_call(x, request, arena, call) == ERR_OK);
     CHECK(openai_request_edit_target(x, request, call, target, arena, out) == ERR_OK);
 }

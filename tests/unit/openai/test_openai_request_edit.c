@@ -264,6 +264,7 @@ static enum err edit(const struct json_index *x, const struct openai_request *re
                      const struct openai_target *target, struct arena *arena,
                      struct json_edits *call, struct json_edits *out)
 {
+    json_edits_init(call, x, arena);
     enum err e = openai_request_edit_call(x, request, arena, call);
     return e == ERR_OK ? openai_request_edit_target(x, request, call, target, arena, out) : e;
 }

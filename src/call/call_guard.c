@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The guard in a call: its request, the events of its answer, and what is told of both. */
+#include "call/call_guard_internal.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "sse/sse_write.h"
+#include "json/json_scan.h"
+
+#define SLICE_TEXT    ((size_t)32 * 1024) /* looked at between two looks at the clock */
+#define CHOICES_MAX   ((size_t)4 << 20)   /* of an event that says what was held back */
+#define DETAILS_MAX   4096
+#define FOUND_MAX     400
+#define FINDINGS_TOLD 20 /* to the log, a second and worker */
+
+enum err call_guard_begin(struct call *call)
+{
+    struct guard_policy *gateway = call->policy->guard, *team = NULL;
+    const struct guard_rule_of of = {.gateway = gateway, .team = team};
+    if ((gateway == NULL && team == NULL) || guard_mode_of(&of) == GUARD_OFF) {
+        return ERR_OK;
+    }
+    struct call_guard *g = arena_new(&call->arena, sizeof(*g));
+    if (g == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    g->gateway = gateway == NULL ? NULL : guard_policy_ref(gateway);
+    g->team = team == NULL ? NULL : guard_policy_ref(team);
+    guard_case_init(&g->found, &of, &call->arena);
+    const struct routing *rules = call->policy->routing;
+    g->found.wants_all = rules != NULL && (routing_uses(rules) >> ROUTING_PII & 1) != 0;
+    call->guard = g;
+    return ERR_OK;
+}
+
+void call_guard_end(struct call *call)
+{
+    struct call_guard *g = call->guard;
+    if (g == NULL) {
+        return;
+    }
+    guard_document_end(&g->request);
+    if (g->has_flow) {
+        guard_flow_fini(&g->flow);
+    }
+    call_guard_free_vetted(g);
+    guard_case_fini(&g->found);
+    guard_policy_unref(&g->gateway);
+    guard_policy_unref(&g->team);
+    call->guard = NULL;
+}
+
+/* ---- the request ---- */
+
+bool call_guard_begin_request(struct call *call)
+{
+    struct call_guard *g = call->guard;
+    struct guard_look look = {
+        .scratch = call->shared->guard, .edits = call->edits, .arena = &call->arena};
+    if (g == NULL || !guard_case_wants(&g->found, GUARD_PROMPT, &look.wanted)) {
+        return false;
+    }
+    look.c = &g->found;
+    guard_document_begin(&g->request, &look, OPENAI_TEXTS_REQUEST);
+    return true;
+}
+
+enum err call_guard_step_request(struct call *call, bool *is_done)
+{
+    struct call_guard *g = call->guard;
+    enum err e = guard_document_step(&g->request, SLICE_TEXT);
+    *is_done = e == ERR_OK && g->request.is_done;
+    return *is_done && g->found.is_blocked[GUARD_PROMPT] ? ERR_CONTENT_FILTER : e;
+}
+
+void call_guard_tell(struct call *call)
+{
+    struct buf details;
+    buf_init(&details, DETAILS_MAX);
+    guard_case_write_details(&call->guard->found, GUARD_PROMPT, &details);
+    call->words.details =
+        buf_failed(&details) ? SPAN("{}") : arena_copy(&call->arena, buf_span(&details));
+    buf_fini(&details);
+}
+
+enum data_class call_guard_class(const struct call *call)
+{
+    return call->guard == NULL ? DATA_UNSAID : (enum data_class)call->guard->found.data_class;
+}
+
+bool call_guard_is_local(const struct call *call)
+{
+    return call->guard != NULL && call->guard->found.is_local_only;
+}
+
+bool call_guard_types(struct call *call, const struct span **types, size_t *count)
+{
+    *types = NULL;
+    *count = 0;
+    if (call->guard == NULL || !call->guard->found.wants_all) {
+        return false;
+    }
+    struct span *names = arena_alloc(&call->arena, GUARD_BUILTINS * sizeof(*names));
+    for (unsigned type = 0; names != NULL && type < GUARD_BUILTINS; type++) {
+        if ((call->guard->found.seen >> type & 1) != 0) {
+            names[(*count)++] = guard_type_name(type);
+        }
+    }
+    *types = names;
+    return names != NULL;
+}
+
+/* ---- what a model server says went wrong ---- */
+
+/* Every action but `allow` takes the value out: an error is told to people. */
+static enum err clean(struct call_guard *g, struct call *call, const struct guard_wanted *wanted,
+                      struct span *text)
+{
+    struct guard_scan scan;
+    struct guard_out out;
+    struct buf clean;
+    size_t pos = 0;
+    guard_scan_begin(&scan, wanted);
+    enum err e = guard_scan_feed(&scan, call->shared->guard, *text, true, &out);
+    if (e != ERR_OK || out.count == 0) {
+        return e;
+    }
+    buf_init(&clean, text->len + out.count * GUARD_PLACEHOLDER_BYTES);
+    for (size_t i = 0; i < out.count; i++) {
+        const struct guard_finding *f = &out.findings[i];
+        char room[GUARD_NAME_BYTES];
+        if (f->type == GUARD_PLACEHOLDER || f->start < pos ||
+            guard_case_judge(&g->found, GUARD_REPLY, f) == GUARD_ALLOW) {
+            continue;
+        }
+        struct span label = guard_placeholder_of(&g->found.of, f->type, room);
+        buf_put(&clean, span_cut(*text, pos, (size_t)f->start - pos));
+        buf_printf(&clean, "[%.*s]", SPAN_ARGS(label));
+        pos = (size_t)f->end;
+    }
+    buf_put(&clean, span_cut(*text, pos, text->len));
+    struct span kept = arena_copy(&call->arena, buf_span(&clean));
+    e = buf_failed(&clean) || kept.at == NULL ? ERR_NO_MEMORY : ERR_OK;
+    *text = e == ERR_OK ? kept : *text;
+    buf_fini(&clean);
+    return e;
+}
+
+enum err call_guard_words(struct call *call, struct server_words *words)
+{
+    struct guard_wanted wanted;
+    struct call_guard *g = call->guard;
+    if (g == NULL || !guard_case_wants(&g->found, GUARD_REPLY, &wanted)) {
+        return ERR_OK;
+    }
+    struct span *texts[] = {&words->message, &words->param, &words->type, &words->code};
+    bool was_blocked = g->found.is_blocked[GUARD_REPLY];
+    wanted.placeholders = false;
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < sizeof(texts) / sizeof(texts[0]); i++) {
+        e = clean(g, call, &wanted, texts[i]);
+    }
+    g->found.is_blocked[GUARD_REPLY] = was_blocked; /* the value is out, the error is told */
+    return e;
+}
+
+/* ---- events ---- */
+
+bool call_guard_looks(const struct call *call)
+{
+    struct guard_wanted wanted;
+    return call->guard != NULL && call->request.endpoint != OPENAI_EMBEDDINGS &&
+           guard_case_wants(&call->guard->found, GUARD_REPLY, &wanted);
+}
+
+struct guard_flow *call_guard_flow(struct call *call)
+{
+    struct call_guard *g = call->guard;
+    struct guard_wanted wanted;
+    if (!g->has_flow) {
+        (void)guard_case_wants(&g->found, GUARD_REPLY, &wanted); /* it does: call_guard_looks() */
+        guard_flow_init(&g->flow, &g->found, &wanted, call->request.endpoint == OPENAI_CHAT);
+        g->has_flow = true;
+    }
+    return &g->flow;
+}
+
+/* Adds the event as edited, as one line. */
+static enum err gather(struct buf *out, const struct json_edits *edits)
+{
+    size_t len = (size_t)json_edits_total(edits);
+    buf_put(out, SPAN("data: "));
+    uint8_t *to = buf_reserve(out, len);
+    if (to == NULL) {
+        return buf_error(out);
+    }
+    json_edits_copy(edits, to);
+    sse_one_line(to, len);
+    buf_added(out, len);
+    buf_put(out, SPAN("\n\n"));
+    return buf_failed(out) ? buf_error(out) : ERR_OK;
+}
+
+/* Says in an event what is to be said before another. */
+static enum err say(struct call_try *t, struct buf *choices)
+{
+    struct buf *out = &t->call->shared->out;
+    if (buf_failed(choices)) {
+        return buf_error(choices);
+    }
+    if (buf_span(choices).len > 0) {
+        openai_stream_say(&t->stream, buf_span(choices), out);
+    }
+    return buf_failed(out) ? buf_error(out) : ERR_OK;
+}
+
+enum err call_guard_put_event(struct call_try *t, struct span event, bool *is_cut)
+{
+    struct call_shared *shared = t->call->shared;
+    struct guard_flow *flow = call_guard_flow(t->call);
+    struct json_edits edits;
+    struct buf before;
+    bool is_silent = false;
+    enum err e = json_index_parse_borrow(&shared->index, event);
+    if (e != ERR_OK) {
+        return err_is_memory(e) ? e : ERR_INTERNAL;
+    }
+    json_edits_init(&edits, &shared->index, &shared->turn);
+    buf_init_counted(&before, CHOICES_MAX, BUF_UNCOUNTED);
+    e = guard_flow_event(flow, shared->guard, &edits, &shared->turn, &before, &is_silent);
+    if (e == ERR_OK) {
+        e = say(t, &before);
+    }
+    buf_fini(&before);
+    *is_cut = flow->is_cut;
+    return e == ERR_OK && !is_silent ? gather(&shared->out, &edits) : e;
+}
+
+enum err call_guard_flush(struct call_try *t)
+{
+    struct call_shared *shared = t->call->shared;
+    struct buf before;
+    buf_init_counted(&before, CHOICES_MAX, BUF_UNCOUNTED);
+    enum err e = guard_flow_end(call_guard_flow(t->call), shared->guard, &shared->turn, &before);
+    if (e == ERR_OK) {
+        e = say(t, &before);
+    }
+    buf_fini(&before);
+    return e;
+}
+
+/* The next event of several; empty behind the last. */
+static struct span next_event(struct span *events)
+{
+    static const struct span end = {(const uint8_t *)"\n\n", 2},
+                             data = {(const uint8_t *)"data: ", 6};
+    size_t at = 0;
+    while (at + end.len <= events->len && !span_starts(span_cut(*events, at, end.len), end)) {
+        at = span_find(*events, '\n', at + 1);
+    }
+    struct span event = span_cut(*events, 0, at);
+    *events = span_cut(*events, at + end.len, events->len);
+    return span_starts(event, data) ? span_cut(event, data.len, event.len) : event;
+}
+
+enum err call_guard_put_events(struct call_try *t, struct span events)
+{
+    enum err e = ERR_OK;
+    while (e == ERR_OK && events.len > 0) {
+        struct span event = next_event(&events);
+        bool is_cut;
+        if (span_is(event, "[DONE]")) {
+            e = call_guard_flush(t);
+            buf_put(&t->call->shared->out, SPAN(SSE_DONE));
+        } else if (event.len > 0) {
+            e = call_guard_put_event(t, event, &is_cut);
+        }
+    }
+    return e;
+}
+
+/* ---- what is written down ---- */
+
+struct span call_guard_found(struct call *call)
+{
+    struct span none = {NULL, 0};
+    char text[FOUND_MAX];
+    if (call->guard == NULL || call->guard->found.found_count == 0) {
+        return none;
+    }
+    size_t len = guard_case_write_found(&call->guard->found, text, sizeof(text));
+    return arena_copy(&call->arena, span_make(text, len));
+}
+
+static enum counter counter_of(const struct guard_found *f)
+{
+    static const enum counter by_action[GUARD_DIRECTIONS][GUARD_ACTIONS] = {
+        {COUNT_CALLS_OPEN, COUNT_GUARD_PROMPT_FLAG, COUNT_GUARD_PROMPT_MASK,
+         COUNT_GUARD_PROMPT_HASH, COUNT_GUARD_PROMPT_REDACT, COUNT_GUARD_PROMPT_LOCAL_ONLY,
+         COUNT_GUARD_PROMPT_BLOCK},
+        {COUNT_CALLS_OPEN, COUNT_GUARD_REPLY_FLAG, COUNT_GUARD_REPLY_MASK, COUNT_GUARD_REPLY_HASH,
+         COUNT_GUARD_REPLY_REDACT, COUNT_GUARD_REPLY_FLAG, COUNT_GUARD_REPLY_BLOCK}};
+    return by_action[f->direction][f->action];
+}
+
+/* One caller must not fill the disk with what he is told not to say. */
+static void tell(const struct call *call, struct span found)
+{
+    struct call_shared *shared = call->shared;
+    int64_t second = shared->ports->mono().us / 1000000;
+    if (second != shared->found_second) {
+        shared->found_second = second;
+        shared->found_told = 0;
+    }
+    if (shared->found_told++ < FINDINGS_TOLD) {
+        log_info("guardrail_violation", "%s: %.*s%s", call->id.text, SPAN_ARGS(found),
+                 call->guard->found.acts ? "" : " (dry run: nothing was done)");
+    }
+}
+
+void call_guard_count(const struct call *call)
+{
+    const struct call_guard *g = call->guard;
+    char text[FOUND_MAX];
+    if (g == NULL || g->found.found_count == 0 || call->shadow != NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < g->found.found_count; i++) {
+        const struct guard_found *f = &g->found.found[i];
+        counter_add(counter_of(f), f->count);
+    }
+    tell(call, span_make(text, guard_case_write_found(&g->found, text, sizeof(text))));
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A string's text through a scan, and back as edits. */
+#include "guard/guard_text.h"
+
+#include <string.h>
+
+#include "json/json_write.h"
+
+#define BEFORE_BYTES_MAX ((size_t)64 << 10)
+
+void guard_text_begin(struct guard_text *t, struct guard_case *c, struct guard_scan *scan,
+                      struct json_edits *edits, struct arena *arena, uint32_t row,
+                      const struct guard_manner *manner, bool is_last)
+{
+    const struct json_index *x = edits->index;
+    memset(t, 0, offsetof(struct guard_text, reader));
+    t->c = c;
+    t->scan = scan;
+    t->edits = edits;
+    t->arena = arena;
+    t->manner = *manner;
+    t->inside = json_inside(x, row);
+    t->offset = json_row(x, row)->offset + 1;
+    t->is_escaped = (json_row(x, row)->flags & JSON_ESCAPED) != 0;
+    t->is_last = is_last;
+    t->base = t->said = scan->at + scan->len;
+    t->kept = t->base - guard_scan_held(scan);
+    json_reader_init(&t->reader, x, row);
+    buf_init(&t->before, BEFORE_BYTES_MAX);
+}
+
+void guard_text_fini(struct guard_text *t)
+{
+    buf_fini(&t->before);
+}
+
+/* Where in the string the character stands that is `at` in the text. Asked for in order. */
+static uint32_t raw_of(struct guard_text *t, uint64_t at)
+{
+    CHECK(at >= t->said);
+    if (!t->is_escaped) {
+        t->raw += (size_t)(at - t->said);
+        t->said = at;
+    }
+    while (t->said < at) {
+        uint8_t room[4];
+        struct span left = span_cut(t->inside, t->raw, t->inside.len);
+        CHECK(left.len > 0 && left.at != NULL);
+        if (left.at[0] == '\\') {
+            t->said += json_undo_escape(&left, room);
+            t->raw = t->inside.len - left.len;
+            continue;
+        }
+        const uint8_t *escape = memchr(left.at, '\\', left.len);
+        size_t plain = escape == NULL ? left.len : (size_t)(escape - left.at);
+        size_t some = at - t->said < plain ? (size_t)(at - t->said) : plain;
+        t->raw += some;
+        t->said += some;
+    }
+    CHECK(t->raw <= t->inside.len);
+    return t->offset + (uint32_t)t->raw;
+}
+
+/* ---- writing ---- */
+
+/* Puts what stands between the quotes of a JSON string that says `text`. */
+static void put_inside(struct buf *out, struct span text)
+{
+    struct buf quoted;
+    buf_init(&quoted, 6 * text.len + 2);
+    json_put_string(&quoted, text);
+    buf_put(out, span_cut(buf_span(&quoted), 1, buf_span(&quoted).len - 2));
+    out->failed = out->failed || buf_failed(&quoted);
+    buf_fini(&quoted);
+}
+
+/* The same of what is put into a text that may be JSON itself. */
+static void put_value(struct buf *out, struct span value, const struct guard_manner *m)
+{
+    struct buf once;
+    if (!m->is_in_json) {
+        put_inside(out, value);
+        return;
+    }
+    buf_init(&once, 6 * value.len + 2);
+    put_inside(&once, value);
+    put_inside(out, buf_span(&once));
+    out->failed = out->failed || buf_failed(&once);
+    buf_fini(&once);
+}
+
+/* Puts `value` in place of what stands from one place of the text to another. */
+static enum err replace(struct guard_text *t, uint64_t start, uint64_t end, struct span value)
+{
+    struct buf quoted;
+    uint32_t from = raw_of(t, start), to = raw_of(t, end);
+    buf_init(&quoted, 36 * value.len + 2);
+    put_value(&quoted, value, &t->manner);
+    struct span text =
+        buf_failed(&quoted) ? (struct span){NULL, 0} : arena_copy(t->arena, buf_span(&quoted));
+    buf_fini(&quoted);
+    if (text.at == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    json_edits_replace_borrow(t->edits, from, to - from, text);
+    return json_edits_error(t->edits);
+}
+
+/* ---- what is done ---- */
+
+/* What becomes of a finding. */
+struct verdict {
+    bool is_cut;       /* it and what follows is gone */
+    struct span value; /* what stands there instead; `.at` NULL: it stays */
+};
+
+static enum err judge(struct guard_case *c, const struct guard_manner *m, struct guard_scan *scan,
+                      const struct guard_out *out, const struct guard_finding *f,
+                      struct arena *arena, struct verdict *v)
+{
+    *v = (struct verdict){.is_cut = false};
+    if (f->type == GUARD_INJECTION) { /* its place may have been passed */
+        enum guard_action action = guard_case_judge(c, m->direction, f);
+        v->is_cut = action == GUARD_BLOCK && m->direction == GUARD_REPLY;
+        return ERR_OK;
+    }
+    CHECK(f->start >= out->at && f->end <= out->at + out->text.len);
+    struct span value =
+        span_cut(out->text, (size_t)(f->start - out->at), (size_t)(f->end - f->start));
+    if (f->type == GUARD_PLACEHOLDER) {
+        return m->is_firm || m->keeps_names
+                   ? ERR_OK
+                   : guard_case_exchange(c, m->direction, value, arena, &v->value);
+    }
+    bool goes_on = (f->type == GUARD_SECRET || f->type == GUARD_PRIVATE_KEY) && f->start > 0 &&
+                   f->start == scan->gone_to;
+    if (goes_on) { /* what the value became stands there already */
+        scan->gone_to = f->end;
+        v->value = SPAN("");
+        return ERR_OK;
+    }
+    enum guard_action action = m->is_firm ? guard_case_judge_firm(c, m->direction, f)
+                                          : guard_case_judge(c, m->direction, f);
+    scan->gone_to = guard_changes(action) ? f->end : 0;
+    v->is_cut = action == GUARD_BLOCK && m->direction == GUARD_REPLY; /* a prompt goes nowhere */
+    return guard_changes(action)
+               ? guard_case_replace(c, action, f, value, m->is_callers, arena, &v->value)
+               : ERR_OK;
+}
+
+/* The text from `pos` to `end` as it came, before the string. */
+static void put_before(struct guard_text *t, const struct guard_out *out, uint64_t pos,
+                       uint64_t end)
+{
+    put_inside(&t->before, span_cut(out->text, (size_t)(pos - out->at), (size_t)(end - pos)));
+}
+
+/* Does what is to be done about one finding; `*pos` is up to where the text before the string was
+ * put. */
+static enum err act(struct guard_text *t, const struct guard_out *out,
+                    const struct guard_finding *f, uint64_t *pos)
+{
+    struct verdict v;
+    enum err e = judge(t->c, &t->manner, t->scan, out, f, t->arena, &v);
+    if (e != ERR_OK || (!v.is_cut && v.value.at == NULL)) {
+        return e;
+    }
+    uint64_t start = f->start > *pos ? f->start : *pos;
+    if (*pos < t->base) {
+        uint64_t end = start < t->base ? start : t->base;
+        put_before(t, out, *pos, end);
+        *pos = end;
+    }
+    if (v.is_cut) {
+        t->is_cut = true;
+        t->kept = start;
+        return ERR_OK;
+    }
+    if (start >= t->base) {
+        *pos = f->end;
+        return replace(t, start, f->end, v.value);
+    }
+    put_value(&t->before, v.value, &t->manner);
+    *pos = f->end;
+    return f->end > t->base ? replace(t, t->base, f->end, SPAN("")) : ERR_OK;
+}
+
+static enum err take(struct guard_text *t, const struct guard_out *out)
+{
+    uint64_t pos = out->at, end = out->at + out->text.len;
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < out->count && !t->is_cut; i++) {
+        e = act(t, out, &out->findings[i], &pos);
+    }
+    if (e != ERR_OK || t->is_cut) {
+        return e;
+    }
+    if (pos < t->base && pos < end) {
+        put_before(t, out, pos, end < t->base ? end : t->base);
+    }
+    t->kept = end;
+    return buf_failed(&t->before) ? buf_error(&t->before) : ERR_OK;
+}
+
+/* All was read: what is held back goes, and what was held back comes. */
+static enum err finish(struct guard_text *t)
+{
+    t->is_done = true;
+    uint64_t stays = t->kept > t->base ? t->kept : t->base;
+    uint32_t from = raw_of(t, stays), end = t->offset + (uint32_t)t->inside.len;
+    if (from < end) {
+        json_edits_replace_borrow(t->edits, from, end - from, SPAN(""));
+    }
+    struct span before = buf_span(&t->before);
+    t->is_empty = before.len == 0 && from == t->offset;
+    if (before.len > 0) {
+        struct span kept = arena_copy(t->arena, before);
+        if (kept.at == NULL) {
+            return arena_error(t->arena);
+        }
+        json_edits_replace_borrow(t->edits, t->offset, 0, kept);
+    }
+    return json_edits_error(t->edits);
+}
+
+enum err guard_text_step(struct guard_text *t, struct guard_scratch *w, size_t *bytes)
+{
+    struct guard_out out;
+    struct span piece = json_reader_next(&t->reader, GUARD_PIECE_BYTES);
+    *bytes -= piece.len < *bytes ? piece.len : *bytes;
+    bool is_end = t->reader.left.len == 0;
+    enum err e = guard_scan_feed(t->scan, w, piece, is_end && t->is_last, &out);
+    if (e == ERR_OK) {
+        e = take(t, &out);
+    }
+    return e == ERR_OK && (is_end || t->is_cut) ? finish(t) : e;
+}
+
+enum err guard_text_end(struct guard_case *c, struct guard_scan *scan, struct guard_scratch *w,
+                        const struct guard_manner *manner, struct arena *arena, struct buf *out,
+                        bool *is_cut)
+{
+    struct guard_out last;
+    *is_cut = false;
+    enum err e = guard_scan_feed(scan, w, SPAN(""), true, &last);
+    uint64_t pos = last.at;
+    for (size_t i = 0; e == ERR_OK && i < last.count && !*is_cut; i++) {
+        const struct guard_finding *f = &last.findings[i];
+        struct verdict v;
+        e = judge(c, manner, scan, &last, f, arena, &v);
+        *is_cut = v.is_cut;
+        if (e == ERR_OK && (v.is_cut || v.value.at != NULL)) {
+            uint64_t start = f->start > pos ? f->start : pos;
+            buf_put(out, span_cut(last.text, (size_t)(pos - last.at), (size_t)(start - pos)));
+            if (manner->is_in_json) {
+                put_inside(out, v.value);
+            } else {
+                buf_put(out, v.value);
+            }
+            pos = f->end;
+        }
+    }
+    if (e == ERR_OK && !*is_cut) {
+        buf_put(out, span_cut(last.text, (size_t)(pos - last.at), last.text.len));
+    }
+    return e == ERR_OK && buf_failed(out) ? buf_error(out) : e;
+}
