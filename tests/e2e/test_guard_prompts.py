@@ -22,7 +22,7 @@ def gateway(make_gateway, upstream):
         "upstreams": {"u": {"url": upstream.url, "region": "sa", "zone": "home", "clearance": "secret"}, "abroad": {"url": upstream.url, "region": "de"},
                       **{kind: {"url": upstream.url, "kind": kind, "region": "sa", "zone": "home"} for kind in kinds}},
         "models": {MODEL: {"upstream": "u"}, "far": {"upstream": "abroad"}, **{kind: {"upstream": kind} for kind in kinds}},
-        "guard": guard(), "log": {"access": "-"}})
+        "guard": guard()})
 
 
 @pytest.fixture(scope="module")
