@@ -26,6 +26,7 @@
 #define ADMIN_LIMITS_PATH        "/admin/v1/limits"
 #define ADMIN_USAGE_PATH         "/admin/v1/usage"
 #define ADMIN_ROUTES_PATH        "/admin/v1/routes"
+#define ADMIN_GUARD_PATH         "/admin/v1/guard"
 #define ADMIN_POLICIES_PATH      "/admin/v1/policies"
 #define ADMIN_STATUS_PATH        "/admin/v1/status"
 #define ADMIN_PAGE_MAX           1000   /* objects of one answer */

@@ -200,7 +200,7 @@ static int fail_to_lock(const char *command, const char *folder)
 static bool is_of_gateway(struct span path)
 {
     static const char *const paths[] = {ADMIN_STATUS_PATH, ADMIN_ROUTES_PATH "/explain",
-                                        ADMIN_ROUTES_PATH "/reload"};
+                                        ADMIN_ROUTES_PATH "/reload", ADMIN_GUARD_PATH "/test"};
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         if (span_is(path, paths[i])) {
             return true;

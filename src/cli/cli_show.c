@@ -78,7 +78,9 @@ static void put_value(struct showing *s, uint32_t row, const struct admin_field 
     char date[CLI_MOMENT_BYTES];
     int64_t number = 0;
     enum json_kind kind = json_kind(&s->x, row);
-    if (kind == JSON_ARRAY || kind == JSON_OBJECT) {
+    if (field->kind == ADMIN_JSON && kind == JSON_OBJECT) {
+        cli_put_text(stdout, json_source(&s->x, row));
+    } else if (kind == JSON_ARRAY || kind == JSON_OBJECT) {
         put_items(s, row);
     } else if (kind == JSON_STRING) {
         put_string(s, row);

@@ -16,8 +16,9 @@
 enum err guard_report_open(const struct guard_rule_of *of, enum guard_direction direction,
                            struct guard_report *out)
 {
-    *out = (struct guard_report){.of = *of, .direction = direction};
+    *out = (struct guard_report){.of = *of, .direction = direction, .prefix = ""};
     buf_init(&out->output, OUTPUT_BYTES_MAX);
+    crypto_hmac_key_init(&out->key, SPAN("atlas guard test"));
     return guard_scratch_new(&out->scratch);
 }
 
@@ -27,7 +28,31 @@ void guard_report_close(struct guard_report *r)
     buf_fini(&r->output);
 }
 
+/* A text, or the texts of a request, have one numbering. */
+static void begin(struct guard_report *r)
+{
+    arena_init(&r->arena, OUTPUT_BYTES_MAX);
+    guard_case_init(&r->found, &r->of, &r->arena);
+    r->found.key = &r->key;
+}
+
+static void end(struct guard_report *r)
+{
+    guard_case_fini(&r->found);
+    arena_fini(&r->arena);
+}
+
 /* ---- findings ---- */
+
+/* A text while it is looked at. */
+struct looking {
+    struct guard_report *r;
+    struct span text;
+    const char *path; /* NULL: it is no request's */
+    struct json_writer *w;
+    size_t done; /* of the text, what is in the output */
+    bool is_cut; /* nothing more of it goes out */
+};
 
 /* A value that is told in pieces is one. */
 static bool goes_on(const struct guard_finding *before, const struct guard_finding *f)
@@ -36,36 +61,33 @@ static bool goes_on(const struct guard_finding *before, const struct guard_findi
            (f->type == GUARD_PRIVATE_KEY || f->type == GUARD_SECRET);
 }
 
-/* Leaves of an attempt at injection what no value lies in. */
+/* Leaves of an attempt at injection the longer part that no value lies in. */
 static struct guard_finding trim(const struct guard_out *found, struct guard_finding f)
 {
-    for (size_t i = 0; f.type == GUARD_INJECTION && i < found->count; i++) {
+    for (size_t i = 0; i < found->count; i++) {
         const struct guard_finding *v = &found->findings[i];
-        if (v->type == GUARD_INJECTION || v->end <= f.start || v->start >= f.end) {
+        if (v->type >= GUARD_PLACEHOLDER || v->type == GUARD_INJECTION || v->end <= f.start ||
+            v->start >= f.end) {
             continue;
         }
-        if (v->start - f.start >= f.end - (v->end < f.end ? v->end : f.end) && v->start > f.start) {
-            f.end = v->start;
-        } else {
-            f.start = v->end;
-        }
+        uint64_t before = v->start > f.start ? v->start - f.start : 0;
+        uint64_t behind = v->end < f.end ? f.end - v->end : 0;
+        f = before >= behind ? (struct guard_finding){f.start, v->start, f.type, f.percent, false}
+                             : (struct guard_finding){v->end, f.end, f.type, f.percent, false};
     }
     return f;
 }
 
-static void put_finding(struct guard_report *r, const struct guard_finding *f, const char *path,
-                        struct json_writer *w)
+static void put_finding(const struct looking *l, const struct guard_finding *f)
 {
     char confidence[NUMBER_BYTES];
-    enum guard_action action = guard_action_of(&r->of, r->direction, f);
-    bool is_builtin = f->type < GUARD_BUILTINS;
-    r->is_blocked =
-        r->is_blocked || (action == GUARD_BLOCK && guard_mode_of(&r->of) == GUARD_ENFORCE);
+    const struct guard_rule_of *of = &l->r->of;
+    struct json_writer *w = l->w;
     (void)snprintf(confidence, sizeof(confidence), "%u.%02u", f->percent / PERCENT_ONE,
                    f->percent % PERCENT_ONE); /* fits */
     json_write_object(w);
     json_write_key(w, "type");
-    json_write_string(w, guard_name_of(&r->of, f->type));
+    json_write_string(w, guard_name_of(of, f->type));
     json_write_key(w, "start");
     json_write_u64(w, f->start);
     json_write_key(w, "end");
@@ -73,65 +95,103 @@ static void put_finding(struct guard_report *r, const struct guard_finding *f, c
     json_write_key(w, "confidence");
     json_write_raw(w, span_of(confidence));
     json_write_key(w, "action");
-    json_write_string(w, guard_action_name(action));
+    json_write_string(w, guard_action_name(guard_action_of(of, l->r->direction, f)));
     json_write_key(w, "rule");
-    json_write_string(w, is_builtin ? SPAN("builtin") : guard_name_of(&r->of, f->type));
-    if (path != NULL) {
-        json_write_member_text(w, "path", path);
+    json_write_string(w, f->type < GUARD_BUILTINS ? SPAN("builtin") : guard_name_of(of, f->type));
+    if (l->path != NULL) {
+        json_write_member_text(w, "path", l->path);
     }
     json_write_end(w);
 }
 
-/* Puts findings in the order of the text. */
-static void put_findings(struct guard_report *r, const struct guard_out *found, const char *path,
-                         struct json_writer *w)
+/* Puts what is done about a finding into the output. */
+static enum err act(struct looking *l, const struct guard_finding *f)
 {
-    bool has_injection =
-        found->count > 0 && found->findings[found->count - 1].type == GUARD_INJECTION;
-    size_t count = found->count - has_injection;
-    struct guard_finding injection = {.start = UINT64_MAX};
-    if (has_injection) {
-        injection = trim(found, found->findings[count]);
+    struct guard_report *r = l->r;
+    struct span value = span_cut(l->text, f->start, f->end - f->start);
+    struct span instead = value;
+    enum err e = ERR_OK;
+    enum guard_action action = GUARD_ALLOW;
+    if (f->type == GUARD_PLACEHOLDER) {
+        struct span other = {NULL, 0};
+        e = guard_case_exchange(&r->found, r->direction, value, &r->arena, &other);
+        instead = other.at == NULL ? value : other;
+    } else {
+        action = guard_case_judge(&r->found, r->direction, f);
     }
-    for (size_t i = 0; i < count;) {
+    if (guard_changes(action)) {
+        e = guard_case_replace(&r->found, action, f, value, true, &r->arena, &instead);
+    }
+    if (e == ERR_OK && !l->is_cut && f->start >= l->done) {
+        buf_put(&r->output, span_cut(l->text, l->done, f->start - l->done));
+        l->is_cut = action == GUARD_BLOCK;
+        buf_put(&r->output, l->is_cut ? SPAN("") : instead);
+        l->done = f->end;
+    }
+    return e;
+}
+
+static enum err tell(struct looking *l, const struct guard_finding *f)
+{
+    if (f->type != GUARD_PLACEHOLDER) {
+        put_finding(l, f);
+    }
+    return act(l, f);
+}
+
+/* Tells findings in the order of the text. */
+static enum err tell_all(struct looking *l, const struct guard_out *found)
+{
+    size_t count = found->count;
+    bool has_injection = count > 0 && found->findings[count - 1].type == GUARD_INJECTION;
+    struct guard_finding injection = {.start = UINT64_MAX};
+    enum err e = ERR_OK;
+    if (has_injection) {
+        injection = trim(found, found->findings[--count]);
+    }
+    for (size_t i = 0; e == ERR_OK && i < count;) {
         struct guard_finding whole = found->findings[i++];
         while (i < count && goes_on(&whole, &found->findings[i])) {
             whole.end = found->findings[i++].end;
         }
         if (has_injection && injection.start <= whole.start) {
-            put_finding(r, &injection, path, w);
+            e = tell(l, &injection);
             has_injection = false;
         }
-        put_finding(r, &whole, path, w);
+        e = e == ERR_OK ? tell(l, &whole) : e;
     }
-    if (has_injection) {
-        put_finding(r, &injection, path, w);
-    }
+    return has_injection && e == ERR_OK ? tell(l, &injection) : e;
 }
 
 /* Looks at a text; what it becomes is in r->output then. */
 static enum err look(struct guard_report *r, struct span text, const char *path,
                      struct json_writer *w)
 {
+    struct looking l = {.r = r, .text = text, .path = path, .w = w};
     struct guard_wanted wanted;
     struct guard_scan scan;
     struct guard_out found;
+    (void)guard_case_wants(&r->found, r->direction, &wanted); /* whether a call would look at all */
+    bool has_placeholders = wanted.placeholders;
     guard_wanted_of(&r->of, r->direction, true, &wanted);
+    wanted.placeholders = has_placeholders;
     guard_scan_begin(&scan, &wanted);
     enum err e = guard_scan_feed(&scan, r->scratch, text, true, &found);
     buf_clear(&r->output);
-    if (e == ERR_OK) {
-        put_findings(r, &found, path, w);
-        buf_put(&r->output, text);
-        e = buf_failed(&r->output) ? ERR_NO_MEMORY : ERR_OK;
+    e = e == ERR_OK ? tell_all(&l, &found) : e;
+    if (e == ERR_OK && !l.is_cut) {
+        buf_put(&r->output, span_cut(text, l.done, text.len - l.done));
     }
-    return e;
+    if (l.is_cut && r->direction == GUARD_REPLY && guard_empties_blocked(&r->of)) {
+        buf_clear(&r->output);
+    }
+    return e == ERR_OK && buf_failed(&r->output) ? ERR_NO_MEMORY : e;
 }
 
 enum err guard_report_text(struct guard_report *r, struct span text, struct buf *out)
 {
     struct json_writer w;
-    r->is_blocked = false;
+    begin(r);
     json_write_init(&w, out);
     json_write_object(&w);
     json_write_key(&w, "findings");
@@ -141,8 +201,9 @@ enum err guard_report_text(struct guard_report *r, struct span text, struct buf 
     json_write_key(&w, "output");
     json_write_string(&w, buf_span(&r->output));
     json_write_key(&w, "blocked");
-    json_write_bool(&w, r->is_blocked);
+    json_write_bool(&w, r->found.is_blocked[r->direction]);
     json_write_end(&w);
+    end(r);
     return e == ERR_OK ? json_write_finish(&w) : e;
 }
 
@@ -157,10 +218,9 @@ struct walk {
     size_t depth;
 };
 
-static void put_path(const struct walk *k, char out[PATH_BYTES])
+static void put_path(const struct walk *k, const char *prefix, char out[PATH_BYTES])
 {
-    size_t len = 0;
-    out[0] = '\0';
+    size_t len = (size_t)snprintf(out, PATH_BYTES, "%.64s", prefix); /* fits */
     for (size_t i = 0; i < k->depth && len < PATH_BYTES; i++) {
         if (k->keys[i] == JSON_NONE) {
             len += (size_t)snprintf(out + len, PATH_BYTES - len, "[%u]", k->members[i] - 1);
@@ -210,7 +270,7 @@ static enum err look_at_all(struct guard_report *r, const struct json_index *x, 
         if (said == NULL) {
             e = ERR_NO_MEMORY;
         } else {
-            put_path(&k, path);
+            put_path(&k, r->prefix, path);
             e = look(r, span_make(said, json_unescape(x, row, said, NULL)), path, w);
             buf_put(edited, span_make(x->text.at + done, json_row(x, row)->offset - done));
             json_put_string(edited, buf_span(&r->output));
@@ -226,7 +286,7 @@ static enum err report_index(struct guard_report *r, const struct json_index *x,
 {
     struct buf edited;
     struct json_writer w;
-    r->is_blocked = false;
+    begin(r);
     buf_init(&edited, OUTPUT_BYTES_MAX);
     json_write_init(&w, out);
     json_write_object(&w);
@@ -238,10 +298,11 @@ static enum err report_index(struct guard_report *r, const struct json_index *x,
         json_write_key(&w, "output");
         json_write_raw(&w, buf_span(&edited));
         json_write_key(&w, "blocked");
-        json_write_bool(&w, r->is_blocked);
+        json_write_bool(&w, r->found.is_blocked[r->direction]);
     }
     json_write_end(&w);
     buf_fini(&edited);
+    end(r);
     return e == ERR_OK ? json_write_finish(&w) : e;
 }
 

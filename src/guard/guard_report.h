@@ -7,7 +7,8 @@
  *                 "rule":"builtin"}],"output":"…","blocked":false}
  *
  * All findings are listed, also those that nothing is done about; none overlaps another. `output`
- * and `blocked` are as of a call: where the mode is not `enforce`, the text stays as it is.
+ * and `blocked` are as of a call: where the mode is not `enforce`, the text stays as it is. A text
+ * ends before the first value that is blocked.
  *
  * Of a request every text that it holds is looked at: its findings have the member, too ("path":
  * "messages[0].content"), offsets in that text, and `output` is the request as it would be.
@@ -20,9 +21,9 @@
 #ifndef GUARD_GUARD_REPORT_H
 #define GUARD_GUARD_REPORT_H
 
+#include "base/arena.h"
 #include "base/buf.h"
-#include "guard/guard_policy.h"
-#include "guard/guard_scan.h"
+#include "guard/guard_case.h"
 
 #define GUARD_REPORT_ROWS  1000000
 #define GUARD_REPORT_DEPTH 64
@@ -30,9 +31,12 @@
 struct guard_report {
     struct guard_rule_of of;
     enum guard_direction direction;
+    const char *prefix; /* of the paths of a request's texts: what the JSON is a member of */
     struct guard_scratch *scratch;
-    struct buf output; /* of a text, while it is looked at */
-    bool is_blocked;
+    struct crypto_hmac_key key; /* of hashes: none of a team's */
+    struct arena arena;
+    struct guard_case found; /* in what is looked at */
+    struct buf output;       /* of a text, while it is looked at */
 };
 
 /* ERR_NO_MEMORY. */

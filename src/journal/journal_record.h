@@ -43,7 +43,7 @@
 #define JOURNAL_NAMES_MAX    448  /* bytes of all configured names in a record together */
 #define JOURNAL_INVENTED_MAX 128  /* bytes of a name that a caller made up */
 #define JOURNAL_STATE_MAX    14336
-#define JOURNAL_LINE_MAX     24576
+#define JOURNAL_LINE_MAX     28672
 #define JOURNAL_NUMBER_MAX   9007199254740991 /* 2^53 - 1 */
 
 enum journal_kind {

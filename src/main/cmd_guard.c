@@ -198,13 +198,24 @@ static bool read_input(struct buf *out)
     return got == 0;
 }
 
+static int check_direction(const struct guard_given *g)
+{
+    static const char *const words[] = {"prompt", "reply"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(g->direction, words[i]) == 0) {
+            return CLI_GO_ON;
+        }
+    }
+    return cli_unknown("--direction", g->direction, words, sizeof(words) / sizeof(words[0]));
+}
+
 int main_guard_test(const void *given)
 {
     const struct guard_given *g = given;
     struct guard_policy *team = NULL;
     struct settings *settings = main_settings_read(g->config);
     struct buf input;
-    int status = settings == NULL ? CLI_FAILED : CLI_GO_ON;
+    int status = settings == NULL ? CLI_FAILED : check_direction(g);
     buf_init(&input, INPUT_BYTES_MAX);
     if (status == CLI_GO_ON && g->team != NULL) {
         status = find_team(g, &team);
