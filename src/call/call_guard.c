@@ -5,18 +5,47 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "crypto/random.h"
+#include "keys/keys.h"
 #include "sse/sse_write.h"
 #include "json/json_scan.h"
 
 #define SLICE_TEXT    ((size_t)32 * 1024) /* looked at between two looks at the clock */
 #define CHOICES_MAX   ((size_t)4 << 20)   /* of an event that says what was held back */
+#define TEAM_MAX 64 /* bytes of its id */
 #define DETAILS_MAX   4096
 #define FOUND_MAX     400
 #define FINDINGS_TOLD 20 /* to the log, a second and worker */
 
-enum err call_guard_begin(struct call *call)
+/* The team's own secret for hashes: the same until the first pepper is taken out. */
+static void make_key(const struct call *call, struct call_guard *g)
 {
-    struct guard_policy *gateway = call->policy->guard, *team = NULL;
+    static const char what[] = "atlas guard hash ";
+    const struct call_shared *shared = call->shared;
+    uint8_t message[sizeof(what) + TEAM_MAX], secret[CRYPTO_SHA256_BYTES];
+    struct span team = shared->rights == NULL
+                           ? SPAN("")
+                           : access_id(shared->rights, LIMITS_TEAM, call->who.slot[LIMITS_TEAM]);
+    team = span_cut(team, 0, TEAM_MAX);
+    memcpy(message, what, sizeof(what));
+    if (team.len > 0) {
+        memcpy(message + sizeof(what), team.at, team.len);
+    }
+    bool is_made = false;
+    for (unsigned version = 1; version <= UINT8_MAX && !is_made; version++) {
+        is_made = keys_derive(shared->keys, (uint8_t)version,
+                              span_make(message, sizeof(what) + team.len), secret);
+    }
+    if (is_made) {
+        crypto_hmac_key_init(&g->key, span_make(secret, sizeof(secret)));
+        g->found.key = &g->key;
+        crypto_wipe(secret, sizeof(secret));
+    }
+}
+
+static enum err begin(struct call *call, struct guard_policy *team)
+{
+    struct guard_policy *gateway = call->policy->guard;
     const struct guard_rule_of of = {.gateway = gateway, .team = team};
     if ((gateway == NULL && team == NULL) || guard_mode_of(&of) == GUARD_OFF) {
         return ERR_OK;
@@ -30,8 +59,21 @@ enum err call_guard_begin(struct call *call)
     guard_case_init(&g->found, &of, &call->arena);
     const struct routing *rules = call->policy->routing;
     g->found.wants_all = rules != NULL && (routing_uses(rules) >> ROUTING_PII & 1) != 0;
+    if (guard_hashes(&of)) {
+        make_key(call, g);
+    }
     call->guard = g;
     return ERR_OK;
+}
+
+enum err call_guard_begin(struct call *call)
+{
+    const struct call_shared *shared = call->shared;
+    struct guard_policy *team =
+        shared->rights == NULL ? NULL : shared->ports->access.guard(shared->rights, &call->who);
+    enum err e = begin(call, team);
+    guard_policy_unref(&team);
+    return e;
 }
 
 void call_guard_end(struct call *call)
@@ -46,6 +88,7 @@ void call_guard_end(struct call *call)
     }
     call_guard_free_vetted(g);
     guard_case_fini(&g->found);
+    crypto_wipe(&g->key, sizeof(g->key));
     guard_policy_unref(&g->gateway);
     guard_policy_unref(&g->team);
     call->guard = NULL;

@@ -56,6 +56,7 @@ static const struct call_ports real = {
             .look = access_look,
             .permits = access_permits,
             .place = access_place_of,
+            .guard = access_guard_of,
             .admits = access_admits,
             .take = limits_admit,
             .reserve = limits_reserve,

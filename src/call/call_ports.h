@@ -79,6 +79,7 @@ struct call_ports {
                         const struct limits_subjects *who, struct span asked, struct span name);
         struct access_place (*place)(const struct access *a, const struct key_handle *key,
                                      const struct limits_subjects *who);
+        struct guard_policy *(*guard)(const struct access *a, const struct limits_subjects *who);
         bool (*admits)(const struct access *a, const struct key_handle *key,
                        const struct net_ip *from);
         enum limits_outcome (*take)(const struct limits *l, const struct limits_subjects *who,

@@ -123,6 +123,16 @@ static bool asks(const struct guard_policy *p, enum guard_direction direction, u
                          (direction == GUARD_PROMPT && p->classes[type] != DATA_UNSAID));
 }
 
+static bool hashes(const struct guard_policy *p)
+{
+    return p != NULL && memchr(p->actions, GUARD_HASH, sizeof(p->actions)) != NULL;
+}
+
+bool guard_hashes(const struct guard_rule_of *of)
+{
+    return hashes(of->gateway) || hashes(of->team);
+}
+
 void guard_wanted_of(const struct guard_rule_of *of, enum guard_direction direction, bool all,
                      struct guard_wanted *out)
 {

@@ -236,7 +236,7 @@ static void recover(const struct folder *at, bool was_cut)
 /* Of a lane what was used, as it is; after a power cut any pages of it. */
 static void copy_lane(const char *from, int to, bool was_cut)
 {
-    static uint8_t bytes[1 << 20];
+    static uint8_t bytes[3 << 19];
     int fd = open(from, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return;

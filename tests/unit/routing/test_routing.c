@@ -133,7 +133,7 @@ static void what_is_wrong_is_told_with_its_place(void **state)
         {"routes:\n  - name: a\n    condition: \"stream stream\"\n    model: big\n",
          "r.yaml:3:24: an operator is missing before this: &&, ||, == …: `stream`\n"},
         {"routes:\n  - name: a\n    condition: \"pii == 'x'\"\n    model: big\n",
-         "'pii' may not be used: this version does not look for personal data"},
+         "'pii' is a list of texts and ''x'' is a text: they cannot be compared"},
         {"routes:\n  - name: a\n    condition: [a]\n    model: big\n",
          "3:16: a condition is a text"},
         {"routes:\n  - name: a\n    model: arabic-lage\n",
