@@ -107,7 +107,7 @@ struct call {
     bool has_mirror;                  /* if one does */
     enum data_class data_class;       /* of what the call bears; unsaid: nobody asked yet */
     struct span policy_lines;         /* header lines that tell who decided; empty: nobody yet */
-    struct call_guard *guard; /* NULL: there is none (call_guard.h) */
+    struct call_guard *guard;         /* NULL: there is none (call_guard.h) */
     struct span facts; /* that rules could ask, as records keep them; empty: they could not */
 
     /* The tries. */
