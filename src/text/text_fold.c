@@ -38,9 +38,9 @@ static const struct row rows[] = {
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 /* Of two bytes, by the first: which second ones may make a character that changes. */
-#define CONT(c)        (UINT64_C(1) << ((c)-0x80))
+#define CONT(c)         (UINT64_C(1) << ((c)-0x80))
 #define CONTS(from, to) ((CONT(to) - CONT(from)) | CONT(to))
-#define ANY            UINT64_MAX
+#define ANY             UINT64_MAX
 
 static const uint64_t pairs[32] = {
     [0x02] = CONT(0xA0) | CONT(0xAD) | CONTS(0xB2, 0xB3) | CONT(0xB9), /* U+0080 */
@@ -52,11 +52,11 @@ static const uint64_t pairs[32] = {
     [0x12] = ANY,
     [0x13] = ANY,
     [0x14] = ANY,
-    [0x16] = CONT(0x89),                                        /* U+0580 */
-    [0x18] = CONT(0x8C) | CONTS(0x9B, 0x9C) | CONT(0x9F),       /* U+0600 */
-    [0x19] = CONT(0x80) | CONTS(0xA0, 0xAC),                    /* U+0640 */
-    [0x1B] = CONT(0x94) | CONTS(0xB0, 0xB9),                    /* U+06C0 */
-    [0x1F] = CONTS(0x80, 0x89),                                 /* U+07C0 */
+    [0x16] = CONT(0x89),                                  /* U+0580 */
+    [0x18] = CONT(0x8C) | CONTS(0x9B, 0x9C) | CONT(0x9F), /* U+0600 */
+    [0x19] = CONT(0x80) | CONTS(0xA0, 0xAC),              /* U+0640 */
+    [0x1B] = CONT(0x94) | CONTS(0xB0, 0xB9),              /* U+06C0 */
+    [0x1F] = CONTS(0x80, 0x89),                           /* U+07C0 */
 };
 
 /* Of three bytes: whether one that begins so may change. */
