@@ -385,9 +385,7 @@ enum err guard_scan_feed(struct guard_scan *s, struct guard_scratch *w, struct s
         buf_put(&w->window, piece);
         f.all = buf_span(&w->window);
     }
-    size_t whole = is_last ? f.all.len : text_fold_whole(f.all);
-    enum err err =
-        buf_failed(&w->window) ? ERR_NO_MEMORY : text_fold(&w->fold, span_cut(f.all, 0, whole));
+    enum err err = buf_failed(&w->window) ? ERR_NO_MEMORY : fold(&f, is_last);
     if (err != ERR_OK) {
         return err;
     }
