@@ -141,7 +141,9 @@ static void write_text(struct json_writer *w, const struct admin_field *f, bool 
     "null]}"
 #define ACTIONS "{\"type\":[\"object\",\"null\"],\"additionalProperties\":" ACTION "}"
 #define NAME    "\"name\":{\"type\":\"string\",\"pattern\":\"^[a-z][a-z0-9_]{0,30}$\"}"
-#define LIST    "{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"object\",\"required\":[\"name\","
+#define LIST                                                                       \
+    "{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"object\",\"required\":[" \
+    "\"name\","
 #define WORDS                                                                            \
     LIST "\"words\"],\"properties\":{" NAME ",\"words\":{\"type\":\"array\",\"items\":{" \
          "\"type\":\"string\"}},\"action\":" ACTION "},\"additionalProperties\":false}}"
