@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "json/json_write.h"
-#include "text/text_fold.h"
+#include "text/text_escape.h"
 
 #define BEFORE_BYTES_MAX ((size_t)64 << 10)
 
@@ -167,7 +167,7 @@ static enum err undo(const struct guard_scan *scan, struct arena *arena, struct 
     if (said == NULL) {
         return arena_error(arena);
     }
-    *value = span_make(said, text_undo_json(*value, said));
+    *value = span_make(said, text_escape_undo(*value, said));
     return ERR_OK;
 }
 

@@ -2,6 +2,7 @@
 /* test_text_fold_json.c — escapes are read as what they say, and each byte knows where from. */
 #include "unit.h"
 
+#include "text/text_escape.h"
 #include "text/text_fold.h"
 
 static const struct {
@@ -77,7 +78,7 @@ static void a_value_is_undone(void **state)
 {
     (void)state;
     uint8_t out[32];
-    assert_int_equal(text_undo_json(SPAN("\\u0661\\\"\\ud800\\q"), out), 11);
+    assert_int_equal(text_escape_undo(SPAN("\\u0661\\\"\\ud800\\q"), out), 11);
     assert_memory_equal(out, "\xd9\xa1\"\\ud800\\q", 11);
 }
 
