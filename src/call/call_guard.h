@@ -28,6 +28,9 @@ struct call_guard;
 /* Gives the call its guard, if it is to have one. ERR_NO_MEMORY. */
 MUST_USE enum err call_guard_begin(struct call *call);
 
+/* The same also where the policy does nothing. */
+MUST_USE enum err call_guard_begin_anyhow(struct call *call);
+
 /* Frees what it holds; nothing if there is none. */
 void call_guard_end(struct call *call);
 

@@ -45,6 +45,7 @@ static enum openai_endpoint endpoint_of(const struct call *call)
         return OPENAI_COMPLETIONS;
     case ROUTE_EMBEDDINGS:
         return OPENAI_EMBEDDINGS;
+    case ROUTE_MODERATIONS:
     case ROUTE_MODELS:
     case ROUTE_MODEL:
     case ROUTE_BUDGET:

@@ -107,6 +107,12 @@ static struct guard_manner manner_of(struct guard_document *d, const struct open
     };
 }
 
+/* What programs write to each other: escapes in it say what they say to them, and to a model. */
+static bool may_be_json(const struct openai_text *t)
+{
+    return t->channel == OPENAI_TEXT_ARGUMENTS || t->channel == OPENAI_TEXT_TOOL;
+}
+
 /* ---- one text ---- */
 
 static void begin_text(struct guard_document *d, const struct openai_text *t,
@@ -121,6 +127,7 @@ static void begin_text(struct guard_document *d, const struct openai_text *t,
         scan = &d->own;
         is_last = true;
         guard_scan_begin(scan, &d->look.wanted);
+        scan->wanted.reads_escapes = may_be_json(t);
     }
     guard_text_begin(&d->text, d->look.c, scan, d->look.edits, d->look.arena, t->row, manner,
                      is_last);

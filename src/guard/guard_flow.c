@@ -59,6 +59,13 @@ static struct guard_flow_text *find(const struct guard_flow *f, int64_t choice, 
     return t;
 }
 
+/* Begins a text, or one more in its place. Arguments are JSON. */
+static void begin_text(const struct guard_flow *f, struct guard_flow_text *t)
+{
+    guard_scan_begin(&t->scan, &f->wanted);
+    t->scan.wanted.reads_escapes = t->member >= FUNCTION;
+}
+
 static struct guard_flow_text *add(struct guard_flow *f, int64_t choice, enum member member,
                                    int64_t tool)
 {
@@ -73,7 +80,7 @@ static struct guard_flow_text *add(struct guard_flow *f, int64_t choice, enum me
     }
     *t = (struct guard_flow_text){
         .next = f->first, .choice = choice, .tool = tool, .member = member};
-    guard_scan_begin(&t->scan, &f->wanted);
+    begin_text(f, t);
     f->first = t;
     f->count++;
     return t;
@@ -144,7 +151,7 @@ static struct guard_scan *piece_of(void *ctx, const struct openai_text *text, bo
     if (t == NULL) {
         t = add(v->f, text->choice, member, tool);
     } else if (t->is_ended) {
-        guard_scan_begin(&t->scan, &v->f->wanted);
+        begin_text(v->f, t);
     }
     if (t == NULL) {
         return NULL;
