@@ -19,7 +19,7 @@ enum guard_hint {
 };
 
 /* A word that speaks against a value does so from no farther away, in bytes. */
-#define GUARD_DENIES_NEAR 48
+#define GUARD_DENIES_NEAR 12
 
 #define HINT_BIT(id) (UINT32_C(1) << HINT_##id)
 
