@@ -75,8 +75,9 @@ static unsigned confidence(struct guard_numbers *n, const struct row *row, enum 
     if ((hint & HINT_BIT(CARD)) != 0) {
         return shape == SHAPE_ODD ? KEYED_ODDLY : KEYED;
     }
-    if ((hint != 0 && distance <= GUARD_DENIES_NEAR) || is_joined) {
-        return shape == SHAPE_GROUPED && !is_joined ? DENIED_GROUPED : DENIED;
+    if ((hint != 0 && guard_hint_denies(n->window, n->number.start, distance)) || is_joined) {
+        return shape == SHAPE_GROUPED && !is_joined && row->bare > BARE_ODDLY ? DENIED_GROUPED
+                                                                              : DENIED;
     }
     return shape == SHAPE_ODD ? BARE_ODDLY : row->bare;
 }

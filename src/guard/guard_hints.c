@@ -7,6 +7,7 @@
 #include "text/text_table.h"
 
 #define SLOTS         2048 /* a power of two, more than twice the words */
+#define SENTENCE_WORD 4    /* bytes */
 #define INITIALS      "d.o."
 #define WORD_MAX      32 /* bytes */
 #define WRITTEN       16384
@@ -203,13 +204,17 @@ static const struct guard_hint_at *hint_at(const struct guard_hints *h, size_t b
 static uint32_t bits_at(const struct guard_hints *h, size_t back, size_t kept, size_t first)
 {
     const struct guard_hint_at *hint = hint_at(h, back), *last;
-    if ((hint->bits & HINT_BIT(ID)) == 0 || back == kept) {
+    if ((hint->bits & (HINT_BIT(ID) | HINT_BIT(ORDER))) == 0 || back == kept) {
         return hint->bits;
     }
     last = hint_at(h, back + 1);
-    bool is_owned =
-        last->start >= first && (last->bits & HINT_BIT(ORDER)) != 0 && hint->start <= last->end + 1;
-    return is_owned ? HINT_BIT(ORDER) : hint->bits;
+    if (last->start < first || hint->start > last->end + 1) {
+        return hint->bits;
+    }
+    if ((hint->bits & HINT_BIT(ORDER)) != 0) {
+        return (last->bits & HINT_BIT(OWNER)) != 0 ? 0 : hint->bits;
+    }
+    return (last->bits & HINT_BIT(ORDER)) != 0 ? HINT_BIT(ORDER) : hint->bits;
 }
 
 uint32_t guard_hint_before(struct guard_hints *h, size_t at, uint32_t mask, size_t *distance)
@@ -232,4 +237,28 @@ uint32_t guard_hint_before(struct guard_hints *h, size_t at, uint32_t mask, size
         }
     }
     return 0;
+}
+
+/* Whether a word ends before `at` that is long enough to be no "no." or "Eng.". */
+static bool is_behind_word(const uint8_t *text, size_t from, size_t at)
+{
+    size_t len = 0;
+    while (len < SENTENCE_WORD && at - len > from &&
+           (guard_is_letter(text[at - 1 - len]) || guard_is_wide(text[at - 1 - len]))) {
+        len++;
+    }
+    return len == SENTENCE_WORD;
+}
+
+bool guard_hint_is_parted(const struct guard_window *w, size_t at, size_t distance)
+{
+    const uint8_t *text = w->text.at;
+    size_t from = at - distance;
+    for (size_t i = from + 1; i + 1 < at; i++) {
+        bool is_stop = text[i] == '.' || text[i] == '?' || text[i] == '!';
+        if (is_stop && text[i + 1] == ' ' && is_behind_word(text, from, i)) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -41,4 +41,13 @@ void guard_hints_begin(struct guard_hints *h, const struct guard_window *w);
  * there is none within GUARD_BEFORE. */
 uint32_t guard_hint_before(struct guard_hints *h, size_t at, uint32_t mask, size_t *distance);
 
+/* Whether a sentence ends between a word and `at`, from which it is so far. */
+bool guard_hint_is_parted(const struct guard_window *w, size_t at, size_t distance);
+
+/* Whether a word that speaks against the value at `at` stands directly before it. */
+static inline bool guard_hint_denies(const struct guard_window *w, size_t at, size_t distance)
+{
+    return distance <= GUARD_DENIES_NEAR && !guard_hint_is_parted(w, at, distance);
+}
+
 #endif

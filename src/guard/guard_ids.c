@@ -70,8 +70,8 @@ static unsigned confidence(struct guard_numbers *n, const struct row *row, enum 
     if ((hint & row->hints) != 0) {
         return row->keyed;
     }
-    if ((hint != 0 && distance <= GUARD_DENIES_NEAR) || before == GUARD_EDGE_JOINED ||
-        behind == GUARD_EDGE_JOINED) {
+    if ((hint != 0 && guard_hint_denies(n->window, n->number.start, distance)) ||
+        before == GUARD_EDGE_JOINED || behind == GUARD_EDGE_JOINED) {
         return row->denied;
     }
     bool is_odd = groups > 1 && row->type != GUARD_EMIRATES_ID && row->type != GUARD_EGYPT_ID;

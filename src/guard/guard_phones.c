@@ -229,7 +229,8 @@ static bool find_local(struct guard_numbers *n, bool is_any)
         uint32_t hint = hint_of(n, &distance);
         bool is_keyed = (hint & HINT_BIT(PHONE)) != 0 && (!is_any || distance <= ANY_NEAR);
         unsigned percent = is_any ? any(d, g, is_keyed) : local(d, g, is_keyed);
-        bool is_order = (hint & HINT_BIT(ORDER)) != 0 && distance <= GUARD_DENIES_NEAR;
+        bool is_order =
+            (hint & HINT_BIT(ORDER)) != 0 && guard_hint_denies(n->window, d->start, distance);
         if (!is_keyed && (is_order || is_joined) && percent > DENIED) {
             percent = DENIED;
         }
