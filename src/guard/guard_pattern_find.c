@@ -287,7 +287,8 @@ static void find_starts(const struct guard_patterns *p, struct span text,
 }
 
 /* Where a match may begin that ends behind the window. */
-static void add_tails(const struct search *s, const uint64_t starts[GUARD_MASK_WORDS])
+static void add_tails(const struct search *s, const uint64_t starts[GUARD_MASK_WORDS],
+                      bool is_short)
 {
     size_t len = s->w->text.len;
     for (size_t word = 0; word < GUARD_MASK_WORDS; word++) {
@@ -296,7 +297,7 @@ static void add_tails(const struct search *s, const uint64_t starts[GUARD_MASK_W
             size_t width = s->p->at[i].width + CHARACTER;
             bool is_slow = (s->p->slow[word] >> (i % 64) & 1) != 0;
             if (is_slow || !s->w->is_last) {
-                add_region(s, i, is_slow || len < width ? 0 : len - width, len);
+                add_region(s, i, is_slow || is_short || len < width ? 0 : len - width, len);
             }
         }
     }
@@ -318,7 +319,7 @@ void guard_patterns_find(const struct guard_patterns *p, const struct guard_wind
     if (!w->is_last || slow != 0) {
         size_t from = is_short || slow != 0 ? w->from : w->text.len - (tail - w->from);
         find_starts(p, span_cut(w->text, from, w->text.len), starts);
-        add_tails(&s, starts);
+        add_tails(&s, starts, is_short);
     }
     for (size_t i = 0; i < p->count; i++) {
         close_region(&s, i);

@@ -207,9 +207,20 @@ static enum err read_and_check(struct guard_patterns *p, struct guard_pattern *t
     return e;
 }
 
+/* Texts are folded before they are looked at, so the pattern is as well. */
+static enum err add_folded(struct guard_patterns *p, struct span text, unsigned type,
+                           char fault[GUARD_RULES_FAULT])
+{
+    struct guard_pattern *to = &p->at[p->count++];
+    to->type = (uint16_t)type;
+    enum err e = compile(p, to, text, fault);
+    return e == ERR_OK ? read_and_check(p, to, text, fault) : e;
+}
+
 enum err guard_patterns_add(struct guard_patterns *p, struct span text, unsigned type,
                             char fault[GUARD_RULES_FAULT])
 {
+    struct text_fold folded;
     CHECK(p->count < GUARD_RULES_MAX);
     if (text.len == 0 || text.len > GUARD_PATTERN_BYTES) {
         return refuse(fault, "a pattern has 1 to %d bytes", GUARD_PATTERN_BYTES);
@@ -217,10 +228,11 @@ enum err guard_patterns_add(struct guard_patterns *p, struct span text, unsigned
     if (memchr(text.at, '\0', text.len) != NULL) {
         return refuse(fault, "a pattern has no NUL");
     }
-    struct guard_pattern *to = &p->at[p->count++];
-    to->type = (uint16_t)type;
-    enum err e = compile(p, to, text, fault);
-    return e == ERR_OK ? read_and_check(p, to, text, fault) : e;
+    text_fold_init(&folded);
+    enum err e = text_fold(&folded, text);
+    e = e == ERR_OK ? add_folded(p, folded.text, type, fault) : e;
+    text_fold_fini(&folded);
+    return e;
 }
 
 static void add_start(struct guard_patterns *p, size_t i, unsigned byte)
