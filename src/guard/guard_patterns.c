@@ -12,8 +12,9 @@
 
 #include "base/memory.h"
 
-#define LOOKBEHIND_MAX (GUARD_BEFORE / 4) /* characters, of four bytes at most */
-#define BRACKETS_MAX   32                 /* inside each other */
+#define CHARACTER      4                          /* bytes, at most */
+#define LOOKBEHIND_MAX (GUARD_BEFORE / CHARACTER) /* characters */
+#define BRACKETS_MAX   32                         /* inside each other */
 #define MESSAGE_BYTES  120
 #define FIRST_FLAGS    HS_FLAG_ALLOWEMPTY /* what is only looked at may have been all of it */
 #define FORM_BYTES_MAX (32 * GUARD_PATTERN_BYTES)
@@ -199,6 +200,7 @@ static enum err read_and_check(struct guard_patterns *p, struct guard_pattern *t
     buf_init(&read.wide, FORM_BYTES_MAX);
     enum err e = guard_pattern_read(text, &read, fault);
     e = e == ERR_OK ? check_code(to->code, fault) : e;
+    to->before = (uint16_t)(CHARACTER * (1 + fact_of(to->code, PCRE2_INFO_MAXLOOKBEHIND)));
     e = e == ERR_OK ? measure(to, buf_span(&read.wide), fault) : e;
     e = e == ERR_OK ? guard_pattern_try(p, text, fault) : e;
     e = e == ERR_OK ? try_first(to, buf_span(&read.first)) : e;
