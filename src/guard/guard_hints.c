@@ -8,7 +8,8 @@
 
 #define SLOTS    2048 /* a power of two, more than twice the words */
 #define WORD_MAX 32   /* bytes */
-#define LEAD     2    /* bytes of a letter of Arabic */
+#define LETTER        2  /* bytes of one of Arabic */
+#define PARTICLES_MAX 3  /* "and with the" */
 
 static const char *const words[HINTS] = {
 #define HINT(id, words) [HINT_##id] = (words),
@@ -33,27 +34,34 @@ void guard_hints_begin(struct guard_hints *h, const struct guard_window *w)
     h->read = h->count = 0;
 }
 
-/* Without the first of `prefixes` (letters of Arabic, one after another) that it begins with. */
-static struct span strip(struct span word, const char *prefix)
+/* How many bytes of a particle the word begins with: Arabic puts "and", "so", "in", "as", "to" and
+ * "the" before a word without a blank. */
+static size_t particle(struct span word)
 {
-    struct span p = span_of(prefix);
-    return span_starts(word, p) && word.len > p.len + LEAD ? span_cut(word, p.len, word.len) : word;
+    static const struct span particles[] = {
+        {(const uint8_t *)"ال", 2 * LETTER}, {(const uint8_t *)"لل", 2 * LETTER},
+        {(const uint8_t *)"و", LETTER},      {(const uint8_t *)"ف", LETTER},
+        {(const uint8_t *)"ب", LETTER},      {(const uint8_t *)"ك", LETTER},
+        {(const uint8_t *)"ل", LETTER},
+    };
+    for (size_t i = 0; i < sizeof(particles) / sizeof(particles[0]); i++) {
+        if (word.len > particles[i].len + LETTER && span_starts(word, particles[i])) {
+            return particles[i].len;
+        }
+    }
+    return 0;
 }
 
-/* Arabic puts "and", "in", "to" and "the" before a word without a blank. */
 static uint32_t find_arabic(struct span word)
 {
-    static const char *const particles[] = {"وال", "بال", "فال", "كال", "لل",
-                                            "و",   "ف",   "ب",   "ك",   "ل"};
     uint32_t bits = text_table_find(&table, word);
-    if (bits == 0) {
-        bits = text_table_find(&table, strip(word, "ال"));
-    }
-    for (size_t i = 0; i < sizeof(particles) / sizeof(particles[0]) && bits == 0; i++) {
-        struct span rest = strip(word, particles[i]);
-        if (rest.len < word.len) {
-            bits = text_table_find(&table, rest);
+    for (size_t i = 0; i < PARTICLES_MAX && bits == 0; i++) {
+        size_t len = particle(word);
+        if (len == 0) {
+            break;
         }
+        word = span_cut(word, len, word.len);
+        bits = text_table_find(&table, word);
     }
     return bits;
 }
@@ -110,7 +118,8 @@ static void read_to(struct guard_hints *h, size_t from, size_t to)
         }
         uint32_t bits = bits_of(span_cut(s, at, end - at));
         if (bits != 0) {
-            h->at[h->count % GUARD_HINTS_KEPT] = (struct guard_hint_at){at, end, bits};
+            h->at[h->count % GUARD_HINTS_KEPT] =
+                (struct guard_hint_at){(uint32_t)at, (uint32_t)end, bits};
             h->count++;
         }
         at = end;

@@ -30,8 +30,7 @@ struct guard_hints {
     size_t read; /* of the window, up to here */
     size_t count;
     struct guard_hint_at {
-        size_t start, end;
-        uint32_t bits;
+        uint32_t start, end, bits;
     } at[GUARD_HINTS_KEPT]; /* a ring: the i-th is at i % GUARD_HINTS_KEPT */
 };
 

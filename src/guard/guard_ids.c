@@ -21,6 +21,14 @@ static const struct row rows[] = {
 #undef GUARD_NUMBER
 };
 
+/* How many digits one may have: a bit each. */
+#define GUARD_NUMBER(type, digits, check, bare, keyed, denied, hints, contrary) \
+    UINT64_C(1) << digits |
+static const uint64_t lengths =
+#include "guard/guard_numbers.def"
+    0;
+#undef GUARD_NUMBER
+
 /* Blanks and dashes between its groups, few of them or between all digits. */
 static bool is_written_so(const struct guard_number *n, size_t groups, unsigned type)
 {
@@ -93,6 +101,9 @@ void guard_find_ids(struct guard_numbers *n)
 {
     for (size_t g = 0; g < n->number.groups; g++) {
         size_t digits = n->number.group[g].digits;
+        if ((lengths >> digits & 1) == 0) {
+            continue;
+        }
         for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
             if (rows[r].digits == digits && guard_wants(n, rows[r].type)) {
                 ask(n, &rows[r], g + 1);
