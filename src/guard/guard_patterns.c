@@ -136,7 +136,7 @@ static enum err check_code(const pcre2_code *code, char fault[GUARD_RULES_FAULT]
 static enum err fault_of(hs_compile_error_t *error, hs_error_t said, char fault[GUARD_RULES_FAULT])
 {
     enum err e = ERR_NO_MEMORY;
-    if (said == HS_COMPILER_ERROR && error != NULL && error->expression >= 0) {
+    if (said == HS_COMPILER_ERROR && error != NULL && strstr(error->message, "memory") == NULL) {
         e = refuse(fault, "it is not supported: %s", error->message);
     }
     (void)hs_free_compile_error(error);
