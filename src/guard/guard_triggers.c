@@ -41,13 +41,13 @@ static uint32_t gram_at(const uint8_t *at)
 
 void guard_triggers_add(struct guard_triggers *t, struct span literal, unsigned id)
 {
-    CHECK(literal.len >= GUARD_TRIGGER_BYTES && t->count < GUARD_TRIGGERS_MAX && id <= UINT8_MAX);
+    CHECK(literal.len >= GUARD_TRIGGER_BYTES && t->count < GUARD_TRIGGERS_MAX && id <= UINT16_MAX);
     uint32_t gram = gram_at(literal.at + literal.len - GUARD_TRIGGER_BYTES);
     uint32_t hash = hash_of(gram);
-    uint8_t *head = &t->heads[hash % GUARD_TRIGGER_HEADS];
+    uint16_t *head = &t->heads[hash % GUARD_TRIGGER_HEADS];
     t->bits[hash / 64] |= UINT64_C(1) << (hash % 64);
-    t->rows[++t->count] = (struct guard_trigger){.gram = gram, .next = *head, .id = (uint8_t)id};
-    *head = (uint8_t)t->count;
+    t->rows[++t->count] = (struct guard_trigger){.gram = gram, .next = *head, .id = (uint16_t)id};
+    *head = (uint16_t)t->count;
     for (size_t i = 0; i < GUARD_TRIGGER_BYTES; i++) {
         uint8_t byte = (uint8_t)(gram >> (8 * i)), group = (uint8_t)(1u << (gram >> 16 & 7));
         t->low[i][byte & 0x0F] |= group;

@@ -16,18 +16,18 @@
 #include "base/span.h"
 
 #define GUARD_TRIGGER_BYTES   3
-#define GUARD_TRIGGERS_MAX    254
+#define GUARD_TRIGGERS_MAX    400
 #define GUARD_TRIGGER_HEADS   1024
 #define GUARD_TRIGGER_NIBBLES 16
 #define GUARD_TRIGGER_BITS    16 /* of a hash: a set of 8 KiB, that stays in the first cache */
 
 struct guard_triggers {
     uint64_t bits[(1u << GUARD_TRIGGER_BITS) / 64];
-    uint8_t heads[GUARD_TRIGGER_HEADS]; /* rows, by hash; 0: none */
+    uint16_t heads[GUARD_TRIGGER_HEADS]; /* rows, by hash; 0: none */
     struct guard_trigger {
         uint32_t gram;
-        uint8_t next; /* of the same head; 0: none */
-        uint8_t id;
+        uint16_t next; /* of the same head; 0: none */
+        uint16_t id;
     } rows[GUARD_TRIGGERS_MAX + 1]; /* from 1 on */
     size_t count;
     uint8_t low[GUARD_TRIGGER_BYTES][GUARD_TRIGGER_NIBBLES]; /* groups that have such a half */
