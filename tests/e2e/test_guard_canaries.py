@@ -55,7 +55,7 @@ def send_everything(gateway, upstream):
         messages = [{"role": "user", "content": prompt}]
         for body, path in (({"messages": messages}, PATH), ({"messages": messages, "stream": True}, PATH), ({"prompt": prompt}, "/v1/completions"),
                            ({"input": prompt}, "/v1/embeddings"), ({"input": prompt}, "/v1/moderations"), ({"messages": messages}, "/v1/no-such-thing")):
-            for model in ("m", "dead", "far", f"no-{PROSE}"):
+            for model in ("m", "dead", "far", "no-such-model"):
                 gateway.post(path, {"model": model, **body})
         gateway.post(PATH, {"model": "m", "messages": messages, "user": prompt, "metadata": {"who": prompt}, "tools": [{"type": "function", "function": {"name": "f", "description": prompt}}]})
         gateway.post(PATH, {"model": "m", "messages": prompt})
