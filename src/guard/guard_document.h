@@ -18,7 +18,7 @@
 #ifndef GUARD_GUARD_DOCUMENT_H
 #define GUARD_GUARD_DOCUMENT_H
 
-#include "guard/guard_text.h"
+#include "guard/guard_string.h"
 #include "openai/openai_texts.h"
 
 /* Of which text a string of an event is a piece; NULL: it is a text by itself. `*is_last`: nothing

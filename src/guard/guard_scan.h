@@ -40,7 +40,7 @@
 #define GUARD_BEFORE 128 /* bytes before a value in which a word may say what it is */
 
 /* What a scan keeps of its text: what stands before, and a value with what may overlap it. */
-#define GUARD_SCAN_BYTES (GUARD_BEFORE + 2 * GUARD_VALUE_BYTES + 64)
+#define GUARD_SCAN_BYTES (GUARD_BEFORE + 2 * GUARD_VALUE_BYTES + 80)
 
 struct guard_rules;   /* the operator's: guard_rules.h */
 struct guard_scratch; /* room that scans of one thread share */
@@ -50,6 +50,7 @@ struct guard_wanted {
     const struct guard_rules *rules[2]; /* the gateway's, the team's; NULL: none */
     uint32_t types; /* bits of the built-in ones; others are not looked for */
     bool placeholders; /* also what looks like one of ours: GUARD_PLACEHOLDER */
+    bool reads_escapes; /* the text is JSON, or has some: "\u0661" is the digit that it says */
     enum guard_direction direction;
 };
 
@@ -57,7 +58,7 @@ struct guard_scan {
     struct guard_wanted wanted;
     uint64_t at;           /* of the text, where `bytes` begins */
     uint16_t before, len;  /* of `bytes`, what was given out already; and all of it */
-    uint64_t gone_to;      /* where a value ended that is not what it was: guard_text.c */
+    uint64_t gone_to;      /* where a value ended that is not what it was: guard_string.c */
     bool is_inside;        /* a value of `inside` that goes on, */
     uint8_t percent;       /* its confidence, */
     bool is_validated;     /* and what else is told of it */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+<<<<<<< HEAD
 /*
  * guard_text.h — one string of a JSON document goes through a scan, and what is done about what was
  * found becomes edits of the document's bytes.
@@ -76,5 +77,45 @@ void guard_text_fini(struct guard_text *t);
 MUST_USE enum err guard_text_end(struct guard_case *c, struct guard_scan *scan,
                                  struct guard_scratch *w, const struct guard_manner *manner,
                                  struct arena *arena, struct buf *out, bool *is_cut);
+=======
+/* guard_text.h — kinds of bytes of folded text. For guard's own files. */
+#ifndef GUARD_GUARD_TEXT_H
+#define GUARD_GUARD_TEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+static inline bool guard_is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* ASCII ones. */
+static inline bool guard_is_letter(uint8_t c)
+{
+    return (uint8_t)((c | 0x20) - 'a') < 26;
+}
+
+static inline bool guard_is_alnum(uint8_t c)
+{
+    return guard_is_digit(c) || guard_is_letter(c);
+}
+
+static inline bool guard_is_hex(uint8_t c)
+{
+    return guard_is_digit(c) || (uint8_t)((c | 0x20) - 'a') < 6;
+}
+
+static inline uint8_t guard_lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
+}
+
+/* Part of a character of another script. */
+static inline bool guard_is_wide(uint8_t c)
+{
+    return c >= 0x80;
+}
+>>>>>>> main
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A string's text through a scan, and back as edits. */
-#include "guard/guard_text.h"
+#include "guard/guard_string.h"
 
 #include <string.h>
 
