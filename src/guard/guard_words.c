@@ -401,12 +401,14 @@ static void tell(const struct search *s, uint32_t number, size_t start, size_t e
     }
 }
 
-/* The entries that begin at `start`, whose first token this is. */
-static void follow(const struct search *s, size_t start, struct token t)
+/* The entries that begin at `start`. */
+static void follow(const struct search *s, size_t start)
 {
-    struct span text = s->w->text;
-    while (t.end - start <= GUARD_VALUE_BYTES) {
-        if (t.end == text.len && !s->w->is_last) {
+    struct span text = span_cut(s->w->text, 0, guard_behind(s->w, start));
+    bool is_open = guard_is_open(s->w, start);
+    struct token t = read_token(text, start, HASH_SEED);
+    for (;;) {
+        if (t.end == text.len && is_open) {
             guard_sink_wait(s->k, start);
             return;
         }
@@ -418,13 +420,10 @@ static void follow(const struct search *s, size_t start, struct token t)
             tell(s, slot->entry, start, t.end);
         }
         size_t at = skip_blanks(text, t.end);
-        if (!slot->goes_on) {
-            return;
+        if (slot->goes_on && at == text.len && is_open) {
+            guard_sink_wait(s->k, start);
         }
-        if (at == text.len) {
-            if (!s->w->is_last && at - start <= GUARD_VALUE_BYTES) {
-                guard_sink_wait(s->k, start);
-            }
+        if (!slot->goes_on || at == text.len) {
             return;
         }
         t = read_token(text, at, at > t.end ? hash_step(t.hash, ' ') : t.hash);
@@ -454,7 +453,7 @@ void guard_words_find(const struct guard_words *words, const struct guard_window
         struct token t = read_token(w->text, at, HASH_SEED);
         bool is_cut = t.end == w->text.len && !w->is_last;
         if (is_cut || may_begin(words, t.hash)) {
-            follow(&s, at, t);
+            follow(&s, at);
         }
         at = t.end;
     }
