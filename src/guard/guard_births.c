@@ -3,7 +3,7 @@
  * calendar. */
 #include "guard/guard_numbers.h"
 
-#include "guard/guard_bytes.h"
+#include "guard/guard_text.h"
 
 #define NEAR        64 /* bytes to the word */
 #define KEYED       92

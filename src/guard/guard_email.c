@@ -2,7 +2,7 @@
 /* E-mail addresses, and credentials in URLs. */
 #include "guard/guard_addresses.h"
 
-#include "guard/guard_bytes.h"
+#include "guard/guard_text.h"
 
 #define LABEL_MAX    63
 #define DOMAIN_MAX   190 /* bytes: with the rest of it a value is found */

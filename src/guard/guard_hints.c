@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "guard/guard_bytes.h"
+#include "guard/guard_text.h"
 #include "text/text_table.h"
 
 #define SLOTS    2048 /* a power of two, more than twice the words */

@@ -2,7 +2,7 @@
 /* Addresses of hosts: IPv4, IPv6, MAC. */
 #include "guard/guard_addresses.h"
 
-#include "guard/guard_bytes.h"
+#include "guard/guard_text.h"
 
 #define OCTETS       4
 #define OCTET_MAX    255

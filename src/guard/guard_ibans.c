@@ -3,7 +3,7 @@
  * country's have. Passports: a letter or two and digits, behind a word that says so. */
 #include "guard/guard_numbers.h"
 
-#include "guard/guard_bytes.h"
+#include "guard/guard_text.h"
 
 #define IBAN_MAX          34
 #define IBAN_HEAD         4 /* country and check digits, which are counted last */

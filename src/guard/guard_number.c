@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guard/guard_number.h"
 
-#include "guard/guard_bytes.h"
+#include "guard/guard_text.h"
 
 #define GAP_MAX    3 /* bytes: " - ", ") (" */
 #define PREFIX_MAX 3 /* "(+" and two letters are never together */

@@ -2,7 +2,7 @@
 /* Looks for digits, and asks of each number what it may be. Text without digits costs little. */
 #include "guard/guard_numbers.h"
 
-#include "guard/guard_bytes.h"
+#include "guard/guard_text.h"
 
 #define TYPES                                                                                     \
     (1u << GUARD_PHONE | 1u << GUARD_CREDIT_CARD | 1u << GUARD_IBAN | 1u << GUARD_SAUDI_ID |      \

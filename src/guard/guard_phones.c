@@ -3,7 +3,7 @@
  * and with a word before them that says so, in any form. */
 #include "guard/guard_numbers.h"
 
-#include "guard/guard_bytes.h"
+#include "guard/guard_text.h"
 
 #define HINTS_ASKED                                                                       \
     (HINT_BIT(PHONE) | HINT_BIT(ORDER) | HINT_BIT(ID) | HINT_BIT(CARD) | HINT_BIT(BANK) | \
