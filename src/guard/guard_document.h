@@ -64,6 +64,9 @@ MUST_USE enum err guard_document_step(struct guard_document *d, size_t bytes);
 
 void guard_document_end(struct guard_document *d);
 
+/* Probabilities of tokens say a text again: they go where it is not as it came. */
+void guard_reply_hush(struct json_edits *edits);
+
 /* Ends the choices of a whole reply in which a value was blocked: by `content_filter`, without
  * calls of tools, and if it `empties` without texts. */
 void guard_reply_cut(struct json_edits *edits, bool empties);

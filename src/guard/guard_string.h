@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guard_string.h — one string of a JSON document goes through a scan, and what is done about what was
- * found becomes edits of the document's bytes.
+ * guard_string.h — one string of a JSON document goes through a scan, and what is done about what
+ * was found becomes edits of the document's bytes.
  *
  * The scan reads what the string says, the edits change how it is written: a cursor tells where in
  * the escaped bytes a character stands. A string may be one of many pieces of a text, as those of a
