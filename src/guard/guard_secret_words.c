@@ -206,19 +206,20 @@ static bool has_sign(struct span text)
 static unsigned judge_password(const struct value *v, const struct guard_secret_shape *s)
 {
     size_t letters = s->lower + s->upper;
-    if (v->text.len < PASSWORD_MIN || is_number(s) || v->text.at[0] == '/') {
+    if (is_number(s) || v->text.at[0] == '/') {
         return 0;
     }
     if (letters == 0 && s->beyond == 0) {
         return v->is_assigned ? 75 : 60;
     }
+    bool is_long = v->text.len >= WORD_MIN;
     if (s->digits > 0) {
-        return v->text.len >= WORD_MIN ? 85 : 70;
+        return is_long ? 85 : 70;
     }
-    if ((has_sign(v->text) && v->text.len >= WORD_MIN) || (s->upper > 1 && s->lower > 1)) {
+    if ((s->upper > 1 && s->lower > 1) || (is_long && has_sign(v->text))) {
         return 75;
     }
-    return v->is_quoted && v->is_assigned && v->text.len >= WORD_MIN ? 60 : 0;
+    return is_long && v->is_quoted && v->is_assigned ? 60 : 0;
 }
 
 /* Names with dots between them, as code has. */
@@ -244,7 +245,7 @@ static unsigned judge_token(const struct value *v, const struct guard_secret_sha
 static unsigned judge(const struct value *v)
 {
     struct guard_secret_shape s;
-    if (guard_secret_is_sample(v->text)) {
+    if (v->text.len < PASSWORD_MIN || guard_secret_is_sample(v->text)) {
         return 0;
     }
     guard_secret_measure(v->text, &s);
