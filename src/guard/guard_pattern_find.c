@@ -220,7 +220,8 @@ static void close_region(const struct search *s, size_t i)
     struct region *r = &s->scratch->regions[i];
     if (r->is_open) {
         r->is_open = false;
-        for (size_t at = r->lo; at <= r->hi;) { /* PCRE2 reads all that it is shown each time */
+        for (size_t at = r->lo;
+             at <= r->hi && at < s->w->text.len;) { /* PCRE2 reads all that it is shown each time */
             size_t last = r->hi - at < PLACES_MAX ? r->hi : at + PLACES_MAX;
             at = look(s, &s->p->at[i], at, last);
         }

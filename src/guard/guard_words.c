@@ -23,7 +23,7 @@
 #define BITS_A_WORD    8
 #define NONE           UINT32_MAX
 #define TEXT_MAX       ((size_t)GUARD_WORDS_MAX * GUARD_VALUE_BYTES)
-#define FOLDED_MAX     (2 * GUARD_VALUE_BYTES) /* of an entry; folding makes few characters longer */
+#define FOLDED_MAX     (2 * GUARD_VALUE_BYTES) /* of an entry: folding makes few longer */
 #define HASH_SEED      UINT64_C(0xcbf29ce484222325)
 #define HASH_FACTOR    UINT64_C(0x9e3779b97f4a7c15)
 #define FAULT_WORD     40 /* bytes that are quoted */
