@@ -21,21 +21,21 @@
 #define ASCII_END      0x80
 #define CASE_BIT       0x20
 
-static void *take(size_t size, void *unused)
+static void release(void *at, void *nothing)
 {
-    (void)unused;
-    return memory_raw(size);
+    (void)nothing;
+    memory_free(at);
 }
 
-static void give(void *at, void *unused)
+static void *allocate(size_t size, void *nothing)
 {
-    (void)unused;
-    memory_free(at);
+    (void)nothing;
+    return memory_raw(size);
 }
 
 pcre2_general_context *guard_pattern_memory(void)
 {
-    return pcre2_general_context_create(take, give, NULL);
+    return pcre2_general_context_create(allocate, release, NULL);
 }
 
 static void set_allocator(void)

@@ -4,7 +4,7 @@
 #define GUARD_GUARD_PATTERNS_INTERNAL_H
 
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include <hs.h>
+#include <hs/hs.h>
 #include <pcre2.h>
 
 #include "base/buf.h"

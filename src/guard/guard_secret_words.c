@@ -131,6 +131,7 @@ struct value {
     struct span text;
     bool is_quoted;
     bool is_query;    /* of a URL */
+    bool is_open;     /* it goes on behind what is in sight */
     bool is_assigned; /* by a sign, not by a word or a blank */
 };
 
@@ -192,6 +193,16 @@ static bool is_number(const struct guard_secret_shape *s)
     return s->lower + s->upper + s->beyond == 0 && s->signs > 0;
 }
 
+/* Of those that words of a language do not have. */
+static bool has_sign(struct span text)
+{
+    bool has = false;
+    for (size_t i = 0; i < text.len; i++) {
+        has = has || strchr("@#$%^&*!+=~", text.at[i]) != NULL;
+    }
+    return has;
+}
+
 static unsigned judge_password(const struct value *v, const struct guard_secret_shape *s)
 {
     size_t letters = s->lower + s->upper;
@@ -204,11 +215,7 @@ static unsigned judge_password(const struct value *v, const struct guard_secret_
     if (s->digits > 0) {
         return v->text.len >= WORD_MIN ? 85 : 70;
     }
-    bool has_sign = false;
-    for (size_t i = 0; i < v->text.len; i++) {
-        has_sign = has_sign || strchr("@#$%^&*!+=~", v->text.at[i]) != NULL;
-    }
-    if ((has_sign && v->text.len >= WORD_MIN) || (s->upper > 1 && s->lower > 1)) {
+    if ((has_sign(v->text) && v->text.len >= WORD_MIN) || (s->upper > 1 && s->lower > 1)) {
         return 75;
     }
     return v->is_quoted && v->is_assigned && v->text.len >= WORD_MIN ? 60 : 0;
@@ -276,6 +283,22 @@ static size_t value_behind(struct span text, size_t start, size_t end, struct va
     return at;
 }
 
+/* Finds the end of the value that begins at `at`; false: that is not known yet. */
+static bool find_end(const struct guard_window *w, size_t at, struct value *v)
+{
+    struct span text = span_cut(w->text, 0, guard_behind(w, at));
+    size_t quoted = v->is_quoted ? end_of_quoted(text, at) : 0;
+    size_t end = quoted != 0 ? quoted : end_of_value(text, at, v);
+    if (quoted == 0 && (end == text.len || v->is_quoted) && guard_is_open(w, at)) {
+        return false;
+    }
+    bool is_end = text.len == w->text.len && w->is_last && end - at <= GUARD_VALUE_BYTES;
+    v->is_open = quoted == 0 && end == text.len && !is_end;
+    end = quoted != 0 || v->is_open ? end : trim_end(text, at, end);
+    v->text = span_cut(text, at, end - at);
+    return true;
+}
+
 void guard_secret_words_look(const struct guard_window *w, unsigned number, size_t end,
                              struct guard_sink *k)
 {
@@ -289,20 +312,13 @@ void guard_secret_words_look(const struct guard_window *w, unsigned number, size
         return;
     }
     v.is_query = is_in_query(w->text, guard_before(w, at), start);
-    struct span text = span_cut(w->text, 0, guard_behind(w, at));
-    size_t quoted = v.is_quoted ? end_of_quoted(text, at) : 0;
-    size_t behind = quoted != 0 ? quoted : end_of_value(text, at, &v);
-    bool is_cut = quoted == 0 && (behind == text.len || v.is_quoted);
-    if (is_cut && guard_is_open(w, at)) {
+    if (!find_end(w, at, &v)) {
         guard_sink_wait(k, at);
         return;
     }
-    bool is_end = text.len == w->text.len && w->is_last && behind - at <= GUARD_VALUE_BYTES;
-    bool is_open = quoted == 0 && behind == text.len && !is_end;
-    behind = quoted != 0 || is_open ? behind : trim_end(text, at, behind);
-    v.text = span_cut(text, at, behind - at);
     unsigned percent = judge(&v);
-    if (percent > 0 && is_open) {
+    size_t behind = at + v.text.len;
+    if (percent > 0 && v.is_open) {
         guard_sink_add_open(k, at, behind, GUARD_SECRET, percent, false);
     } else if (percent > 0) {
         guard_sink_add(k, at, behind, GUARD_SECRET, percent, false);

@@ -60,6 +60,9 @@ void guard_trip_begin(struct guard_trip_reader *in, const struct guard_window *w
 /* The next word that stands in a list and ends before `end`; false: there is none. */
 bool guard_trip_next(struct guard_trip_reader *in, size_t end, struct guard_trip_word *out);
 
+/* Notes a row of hidden characters. */
+void guard_trip_hide(struct guard_tripped *out, bool is_tags, size_t start, size_t end);
+
 static inline bool guard_trip_is(const struct guard_trip_word *word, unsigned list)
 {
     return (word->set.bits[list / 64] >> (list % 64) & 1) != 0;

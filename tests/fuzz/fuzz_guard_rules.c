@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_guard_rules.c — any first line is a pattern that is refused with a sentence or compiled; what
- * it finds in the other lines is the same whether Vectorscan sees the text first or PCRE2 alone does,
- * for which the text comes in pieces. The same lines are a word list, each entry of which is found.
+ * fuzz_guard_rules.c — any first line is a pattern that is refused with a sentence or compiled;
+ * what it finds in the other lines is the same whether Vectorscan sees the text first or PCRE2
+ * alone does, for which the text comes in pieces. The same lines are a word list, each entry of
+ * which is found.
  */
 #include "fuzz.h"
 
