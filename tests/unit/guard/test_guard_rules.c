@@ -10,8 +10,6 @@
 
 #include "guard/guard_rules.h"
 
-#define ROWS(rows) (sizeof(rows) / sizeof(rows[0]))
-
 #define MANY         100000
 #define WORD_ROOM    40
 #define SECONDS_MOST 20
