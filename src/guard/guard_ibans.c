@@ -41,7 +41,8 @@ static uint8_t upper(uint8_t c)
 static size_t iban_len(const uint8_t *at)
 {
     for (size_t i = 0; i < sizeof(countries) / sizeof(countries[0]); i++) {
-        if (upper(at[0]) == countries[i].code[0] && upper(at[1]) == countries[i].code[1]) {
+        if (upper(at[0]) == (uint8_t)countries[i].code[0] &&
+            upper(at[1]) == (uint8_t)countries[i].code[1]) {
             return countries[i].len;
         }
     }

@@ -13,6 +13,7 @@
     "SbEVhWlVacndwUHR1RUZCTk9mUTV4ajd0MnlkZjBLNXVZOGlIMXdPTGFRYW44ZVBzcU1nTGoyb2xYQ3d" \
     "Zam41ellJa041U01ZZlE1NUpZTzF0bUZTbkhmVjFDUTRoSmgiLCJpYXQiOjE1MTYyMzkwMjJ9.H1Dr8-" \
     "h97s_F-vauP7-L7V21jxUdcfQm9_seB1qRmUx"
+
 static void known_kinds_are_found(void **state)
 {
     static const struct guard_case rows[] = {
