@@ -230,6 +230,16 @@ static void add_member(struct class *c, const char *text)
     c->len += len;
 }
 
+/* Members; NULL: any. */
+static void add_many(struct class *c, const char *text)
+{
+    if (text == NULL) {
+        c->is_anything = true;
+    } else {
+        add_member(c, text);
+    }
+}
+
 static void read_class_escape(struct reader *in, struct class *c)
 {
     int sign = peek(in, 1);
@@ -245,18 +255,12 @@ static void read_class_escape(struct reader *in, struct class *c)
     if (sign == 'p' || sign == 'P' || sign == 'x') {
         skip_argument(in, sign == 'x');
     }
-    if (e != NULL || sign == 'x') {
+    if (sign == 'x' || e != NULL) {
         c->widest = UTF8_MAX;
-    }
-    if (sign == 'x' || (e != NULL && e->in_class == NULL)) {
-        c->is_anything = true;
-        c->widest = UTF8_MAX;
-    } else if (e != NULL) {
-        add_member(c, e->in_class);
+        add_many(c, sign == 'x' ? NULL : e->in_class);
     } else {
         char same[] = {'\\', (char)sign, '\0'};
-        add_member(c, sign < ASCII_END ? same : "");
-        c->is_anything = c->is_anything || sign >= ASCII_END;
+        add_many(c, sign < ASCII_END ? same : NULL);
     }
 }
 
@@ -476,6 +480,10 @@ static void read_repeat(struct reader *in)
     if (is_endless) {
         refuse(in, in->at, "a repeat without end, `%.*s`: bound it, as in {1,64}", (int)len,
                (const char *)in->text.at + in->at);
+        return;
+    }
+    if (follows(in, "{0}") || follows(in, "{0,0}")) {
+        refuse(in, in->at, "a repeat of nothing");
         return;
     }
     put_repeat(in, len);

@@ -130,16 +130,27 @@ struct value {
     enum word_kind kind;
     struct span text;
     bool is_quoted;
+    bool is_query;    /* of a URL */
+    bool is_open;     /* it goes on behind what is in sight */
     bool is_assigned; /* by a sign, not by a word or a blank */
 };
 
 /* Where a value ends that no quote does. */
-static bool ends_value(uint8_t c, enum word_kind kind)
+static bool ends_value(uint8_t c, const struct value *v)
 {
     if (c <= ' ' || c >= ASCII_END) {
-        return c <= ' ' || kind != PASSWORD;
+        return c <= ' ' || v->kind != PASSWORD;
     }
-    return strchr("\"'`<>,;&\\{}|", c) != NULL;
+    return (c == '&' && v->is_query) || strchr("\"'`<>,;\\{}|", c) != NULL;
+}
+
+/* Whether the word is a member of a URL's query. */
+static bool is_in_query(struct span text, size_t from, size_t start)
+{
+    while (start > from && text.at[start - 1] > ' ' && text.at[start - 1] != '?') {
+        start--;
+    }
+    return start > from && text.at[start - 1] == '?';
 }
 
 static bool is_arabic_sign(struct span text, size_t at)
@@ -148,9 +159,9 @@ static bool is_arabic_sign(struct span text, size_t at)
            starts_at(text, at, SPAN("؟"));
 }
 
-static size_t end_of_value(struct span text, size_t at, enum word_kind kind)
+static size_t end_of_value(struct span text, size_t at, const struct value *v)
 {
-    while (at < text.len && !ends_value(text.at[at], kind) && !is_arabic_sign(text, at)) {
+    while (at < text.len && !ends_value(text.at[at], v) && !is_arabic_sign(text, at)) {
         at++;
     }
     return at;
@@ -182,26 +193,33 @@ static bool is_number(const struct guard_secret_shape *s)
     return s->lower + s->upper + s->beyond == 0 && s->signs > 0;
 }
 
+/* Of those that words of a language do not have. */
+static bool has_sign(struct span text)
+{
+    bool has = false;
+    for (size_t i = 0; i < text.len; i++) {
+        has = has || strchr("@#$%^&*!+=~", text.at[i]) != NULL;
+    }
+    return has;
+}
+
 static unsigned judge_password(const struct value *v, const struct guard_secret_shape *s)
 {
     size_t letters = s->lower + s->upper;
-    if (v->text.len < PASSWORD_MIN || is_number(s) || v->text.at[0] == '/') {
+    if (is_number(s) || v->text.at[0] == '/') {
         return 0;
     }
     if (letters == 0 && s->beyond == 0) {
         return v->is_assigned ? 75 : 60;
     }
+    bool is_long = v->text.len >= WORD_MIN;
     if (s->digits > 0) {
-        return v->text.len >= WORD_MIN ? 85 : 70;
+        return is_long ? 85 : 70;
     }
-    bool has_sign = false;
-    for (size_t i = 0; i < v->text.len; i++) {
-        has_sign = has_sign || strchr("@#$%^&*!+=~", v->text.at[i]) != NULL;
-    }
-    if ((has_sign && v->text.len >= WORD_MIN) || (s->upper > 1 && s->lower > 1)) {
+    if ((s->upper > 1 && s->lower > 1) || (is_long && has_sign(v->text))) {
         return 75;
     }
-    return v->is_quoted && v->is_assigned && v->text.len >= WORD_MIN ? 60 : 0;
+    return is_long && v->is_quoted && v->is_assigned ? 60 : 0;
 }
 
 /* Names with dots between them, as code has. */
@@ -227,7 +245,7 @@ static unsigned judge_token(const struct value *v, const struct guard_secret_sha
 static unsigned judge(const struct value *v)
 {
     struct guard_secret_shape s;
-    if (guard_secret_is_sample(v->text)) {
+    if (v->text.len < PASSWORD_MIN || guard_secret_is_sample(v->text)) {
         return 0;
     }
     guard_secret_measure(v->text, &s);
@@ -266,6 +284,22 @@ static size_t value_behind(struct span text, size_t start, size_t end, struct va
     return at;
 }
 
+/* Finds the end of the value that begins at `at`; false: that is not known yet. */
+static bool find_end(const struct guard_window *w, size_t at, struct value *v)
+{
+    struct span text = span_cut(w->text, 0, guard_behind(w, at));
+    size_t quoted = v->is_quoted ? end_of_quoted(text, at) : 0;
+    size_t end = quoted != 0 ? quoted : end_of_value(text, at, v);
+    if (quoted == 0 && (end == text.len || v->is_quoted) && guard_is_open(w, at)) {
+        return false;
+    }
+    bool is_end = text.len == w->text.len && w->is_last && end - at <= GUARD_VALUE_BYTES;
+    v->is_open = quoted == 0 && end == text.len && !is_end;
+    end = quoted != 0 || v->is_open ? end : trim_end(text, at, end);
+    v->text = span_cut(text, at, end - at);
+    return true;
+}
+
 void guard_secret_words_look(const struct guard_window *w, unsigned number, size_t end,
                              struct guard_sink *k)
 {
@@ -278,19 +312,14 @@ void guard_secret_words_look(const struct guard_window *w, unsigned number, size
     if (at == 0 || at >= w->text.len || at < w->from || start < guard_before(w, at)) {
         return;
     }
-    struct span text = span_cut(w->text, 0, guard_behind(w, at));
-    size_t quoted = v.is_quoted ? end_of_quoted(text, at) : 0;
-    size_t behind = quoted != 0 ? quoted : end_of_value(text, at, v.kind);
-    bool is_cut = quoted == 0 && (behind == text.len || v.is_quoted);
-    if (is_cut && guard_is_open(w, at)) {
+    v.is_query = is_in_query(w->text, guard_before(w, at), start);
+    if (!find_end(w, at, &v)) {
         guard_sink_wait(k, at);
         return;
     }
-    bool is_open = behind == text.len && text.len < w->text.len;
-    behind = quoted != 0 || is_open ? behind : trim_end(text, at, behind);
-    v.text = span_cut(text, at, behind - at);
     unsigned percent = judge(&v);
-    if (percent > 0 && is_open) {
+    size_t behind = at + v.text.len;
+    if (percent > 0 && v.is_open) {
         guard_sink_add_open(k, at, behind, GUARD_SECRET, percent, false);
     } else if (percent > 0) {
         guard_sink_add(k, at, behind, GUARD_SECRET, percent, false);

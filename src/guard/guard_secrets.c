@@ -194,14 +194,21 @@ static bool is_alnum_before(struct span text, size_t at)
     return at > 0 && (guard_secret_kinds[text.at[at - 1]] & ALNUM) != 0;
 }
 
+/* Finds where the value begins; false: it does not, there. */
+static bool begins(struct look *l)
+{
+    if (l->is->shape == BEHIND) {
+        l->start = l->tail;
+        return true;
+    }
+    return (l->is->shape != TELEGRAM || take_digits(l)) && !is_alnum_before(l->w->text, l->start);
+}
+
 static void look_at(const struct guard_window *w, struct guard_sink *k, const struct secret *is,
                     size_t start)
 {
     struct look l = {.w = w, .k = k, .is = is, .start = start, .tail = start + is->prefix.len};
-    bool has_digits = is->shape == TELEGRAM && take_digits(&l);
-    l.start = is->shape == BEHIND ? l.tail : l.start;
-    if (l.start < w->from || (is->shape == TELEGRAM && !has_digits) ||
-        (is->shape != BEHIND && is_alnum_before(w->text, l.start))) {
+    if (!begins(&l) || l.start < w->from) {
         return;
     }
     l.sight = guard_behind(w, l.start);
@@ -210,7 +217,8 @@ static void look_at(const struct guard_window *w, struct guard_sink *k, const st
         return;
     }
     l.end = guard_secret_behind(w->text, l.tail, l.sight, is->alphabet);
-    l.is_whole = l.end < l.sight || l.sight == w->text.len;
+    l.is_whole = l.end < l.sight ||
+                 (l.sight == w->text.len && w->is_last && l.end - l.start <= GUARD_VALUE_BYTES);
     if (l.end == l.sight && guard_is_open(w, l.start)) {
         guard_sink_wait(k, l.start);
         return;

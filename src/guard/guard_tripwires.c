@@ -297,29 +297,35 @@ static void look_for_sign(const struct guard_window *w, size_t i, size_t end,
     }
 }
 
+/* Whether an anchor's letters end at `end`, in a word that is one. */
+static bool is_anchor(const struct guard_window *w, struct span anchor, size_t end)
+{
+    return end >= anchor.len &&
+           span_equal_nocase(span_cut(w->text, end - anchor.len, anchor.len), anchor) &&
+           guard_trip_stands(w, end - anchor.len);
+}
+
+static void look_for(const struct guard_window *w, struct walk *walk, unsigned id, size_t end,
+                     struct guard_tripped *out)
+{
+    if (id >= OF_STEM && id < TRIGGERS) {
+        const struct stem *s = &tables.stems[id - OF_STEM];
+        if (span_ends(span_cut(w->text, 0, end), span_make(s->text, s->len))) {
+            touch(out, BASE64, end - s->len, end);
+        }
+    } else if (id >= OF_SIGN && id < OF_STEM) {
+        look_for_sign(w, id - OF_SIGN, end, out);
+    } else if (id == OF_CODE || is_anchor(w, guard_trip_anchor(id - TRIGGERS), end)) {
+        walk_around(walk, w, end, out);
+    }
+}
+
 static void look_at(const struct guard_window *w, struct walk *walk, size_t at,
                     struct guard_tripped *out)
 {
     unsigned row = guard_triggers_row(&tables.triggers, w->text, at);
-    size_t end = at + GUARD_TRIGGER_BYTES;
     for (; row != 0; row = guard_triggers_more(&tables.triggers, row)) {
-        unsigned id = tables.triggers.rows[row].id;
-        if (id >= TRIGGERS) {
-            struct span anchor = guard_trip_anchor(id - TRIGGERS);
-            if (end >= anchor.len &&
-                span_equal_nocase(span_cut(w->text, end - anchor.len, anchor.len), anchor)) {
-                walk_around(walk, w, at, out);
-            }
-        } else if (id >= OF_STEM) {
-            const struct stem *s = &tables.stems[id - OF_STEM];
-            if (span_ends(span_cut(w->text, 0, end), span_make(s->text, s->len))) {
-                touch(out, BASE64, end - s->len, end);
-            }
-        } else if (id >= OF_SIGN) {
-            look_for_sign(w, id - OF_SIGN, end, out);
-        } else {
-            walk_around(walk, w, at, out);
-        }
+        look_for(w, walk, tables.triggers.rows[row].id, at + GUARD_TRIGGER_BYTES, out);
     }
 }
 
@@ -337,102 +343,8 @@ void guard_find_tripwires(const struct guard_window *w, struct guard_tripped *ou
     }
 }
 
-/* ---- hidden characters ---- */
-
-#define TAGS_MIN   8  /* in a row: a flag has six */
-#define HIDDEN_MIN 10 /* other ones in a row */
-#define RARE       UINT64_C(0xE0E0E0E0E0E0E0E0)
-#define BYTES      UINT64_C(0x0101010101010101)
-
-/* Where a text of hidden characters is read: how many of a kind there were in a row, and which
- * bytes of the next are there. */
-enum { COUNT_SHIFT = 16, TAG_BIT = 1 << 15, BYTES_SHIFT = 8 };
-
-/* Whether one of the eight bytes is 0xE0 or above: others begin no hidden character. */
-static bool has_rare(const uint8_t *at)
+void guard_trip_hide(struct guard_tripped *out, bool is_tags, size_t start, size_t end)
 {
-    uint64_t eight;
-    memcpy(&eight, at, sizeof(eight));
-    eight = (eight & RARE) ^ RARE;
-    return ((eight - BYTES) & ~eight & (BYTES << 7)) != 0;
-}
-
-struct hidden {
-    unsigned count;
-    bool is_tags;
-    unsigned state; /* bytes of a character so far: their number, and what they were */
-};
-
-enum { NONE, E2, E2_80, E2_81, EF, EF_BB, F3, F3_A0, F3_A0_TAG, F3_A0_OTHER };
-
-enum { STEP_ON, STEP_HIDDEN, STEP_TAG, STEP_PLAIN };
-
-/* One byte more. */
-static int step(unsigned *state, uint8_t c)
-{
-    unsigned was = *state;
-    *state = NONE;
-    switch (was) {
-    case E2:
-        *state = c == 0x80 ? E2_80 : c == 0x81 ? E2_81 : NONE;
-        break;
-    case EF:
-        *state = c == 0xBB ? EF_BB : NONE;
-        break;
-    case F3:
-        *state = c == 0xA0 ? F3_A0 : NONE;
-        break;
-    case F3_A0:
-        *state = c == 0x80 || c == 0x81 ? F3_A0_TAG : c >= 0x84 && c <= 0x87 ? F3_A0_OTHER : NONE;
-        break;
-    case E2_80:
-        return (c >= 0x8B && c <= 0x8F) || (c >= 0xAA && c <= 0xAE) ? STEP_HIDDEN : STEP_PLAIN;
-    case E2_81:
-        return c >= 0xA0 && c <= 0xAF ? STEP_HIDDEN : STEP_PLAIN;
-    case EF_BB:
-        return c == 0xBF ? STEP_HIDDEN : STEP_PLAIN;
-    case F3_A0_TAG:
-        return STEP_TAG;
-    case F3_A0_OTHER:
-        return STEP_HIDDEN;
-    default:
-        *state = c == 0xE2 ? E2 : c == 0xEF ? EF : c == 0xF3 ? F3 : NONE;
-    }
-    return *state == NONE ? STEP_PLAIN : STEP_ON;
-}
-
-void guard_find_hidden(struct span raw, uint32_t *run, struct guard_tripped *out)
-{
-    struct hidden h = {.count = *run >> COUNT_SHIFT,
-                       .is_tags = (*run & TAG_BIT) != 0,
-                       .state = *run & ((1u << BYTES_SHIFT) - 1)};
-    size_t start = 0;
-    *out = (struct guard_tripped){.weight = 0};
-    for (size_t i = 0; i < raw.len; i++) {
-        while (h.count == 0 && h.state == NONE && i + 8 <= raw.len && !has_rare(raw.at + i)) {
-            i += 8;
-        }
-        if (i == raw.len) {
-            break;
-        }
-        int said = step(&h.state, raw.at[i]);
-        if (said == STEP_ON) {
-            continue;
-        }
-        bool is_tag = said == STEP_TAG;
-        if (said == STEP_PLAIN || (h.count > 0 && is_tag != h.is_tags)) {
-            h.count = 0;
-        }
-        if (said == STEP_PLAIN) {
-            continue;
-        }
-        start = h.count == 0 ? i : start;
-        h.is_tags = is_tag;
-        h.count += h.count < UINT16_MAX;
-        if (h.count >= (is_tag ? TAGS_MIN : HIDDEN_MIN)) {
-            touch(out, is_tag ? HIDDEN_TAGS : HIDDEN_RUN, start, i + 1);
-            out->end = i + 1;
-        }
-    }
-    *run = h.count << COUNT_SHIFT | (h.is_tags ? TAG_BIT : 0) | h.state;
+    touch(out, is_tags ? HIDDEN_TAGS : HIDDEN_RUN, start, end);
+    out->end = end;
 }

@@ -51,11 +51,17 @@ void guard_trip_words_make(void);
  */
 struct span guard_trip_anchor(size_t i);
 
+/* Whether the word around `at` stands in a list. */
+bool guard_trip_stands(const struct guard_window *w, size_t at);
+
 /* Goes to the first word that begins at or after `at`. */
 void guard_trip_begin(struct guard_trip_reader *in, const struct guard_window *w, size_t at);
 
 /* The next word that stands in a list and ends before `end`; false: there is none. */
 bool guard_trip_next(struct guard_trip_reader *in, size_t end, struct guard_trip_word *out);
+
+/* Notes a row of hidden characters. */
+void guard_trip_hide(struct guard_tripped *out, bool is_tags, size_t start, size_t end);
 
 static inline bool guard_trip_is(const struct guard_trip_word *word, unsigned list)
 {
