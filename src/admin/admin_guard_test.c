@@ -105,24 +105,44 @@ static enum err find_team(const struct admin_operation *op, struct span given,
     return e;
 }
 
+static enum err look_at_text(struct guard_report *report, struct wish *in, struct buf *out)
+{
+    uint8_t *said = arena_alloc(&in->arena, json_inside(&in->x, in->text).len + 1);
+    if (said == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    struct span text = span_make(said, json_unescape(&in->x, in->text, said, NULL));
+    return guard_report_text(report, text, out);
+}
+
+/* As a call that has these messages and nothing else. */
+static enum err look_at_messages(struct guard_report *report, const struct wish *in,
+                                 struct buf *out)
+{
+    struct buf call;
+    struct json_writer w;
+    buf_init(&call, ARENA_BYTES);
+    json_write_init(&w, &call);
+    json_write_object(&w);
+    json_write_key(&w, "messages");
+    json_write_raw(&w, json_source(&in->x, in->messages));
+    json_write_end(&w);
+    enum err e = json_write_finish(&w);
+    e = e == ERR_OK ? guard_report_request(report, buf_span(&call), out) : e;
+    buf_fini(&call);
+    return e;
+}
+
 static enum err look(const struct admin_operation *op, struct wish *in,
                      const struct guard_rule_of *of)
 {
     struct guard_report report;
-    struct span text = {NULL, 0};
-    enum guard_direction direction = span_is(in->direction, "reply") ? GUARD_REPLY : GUARD_PROMPT;
-    enum err e = guard_report_open(of, direction, &report);
+    bool is_reply = span_is(in->direction, "reply");
+    enum err e = guard_report_open(of, is_reply ? GUARD_REPLY : GUARD_PROMPT, &report);
     if (e == ERR_OK && in->text != JSON_NONE) {
-        size_t room = json_inside(&in->x, in->text).len;
-        uint8_t *said = arena_alloc(&in->arena, room + 1);
-        e = said == NULL ? ERR_NO_MEMORY : ERR_OK;
-        if (e == ERR_OK) {
-            text = span_make(said, json_unescape(&in->x, in->text, said, NULL));
-            e = guard_report_text(&report, text, op->out);
-        }
+        e = look_at_text(&report, in, op->out);
     } else if (e == ERR_OK) {
-        report.prefix = "messages";
-        e = guard_report_request(&report, json_source(&in->x, in->messages), op->out);
+        e = look_at_messages(&report, in, op->out);
     }
     guard_report_close(&report);
     return e;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/memory.h"
+#include "guard/guard_document.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
 
@@ -12,11 +12,12 @@
 #define NUMBER_BYTES     16
 #define PATH_BYTES       512
 #define PERCENT_ONE      100
+#define STEP_BYTES       ((size_t)1 << 20)
 
 enum err guard_report_open(const struct guard_rule_of *of, enum guard_direction direction,
                            struct guard_report *out)
 {
-    *out = (struct guard_report){.of = *of, .direction = direction, .prefix = ""};
+    *out = (struct guard_report){.of = *of, .direction = direction};
     buf_init(&out->output, OUTPUT_BYTES_MAX);
     crypto_hmac_key_init(&out->key, SPAN("atlas guard test"));
     return guard_scratch_new(&out->scratch);
@@ -218,9 +219,10 @@ struct walk {
     size_t depth;
 };
 
-static void put_path(const struct walk *k, const char *prefix, char out[PATH_BYTES])
+static void put_path(const struct walk *k, char out[PATH_BYTES])
 {
-    size_t len = (size_t)snprintf(out, PATH_BYTES, "%.64s", prefix); /* fits */
+    size_t len = 0;
+    out[0] = '\0';
     for (size_t i = 0; i < k->depth && len < PATH_BYTES; i++) {
         if (k->keys[i] == JSON_NONE) {
             len += (size_t)snprintf(out + len, PATH_BYTES - len, "[%u]", k->members[i] - 1);
@@ -250,13 +252,12 @@ static void step(struct walk *k, uint32_t row)
     }
 }
 
-/* Puts the request into `edited`, each text as it would be; findings go to `w`. */
-static enum err look_at_all(struct guard_report *r, const struct json_index *x, struct buf *edited,
+/* Tells what is found in each text. */
+static enum err look_at_all(struct guard_report *r, const struct json_index *x,
                             struct json_writer *w)
 {
     struct walk k = {.x = x};
     char path[PATH_BYTES];
-    uint32_t done = json_row(x, 0)->offset;
     enum err e = ERR_OK;
     struct arena arena;
     for (uint32_t row = 0; e == ERR_OK && row < x->count; row++) {
@@ -267,33 +268,71 @@ static enum err look_at_all(struct guard_report *r, const struct json_index *x, 
         size_t room = json_inside(x, row).len;
         arena_init(&arena, room + PATH_BYTES);
         uint8_t *said = arena_alloc(&arena, room + 1);
-        if (said == NULL) {
-            e = ERR_NO_MEMORY;
-        } else {
-            put_path(&k, r->prefix, path);
+        e = said == NULL ? ERR_NO_MEMORY : ERR_OK;
+        if (e == ERR_OK) {
+            put_path(&k, path);
             e = look(r, span_make(said, json_unescape(x, row, said, NULL)), path, w);
-            buf_put(edited, span_make(x->text.at + done, json_row(x, row)->offset - done));
-            json_put_string(edited, buf_span(&r->output));
-            done = json_end(x, row);
         }
         arena_fini(&arena);
     }
-    buf_put(edited, span_make(x->text.at + done, json_end(x, 0) - done));
-    return e == ERR_OK && buf_failed(edited) ? ERR_NO_MEMORY : e;
+    return e;
+}
+
+/* The request as a call's would be, with the names that it has then. */
+static enum err edit(struct guard_report *r, const struct json_index *x, struct json_edits *edits)
+{
+    struct guard_document d;
+    bool is_prompt = r->direction == GUARD_PROMPT;
+    struct guard_look l = {
+        .c = &r->found, .scratch = r->scratch, .edits = edits, .arena = &r->arena};
+    enum err e = ERR_OK;
+    json_edits_init(edits, x, &r->arena);
+    if (!guard_case_wants(&r->found, r->direction, &l.wanted)) {
+        return ERR_OK;
+    }
+    guard_document_begin(&d, &l, is_prompt ? OPENAI_TEXTS_REQUEST : OPENAI_TEXTS_ANSWER);
+    while (e == ERR_OK && !d.is_done) {
+        e = guard_document_step(&d, STEP_BYTES);
+    }
+    if (e == ERR_OK && d.is_cut && !is_prompt) {
+        guard_reply_cut(edits, guard_empties_blocked(&r->of));
+    }
+    guard_document_end(&d);
+    return e == ERR_OK ? json_edits_error(edits) : e;
+}
+
+static enum err put_edited(struct guard_report *r, const struct json_index *x, struct buf *out)
+{
+    struct json_edits edits;
+    enum err e = edit(r, x, &edits);
+    if (e != ERR_OK) {
+        return e;
+    }
+    size_t total = (size_t)json_edits_total(&edits);
+    uint8_t *room = buf_reserve(out, total);
+    if (room == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    json_edits_copy(&edits, room);
+    buf_added(out, total);
+    return ERR_OK;
 }
 
 static enum err report_index(struct guard_report *r, const struct json_index *x, struct buf *out)
 {
     struct buf edited;
     struct json_writer w;
-    begin(r);
     buf_init(&edited, OUTPUT_BYTES_MAX);
     json_write_init(&w, out);
     json_write_object(&w);
     json_write_key(&w, "findings");
     json_write_array(&w);
-    enum err e = look_at_all(r, x, &edited, &w);
+    begin(r);
+    enum err e = look_at_all(r, x, &w);
+    end(r);
     json_write_end(&w);
+    begin(r);
+    e = e == ERR_OK ? put_edited(r, x, &edited) : e;
     if (e == ERR_OK) {
         json_write_key(&w, "output");
         json_write_raw(&w, buf_span(&edited));
@@ -301,8 +340,8 @@ static enum err report_index(struct guard_report *r, const struct json_index *x,
         json_write_bool(&w, r->found.is_blocked[r->direction]);
     }
     json_write_end(&w);
-    buf_fini(&edited);
     end(r);
+    buf_fini(&edited);
     return e == ERR_OK ? json_write_finish(&w) : e;
 }
 

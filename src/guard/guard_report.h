@@ -11,7 +11,8 @@
  * ends before the first value that is blocked.
  *
  * Of a request every text that it holds is looked at: its findings have the member, too ("path":
- * "messages[0].content"), offsets in that text, and `output` is the request as it would be.
+ * "messages[0].content"), offsets in that text, and `output` is the request as a model would get
+ * it: what cannot be replaced is blocked there.
  *
  * Ownership  nothing is kept but scratch.
  * Limits     GUARD_REPORT_ROWS values and GUARD_REPORT_DEPTH levels of a request.
@@ -31,7 +32,6 @@
 struct guard_report {
     struct guard_rule_of of;
     enum guard_direction direction;
-    const char *prefix; /* of the paths of a request's texts: what the JSON is a member of */
     struct guard_scratch *scratch;
     struct crypto_hmac_key key; /* of hashes: none of a team's */
     struct arena arena;

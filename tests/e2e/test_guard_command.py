@@ -108,6 +108,15 @@ def test_text_is_the_string_that_a_model_reads(gateway):
     assert gateway.command("guard", "test", "--request", "--json", input="no JSON").returncode == 1
 
 
+def test_a_request_comes_out_as_a_call_would_go_on(gateway):
+    body = {"model": "m", "messages": [{"role": "user", "content": "is desert falcon the desert falcon"}, {"role": "user", "content": "desert falcon!"}]}
+    said = try_out(gateway, json.dumps(body), "--request")
+    assert [m["content"] for m in said["output"]["messages"]] == ["is [CODENAMES_1] the [CODENAMES_1]", "[CODENAMES_1]!"]
+    assert said["output"]["model"] == "m" and said["blocked"] is False
+    body["tools"] = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {"enum": ["desert falcon"]}}}}}]
+    assert try_out(gateway, json.dumps(body), "--request")["blocked"] is True  # nothing can stand in its place
+
+
 def test_ten_thousand_lines_take_a_second(gateway):
     text = "".join(f"my project is PRJ-{i:06} and my mail is a{i}@ministry.gov.sa, ask me tomorrow\n" for i in range(10000))
     began = time.monotonic()
@@ -145,7 +154,7 @@ def test_the_api_says_the_same(gateway):
             assert api(gateway, text=text, direction=direction, **({"team": team} if team else {})).json() == try_out(gateway, text, *options)
     said = api(gateway, messages=[{"role": "user", "content": "see PRJ-123456"}]).json()
     assert [f["path"] for f in said["findings"]] == ["messages[0].content"] and said["blocked"] is True
-    assert said["output"][0]["role"] == "user"
+    assert said["output"]["messages"][0]["role"] == "user"
 
 
 @pytest.mark.parametrize("members,param", [
