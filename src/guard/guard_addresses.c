@@ -2,7 +2,7 @@
 /* Looks for the signs that addresses have, and asks there. Text without them costs little. */
 #include "guard/guard_addresses.h"
 
-#include "guard/guard_text.h"
+#include "guard/guard_bytes.h"
 
 #define TYPES                                                               \
     (1u << GUARD_EMAIL | 1u << GUARD_IP_ADDRESS | 1u << GUARD_MAC_ADDRESS | \

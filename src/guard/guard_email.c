@@ -2,7 +2,7 @@
 /* E-mail addresses, and credentials in URLs. */
 #include "guard/guard_addresses.h"
 
-#include "guard/guard_text.h"
+#include "guard/guard_bytes.h"
 
 #define LABEL_MAX    63
 #define DOMAIN_MAX   190 /* bytes: with the rest of it a value is found */
@@ -280,7 +280,7 @@ void guard_find_credentials(struct guard_addresses *a, size_t at)
     if (i == to && guard_waits_at(a, start, i)) {
         return;
     }
-    if (colon > start && end > colon + 1 && end + 1 < i) {
+    if (colon >= start && end > colon + 1 && end + 1 < i) {
         guard_sink_add(a->sink, start, end, GUARD_URL_CREDENTIALS, PASSWORD, true);
     }
 }

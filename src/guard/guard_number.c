@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guard/guard_number.h"
 
-#include "guard/guard_text.h"
+#include "guard/guard_bytes.h"
 
 #define GAP_MAX    3 /* bytes: " - ", ") (" */
 #define PREFIX_MAX 3 /* "(+" and two letters are never together */
@@ -116,9 +116,10 @@ enum guard_edge guard_edge_before(const struct guard_window *w, const struct gua
         return guard_is_alnum(second) ? GUARD_EDGE_JOINED : GUARD_EDGE_FREE;
     case ':':
         return guard_is_digit(second) ? GUARD_EDGE_JOINED : GUARD_EDGE_FREE;
-    case ' ':
-        return guard_is_digit(second) ? GUARD_EDGE_GROUP : GUARD_EDGE_FREE;
-    case '+':
+    case ' ': /* ")": "(+20) 12" */
+        return guard_is_digit(second) || second == ')' ? GUARD_EDGE_GROUP : GUARD_EDGE_FREE;
+    case '+': /* a telephone's */
+        return GUARD_EDGE_INSIDE;
     case '#':
     case '$':
         return GUARD_EDGE_JOINED;

@@ -114,7 +114,7 @@ static struct look look_at(const struct search *s, const struct guard_pattern *p
                            size_t hi)
 {
     struct span text = s->w->text;
-    size_t base = place_from(text, lo < GUARD_BEFORE ? 0 : lo - GUARD_BEFORE);
+    size_t base = place_from(text, lo < pattern->before ? 0 : lo - pattern->before);
     size_t end = place_from(text, hi + pattern->width + CHARACTER);
     bool is_end = end >= text.len;
     struct look l = {.base = base, .subject = span_cut(text, base, end - base)};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* guard_text.h — kinds of bytes of folded text. For guard's own files. */
-#ifndef GUARD_GUARD_TEXT_H
-#define GUARD_GUARD_TEXT_H
+/* guard_bytes.h — kinds of bytes of folded text. For guard's own files. */
+#ifndef GUARD_GUARD_BYTES_H
+#define GUARD_GUARD_BYTES_H
 
 #include <stdbool.h>
 #include <stdint.h>
