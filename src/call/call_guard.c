@@ -10,9 +10,9 @@
 #include "sse/sse_write.h"
 #include "json/json_scan.h"
 
-#define SLICE_TEXT    ((size_t)32 * 1024) /* looked at between two looks at the clock */
-#define CHOICES_MAX   ((size_t)4 << 20)   /* of an event that says what was held back */
-#define TEAM_MAX      64                  /* bytes of its id */
+#define SLICE_TEXT    ((size_t)4 * 1024) /* looked at between two looks at the clock */
+#define CHOICES_MAX   ((size_t)4 << 20)  /* of an event that says what was held back */
+#define TEAM_MAX      64                 /* bytes of its id */
 #define DETAILS_MAX   4096
 #define FOUND_MAX     400
 #define FINDINGS_TOLD 20 /* to the log, a second and worker */
@@ -92,7 +92,6 @@ void call_guard_end(struct call *call)
     if (g == NULL) {
         return;
     }
-    guard_document_end(&g->request);
     if (g->has_flow) {
         guard_flow_fini(&g->flow);
     }
@@ -106,7 +105,7 @@ void call_guard_end(struct call *call)
 
 /* ---- the request ---- */
 
-bool call_guard_begin_request(struct call *call)
+bool call_guard_begin_request(struct call *call, struct guard_document *d)
 {
     struct call_guard *g = call->guard;
     struct guard_look look = {
@@ -115,16 +114,15 @@ bool call_guard_begin_request(struct call *call)
         return false;
     }
     look.c = &g->found;
-    guard_document_begin(&g->request, &look, OPENAI_TEXTS_REQUEST);
+    guard_document_begin(d, &look, OPENAI_TEXTS_REQUEST);
     return true;
 }
 
-enum err call_guard_step_request(struct call *call, bool *is_done)
+enum err call_guard_step_request(struct call *call, struct guard_document *d)
 {
-    struct call_guard *g = call->guard;
-    enum err e = guard_document_step(&g->request, SLICE_TEXT);
-    *is_done = e == ERR_OK && g->request.is_done;
-    return *is_done && g->found.is_blocked[GUARD_PROMPT] ? ERR_CONTENT_FILTER : e;
+    const struct call_guard *g = call->guard;
+    enum err e = guard_document_step(d, SLICE_TEXT);
+    return e == ERR_OK && d->is_done && g->found.is_blocked[GUARD_PROMPT] ? ERR_CONTENT_FILTER : e;
 }
 
 void call_guard_tell(struct call *call)
@@ -268,6 +266,21 @@ static enum err say(struct call_try *t, struct buf *choices)
     return buf_failed(out) ? buf_error(out) : ERR_OK;
 }
 
+/* Looks at an event that goes out as it is, whatever is found. */
+static enum err put_event_as_it_is(struct call_try *t, struct json_edits *edits)
+{
+    struct call_shared *shared = t->call->shared;
+    struct json_edits unused;
+    struct buf before;
+    bool is_silent;
+    json_edits_init(&unused, edits->index, &shared->turn);
+    buf_init_counted(&before, CHOICES_MAX, BUF_UNCOUNTED);
+    enum err e = guard_flow_event(call_guard_flow(t->call), shared->guard, &unused, &shared->turn,
+                                  &before, &is_silent);
+    buf_fini(&before);
+    return e == ERR_OK ? gather(&shared->out, edits) : e;
+}
+
 enum err call_guard_put_event(struct call_try *t, struct span event, bool *is_cut)
 {
     struct call_shared *shared = t->call->shared;
@@ -280,6 +293,10 @@ enum err call_guard_put_event(struct call_try *t, struct span event, bool *is_cu
         return err_is_memory(e) ? e : ERR_INTERNAL;
     }
     json_edits_init(&edits, &shared->index, &shared->turn);
+    *is_cut = false;
+    if (!guard_case_may_change(&t->call->guard->found, GUARD_REPLY)) {
+        return put_event_as_it_is(t, &edits);
+    }
     buf_init_counted(&before, CHOICES_MAX, BUF_UNCOUNTED);
     e = guard_flow_event(flow, shared->guard, &edits, &shared->turn, &before, &is_silent);
     if (e == ERR_OK) {
@@ -296,7 +313,7 @@ enum err call_guard_flush(struct call_try *t)
     struct buf before;
     buf_init_counted(&before, CHOICES_MAX, BUF_UNCOUNTED);
     enum err e = guard_flow_end(call_guard_flow(t->call), shared->guard, &shared->turn, &before);
-    if (e == ERR_OK) {
+    if (e == ERR_OK && guard_case_may_change(&t->call->guard->found, GUARD_REPLY)) {
         e = say(t, &before);
     }
     buf_fini(&before);

@@ -14,9 +14,7 @@ struct call_guard {
     struct guard_case found;
     struct guard_policy *gateway, *team; /* counted; NULL: none */
     struct crypto_hmac_key key;
-    struct guard_document request;
     struct guard_flow flow;
-    bool has_request; /* it is under way */
     bool has_flow;
     struct call_vetted *vetted;
 };

@@ -40,9 +40,9 @@ static bool is_day_of(uint64_t a, uint64_t b)
 static bool is_birth(struct guard_numbers *n, size_t at)
 {
     size_t distance;
-    uint32_t hint = guard_hint_before(
-        &n->hints, at, HINT_BIT(BIRTH) | HINT_BIT(EVENT) | HINT_BIT(ORDER), &distance);
-    return (hint & HINT_BIT(BIRTH)) != 0 && distance <= NEAR;
+    uint32_t hint = guard_hint_before(&n->hints, at, HINT_BIT(BIRTH) | HINT_BIT(EVENT), &distance);
+    return (hint & HINT_BIT(BIRTH)) != 0 && distance <= NEAR &&
+           !guard_hint_is_parted(n->window, at, distance);
 }
 
 /* ---- in digits ---- */
