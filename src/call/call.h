@@ -4,6 +4,8 @@
  *
  *   HEAD → AUTHENTICATE → ADMIT → BODY → INSPECT → ROUTE → RESERVE → TRY → STREAM → SETTLE → DONE
  *
+ * What the guard is asked goes from BODY to SETTLE by MODERATE, and to no model server.
+ *
  * In TRY some try lives (call_try.h): a candidate is asked, another when that failed, two at once
  * at most; in STREAM one has won, and its answer goes to the client.
  *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guard/guard_report.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -278,6 +279,18 @@ static enum err look_at_all(struct guard_report *r, const struct json_index *x,
     return e;
 }
 
+/* What else of a reply does not stay. */
+static void mend(const struct guard_report *r, struct json_edits *edits, bool is_cut)
+{
+    struct guard_mend m;
+    guard_mend_begin(&m, edits);
+    m.is_cut = is_cut;
+    m.empties = guard_empties_blocked(&r->of);
+    while (!guard_mend_step(&m, UINT_MAX)) {
+        continue;
+    }
+}
+
 /* The request as a call's would be, with the names that it has then. */
 static enum err edit(struct guard_report *r, const struct json_index *x, struct json_edits *edits)
 {
@@ -294,8 +307,8 @@ static enum err edit(struct guard_report *r, const struct json_index *x, struct 
     while (e == ERR_OK && !d.is_done) {
         e = guard_document_step(&d, STEP_BYTES);
     }
-    if (e == ERR_OK && d.is_cut && !is_prompt) {
-        guard_reply_cut(edits, guard_empties_blocked(&r->of));
+    if (e == ERR_OK && !is_prompt && (d.is_cut || edits->list.count > 0)) {
+        mend(r, edits, d.is_cut);
     }
     guard_document_end(&d);
     return e == ERR_OK ? json_edits_error(edits) : e;

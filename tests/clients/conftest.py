@@ -60,6 +60,11 @@ class Site:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.sim_port}/sim/{page}", timeout=5) as r:
             return json.load(r)
 
+    def new_key(self, *scopes):
+        made = subprocess.run([ATLAS, "key", "create", "--config", self.config, "--name", "more", "--scopes", ",".join(scopes)],
+                              check=True, capture_output=True, text=True)
+        return made.stdout.strip()
+
     def metric(self, name):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as page:
             rows = [line.rsplit(" ", 1) for line in page.read().decode().splitlines()]
@@ -103,7 +108,9 @@ admin: {{ address: 127.0.0.1:{admin} }}
     log = open(folder / "log", "w")
     atlas = subprocess.Popen([ATLAS, "serve", "--config", config], stderr=log)
     until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 20, "Atlas is ready")
-    return Site(port, key, admin, sim_port), atlas
+    site = Site(port, key, admin, sim_port)
+    site.config = config
+    return site, atlas
 
 
 @pytest.fixture(scope="session")

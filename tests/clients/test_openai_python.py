@@ -258,3 +258,21 @@ def test_a_real_models_stream_that_is_left_is_cancelled(real):
     next(iter(stream))
     stream.close()
     until(lambda: real.metric(gone) == before + 1 and real.metric("atlas_calls_open") == 0, 5, "the call is cancelled")
+
+
+def test_moderations_say_what_the_guard_finds(sim):
+    client = openai.OpenAI(base_url=sim.url, api_key=sim.new_key("moderations"), max_retries=0)
+    said = client.moderations.create(model="omni-moderation-latest", input=["my id is 1000000008", "where do falcons fly?"])
+    assert said.id.startswith("modr-") and said.model == "atlas-guard"
+    assert [r.flagged for r in said.results] == [True, False]
+    assert said.results[0].categories.model_dump()["saudi_id"] is True
+    assert said.results[0].category_scores.model_dump()["saudi_id"] > 0.9
+    parts = client.moderations.create(input=[{"type": "text", "text": "mail sara@ministry.gov.sa"}, {"type": "text", "text": "today"}])
+    [result] = parts.results
+    assert result.flagged and result.category_applied_input_types.model_dump()["email"] == ["text"]
+
+
+def test_a_key_without_the_scope_asks_for_no_moderations(client):
+    with pytest.raises(openai.PermissionDeniedError) as refused:
+        client.moderations.create(input="x")
+    assert refused.value.code == "scope_denied"

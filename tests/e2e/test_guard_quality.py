@@ -55,3 +55,10 @@ def test_what_was_promised_is_reached(seed):
     """Of the seed that is published, and of another that nobody looked at."""
     result = score.measure(ATLAS, seed, COUNT)
     assert not result.broken(), "\n".join([*result.broken(), result.table(), json.dumps([p["text"] for p in result.flagged[:5]], ensure_ascii=False)])
+
+
+def test_sentences_that_nobody_foresaw_hide_few_values():
+    """The published reach is of sentences that the detectors were made with; this keeps others from getting much worse."""
+    result = score.measure(ATLAS, 1, COUNT, prompts.unseen)
+    weak = [kind for kind in score.REACHES if result.types[kind].precision < 0.97 or result.types[kind].recall < 0.9]
+    assert not weak and result.benign_rate <= score.BENIGN, result.table()

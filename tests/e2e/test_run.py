@@ -102,6 +102,8 @@ def test_all_that_follows_the_word_paste_can_be_pasted_as_it_stands(running):
         assert re.search(rf"^make-run +{model} +{counts} ", done.stdout, re.M), done.stdout
     assert re.search(r"^small +smollm2-135m +0 +1 ", done.stdout, re.M), done.stdout
     assert "x-ratelimit-limit-requests" in done.stdout and "insufficient_quota" in done.stdout
+    assert '"content":"My id is 1000000008."' in done.stdout and '"My id is [SAUDI_ID_1]."' in done.stdout
+    assert '"entities":["credit_card"]' in done.stdout and re.search(r"^saudi_id +\d+ +\d+ ", done.stdout, re.M), done.stdout
 
 
 def commands_of(page):
@@ -112,11 +114,11 @@ def commands_of(page):
 
 def test_each_command_works_when_it_is_pasted_alone(running):
     commands = commands_of(running.said())
-    assert len(commands) == 12
+    assert len(commands) == 15
     for number, command in enumerate(commands):
         done = subprocess.run(["bash", "-e"], input=command, capture_output=True, text=True, timeout=60 * SLOWER, check=False)
         assert (done.returncode, done.stderr) == (0, ""), command
-        assert done.stdout.strip() and ('"error"' in done.stdout) == (number in (7, 9)), command  # it may not leave; the budget is too small
+        assert done.stdout.strip() and ('"error"' in done.stdout) == (number in (7, 9, 11)), command  # it may not leave; the budget is too small; a card
 
 
 def test_the_page_and_the_table_that_it_leads_to_fit_eighty_columns(running):

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Labelled prompts, in Arabic, English and both: what the guard is measured by.
 
-    prompts.py [--seed 1] [--count 14000]   → a line of JSON a prompt: {"text", "lang", "labels": [{"type", "start", "end"}], "tags"}
+    prompts.py [--seed 1] [--count 14000] [--unseen]   → a line of JSON a prompt: {"text", "lang", "labels": [{"type", "start", "end"}], "tags"}
 
 Labels are bytes of the text in UTF-8. They say what a careful reader would say: a value is labelled by what it is, however it is
 written, and what is none is not, however it looks. Nothing here knows how the guard works, nor may it be fitted to that.
+--unseen: with other sentences around the values (unseen.py), which the detectors were not made with.
 
 tags   benign       nothing of anybody, nor what looks like it
        hard         what looks like a value and is none; "passes-luhn": even to its check digit
@@ -21,6 +22,7 @@ import sys
 import benign
 import hard
 import sentences
+import unseen
 import values
 from chance import Chance
 
@@ -134,7 +136,7 @@ def frame(chance, lang, parts):
 
 # ---- prompts ----
 
-def one_value(chance, kind, lang):
+def one_value(chance, kind, lang, around):
     # a key is a key whatever stands around it; what checks itself stands alone at times; of the rest a reader needs a word
     is_bare = kind in SAYS_ITSELF and kind not in ("private_key", "secret", "url_credentials") and chance.one_in(4)
     tags = ["bare" if is_bare else "keyed"]
@@ -143,24 +145,24 @@ def one_value(chance, kind, lang):
     parts = write(chance, kind, lang, tags)
     if kind == "secret" and "keyed" in tags:
         return frame(chance, lang, ["", *parts, ""]), tags
-    template = chance.pick(sentences.BARE[lang] if is_bare else sentences.KEYED[kind][lang])
+    template = chance.pick(around.BARE[lang] if is_bare else around.KEYED[kind][lang])
     return frame(chance, lang, place(chance, template, lang, parts)), tags
 
 
-def form(chance, lang):
+def form(chance, lang, around):
     """Two to five values with their words, as forms, mails and records have them."""
     kinds = [k for k in TYPES if k not in ("private_key", "secret")]
     chance.shuffle(kinds)
     tags, parts = ["form", "keyed"], []
     sign = chance.pick(["; ", "، " if lang == "ar" else ", ", " | ", " - ", ". ", "\n"])
     for kind in kinds[:chance.between(2, 5)]:
-        parts += [sign if parts else "", *place(chance, chance.pick(sentences.KEYED[kind][lang]), lang, write(chance, kind, lang, tags))]
+        parts += [sign if parts else "", *place(chance, chance.pick(around.KEYED[kind][lang]), lang, write(chance, kind, lang, tags))]
     return frame(chance, lang, parts), tags
 
 
-def none(chance, lang):
+def none(chance, lang, around):
     kind = "order" if chance.one_in(4) else chance.pick(list(hard.MAKERS))
-    template = chance.pick(sentences.HARD[kind][lang])
+    template = chance.pick(around.HARD[kind][lang])
     value, tags = hard.MAKERS[kind](chance)
     value = value.translate(EASTERN) if lang == "ar" and kind not in ("hash", "uuid", "handle") and chance.one_in(4) else value
     parts = [template] if "{}" not in template or kind == "secret_talk" else place(chance, template, lang, [value])
@@ -179,18 +181,18 @@ def render(parts):
     return "".join(text), labels
 
 
-def prompts(seed=1, count=14000):
+def prompts(seed=1, count=14000, around=sentences):
     """So many prompts: half with one value of each type in turn, the rest forms, hard negatives and benign ones."""
     chance = Chance(seed)
     langs = ("en", "en", "ar", "ar", "mix")
     for number in range(count):
         lang, share = chance.pick(langs), number % 20
         if share < 11:
-            parts, tags = one_value(chance, TYPES[(number // 20 * 11 + share) % len(TYPES)], lang)
+            parts, tags = one_value(chance, TYPES[(number // 20 * 11 + share) % len(TYPES)], lang, around)
         elif share == 11:
-            parts, tags = form(chance, lang)
+            parts, tags = form(chance, lang, around)
         elif share < 15:
-            parts, tags = none(chance, lang)
+            parts, tags = none(chance, lang, around)
         elif share < 19:
             lang, parts, tags = "ar", [benign.arabic(chance)], ["benign"]
         else:
@@ -203,8 +205,9 @@ def main():
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--count", type=int, default=14000)
+    asked.add_argument("--unseen", action="store_true")
     said = asked.parse_args()
-    for prompt in prompts(said.seed, said.count):
+    for prompt in prompts(said.seed, said.count, unseen if said.unseen else sentences):
         sys.stdout.write(json.dumps(prompt, ensure_ascii=False) + "\n")
 
 

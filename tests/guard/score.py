@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How well the guard finds what prompts.py labels: precision and recall of each type, by `atlas guard test`.
 
-    score.py [--atlas build/atlas] [--seed 1] [--count 14000] [--misses N] [--markdown]
+    score.py [--atlas build/atlas] [--seed 1] [--count 14000] [--unseen] [--misses N] [--markdown]
 
 A finding acts from a confidence of 0.5 on; others are not counted. A label is hit by a finding of its type that overlaps it, and
 exactly if the bytes are the same. Ends with 1 where a reach is not kept: REACHES, and BENIGN of the benign Arabic prompts.
@@ -161,8 +161,8 @@ def show(result, count):
         print("benign, flagged:", repr(prompt["text"]))
 
 
-def measure(program, seed=1, count=14000):
-    labelled = list(prompts.prompts(seed, count))
+def measure(program, seed=1, count=14000, around=prompts.sentences):
+    labelled = list(prompts.prompts(seed, count, around))
     with tempfile.TemporaryDirectory() as folder:
         found = Atlas(program, folder).findings([p["text"] for p in labelled])
     return Result(labelled, [[f for f in findings if f["confidence"] >= ACTS] for findings in found])
@@ -173,10 +173,11 @@ def main():
     asked.add_argument("--atlas", default=os.environ.get("ATLAS", "build/atlas"))
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--count", type=int, default=14000)
+    asked.add_argument("--unseen", action="store_true")
     asked.add_argument("--misses", type=int, default=0)
     asked.add_argument("--markdown", action="store_true")
     said = asked.parse_args()
-    result = measure(said.atlas, said.seed, said.count)
+    result = measure(said.atlas, said.seed, said.count, prompts.unseen if said.unseen else prompts.sentences)
     show(result, said.misses)
     print(result.table(said.markdown))
     print(result.tag_table())

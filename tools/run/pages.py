@@ -18,8 +18,15 @@ listen:
 admin: {{ address: 127.0.0.1:{admin_port} }}
 upstreams:
 {upstreams}
+  echo-server: {{ url: http://127.0.0.1:{echo_port}/v1, region: local, zone: make-run }}
 models:
 {models}
+  # No model: `atlas sim`, which says again what it was asked.
+  echo: {{ upstream: echo-server, endpoints: [chat], price: {{ input: 0, output: 0 }} }}
+guard:
+  mode: enforce
+  prompts: {{ saudi_id: redact, credit_card: block, secret: block }}
+  restore: true
 """
 
 UPSTREAM = """\
@@ -80,6 +87,18 @@ curl -s -o /dev/null -D - http://127.0.0.1:{port}/v1/models \\
 
 # a call that its team's budget is too small for: 429, and when there is more
 {refused}
+# a Saudi id in a prompt, asked of `atlas sim`, which says it again: it gets a
+# placeholder, as it prints, and the caller gets the id back
+{redacted}
+tail -n 1 {cache}/logs/echo.log
+
+# the number of a card: 400, and nothing is sent
+{blocked}
+# what the guard finds in a text, and what it would do about it
+echo 'رقم هويتي ١٠٠٠٠٠٠٠٠٨ والبريد sara@corp.sa' \\
+  | {atlas} guard test \\
+  --config {cache}/atlas.yaml
+
 # both budgets, and what it all used
 {atlas} budget list \\
   --config {cache}/atlas.yaml
@@ -136,6 +155,9 @@ ENGLISH = """{"model":"auto-router","temperature":0,"max_tokens":5,"messages":[
 CHAT = """{{"model":"{model}","temperature":0,"max_tokens":60,"messages":[
        {{"role":"user","content":"أين تقع مدينة الرياض؟"}}]}}"""
 
+PRIVATE = """{{"model":"echo","messages":[
+       {{"role":"user","content":"{text}"}}]}}"""
+
 VECTORS = """{{"model":"{model}",
        "input":["good morning","صباح الخير"]}}"""
 
@@ -149,13 +171,13 @@ CALLS = {
 }
 
 
-def configuration(models, cache, port, admin_port, drain_s):
+def configuration(models, cache, port, admin_port, echo_port, drain_s):
     upstreams = "".join(
         UPSTREAM.format(name=m.name, kind="openai" if m.failure else m.kind(), port=m.port,
                         zone="" if m.endpoints == "embeddings" else "    zone: make-run\n") for m in models)
     rows = "".join(MODEL.format(name=m.name, alias=m.alias, endpoints=m.endpoints, context=m.context)
                    for m in models)
-    return CONFIGURATION.format(cache=cache, port=port, admin_port=admin_port, drain_s=drain_s,
+    return CONFIGURATION.format(cache=cache, port=port, admin_port=admin_port, drain_s=drain_s, echo_port=echo_port,
                                 upstreams=upstreams.rstrip(), models=rows.rstrip())
 
 
@@ -171,6 +193,8 @@ def welcome(models, cache, atlas, port, keys, took, again_s):
     chosen = "\n".join(ROUTED.format(body=body, **form) for body in (arabic, ENGLISH))
     kept_in = CURL.format(path="/embeddings", body=VECTORS.format(model="multilingual-e5-small"), behind="; echo", **form).replace(
         "-d '", "-H \"X-Route-Policy: local-only\" \\\n  -d '")
+    redacted, blocked = (CURL.format(path="/chat/completions", body=PRIVATE.format(text=text), behind=behind, **form) for text, behind in (
+        ("My id is 1000000008.", " | grep -o '\"content\":\"[^\"]*\"'"), ("Pay with 4111 1111 1111 1111.", "; echo")))
     fallen = [DRAINED if m.failure else KILLED for m in models if m.name == "gemma3-270m"]  # no simulator is one model's
     survived = "".join(page.format(chosen=ROUTED.format(body=arabic, **form).rstrip("\n"), again_s=again_s, **form)
                        for page in fallen)
@@ -179,4 +203,5 @@ def welcome(models, cache, atlas, port, keys, took, again_s):
         what, command = CALLS[model.name]
         simulated = "\n# (SIMULATED: no model answers)" if model.failure else ""
         calls += f"# {what}{simulated}\n{command(form)}\n"
-    return WELCOME.format(took=took, refused=refused, chosen=chosen, survived=survived, english=ENGLISH, kept_in=kept_in, calls=calls.rstrip("\n") + "\n", **form)
+    return WELCOME.format(took=took, refused=refused, chosen=chosen, survived=survived, english=ENGLISH, kept_in=kept_in, redacted=redacted.rstrip("\n"), blocked=blocked,
+                          calls=calls.rstrip("\n") + "\n", **form)

@@ -297,6 +297,16 @@ def serve_models(models):
             else f"ready on 127.0.0.1:{model.port}"))
 
 
+def serve_echo():
+    """The simulator that says again what it was asked, and prints it. Returns its port."""
+    port = free_port()
+    failure = wait_ready("the simulator", start("echo", [ATLAS, "sim", "--listen", f"127.0.0.1:{port}", "--echo", "on",
+                                                         "--print", "on"]), port, "/v1/models")
+    if failure:
+        raise SystemExit(f"the simulator did not start: {failure}")
+    return port
+
+
 def run_atlas(*words):
     return subprocess.run([ATLAS, *words, "--config", CACHE / "atlas.yaml"], check=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout.strip()
@@ -343,7 +353,7 @@ def kept_key(team):
 def serve_atlas(models):
     """Starts Atlas in front of the models. Returns its process and a key of each team that it knows."""
     (CACHE / "routing_config.yaml").write_text(pages.rules(models))
-    (CACHE / "atlas.yaml").write_text(pages.configuration(models, CACHE, PORT, ADMIN_PORT, STOP_S))
+    (CACHE / "atlas.yaml").write_text(pages.configuration(models, CACHE, PORT, ADMIN_PORT, serve_echo(), STOP_S))
     make_data()
     make_teams()
     keys = {team: kept_key(team) for team in TEAMS}

@@ -271,6 +271,17 @@ static bool is_same(const struct guard_finding *f, const struct guard_finding *g
            f->percent == g->percent && f->is_validated == g->is_validated;
 }
 
+static void tell(const char *which, const struct seen *s)
+{
+    print_error("%s: injection %llu-%llu %u\n", which, (unsigned long long)s->injection.start,
+                (unsigned long long)s->injection.end, s->injection.percent);
+    for (size_t i = 0; i < s->count; i++) {
+        const struct guard_finding *f = &s->findings[i];
+        print_error("%s: type %u %llu-%llu %u\n", which, f->type, (unsigned long long)f->start,
+                    (unsigned long long)f->end, f->percent);
+    }
+}
+
 static void compare(const struct world *w, uint64_t seed)
 {
     const struct seen *a = &w->whole, *b = &w->cut;
@@ -281,19 +292,8 @@ static void compare(const struct world *w, uint64_t seed)
     }
     if (!same) {
         print_error("seed %llu: %.*s\n", (unsigned long long)seed, (int)w->made.len, w->made.text);
-        print_error("injection: whole %llu-%llu %u, cut %llu-%llu %u\n",
-                    (unsigned long long)a->injection.start, (unsigned long long)a->injection.end,
-                    a->injection.percent, (unsigned long long)b->injection.start,
-                    (unsigned long long)b->injection.end, b->injection.percent);
-        for (size_t i = 0; i < a->count || i < b->count; i++) {
-            const struct guard_finding *f = &a->findings[i], *g = &b->findings[i];
-            print_error(
-                "whole %u %llu-%llu %u, cut %u %llu-%llu %u\n", i < a->count ? f->type : 0,
-                i < a->count ? (unsigned long long)f->start : 0,
-                i < a->count ? (unsigned long long)f->end : 0, i < a->count ? f->percent : 0,
-                i < b->count ? g->type : 0, i < b->count ? (unsigned long long)g->start : 0,
-                i < b->count ? (unsigned long long)g->end : 0, i < b->count ? g->percent : 0);
-        }
+        tell("whole", a);
+        tell("cut", b);
         fail();
     }
 }
