@@ -19,8 +19,8 @@
 #define DAYS_MAX    31
 #define TEN         10
 
-static const char *const months[] = {
-#define GUARD_MONTH(name) name,
+static const struct span months[] = {
+#define GUARD_MONTH(name) {(const uint8_t *)(name), sizeof(name) - 1},
 #include "guard/guard_months.def"
 #undef GUARD_MONTH
 };
@@ -40,9 +40,9 @@ static bool is_day_of(uint64_t a, uint64_t b)
 static bool is_birth(struct guard_numbers *n, size_t at)
 {
     size_t distance;
-    uint32_t hint = guard_hint_before(
-        &n->hints, at, HINT_BIT(BIRTH) | HINT_BIT(EVENT) | HINT_BIT(ORDER), &distance);
-    return (hint & HINT_BIT(BIRTH)) != 0 && distance <= NEAR;
+    uint32_t hint = guard_hint_before(&n->hints, at, HINT_BIT(BIRTH) | HINT_BIT(EVENT), &distance);
+    return (hint & HINT_BIT(BIRTH)) != 0 && distance <= NEAR &&
+           !guard_hint_is_parted(n->window, at, distance);
 }
 
 /* ---- in digits ---- */
@@ -114,25 +114,25 @@ static void skip_gap(struct reader *r)
 }
 
 /* Takes `word`, small letters, in any case. */
-static bool take(struct reader *r, const char *word)
+static bool take(struct reader *r, struct span word)
 {
-    size_t len = strlen(word);
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < word.len; i++) {
         if (r->at + i == r->to) {
             r->is_short = true;
             return false;
         }
-        if (guard_lower(r->text.at[r->at + i]) != (uint8_t)word[i]) {
+        if (guard_lower(r->text.at[r->at + i]) != word.at[i]) {
             return false;
         }
     }
-    r->at += len;
+    r->at += word.len;
     return true;
 }
 
 static void take_ordinal(struct reader *r)
 {
-    (void)(take(r, "st") || take(r, "nd") || take(r, "rd") || take(r, "th")); /* or none */
+    (void)(take(r, SPAN("st")) || take(r, SPAN("nd")) || take(r, SPAN("rd")) ||
+           take(r, SPAN("th"))); /* or none */
 }
 
 /* Whether a month's name may begin so. */
@@ -147,8 +147,11 @@ static bool take_month(struct reader *r)
     if (is_at_end(r) || !may_begin(r->text.at[r->at])) {
         return false;
     }
+    uint8_t first = guard_lower(r->text.at[r->at]);
+    uint8_t second = r->at + 1 < r->to ? guard_lower(r->text.at[r->at + 1]) : 0;
     for (size_t i = 0; i < sizeof(months) / sizeof(months[0]); i++) {
-        if (take(r, months[i])) {
+        bool may_be = months[i].at[0] == first && (second == 0 || months[i].at[1] == second);
+        if (may_be && take(r, months[i])) {
             return is_at_end(r) || !guard_is_letter(r->text.at[r->at]);
         }
     }
@@ -197,7 +200,7 @@ static void find_day_first(struct guard_numbers *n)
     struct reader r = {.text = n->window->text, .at = d->group[0].end, .to = d->behind};
     take_ordinal(&r);
     skip_gap(&r);
-    if (take(&r, "of") || take(&r, "من")) {
+    if (take(&r, SPAN("of")) || take(&r, SPAN("من"))) {
         skip_gap(&r);
     }
     bool is_date = take_month(&r) && take_year(&r);
@@ -237,7 +240,7 @@ static size_t month_before(const struct guard_window *w, size_t at)
     from = end > MONTH_MAX && end - MONTH_MAX > from ? end - MONTH_MAX : from;
     for (size_t start = end; start > from; start--) {
         struct reader r = {.text = w->text, .at = start - 1, .to = end};
-        bool is_start = start - 1 == from || !guard_is_letter(w->text.at[start - 2]);
+        bool is_start = start - 1 == from || !is_word(w->text.at[start - 2]);
         if (is_start && take_month(&r) && r.at == end) {
             return start - 1;
         }

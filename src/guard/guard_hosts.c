@@ -45,7 +45,8 @@ static bool is_free_before(const struct guard_window *w, size_t at)
     switch (c) {
     case '.':
     case '-':
-        return !guard_is_alnum(second) && second != c;
+    case '/': /* of a product, not of a URL */
+        return !guard_is_alnum(second) && (second != c || c == '/');
     case ':': /* of a word, not of a group of its */
         count = hex_before(w, at - 1);
         return second != ':' &&
@@ -88,7 +89,8 @@ static size_t read_ipv4(struct span s, size_t at, size_t to, uint8_t octets[OCTE
 /* Whether a number or a word goes on at `end`; *is_cut: who knows. */
 static bool is_free_behind(struct span s, size_t end, size_t to, bool *is_cut)
 {
-    *is_cut = end >= to || (s.at[end] == '.' && end + 1 >= to);
+    bool is_sign = end < to && (s.at[end] == '.' || s.at[end] == ':' || s.at[end] == '-');
+    *is_cut = end >= to || (is_sign && end + 1 >= to);
     if (*is_cut) {
         return true;
     }
@@ -167,37 +169,41 @@ static void read_group(struct span s, size_t to, struct ipv6 *v)
     v->end = at;
 }
 
+/* Takes the ":" or "::" behind a group that began at `before`; false: it ends there. */
+static bool read_colon(struct span s, size_t start, size_t before, size_t to, struct ipv6 *v)
+{
+    bool is_empty = v->end == before;
+    if (s.at[v->end] != ':') {
+        return false;
+    }
+    if (v->end + 1 >= to) {
+        v->is_cut = true;
+        return false;
+    }
+    if (s.at[v->end + 1] != ':') {
+        bool goes_on = guard_is_hex(s.at[v->end + 1]) && !is_empty;
+        v->end += goes_on;
+        return goes_on;
+    }
+    if (v->has_gap || (v->end > start && is_empty)) {
+        v->is_wrong = true;
+        return false;
+    }
+    v->has_gap = true;
+    v->end += 2;
+    v->is_cut = v->end >= to;
+    return !v->is_cut && guard_is_hex(s.at[v->end]);
+}
+
 static struct ipv6 read_ipv6(struct span s, size_t at, size_t to)
 {
     struct ipv6 v = {.end = at};
-    while (!v.is_wrong && !v.is_cut && v.groups <= HEX_GROUPS) {
-        size_t before = v.end;
+    size_t before;
+    do {
+        before = v.end;
         read_group(s, to, &v);
-        if (v.is_wrong || v.is_cut || s.at[v.end] != ':') {
-            break;
-        }
-        if (v.end + 1 >= to) {
-            v.is_cut = true;
-            break;
-        }
-        bool is_gap = s.at[v.end + 1] == ':';
-        bool is_hex = guard_is_hex(s.at[v.end + 1]);
-        if (is_gap && (v.has_gap || (v.end > at && v.end == before))) {
-            v.is_wrong = true;
-            break;
-        }
-        if (!is_gap && (!is_hex || v.end == before)) {
-            break;
-        }
-        v.has_gap = v.has_gap || is_gap;
-        v.end += is_gap ? 2 : 1;
-        if (is_gap && v.end >= to) {
-            v.is_cut = true;
-        }
-        if (is_gap && v.end < to && !guard_is_hex(s.at[v.end])) {
-            break;
-        }
-    }
+    } while (!v.is_wrong && !v.is_cut && v.groups <= HEX_GROUPS &&
+             read_colon(s, at, before, to, &v));
     return v;
 }
 
@@ -299,7 +305,9 @@ void guard_find_mac(struct guard_addresses *a, size_t at)
     if (is_cut && guard_waits_at(a, start, to)) {
         return;
     }
-    if (is_free && (start + len >= to || w->text.at[start + len] != w->text.at[at])) {
+    bool goes_on = start + len + 1 < to && w->text.at[start + len] == w->text.at[at] &&
+                   guard_is_hex(w->text.at[start + len + 1]);
+    if (is_free && !goes_on) {
         guard_sink_add(a->sink, start, start + len, GUARD_MAC_ADDRESS,
                        mac_percent(a, span_cut(w->text, start, len), start), false);
     }

@@ -7,9 +7,9 @@
 
 #include "guard/guard_text.h"
 
-#define HINTS_ASKED                                                                       \
-    (HINT_BIT(PHONE) | HINT_BIT(ORDER) | HINT_BIT(ID) | HINT_BIT(CARD) | HINT_BIT(BANK) | \
-     HINT_BIT(PASSPORT))
+#define HINTS_ASKED                                                                          \
+    (HINT_BIT(PHONE) | HINT_BIT(ORDER) | HINT_BIT(ID) | HINT_BIT(BAHRAIN) | HINT_BIT(OMAN) | \
+     HINT_BIT(CARD) | HINT_BIT(BANK) | HINT_BIT(PASSPORT))
 #define COUNTRY_MAX    3 /* digits */
 #define CODES          1000
 #define ABROAD         95
@@ -17,6 +17,7 @@
 #define ABROAD_DENIED  80
 #define ABROAD_JOINED  40
 #define DENIED         30
+#define GROUPED        15 /* more, written in the usual groups */
 #define NORTH_AMERICA  65 /* 212-555-0123 */
 #define ANY_KEYED      75
 #define ANY_BARE       25
@@ -180,7 +181,9 @@ static bool is_date(const struct guard_number *n, size_t groups)
 static unsigned any(const struct guard_number *n, size_t groups, bool is_keyed)
 {
     size_t count = n->group[groups - 1].digits;
-    if (count < ANY_SHORTEST || count > ANY_LONGEST || groups > ANY_GROUPS || is_date(n, groups)) {
+    bool is_decimal = groups == 2 && n->group[0].gap == GUARD_GAP_DOT;
+    if (is_decimal || count < ANY_SHORTEST || count > ANY_LONGEST || groups > ANY_GROUPS ||
+        is_date(n, groups)) {
         return 0;
     }
     for (size_t g = 0; g < groups; g++) {
@@ -191,6 +194,13 @@ static unsigned any(const struct guard_number *n, size_t groups, bool is_keyed)
     return is_keyed ? ANY_KEYED : groups == 1 && count == GULF_DIGITS ? ANY_BARE : 0;
 }
 
+/* 06-690-6757: so nothing else is written. */
+static bool is_landline(const struct guard_number *n, size_t groups)
+{
+    return groups == 3 && n->digits[0] == TRUNK && guard_group_size(n, 0) == 2 &&
+           guard_group_size(n, 1) == 3 && guard_group_size(n, 2) == 4;
+}
+
 static unsigned local(const struct guard_number *n, size_t groups, bool is_keyed)
 {
     size_t count = n->group[groups - 1].digits;
@@ -199,7 +209,8 @@ static unsigned local(const struct guard_number *n, size_t groups, bool is_keyed
     }
     for (size_t i = 0; i < sizeof(locals) / sizeof(locals[0]); i++) {
         if (locals[i].digits == count && begins_with(n, locals[i].prefix) && !is_date(n, groups)) {
-            return is_keyed ? locals[i].keyed : locals[i].bare;
+            return is_keyed ? locals[i].keyed
+                            : locals[i].bare + (is_landline(n, groups) ? GROUPED : 0);
         }
     }
     return is_north_american(n, groups) ? NORTH_AMERICA : 0;
@@ -218,7 +229,8 @@ static bool find_local(struct guard_numbers *n, bool is_any)
         uint32_t hint = hint_of(n, &distance);
         bool is_keyed = (hint & HINT_BIT(PHONE)) != 0 && (!is_any || distance <= ANY_NEAR);
         unsigned percent = is_any ? any(d, g, is_keyed) : local(d, g, is_keyed);
-        bool is_order = (hint & HINT_BIT(ORDER)) != 0 && distance <= GUARD_DENIES_NEAR;
+        bool is_order =
+            (hint & HINT_BIT(ORDER)) != 0 && guard_hint_denies(n->window, d->start, distance);
         if (!is_keyed && (is_order || is_joined) && percent > DENIED) {
             percent = DENIED;
         }

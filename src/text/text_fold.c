@@ -264,14 +264,14 @@ enum err text_fold(struct text_fold *f, struct span source)
     return buf_failed(&f->room) ? buf_error(&f->room) : ERR_OK;
 }
 
-/* How many points are at or before `at`. */
-static size_t points_to(const struct text_fold *f, size_t at)
+/* How many points are at or before `at`: of the folded text, or of the source. */
+static size_t points_to(const struct text_fold *f, size_t at, bool is_source)
 {
     const struct text_fold_point *points = points_of(f);
     size_t from = 0, to = f->points;
     while (from < to) {
         size_t middle = (from + to) / 2;
-        if (points[middle].at <= at) {
+        if ((is_source ? points[middle].from : points[middle].at) <= at) {
             from = middle + 1;
         } else {
             to = middle;
@@ -288,7 +288,7 @@ size_t text_fold_begin(const struct text_fold *f, size_t at)
     if (at >= f->text.len) {
         return f->source.len;
     }
-    size_t n = points_to(f, at);
+    size_t n = points_to(f, at, false);
     const struct text_fold_point *p = points_of(f) + n - 1;
     return n == 0 ? at : p->from + (at - p->at);
 }
@@ -304,17 +304,9 @@ size_t text_fold_end(const struct text_fold *f, size_t end)
 
 size_t text_fold_find(const struct text_fold *f, size_t from)
 {
-    if (f->points == 0) {
-        return from < f->text.len ? from : f->text.len;
-    }
-    size_t low = 0, high = f->text.len;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (text_fold_begin(f, middle) >= from) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return low;
+    size_t n = points_to(f, from, true);
+    const struct text_fold_point *p = points_of(f) + n;
+    size_t at = n == 0 ? from : p[-1].at + (from - p[-1].from);
+    size_t most = n < f->points ? p->at : f->text.len; /* it was in what changed */
+    return at < most ? at : most;
 }

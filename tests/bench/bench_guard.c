@@ -22,14 +22,16 @@ static struct guard_wanted wanted = {.types = UINT32_MAX};
 static const char *chosen = "";
 
 static const char english[] =
-    "The committee will meet again in spring to discuss how the new library should be run, who pays "
+    "The committee will meet again in spring to discuss how the new library should be run, who "
+    "pays "
     "for it, and whether it opens on Fridays. Nobody who was asked (and many were) had a strong "
     "opinion: most people, it seems, just want a quiet place with good light - and coffee. ";
 static const char arabic[] =
     "ستجتمع اللجنة مرة أخرى في الربيع لمناقشة كيفية إدارة المكتبة الجديدة، ومن يدفع تكاليفها، وهل "
     "تفتح أبوابها أيام الجمعة. لم يكن لدى أحد ممن سئلوا رأي قاطع: يبدو أن معظم الناس يريدون مكانا "
     "هادئا بإضاءة جيدة وقهوة طيبة. ";
-static const char tatweel[] = "ســتجتمع اللجنـة في ٢٠٢٤ لمناقشة ١٢٣ بندا، ثم تنتقل إلى القاعـة رقم ٧. ";
+static const char tatweel[] =
+    "ســتجتمع اللجنـة في ٢٠٢٤ لمناقشة ١٢٣ بندا، ثم تنتقل إلى القاعـة رقم ٧. ";
 static const char digits[] =
     "2024-05-12 14:33:07 INFO item 48213 qty 12 price 1,299.00 total 15588.00 ref A-99120, lat "
     "24.7136 lon 46.6753, took 183 ms, 200 4096 bytes, v2.14.3, 10.5% of 7320 rows in 48 parts. ";
