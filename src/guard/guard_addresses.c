@@ -95,16 +95,6 @@ static void ask(struct guard_addresses *a, size_t at)
     }
 }
 
-bool guard_waits_at(const struct guard_addresses *a, size_t start, size_t at)
-{
-    const struct guard_window *w = a->window;
-    if (at != w->text.len || !guard_is_open(w, start)) {
-        return false;
-    }
-    guard_sink_wait(a->sink, start);
-    return true;
-}
-
 /* What the window ends with may be an address's beginning. */
 static void wait_at_end(struct guard_addresses *a)
 {

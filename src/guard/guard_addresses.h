@@ -19,7 +19,14 @@ struct guard_addresses {
 };
 
 /* A value that begins at `start` would have ended at `at`, where its sight ends: it waits. */
-bool guard_waits_at(const struct guard_addresses *a, size_t start, size_t at);
+static inline bool guard_waits_at(const struct guard_addresses *a, size_t start, size_t at)
+{
+    if (at != a->window->text.len || !guard_is_open(a->window, start)) {
+        return false;
+    }
+    guard_sink_wait(a->sink, start);
+    return true;
+}
 
 /* At "@": an e-mail address. */
 void guard_find_email(struct guard_addresses *a, size_t at);

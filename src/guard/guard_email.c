@@ -93,31 +93,31 @@ static size_t label_end(struct span s, size_t at, size_t to)
     return at;
 }
 
-/* Behind "word" between brackets or blanks, at `at`; `at`: it is not there; `to`: it is cut. */
-static size_t take_spelt(struct span s, size_t at, size_t to, const char *word)
+/* Whether what stands at `at` begins with `word`, in any case, as far as it is there; *is_cut: it
+ * is not all there. */
+static bool begins_with(struct span s, size_t at, size_t to, struct span word, bool *is_cut)
 {
-    size_t i = at, len = strlen(word);
-    bool is_open = false, is_blank = false;
-    while (i < to && s.at[i] == ' ' && i - at < 1) {
-        is_blank = true;
-        i++;
+    size_t len = to - at < word.len ? to - at : word.len;
+    *is_cut = len < word.len;
+    return span_equal_nocase(span_cut(s, at, len), span_cut(word, 0, len));
+}
+
+/* Behind "word" between brackets or blanks, at `at`; `at`: it is not there; `to`: it is cut. */
+static size_t take_spelt(struct span s, size_t at, size_t to, struct span word)
+{
+    bool is_cut, is_blank = at < to && s.at[at] == ' ';
+    size_t i = at + is_blank;
+    bool is_open = i < to && (s.at[i] == '[' || s.at[i] == '(');
+    i += is_open;
+    if (!begins_with(s, i, to, word, &is_cut)) {
+        return at;
     }
-    if (i < to && (s.at[i] == '[' || s.at[i] == '(')) {
-        is_open = true;
-        i++;
-    }
-    for (size_t c = 0; c < len; c++, i++) {
-        if (i >= to) {
-            return to;
-        }
-        if (guard_lower(s.at[i]) != (uint8_t)word[c]) {
-            return at;
-        }
-    }
-    if (i >= to) {
+    i += word.len;
+    if (is_cut || i >= to) {
         return to;
     }
-    if (is_open ? s.at[i] != ']' && s.at[i] != ')' : !is_blank || s.at[i] != ' ') {
+    bool is_closed = s.at[i] == ']' || s.at[i] == ')';
+    if (is_open ? !is_closed : !is_blank || s.at[i] != ' ') {
         return at;
     }
     i++;
@@ -144,7 +144,7 @@ static struct domain read_domain(struct span s, size_t at, size_t to, bool is_sp
         if (s.at[end] == '.') {
             next = end + 1;
         } else if (is_spelt) {
-            next = take_spelt(s, end, to, "dot");
+            next = take_spelt(s, end, to, SPAN("dot"));
         }
         if (next == end) {
             return d;
@@ -235,9 +235,9 @@ void guard_find_email_spelt(struct guard_addresses *a, size_t at)
     if (start >= end) {
         return;
     }
-    size_t to = guard_behind(w, start), next = take_spelt(w->text, at, to, "at");
+    size_t to = guard_behind(w, start), next = take_spelt(w->text, at, to, SPAN("at"));
     if (next == at) {
-        next = take_spelt(w->text, at, to, "@");
+        next = take_spelt(w->text, at, to, SPAN("@"));
     }
     if (next >= to) {
         (void)guard_waits_at(a, start, to);
@@ -261,19 +261,24 @@ static bool ends_authority(uint8_t c)
            c == '\\' || c == '`';
 }
 
+/* Whether the name of a scheme ends before `at`. */
+static bool is_behind_scheme(const struct guard_window *w, size_t at)
+{
+    size_t len = 0;
+    while (len < SCHEME_MIN && len < at && guard_is_alnum(w->text.at[at - 1 - len])) {
+        len++;
+    }
+    return len == SCHEME_MIN;
+}
+
 void guard_find_credentials(struct guard_addresses *a, size_t at)
 {
     const struct guard_window *w = a->window;
-    size_t start = at + sizeof("://") - 1, to, end = 0, colon = 0, scheme = 0;
-    while (scheme < SCHEME_MIN && scheme < at && guard_is_alnum(w->text.at[at - 1 - scheme])) {
-        scheme++;
-    }
-    if (scheme < SCHEME_MIN || start >= w->text.len) {
+    size_t start = at + sizeof("://") - 1, to, end = 0, colon = 0, i = start;
+    if (!is_behind_scheme(w, at) || start >= w->text.len) {
         return;
     }
-    to = guard_behind(w, start);
-    size_t i = start;
-    for (; i < to && !ends_authority(w->text.at[i]); i++) {
+    for (to = guard_behind(w, start); i < to && !ends_authority(w->text.at[i]); i++) {
         colon = w->text.at[i] == ':' && colon == 0 ? i : colon;
         end = w->text.at[i] == '@' ? i : end;
     }

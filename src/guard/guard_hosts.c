@@ -169,37 +169,41 @@ static void read_group(struct span s, size_t to, struct ipv6 *v)
     v->end = at;
 }
 
+/* Takes the ":" or "::" behind a group that began at `before`; false: it ends there. */
+static bool read_colon(struct span s, size_t start, size_t before, size_t to, struct ipv6 *v)
+{
+    bool is_empty = v->end == before;
+    if (s.at[v->end] != ':') {
+        return false;
+    }
+    if (v->end + 1 >= to) {
+        v->is_cut = true;
+        return false;
+    }
+    if (s.at[v->end + 1] != ':') {
+        bool goes_on = guard_is_hex(s.at[v->end + 1]) && !is_empty;
+        v->end += goes_on;
+        return goes_on;
+    }
+    if (v->has_gap || (v->end > start && is_empty)) {
+        v->is_wrong = true;
+        return false;
+    }
+    v->has_gap = true;
+    v->end += 2;
+    v->is_cut = v->end >= to;
+    return !v->is_cut && guard_is_hex(s.at[v->end]);
+}
+
 static struct ipv6 read_ipv6(struct span s, size_t at, size_t to)
 {
     struct ipv6 v = {.end = at};
-    while (!v.is_wrong && !v.is_cut && v.groups <= HEX_GROUPS) {
-        size_t before = v.end;
+    size_t before;
+    do {
+        before = v.end;
         read_group(s, to, &v);
-        if (v.is_wrong || v.is_cut || s.at[v.end] != ':') {
-            break;
-        }
-        if (v.end + 1 >= to) {
-            v.is_cut = true;
-            break;
-        }
-        bool is_gap = s.at[v.end + 1] == ':';
-        bool is_hex = guard_is_hex(s.at[v.end + 1]);
-        if (is_gap && (v.has_gap || (v.end > at && v.end == before))) {
-            v.is_wrong = true;
-            break;
-        }
-        if (!is_gap && (!is_hex || v.end == before)) {
-            break;
-        }
-        v.has_gap = v.has_gap || is_gap;
-        v.end += is_gap ? 2 : 1;
-        if (is_gap && v.end >= to) {
-            v.is_cut = true;
-        }
-        if (is_gap && v.end < to && !guard_is_hex(s.at[v.end])) {
-            break;
-        }
-    }
+    } while (!v.is_wrong && !v.is_cut && v.groups <= HEX_GROUPS &&
+             read_colon(s, at, before, to, &v));
     return v;
 }
 

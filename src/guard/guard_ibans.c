@@ -41,7 +41,8 @@ static uint8_t upper(uint8_t c)
 static size_t iban_len(const uint8_t *at)
 {
     for (size_t i = 0; i < sizeof(countries) / sizeof(countries[0]); i++) {
-        if (upper(at[0]) == countries[i].code[0] && upper(at[1]) == countries[i].code[1]) {
+        if (upper(at[0]) == (uint8_t)countries[i].code[0] &&
+            upper(at[1]) == (uint8_t)countries[i].code[1]) {
             return countries[i].len;
         }
     }
@@ -136,27 +137,38 @@ static struct token token_of(const struct guard_window *w, const struct guard_nu
     return t;
 }
 
+/* Whether one may have as many digits as stand first. */
+static bool may_be_passport(const struct guard_window *w, const struct guard_number *d)
+{
+    size_t first = d->groups > 0 ? d->group[0].digits : GUARD_DIGITS_MAX;
+    return first <= PASSPORT_LONGEST &&
+           (first >= PASSPORT_DIGITS || d->is_open || guard_is_letter(w->text.at[d->group[0].end]));
+}
+
+static bool is_passport(const struct token *t)
+{
+    size_t len = t->end - t->start;
+    return len >= (t->digits == len ? PASSPORT_PLAIN : PASSPORT_SHORTEST) &&
+           t->digits >= PASSPORT_DIGITS;
+}
+
 void guard_find_passports(struct guard_numbers *n)
 {
     const struct guard_window *w = n->window;
     const struct guard_number *d = &n->number;
-    size_t first = d->groups > 0 ? d->group[0].digits : GUARD_DIGITS_MAX;
-    if (first > PASSPORT_LONGEST ||
-        (first < PASSPORT_DIGITS && !d->is_open && !guard_is_letter(w->text.at[d->group[0].end]))) {
+    if (!may_be_passport(w, d)) {
         return;
     }
     struct token t = token_of(w, d);
-    size_t len = t.end - t.start, distance;
-    bool is_plain = t.digits == len;
-    bool is_cut = t.end == d->behind && t.end == w->text.len && guard_is_open(w, d->place);
-    if (len > PASSPORT_LONGEST || !is_free(w, d, t.start)) {
+    size_t distance;
+    if (t.end - t.start > PASSPORT_LONGEST || !is_free(w, d, t.start)) {
         return;
     }
-    if (is_cut) {
+    if (t.end == d->behind && t.end == w->text.len && guard_is_open(w, d->place)) {
         wait_for(n, d->place);
         return;
     }
-    if (len < (is_plain ? PASSPORT_PLAIN : PASSPORT_SHORTEST) || t.digits < PASSPORT_DIGITS) {
+    if (!is_passport(&t)) {
         return;
     }
     uint32_t hint = guard_hint_before(&n->hints, t.start,
@@ -165,6 +177,6 @@ void guard_find_passports(struct guard_numbers *n)
                                       &distance);
     if ((hint & HINT_BIT(PASSPORT)) != 0 && distance <= PASSPORT_NEAR) {
         guard_sink_add(n->sink, t.start, t.end, GUARD_PASSPORT,
-                       is_plain ? PASSPORT_NUMERIC : PASSPORT_KEYED, false);
+                       t.digits == t.end - t.start ? PASSPORT_NUMERIC : PASSPORT_KEYED, false);
     }
 }

@@ -2,6 +2,7 @@
 /* Numbers of a fixed length: national ones. */
 #include "guard/guard_number_checks.h"
 #include "guard/guard_numbers.h"
+#include "guard/guard_text.h"
 
 #define LONG_GROUP  7 /* digits of what may be a number of its own, not a part of this one */
 #define GAPS_FREELY 4 /* so many groups of a number are nothing odd */
@@ -42,62 +43,74 @@ static bool is_written_so(const struct guard_number *n, size_t groups, unsigned 
            type == GUARD_EMIRATES_ID;
 }
 
-/* Other digits are beside it, and it is no list of numbers. */
-static bool is_beside_few(struct guard_numbers *n, size_t groups)
+/* Other digits are before it, and it is no list of numbers. */
+static bool is_behind_few(const struct guard_numbers *n)
 {
     const struct guard_number *d = &n->number;
-    size_t before = 0;
-    for (size_t at = d->start - 1;
-         before < LONG_GROUP && at > guard_before(n->window, d->place) &&
-         n->window->text.at[at - 1] >= '0' && n->window->text.at[at - 1] <= '9';
-         at--) {
-        before++;
+    size_t from = guard_before(n->window, d->place), count = 0;
+    for (size_t at = d->start - 1; count < LONG_GROUP && at > from; at--, count++) {
+        if (!guard_is_digit(n->window->text.at[at - 1])) {
+            break;
+        }
     }
-    (void)groups;
-    return before < LONG_GROUP;
+    return count < LONG_GROUP;
 }
 
-static unsigned confidence(struct guard_numbers *n, const struct row *row, enum guard_check check,
-                           size_t groups, enum guard_edge before, enum guard_edge behind)
+/* A number as it was found. */
+struct find {
+    const struct row *row;
+    enum guard_check check;
+    size_t groups;
+    enum guard_edge before, behind;
+};
+
+/* Whether it may be a part of a list, or of something else: without a checksum that is too much. */
+static bool is_unsure(const struct find *f)
 {
-    size_t distance;
-    uint32_t hint =
-        guard_hint_before(&n->hints, n->number.start, row->hints | row->contrary, &distance);
-    bool is_sure = check == GUARD_CHECK_YES || row->type == GUARD_EMIRATES_ID;
-    if (!is_sure && (groups > 1 || before != GUARD_EDGE_FREE || behind != GUARD_EDGE_FREE)) {
-        return row->denied; /* a part of a list, or of something else */
+    bool is_sure = f->check == GUARD_CHECK_YES || f->row->type == GUARD_EMIRATES_ID;
+    bool is_alone = f->before == GUARD_EDGE_FREE && f->behind == GUARD_EDGE_FREE;
+    return !is_sure && (f->groups > 1 || !is_alone);
+}
+
+/* Whether it is written as such a number seldom is. */
+static bool is_odd(const struct guard_numbers *n, const struct find *f)
+{
+    bool is_grouped = f->row->type == GUARD_EMIRATES_ID || f->row->type == GUARD_EGYPT_ID;
+    return (f->groups > 1 && !is_grouped) || (f->before == GUARD_EDGE_GROUP && is_behind_few(n));
+}
+
+static unsigned confidence(struct guard_numbers *n, const struct find *f)
+{
+    const struct row *row = f->row;
+    size_t distance, start = n->number.start;
+    uint32_t hint = guard_hint_before(&n->hints, start, row->hints | row->contrary, &distance);
+    if (is_unsure(f)) {
+        return row->denied;
     }
     if ((hint & row->hints) != 0) {
         return row->keyed;
     }
-    if ((hint != 0 && guard_hint_denies(n->window, n->number.start, distance)) ||
-        before == GUARD_EDGE_JOINED || behind == GUARD_EDGE_JOINED) {
-        return row->denied;
-    }
-    bool is_odd = groups > 1 && row->type != GUARD_EMIRATES_ID && row->type != GUARD_EGYPT_ID;
-    if (is_odd || (before == GUARD_EDGE_GROUP && is_beside_few(n, groups))) {
-        return row->denied;
-    }
-    return row->bare;
+    bool is_joined = f->before == GUARD_EDGE_JOINED || f->behind == GUARD_EDGE_JOINED;
+    bool is_denied = hint != 0 && guard_hint_denies(n->window, start, distance);
+    return is_joined || is_denied || is_odd(n, f) ? row->denied : row->bare;
 }
 
 static void ask(struct guard_numbers *n, const struct row *row, size_t groups)
 {
     const struct guard_number *d = &n->number;
-    enum guard_edge before = guard_edge_before(n->window, d, d->start);
-    enum guard_edge behind = guard_edge_behind(n->window, d, groups);
-    if (before == GUARD_EDGE_INSIDE || behind == GUARD_EDGE_INSIDE ||
+    struct find f = {.row = row,
+                     .groups = groups,
+                     .before = guard_edge_before(n->window, d, d->start),
+                     .behind = guard_edge_behind(n->window, d, groups)};
+    if (f.before == GUARD_EDGE_INSIDE || f.behind == GUARD_EDGE_INSIDE ||
         !is_written_so(d, groups, row->type)) {
         return;
     }
-    enum guard_check check = row->check(d->digits);
-    if (check == GUARD_CHECK_NO) {
-        return;
-    }
-    unsigned percent = confidence(n, row, check, groups, before, behind);
+    f.check = row->check(d->digits);
+    unsigned percent = f.check == GUARD_CHECK_NO ? 0 : confidence(n, &f);
     if (percent > 0) {
         guard_sink_add(n->sink, d->start, d->group[groups - 1].end, row->type, percent,
-                       check == GUARD_CHECK_YES);
+                       f.check == GUARD_CHECK_YES);
     }
 }
 

@@ -46,7 +46,7 @@ struct guard_number {
 };
 
 /* Reads the number whose digits begin at `start`. */
-void guard_number_read(const struct guard_window *w, size_t start, struct guard_number *out);
+void guard_number_read(const struct guard_window *w, size_t start, struct guard_number *n);
 
 enum guard_edge guard_edge_before(const struct guard_window *w, const struct guard_number *n,
                                   size_t at);

@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from harness.guarded import EMAIL, PATH, SAUDI, SAUDI_EASTERN, guard, is_blocked, said, seen
-from harness.raw import events
-from harness.upstream import chunk, reply, sse
+from harness.guarded import EMAIL, PATH, SAUDI, SAUDI_EASTERN, Heard, guard, is_blocked, said, seen
+from harness.upstream import chunk, reply, stream as stream_of
 
 GUARD = guard(prompts={"saudi_id": "redact", "email": "redact", "credit_card": "block"}, replies={"saudi_id": "mask", "email": "redact"}, restore=True)
 HIDDEN = {
@@ -64,9 +63,8 @@ def test_a_reply_s_arguments_hide_nothing(gateway, upstream, how, stream):
         made = ask(gateway, [{"role": "user", "content": "hi"}]).json()["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
     else:
         pieces = [chunk({"tool_calls": [{"index": 0, "function": {"arguments": c}}]}) for c in text]
-        upstream.script(sse(chunk({"role": "assistant", "tool_calls": [{**call, "index": 0, "function": {"name": "send", "arguments": ""}}]}), *pieces, chunk({}, "tool_calls")))
-        got = ask(gateway, [{"role": "user", "content": "hi"}], stream=True)
-        made = "".join(c.get("function", {}).get("arguments", "") for e in events(got.content) if isinstance(e, dict) for choice in e["choices"]
-                       for c in choice["delta"].get("tool_calls", []))
+        first = chunk({"role": "assistant", "tool_calls": [{**call, "index": 0, "function": {"name": "send", "arguments": ""}}]})
+        upstream.script(stream_of(first, *pieces, chunk({}, "tool_calls")))
+        made = Heard(ask(gateway, [{"role": "user", "content": "hi"}], stream=True).content).arguments[0, 0]
     read = json.dumps(json.loads(made), ensure_ascii=False)
     assert value not in read and ("*" in read or "EMAIL" in read), made

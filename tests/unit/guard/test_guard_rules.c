@@ -10,7 +10,6 @@
 
 #include "guard/guard_rules.h"
 
-
 #define MANY         100000
 #define WORD_ROOM    40
 #define SECONDS_MOST 20

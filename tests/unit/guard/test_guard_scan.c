@@ -75,6 +75,32 @@ static void hidden_characters_do_not_hide(void **state)
     guard_scratch_free(&w);
 }
 
+/* Longer than a scan keeps: told in pieces that go on with each other. */
+static void values_without_end_are_told_in_pieces(void **state)
+{
+    static const char line[] = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n";
+    static const char first[] = "-----BEGIN PRIVATE KEY-----\n";
+    static char keys[2][CASE_BYTES], found[2][CASE_BYTES];
+    struct guard_case rows[2];
+    (void)state;
+    for (size_t r = 0; r < 2; r++) { /* with its last line, and without */
+        size_t len = (size_t)snprintf(keys[r], CASE_BYTES, "my key: %s", first);
+        for (size_t i = 0; i < 20; i++) {
+            len += (size_t)snprintf(keys[r] + len, CASE_BYTES - len, "%s", line);
+        }
+        size_t end = len;
+        if (r == 0) {
+            len += (size_t)snprintf(keys[r] + len, CASE_BYTES - len, "-----END PRIVATE KEY-----");
+            end = len;
+        }
+        (void)snprintf(keys[r] + len, CASE_BYTES - len, "; mail a@corp.sa"); /* fits */
+        (void)snprintf(found[r], CASE_BYTES, "private_key:%.*s|email:a@corp.sa", (int)(end - 8),
+                       keys[r] + 8); /* fits */
+        rows[r] = (struct guard_case){keys[r], found[r]};
+    }
+    case_check_all(rows, ROWS(rows));
+}
+
 static void characters_stay_whole(void **state)
 {
     static const struct guard_case rows[] = {
@@ -131,6 +157,7 @@ int main(void)
         cmocka_unit_test(scans_are_small),
         cmocka_unit_test(the_longest_validated_stays),
         cmocka_unit_test(hidden_characters_do_not_hide),
+        cmocka_unit_test(values_without_end_are_told_in_pieces),
         cmocka_unit_test(characters_stay_whole),
         cmocka_unit_test(large_pieces_go_through),
         cmocka_unit_test(only_wanted_types_are_found),
