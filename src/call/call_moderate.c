@@ -10,15 +10,17 @@
 
 #define SLICE_US         250
 #define PUT_BYTES        ((size_t)128 * 1024) /* of an answer, in one turn */
-#define ANSWER_BYTES_MAX ((size_t)8 << 20) /* so many results with as many types as there may be */
+#define ANSWER_BYTES_MAX ((size_t)8 << 20) /* so many results with as many types as there may be \
+                                            */
 #define ANSWER_UNCOUNTED ((size_t)16 * 1024)
 #define MEMBERS_MAX      64 /* of an object in which one is looked for */
 #define JSON_FIELDS      SPAN("Content-Type: application/json\r\nCache-Control: no-store\r\n")
 
 #define BAD_LIST "'input' must be a text, or a list of texts or of text parts that is not empty"
 #define BAD_TEXT "each element of 'input' must be a text, as the first is"
-#define BAD_PART \
-    "each element of 'input' must be {\"type\": \"text\", \"text\": …}: the guard reads texts alone"
+#define BAD_PART                                                                                  \
+    "each element of 'input' must be {\"type\": \"text\", \"text\": …}: the guard reads texts " \
+    "alone"
 
 static const char no_input[] =
     "the body must have 'input': a text, or a list of texts or of text parts";
@@ -177,8 +179,7 @@ static enum err step_look(struct call *call, struct call_moderation *m)
         return end_answer(m);
     }
     if (!m->is_inside) {
-        json_reader_init(&m->reader, &m->index,
-                         m->is_parts ? text_of(m, m->next) : m->next);
+        json_reader_init(&m->reader, &m->index, m->is_parts ? text_of(m, m->next) : m->next);
         guard_scan_begin(&m->scan, &m->wanted);
         m->is_inside = true;
     }

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "json/json_write.h"
 #include "text/text_escape.h"
+#include "json/json_write.h"
 
 #define BEFORE_BYTES_MAX ((size_t)64 << 10)
 
@@ -171,6 +171,27 @@ static enum err undo(const struct guard_scan *scan, struct arena *arena, struct 
     return ERR_OK;
 }
 
+/* Whether a value that was dealt with goes on. */
+static bool goes_on(const struct guard_scan *scan, const struct guard_finding *f)
+{
+    return (f->type == GUARD_SECRET || f->type == GUARD_PRIVATE_KEY) && f->start > 0 &&
+           f->start == scan->gone_to;
+}
+
+static enum err judge_value(struct guard_case *c, const struct guard_manner *m,
+                            struct guard_scan *scan, const struct guard_finding *f,
+                            struct span value, struct arena *arena, struct verdict *v)
+{
+    bool is_firm = m->is_firm || (v->is_bare && m->direction == GUARD_PROMPT);
+    enum guard_action action =
+        is_firm ? guard_case_judge_firm(c, m->direction, f) : guard_case_judge(c, m->direction, f);
+    scan->gone_to = guard_changes(action) ? f->end : 0;
+    v->is_cut = action == GUARD_BLOCK && m->direction == GUARD_REPLY; /* a prompt goes nowhere */
+    return guard_changes(action)
+               ? guard_case_replace(c, action, f, value, m->is_callers, arena, &v->value)
+               : ERR_OK;
+}
+
 static enum err judge(struct guard_case *c, const struct guard_manner *m, struct guard_scan *scan,
                       const struct guard_out *out, const struct guard_finding *f,
                       struct arena *arena, struct verdict *v)
@@ -193,22 +214,13 @@ static enum err judge(struct guard_case *c, const struct guard_manner *m, struct
                    ? ERR_OK
                    : guard_case_exchange(c, m->direction, value, arena, &v->value);
     }
-    bool goes_on = (f->type == GUARD_SECRET || f->type == GUARD_PRIVATE_KEY) && f->start > 0 &&
-                   f->start == scan->gone_to;
-    if (goes_on) { /* what the value became stands there already */
+    if (goes_on(scan, f)) { /* what the value became stands there already */
         scan->gone_to = f->end;
         v->value = SPAN("");
         return ERR_OK;
     }
     v->is_bare = is_bare(&scan->syntax, m, out, f->start);
-    bool is_firm = m->is_firm || (v->is_bare && m->direction == GUARD_PROMPT);
-    enum guard_action action =
-        is_firm ? guard_case_judge_firm(c, m->direction, f) : guard_case_judge(c, m->direction, f);
-    scan->gone_to = guard_changes(action) ? f->end : 0;
-    v->is_cut = action == GUARD_BLOCK && m->direction == GUARD_REPLY; /* a prompt goes nowhere */
-    return guard_changes(action)
-               ? guard_case_replace(c, action, f, value, m->is_callers, arena, &v->value)
-               : ERR_OK;
+    return judge_value(c, m, scan, f, value, arena, v);
 }
 
 /* The text from `pos` to `end` as it came, before the string. */

@@ -18,8 +18,8 @@ enum key_scope {
     KEY_SCOPE_EMBEDDINGS = 1U << 2,
     KEY_SCOPE_MODELS = 1U << 3,
     KEY_SCOPE_MODERATIONS = 1U << 4, /* only where it is said */
-    KEY_SCOPE_ROLE = 1U << 24, /* in memory alone, of an admin key: bit 24 + n for role n, */
-    KEY_SCOPE_TEAM = 1U << 29, /* and that it is bound to a team */
+    KEY_SCOPE_ROLE = 1U << 24,       /* in memory alone, of an admin key: bit 24 + n for role n, */
+    KEY_SCOPE_TEAM = 1U << 29,       /* and that it is bound to a team */
 };
 
 /* What an admin key may do; the numbers are kept in the store and never change. */

@@ -13,9 +13,7 @@
 static int digit_of(uint8_t c)
 {
     uint8_t small = c | 0x20;
-    return c >= '0' && c <= '9'           ? c - '0'
-           : small >= 'a' && small <= 'f' ? small - 'a' + 10
-                                          : -1;
+    return c >= '0' && c <= '9' ? c - '0' : small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
 }
 
 /* Of "\uXXXX", one half of a pair or all there is. */

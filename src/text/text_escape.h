@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * text_escape.h — the escapes of JSON in a text that may be JSON, or have some in it: what a tool is
- * given and what it answers. What is no escape is a backslash and what follows it.
+ * text_escape.h — the escapes of JSON in a text that may be JSON, or have some in it: what a tool
+ * is given and what it answers. What is no escape is a backslash and what follows it.
  *
  * Threads  any; functions of their arguments.
  * Sources  RFC 8259 section 7.

@@ -176,7 +176,8 @@ static bool has_any(block b)
 }
 
 /* Skips blocks of ASCII and of letters of Arabic, which begin with D8, D9 or DA and of whose
- * second bytes few make something that changes; of JSON not those with escapes. Ends maybe inside a character, which stays. */
+ * second bytes few make something that changes; of JSON not those with escapes. Ends maybe inside a
+ * character, which stays. */
 static size_t skip_blocks(struct span s, size_t at, bool is_json)
 {
     while (s.len - at > sizeof(block)) {

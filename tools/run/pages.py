@@ -194,7 +194,7 @@ def welcome(models, cache, atlas, port, keys, took, again_s):
     kept_in = CURL.format(path="/embeddings", body=VECTORS.format(model="multilingual-e5-small"), behind="; echo", **form).replace(
         "-d '", "-H \"X-Route-Policy: local-only\" \\\n  -d '")
     redacted, blocked = (CURL.format(path="/chat/completions", body=PRIVATE.format(text=text), behind=behind, **form) for text, behind in (
-        ("My id is 1000000008.", " | grep -o '\"content\":\"[^\"]*\"'"), ("Pay with 4111 1111 1111 1111.", "; echo")))
+        ("My id is 1000000008.", " \\\n  | grep -o '\"content\":\"[^\"]*\"'"), ("Pay with 4111 1111 1111 1111.", "; echo")))
     fallen = [DRAINED if m.failure else KILLED for m in models if m.name == "gemma3-270m"]  # no simulator is one model's
     survived = "".join(page.format(chosen=ROUTED.format(body=arabic, **form).rstrip("\n"), again_s=again_s, **form)
                        for page in fallen)

@@ -278,8 +278,8 @@ static void stream_arguments(struct world *w, const char *text, size_t first, si
                        (int)out, piece); /* fits */
         put_event(w, &f, json, said);
     }
-    put_event(w, &f,
-              "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}", said);
+    put_event(w, &f, "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}",
+              said);
     guard_flow_fini(&f);
 }
 

@@ -16,6 +16,7 @@ static const struct {
     {HTTP_POST, "/v1/chat/completions", ERR_OK, ROUTE_CHAT, KEY_SCOPE_CHAT, ""},
     {HTTP_POST, "/v1/completions", ERR_OK, ROUTE_COMPLETIONS, KEY_SCOPE_COMPLETIONS, ""},
     {HTTP_POST, "/v1/embeddings", ERR_OK, ROUTE_EMBEDDINGS, KEY_SCOPE_EMBEDDINGS, ""},
+    {HTTP_POST, "/v1/moderations", ERR_OK, ROUTE_MODERATIONS, KEY_SCOPE_MODERATIONS, ""},
     {HTTP_GET, "/v1/models", ERR_OK, ROUTE_MODELS, KEY_SCOPE_MODELS, ""},
     {HTTP_HEAD, "/v1/models", ERR_OK, ROUTE_MODELS, KEY_SCOPE_MODELS, ""},
     {HTTP_GET, "/v1/models/a", ERR_OK, ROUTE_MODEL, KEY_SCOPE_MODELS, "a"},

@@ -64,11 +64,11 @@ static void no_escape_is_cut(void **state)
     static const struct {
         const char *text;
         size_t whole;
-    } cuts[] = {{"ab\\", 2},         {"ab\\\\", 4},       {"\\u", 0},
-                {"\\u066", 0},       {"\\u0661", 6},      {"\\ud83d", 0},
-                {"\\ud83d\\", 0},    {"\\ud83d\\ude0", 0}, {"\\ud83d\\ude00", 12},
-                {"\\ud83dx", 7},     {"\\ud83d\\n", 8},   {"\\\\\\", 2},
-                {"\\u0661\xd9", 6}, {"\\ux", 3},         {"", 0}};
+    } cuts[] = {{"ab\\", 2},        {"ab\\\\", 4},        {"\\u", 0},
+                {"\\u066", 0},      {"\\u0661", 6},       {"\\ud83d", 0},
+                {"\\ud83d\\", 0},   {"\\ud83d\\ude0", 0}, {"\\ud83d\\ude00", 12},
+                {"\\ud83dx", 7},    {"\\ud83d\\n", 8},    {"\\\\\\", 2},
+                {"\\u0661\xd9", 6}, {"\\ux", 3},          {"", 0}};
     for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
         assert_int_equal(text_fold_whole_json(span_of(cuts[i].text)), cuts[i].whole);
     }
