@@ -145,7 +145,7 @@ static void a_refusal_names_what_is_at_fault_and_says_what_to_do(void **state)
          "'expires_at' must be a time to come, in seconds since 1970 or such as "
          "\"2030-01-31T12:00:00Z\", or null for never"},
         {HTTP_POST, "", "{\"name\":\"n\",\"scopes\":[\"x\"]}", "scopes",
-         "'scopes' must be a list of some of chat, completions, embeddings, models"},
+         "'scopes' must be a list of some of chat, completions, embeddings, models, moderations"},
         {HTTP_POST, "", "{\"name\":\"n\",\"budget\":1}", "budget",
          "'budget' is no member of this request, which may hold name, kind, scopes, role, team, "
          "user, plan, models, ip_allowlist, tags, local_only, limits, sha256, rotate_every_s, "
