@@ -89,21 +89,27 @@ static void put_value(struct buf *out, struct span value, const struct guard_man
     buf_fini(&once);
 }
 
-/* Puts `value` in place of what stands from one place of the text to another. */
-static enum err replace(struct guard_text *t, uint64_t start, uint64_t end, struct span value)
+enum err guard_text_replace(struct json_edits *edits, struct arena *arena, uint32_t offset,
+                            uint32_t len, struct span value, const struct guard_manner *manner)
 {
     struct buf quoted;
-    uint32_t from = raw_of(t, start), to = raw_of(t, end);
     buf_init(&quoted, 36 * value.len + 2);
-    put_value(&quoted, value, &t->manner);
+    put_value(&quoted, value, manner);
     struct span text =
-        buf_failed(&quoted) ? (struct span){NULL, 0} : arena_copy(t->arena, buf_span(&quoted));
+        buf_failed(&quoted) ? (struct span){NULL, 0} : arena_copy(arena, buf_span(&quoted));
     buf_fini(&quoted);
     if (text.at == NULL) {
         return ERR_NO_MEMORY;
     }
-    json_edits_replace_borrow(t->edits, from, to - from, text);
-    return json_edits_error(t->edits);
+    json_edits_replace_borrow(edits, offset, len, text);
+    return json_edits_error(edits);
+}
+
+/* Puts `value` in place of what stands from one place of the text to another. */
+static enum err replace(struct guard_text *t, uint64_t start, uint64_t end, struct span value)
+{
+    uint32_t from = raw_of(t, start), to = raw_of(t, end);
+    return guard_text_replace(t->edits, t->arena, from, to - from, value, &t->manner);
 }
 
 /* ---- what is done ---- */

@@ -69,6 +69,14 @@ MUST_USE enum err guard_text_step(struct guard_text *t, struct guard_scratch *w,
 void guard_text_fini(struct guard_text *t);
 
 /*
+ * Puts `value` in place of `len` bytes of a document's string from `offset` on.
+ *   ERR_OVERLOADED, ERR_NO_MEMORY
+ */
+MUST_USE enum err guard_text_replace(struct json_edits *edits, struct arena *arena, uint32_t offset,
+                                     uint32_t len, struct span value,
+                                     const struct guard_manner *manner);
+
+/*
  * What a scan held back, with what is done about it, as text behind what `out` has: its text has
  * ended. `*is_cut`: a value in it was blocked.
  *   ERR_OVERLOADED, ERR_NO_MEMORY
