@@ -201,6 +201,10 @@ bool decision_wants_vector(const struct decision_ask *ask, const struct decision
 MUST_USE enum err decision_embedder(const struct decision_ask *ask, const struct decision *d,
                                     struct decision_candidate *out);
 
+/* The same of the guard's scanner `which`, to which the texts of the call are to be shown. */
+MUST_USE enum err decision_scanner(const struct decision_ask *ask, const struct decision *d,
+                                   size_t which, struct decision_candidate *out);
+
 /* Whether calls of a class may go to a place, by what binds who calls. */
 bool decision_may_stand(const struct policy *policy, const struct access_place *bound,
                         enum data_class class, const struct policy_place *place);
