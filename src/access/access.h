@@ -94,10 +94,6 @@ struct span access_id(const struct access *a, enum limits_level level, uint32_t 
 /* What people call it; a key has its id. */
 struct span access_name(const struct access *a, enum limits_level level, uint32_t slot);
 
-/* What the guard of the call's team does beyond the gateway's; counted for the caller. NULL: its
- * team says nothing, or it has none. */
-struct guard_policy *access_guard_of(const struct access *a, const struct limits_subjects *who);
-
 /* Whether the key may be used from an address. */
 bool access_admits(const struct access *a, const struct key_handle *key, const struct net_ip *from);
 

@@ -21,4 +21,8 @@ struct access_place {
 struct access_place access_place_of(const struct access *a, const struct key_handle *key,
                                     const struct limits_subjects *who);
 
+/* What the guard of the call's team does beyond the gateway's; counted for the caller. NULL: its
+ * team says nothing, or it has none. */
+struct guard_policy *access_guard_of(const struct access *a, const struct limits_subjects *who);
+
 #endif

@@ -30,25 +30,33 @@ static void on_problem(void *ctx, const char *member, bool is_name, const char *
     }
 }
 
-enum err admin_guard_judge(const struct admin_operation *op, struct span guard)
+/* Whether the team's is one, and as strict. */
+static enum err judge(struct judging *j, struct span guard, struct arena *arena)
 {
-    struct judging j = {.op = op, .e = ERR_VALUE_INVALID};
-    struct arena arena;
+    const struct policy *policy = j->op->policy;
     struct guard_form form;
     struct guard_policy *team = NULL;
-    if (guard.len == 0) {
-        return ERR_OK;
-    }
-    arena_init(&arena, ARENA_BYTES);
-    enum err e = guard_form_read(guard, &arena, on_problem, &j, &form);
-    e = e == ERR_OK ? guard_compile(&form, GUARD_TEAM_FIRST, on_problem, &j, &team) : e;
-    e = e == ERR_CONFIG ? ERR_VALUE_INVALID : e;
-    j.e = ERR_SOVEREIGNTY;
-    if (e == ERR_OK && op->policy != NULL &&
-        !guard_is_stricter(&form, team, op->policy->guard, on_problem, &j)) {
+    enum err e = guard_form_read(guard, arena, on_problem, j, &form);
+    e = e == ERR_OK ? guard_compile(&form, GUARD_TEAM_FIRST, on_problem, j, &team) : e;
+    j->e = ERR_SOVEREIGNTY;
+    if (e == ERR_OK && policy != NULL &&
+        !guard_is_stricter(&form, team, policy->guard, on_problem, j)) {
         e = ERR_SOVEREIGNTY;
     }
     guard_policy_unref(&team);
-    arena_fini(&arena);
+    return e == ERR_CONFIG ? ERR_VALUE_INVALID : e;
+}
+
+enum err admin_guard_give(const struct admin_operation *op, struct span guard, struct span *own)
+{
+    struct judging j = {.op = op, .e = ERR_VALUE_INVALID};
+    struct arena arena;
+    enum err e = ERR_OK;
+    if (guard.len > 0 && !span_equal(*own, guard)) {
+        arena_init(&arena, ARENA_BYTES);
+        e = judge(&j, guard, &arena);
+        arena_fini(&arena);
+    }
+    *own = guard;
     return e;
 }

@@ -169,9 +169,11 @@ MUST_USE enum err admin_days_judge(const struct admin_operation *op, const struc
 /* Whether calls of a team that say no class can go on: else all of them would be refused. */
 MUST_USE enum err admin_fits_classes(const struct admin_operation *op, const struct admin_team *a);
 
-/* Whether a team's guard is well-formed, and nowhere milder than the gateway's; empty: it says
- * nothing. ERR_VALUE_INVALID; ERR_SOVEREIGNTY. */
-MUST_USE enum err admin_guard_judge(const struct admin_operation *op, struct span guard);
+/* Gives a team its guard (empty: it says nothing), once it is seen that it is one, and nowhere
+ * milder than the gateway's; one that it has already is not looked at. ERR_VALUE_INVALID;
+ * ERR_SOVEREIGNTY. */
+MUST_USE enum err admin_guard_give(const struct admin_operation *op, struct span guard,
+                                   struct span *own);
 
 /* The same of a key (without an id: a new one) that shall be as this row says. */
 MUST_USE enum err admin_key_judge_room(const struct admin_operation *op,

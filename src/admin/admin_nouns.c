@@ -151,10 +151,7 @@ static enum err team_fill(const struct admin_operation *op, const union shown *a
     enum err e =
         admin_give(op, DIRECTORY_ORGANISATION, a->organisation, "organisation", &t->organisation);
     e = e == ERR_OK ? admin_give(op, DIRECTORY_PLAN, a->plan, "plan", &t->plan) : e;
-    if (e == ERR_OK && !span_equal(t->guard, a->guard)) { /* one that is there was judged then */
-        e = admin_guard_judge(op, a->guard);
-    }
-    t->guard = a->guard;
+    e = e == ERR_OK ? admin_guard_give(op, a->guard, &t->guard) : e;
     t->name = a->name;
     t->models = a->models;
     t->region = a->region;

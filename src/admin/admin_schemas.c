@@ -125,18 +125,60 @@ static void write_decimal(struct json_writer *w, bool may_be_null)
     json_write_member_text(w, "pattern", MONEY_PATTERN);
 }
 
+static void write_text(struct json_writer *w, const struct admin_field *f, bool may_be_null,
+                       enum admin_shape shape)
+{
+    admin_schema_type(w, "string", may_be_null);
+    json_write_member_int(w, "minLength", f->least);
+    json_write_member_int(w, "maxLength", f->most);
+    if ((f->rules & ADMIN_PRINTABLE) != 0 && shape != ADMIN_SHAPE_REPLY) {
+        json_write_member_text(w, "pattern", "^[^\\u0000-\\u001f\\u007f-\\u009f]*$");
+    }
+}
+
+#define ACTION                                                                             \
+    "{\"enum\":[\"allow\",\"flag\",\"mask\",\"hash\",\"redact\",\"local_only\",\"block\"," \
+    "null]}"
+#define ACTIONS "{\"type\":[\"object\",\"null\"],\"additionalProperties\":" ACTION "}"
+#define NAME    "\"name\":{\"type\":\"string\",\"pattern\":\"^[a-z][a-z0-9_]{0,30}$\"}"
+#define LIST                                                                       \
+    "{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"object\",\"required\":[" \
+    "\"name\","
+#define WORDS                                                                            \
+    LIST "\"words\"],\"properties\":{" NAME ",\"words\":{\"type\":\"array\",\"items\":{" \
+         "\"type\":\"string\"}},\"action\":" ACTION "},\"additionalProperties\":false}}"
+
+/* The one kind of JSON that another part judges: a team's guard. */
+static void write_guard(struct json_writer *w, bool may_be_null)
+{
+    admin_schema_type(w, "object", may_be_null);
+    json_write_key(w, "properties");
+    json_write_raw(
+        w,
+        SPAN(
+            "{\"mode\":{\"enum\":[\"off\",\"dry-run\",\"enforce\",null]},\"prompts\":" ACTIONS
+            ",\"replies\":" ACTIONS ",\"restore\":{\"type\":[\"boolean\",\"null\"]},"
+            "\"blocked_reply\":{\"enum\":[\"partial\",\"empty\",null]},"
+            "\"min_confidence\":{\"type\":[\"object\",\"null\"],\"additionalProperties\":{\"type\":"
+            "[\"number\",\"string\"]}},\"classes\":{\"type\":[\"object\",\"null\"],"
+            "\"additionalProperties\":{\"type\":\"string\"}},\"patterns\":" LIST
+            "\"regex\"],\"properties\":{" NAME
+            ",\"regex\":{\"type\":\"string\",\"maxLength\":1024},\"action\":" ACTION
+            "},\"additionalProperties\":false}},\"wordlists\":" WORDS ",\"dictionary\":" WORDS
+            ",\"injection\":{\"type\":[\"object\",\"null\"],\"properties\":{\"action\":" ACTION
+            ",\"threshold\":{\"type\":[\"number\",\"null\"],\"minimum\":0,\"maximum\":1}},"
+            "\"additionalProperties\":false}}"));
+    json_write_key(w, "additionalProperties");
+    json_write_bool(w, false);
+}
+
 void admin_schema_kind(struct json_writer *w, const struct admin_field *f, enum admin_shape shape)
 {
     bool is_list = f->kind == ADMIN_NAMES || f->kind == ADMIN_TAGS;
     bool may_be_null = (f->rules & ADMIN_MAYBE) != 0 || (is_list && shape != ADMIN_SHAPE_REPLY);
     switch (f->kind) {
     case ADMIN_TEXT:
-        admin_schema_type(w, "string", may_be_null);
-        json_write_member_int(w, "minLength", f->least);
-        json_write_member_int(w, "maxLength", f->most);
-        if ((f->rules & ADMIN_PRINTABLE) != 0 && shape != ADMIN_SHAPE_REPLY) {
-            json_write_member_text(w, "pattern", "^[^\\u0000-\\u001f\\u007f-\\u009f]*$");
-        }
+        write_text(w, f, may_be_null, shape);
         break;
     case ADMIN_INT:
         admin_schema_type(w, "integer", may_be_null);
@@ -160,7 +202,7 @@ void admin_schema_kind(struct json_writer *w, const struct admin_field *f, enum 
         write_tags(w, f, may_be_null, shape);
         break;
     case ADMIN_JSON:
-        admin_schema_type(w, "object", may_be_null);
+        write_guard(w, may_be_null);
         break;
     case ADMIN_MONEY:
     case ADMIN_AMOUNT:

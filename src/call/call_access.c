@@ -36,6 +36,7 @@ static uint8_t *put_call(uint8_t *to, const struct journal_record *r)
     to = MEMBER_BOOL(to, "stream", r->stream != 0);
     to = MEMBER_INT(to, "status", r->status);
     to = MEMBER_TEXT(to, "outcome", span_of(journal_outcome_name(r->outcome)));
+    to = MEMBER_TEXT(to, "findings", journal_record_text(r, JOURNAL_TEXT_FINDINGS));
     to = MEMBER_TEXT(to, "error", journal_record_text(r, JOURNAL_TEXT_ERROR));
     return MEMBER_INT(to, "attempts_sent", r->attempts_sent);
 }

@@ -12,7 +12,7 @@
 
 #define SLICE_TEXT    ((size_t)32 * 1024) /* looked at between two looks at the clock */
 #define CHOICES_MAX   ((size_t)4 << 20)   /* of an event that says what was held back */
-#define TEAM_MAX 64 /* bytes of its id */
+#define TEAM_MAX      64                  /* bytes of its id */
 #define DETAILS_MAX   4096
 #define FOUND_MAX     400
 #define FINDINGS_TOLD 20 /* to the log, a second and worker */

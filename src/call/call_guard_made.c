@@ -167,6 +167,9 @@ static enum err step_look(struct call_try *t, struct call_vetted *v)
     if (e != ERR_OK || !v->document.is_done) {
         return e;
     }
+    if (!v->is_event && v->edits.list.count > 0) {
+        guard_reply_hush(&v->edits);
+    }
     if (v->is_event) {
         e = end_event(t, v);
     } else if (v->document.is_cut) {

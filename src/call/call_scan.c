@@ -210,7 +210,9 @@ static enum err miss(struct call_scan *l, enum counter counter, const char *why,
     char sentence[SENTENCE_BYTES];
     counter_add(counter, 1);
     counter_add(COUNT_SCANS_MISSED, !blocks);
-    tell(l, why);
+    if (counter != COUNT_SCANS_RESTING) { /* that was told when it began to fail */
+        tell(l, why);
+    }
     if (blocks) {
         (void)snprintf(sentence, sizeof(sentence),
                        "scanner '%s' of the guard did not look at the request (%s), and nothing "

@@ -6,9 +6,9 @@ static const struct {
     struct span name, placeholder;
     enum guard_violation violation;
 } types[GUARD_BUILTINS] = {
-#define GUARD_TYPE(id, name, placeholder, violation, help)                        \
-    [GUARD_##id] = {{(const uint8_t *)(name), sizeof(name) - 1},                  \
-                    {(const uint8_t *)(placeholder), sizeof(placeholder) - 1},    \
+#define GUARD_TYPE(id, name, placeholder, violation, help)                     \
+    [GUARD_##id] = {{(const uint8_t *)(name), sizeof(name) - 1},               \
+                    {(const uint8_t *)(placeholder), sizeof(placeholder) - 1}, \
                     GUARD_VIOLATION_##violation},
 #include "guard/guard_types.def"
 #undef GUARD_TYPE

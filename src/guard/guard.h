@@ -25,10 +25,10 @@ enum guard_type {
     GUARD_BUILTINS
 };
 
-#define GUARD_TYPES_MAX  256 /* built-in ones, the gateway's, and from GUARD_TEAM_FIRST a team's */
-#define GUARD_TEAM_FIRST 128
+#define GUARD_TYPES_MAX   256 /* built-in ones, the gateway's, and from GUARD_TEAM_FIRST a team's */
+#define GUARD_TEAM_FIRST  128
 #define GUARD_PLACEHOLDER (GUARD_TYPES_MAX - 1) /* what looks like one: no type of anybody's */
-#define GUARD_NAME_BYTES 32 /* of an operator's type: [a-z][a-z0-9_]*, without a NUL */
+#define GUARD_NAME_BYTES  32 /* of an operator's type: [a-z][a-z0-9_]*, without a NUL */
 #define GUARD_VALUE_BYTES                                                    \
     256 /* the longest value that is found, but for private keys: the cap of \
            what a stream holds back */

@@ -131,7 +131,10 @@ static enum err go_on_inside(struct guard_document *d, size_t *bytes)
 {
     enum err e = guard_text_step(&d->text, d->look.scratch, bytes);
     if (e != ERR_OK || d->text.is_done) {
-        d->is_cut = d->is_cut || d->text.is_cut;
+        if (d->text.is_cut) { /* what it holds back is gone, too */
+            d->is_cut = true;
+            guard_scan_begin(d->text.scan, &d->look.wanted);
+        }
         d->says_something = d->says_something || !d->text.is_empty;
         guard_document_end(d);
     }
@@ -275,6 +278,16 @@ static void set(struct json_edits *edits, uint32_t object, struct span name, str
     }
 }
 
+void guard_reply_hush(struct json_edits *edits)
+{
+    const struct json_index *x = edits->index;
+    uint32_t choices = json_find(x, 0, SPAN("choices"));
+    for (uint32_t c = choices == JSON_NONE ? JSON_NONE : json_first(x, choices); c != JSON_NONE;
+         c = json_next(x, c)) {
+        set(edits, c, SPAN("logprobs"), SPAN("null"));
+    }
+}
+
 void guard_reply_cut(struct json_edits *edits, bool empties)
 {
     static const char *const said[] = {"content", "reasoning", "reasoning_content", "refusal"};
@@ -292,7 +305,6 @@ void guard_reply_cut(struct json_edits *edits, bool empties)
         if (calls != JSON_NONE) {
             json_edits_remove_member(edits, message, calls);
         }
-        set(edits, c, SPAN("logprobs"), SPAN("null"));
         if (empties) {
             set(edits, c, SPAN("text"), SPAN("\"\""));
         }

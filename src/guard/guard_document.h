@@ -18,7 +18,7 @@
 #ifndef GUARD_GUARD_DOCUMENT_H
 #define GUARD_GUARD_DOCUMENT_H
 
-#include "guard/guard_text.h"
+#include "guard/guard_string.h"
 #include "openai/openai_texts.h"
 
 /* Of which text a string of an event is a piece; NULL: it is a text by itself. `*is_last`: nothing
@@ -74,6 +74,9 @@ void guard_document_begin(struct guard_document *d, const struct guard_look *loo
 MUST_USE enum err guard_document_step(struct guard_document *d, size_t bytes);
 
 void guard_document_end(struct guard_document *d);
+
+/* Probabilities of tokens say a text again: they go where it is not as it came. */
+void guard_reply_hush(struct json_edits *edits);
 
 /* Ends the choices of a whole reply in which a value was blocked: by `content_filter`, without
  * calls of tools, and if it `empties` without texts. */

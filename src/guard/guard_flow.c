@@ -272,18 +272,6 @@ static void find_endings(struct guard_flow_look *v)
     }
 }
 
-/* Probabilities say the text again: they go where it does not go out as it came. */
-static void remove_logprobs(const struct guard_flow_look *v)
-{
-    for (uint32_t row = v->choices == JSON_NONE ? JSON_NONE : json_first(v->x, v->choices);
-         row != JSON_NONE; row = json_next(v->x, row)) {
-        uint32_t probabilities = json_find(v->x, row, SPAN("logprobs"));
-        if (probabilities != JSON_NONE && json_kind(v->x, probabilities) != JSON_NULL) {
-            json_edits_set_value_borrow(v->edits, probabilities, SPAN("null"));
-        }
-    }
-}
-
 /* Whether a delta or call has no member but those that say text, or number it. */
 static bool is_plain(const struct json_index *x, uint32_t object)
 {
@@ -342,7 +330,7 @@ enum err guard_flow_look_end(struct guard_flow_look *v, const struct guard_docum
         return f->is_full ? ERR_UPSTREAM_STREAM : ERR_NO_MEMORY;
     }
     if (v->is_late || guard_flow_held(f) > 0 || v->edits->list.count > 0) {
-        remove_logprobs(v);
+        guard_reply_hush(v->edits);
     }
     v->is_silent = (v->is_late || guard_flow_held(f) > 0) && !d->says_something && is_all_text(v);
     enum err e = v->ending_count > 0 ? end_texts(f, v, w, v->arena, out) : ERR_OK;

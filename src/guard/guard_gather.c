@@ -283,7 +283,8 @@ static enum err replace(struct work *w, const struct guard_part *part, const str
                                     part->manner.is_callers, w->arena, &instead);
     if (e == ERR_OK) {
         w->changes = true;
-        e = guard_text_replace(w->edits, w->arena, r->offset, r->len, instead, &part->manner);
+        e = guard_text_replace(w->edits, w->arena, r->offset, r->len, instead, &part->manner,
+                               false);
     }
     return e;
 }
@@ -294,6 +295,9 @@ static enum err act(struct work *w, const struct guard_part *part)
     const struct range *ranges = (const struct range *)(const void *)buf_span(&w->ranges).at;
     size_t count = buf_span(&w->ranges).len / sizeof(*ranges), judged = SIZE_MAX;
     enum guard_action action = GUARD_ALLOW;
+    const struct guard_out whole = {
+        .text = span_cut(buf_span(&w->g->text), part->start, part->end - part->start)};
+    struct guard_syntax syntax = {.at = 0};
     enum err e = buf_failed(&w->ranges) ? buf_error(&w->ranges) : ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < count; i++) {
         const struct range *r = &ranges[i];
@@ -303,7 +307,10 @@ static enum err act(struct work *w, const struct guard_part *part)
         }
         if (judged != r->finding) {
             const struct guard_finding in = inside_of(part, &w->findings[r->finding]);
-            bool is_firm = part->manner.is_firm || (part->manner.is_in_json && is_structure(value));
+            bool is_firm = part->manner.is_firm ||
+                           (part->manner.is_in_json && is_structure(value)) ||
+                           guard_text_is_bare(&syntax, &part->manner, &whole,
+                                              r->start - part->start);
             judged = r->finding;
             action = is_firm ? guard_case_judge_firm(w->c, GUARD_PROMPT, &in)
                              : guard_case_judge(w->c, GUARD_PROMPT, &in);

@@ -34,6 +34,9 @@ struct guard_window {
 size_t guard_before(const struct guard_window *w, size_t at);
 size_t guard_behind(const struct guard_window *w, size_t at);
 
+/* Whether there is something before guard_before(). */
+bool guard_is_cut(const struct guard_window *w, size_t at);
+
 /* Whether more may come that decides of the place: what touches guard_behind() has to wait. */
 bool guard_is_open(const struct guard_window *w, size_t at);
 

@@ -14,8 +14,9 @@
 #include "base/memory.h"
 #include "guard/guard_sink.h"
 
-/* A character may lie across the beginning of what is kept: so much more shows it whole. */
-#define BEFORE_KEPT   (GUARD_BEFORE + 4)
+/* A character may lie across the beginning of what is kept, as an escape of twelve bytes: so much
+ * more shows it whole. */
+#define BEFORE_KEPT   (GUARD_BEFORE + 12)
 #define WINDOW_MAX    ((size_t)UINT32_MAX - 1)
 #define ROOM_KEPT     ((size_t)1 << 20) /* bytes that a scratch keeps from one text to the next */
 #define KEY_END_BYTES 80                /* of "-----END … PRIVATE KEY-----" */
@@ -325,15 +326,31 @@ static enum err scan(struct feed *f, size_t *to)
     return buf_failed(&f->scratch->findings) ? ERR_NO_MEMORY : ERR_OK;
 }
 
-/* Forgets what is done with, up to `to` of the window as it came. */
-static void keep(struct guard_scan *s, struct span all, size_t to)
+/* Forgets what is done with, up to `to` of the window as it came. Inside an escape nobody could
+ * tell what follows. */
+static void keep(struct guard_scan *s, const struct text_fold *fold, struct span all, size_t to)
 {
     size_t from = to > BEFORE_KEPT ? to - BEFORE_KEPT : 0;
+    if (s->wanted.reads_escapes && from > 0) {
+        from = text_fold_begin(fold, text_fold_find(fold, from));
+    }
     CHECK(all.len - from <= sizeof(s->bytes));
     memmove(s->bytes, all.at + from, all.len - from);
     s->at += from;
     s->before = (uint16_t)(to - from);
     s->len = (uint16_t)(all.len - from);
+}
+
+/* Folds the window, but for the beginning of a character at its end. */
+static enum err fold(struct feed *f, bool is_last)
+{
+    bool is_json = f->scan->wanted.reads_escapes;
+    size_t whole = is_last   ? f->all.len
+                   : is_json ? text_fold_whole_json(f->all)
+                             : text_fold_whole(f->all);
+    struct span window = span_cut(f->all, 0, whole);
+    return is_json ? text_fold_json(&f->scratch->fold, window)
+                   : text_fold(&f->scratch->fold, window);
 }
 
 static void drop_room(struct buf *b)
@@ -368,9 +385,7 @@ enum err guard_scan_feed(struct guard_scan *s, struct guard_scratch *w, struct s
         buf_put(&w->window, piece);
         f.all = buf_span(&w->window);
     }
-    size_t whole = is_last ? f.all.len : text_fold_whole(f.all);
-    enum err err = buf_failed(&w->window) ? ERR_NO_MEMORY
-                                          : text_fold(&w->fold, span_cut(f.all, 0, whole));
+    enum err err = buf_failed(&w->window) ? ERR_NO_MEMORY : fold(&f, is_last);
     if (err != ERR_OK) {
         return err;
     }
@@ -386,6 +401,6 @@ enum err guard_scan_feed(struct guard_scan *s, struct guard_scratch *w, struct s
     out->text = span_cut(f.all, before, to - before);
     out->findings = findings_of(w);
     out->count = finding_count(w);
-    keep(s, f.all, to);
+    keep(s, &w->fold, f.all, to);
     return ERR_OK;
 }

@@ -40,7 +40,7 @@
 #define GUARD_BEFORE 128 /* bytes before a value in which a word may say what it is */
 
 /* What a scan keeps of its text: what stands before, and a value with what may overlap it. */
-#define GUARD_SCAN_BYTES (GUARD_BEFORE + 2 * GUARD_VALUE_BYTES + 64)
+#define GUARD_SCAN_BYTES (GUARD_BEFORE + 2 * GUARD_VALUE_BYTES + 80)
 
 struct guard_rules;   /* the operator's: guard_rules.h */
 struct guard_scratch; /* room that scans of one thread share */
@@ -48,24 +48,32 @@ struct guard_scratch; /* room that scans of one thread share */
 /* What is looked for. */
 struct guard_wanted {
     const struct guard_rules *rules[2]; /* the gateway's, the team's; NULL: none */
-    uint32_t types; /* bits of the built-in ones; others are not looked for */
-    bool placeholders; /* also what looks like one of ours: GUARD_PLACEHOLDER */
+    uint32_t types;                     /* bits of the built-in ones; others are not looked for */
+    bool placeholders;                  /* also what looks like one of ours: GUARD_PLACEHOLDER */
+    bool reads_escapes; /* the text is JSON, or has some: "\u0661" is the digit that it says */
     enum guard_direction direction;
+};
+
+/* Where a text that is JSON itself stands. */
+struct guard_syntax {
+    uint64_t at;                                    /* of the text, up to where this holds */
+    bool has_begun, is_json, is_inside, is_escaped; /* inside a string; behind a backslash */
 };
 
 struct guard_scan {
     struct guard_wanted wanted;
-    uint64_t at;           /* of the text, where `bytes` begins */
-    uint16_t before, len;  /* of `bytes`, what was given out already; and all of it */
-    uint64_t gone_to;      /* where a value ended that is not what it was: guard_text.c */
-    bool is_inside;        /* a value of `inside` that goes on, */
-    uint8_t percent;       /* its confidence, */
-    bool is_validated;     /* and what else is told of it */
-    uint16_t inside;       /* PRIVATE_KEY or SECRET */
-    uint16_t weight;       /* of the tripwire that weighs most, in percent */
-    uint32_t hits[4];      /* tripwires that were touched: bits */
-    uint32_t hidden;       /* characters without width that the text so far ends with */
-    uint64_t strongest[2]; /* where the one stands that weighs most */
+    uint64_t at;                /* of the text, where `bytes` begins */
+    uint16_t before, len;       /* of `bytes`, what was given out already; and all of it */
+    struct guard_syntax syntax; /* guard_string.c's, as the next one is */
+    uint64_t gone_to;           /* where a value ended that is not what it was: guard_string.c */
+    bool is_inside;             /* a value of `inside` that goes on, */
+    uint8_t percent;            /* its confidence, */
+    bool is_validated;          /* and what else is told of it */
+    uint16_t inside;            /* PRIVATE_KEY or SECRET */
+    uint16_t weight;            /* of the tripwire that weighs most, in percent */
+    uint32_t hits[4];           /* tripwires that were touched: bits */
+    uint32_t hidden;            /* characters without width that the text so far ends with */
+    uint64_t strongest[2];      /* where the one stands that weighs most */
     uint8_t bytes[GUARD_SCAN_BYTES];
 };
 

@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
-#define FOUND_MAX  ((size_t)1 << 30)
-#define ACTS_FROM  50 /* confidence in percent */
+#define FOUND_MAX ((size_t)1 << 30)
+#define ACTS_FROM 50 /* confidence in percent */
 
 void guard_sink_init(struct guard_sink *k)
 {

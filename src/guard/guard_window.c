@@ -32,6 +32,12 @@ size_t guard_behind(const struct guard_window *w, size_t at)
     return to < source_len(w) ? text_fold_find(w->fold, to) : w->text.len;
 }
 
+bool guard_is_cut(const struct guard_window *w, size_t at)
+{
+    size_t from = is_as_it_came(w) ? at : text_fold_begin(w->fold, at);
+    return !w->is_first || from > GUARD_BEFORE;
+}
+
 bool guard_is_open(const struct guard_window *w, size_t at)
 {
     size_t from = is_as_it_came(w) ? at : text_fold_begin(w->fold, at);

@@ -72,18 +72,15 @@ static const struct main_noun teams = {
              "What its guard does beyond the gateway's: JSON, or a file of it; none: nothing", \
              .member = "guard", .none = "none")
 
+/* What both making and changing one may say. */
+#define OF_A_TEAM \
+    MAIN_PLAN, MAIN_MODELS, REGION, REGIONS, MAX_CLASS, DEFAULT_CLASS, MAIN_LOCAL_ONLY, GUARD
+
 const struct cli_option main_team_create_options[] = {
     MAIN_NAME("What people call it", .is_needed = true),
     CLI_TEXT(struct main_given, organisation, "organisation", "ORG",
              "Its organisation, where there are several", .member = "organisation"),
-    MAIN_PLAN,
-    MAIN_MODELS,
-    REGION,
-    REGIONS,
-    MAX_CLASS,
-    DEFAULT_CLASS,
-    MAIN_LOCAL_ONLY,
-    GUARD,
+    OF_A_TEAM,
     MAIN_EXPIRES,
     MAIN_LIMITS("limits."),
     MAIN_JSON,
@@ -93,21 +90,10 @@ const struct cli_option main_team_create_options[] = {
 const struct cli_option main_team_list_options[] = OF_ALL;
 const struct cli_option main_team_show_options[] = OF_ONE(A_TEAM);
 const struct cli_option main_team_edit_options[] = {
-    MAIN_ID(A_TEAM),
-    MAIN_NAME("What people call it from now on"),
-    MAIN_PLAN,
-    MAIN_MODELS,
-    REGION,
-    REGIONS,
-    MAX_CLASS,
-    DEFAULT_CLASS,
-    MAIN_LOCAL_ONLY,
-    MAIN_NO_LOCAL_ONLY,
-    MAIN_EXPIRES,
-    GUARD,
-    MAIN_LIMITS("limits."),
-    MAIN_JSON,
-    MAIN_CONFIG,
+    MAIN_ID(A_TEAM), MAIN_NAME("What people call it from now on"),
+    OF_A_TEAM,       MAIN_NO_LOCAL_ONLY,
+    MAIN_EXPIRES,    MAIN_LIMITS("limits."),
+    MAIN_JSON,       MAIN_CONFIG,
     MAIN_END,
 };
 const struct cli_option main_team_end_options[] = OF_ONE(A_TEAM);

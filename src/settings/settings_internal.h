@@ -110,8 +110,8 @@ void settings_read_routing(struct settings_loader *l);
  * was told. */
 MUST_USE bool settings_read_examples(struct settings_loader *l, struct routing *r);
 
-/* A problem for each required setting of the item at `node`, of the collection `path`, that the file
- * does not give. */
+/* A problem for each required setting of the item at `node`, of the collection `path`, that the
+ * file does not give. */
 void settings_check_required(struct settings_loader *l, const char *path, const char *shown,
                              const struct ytree_node *node);
 

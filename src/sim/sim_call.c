@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "http/http_chunked.h"
 #include "http/http_request.h"
+#include "sim/sim_echo.h"
 #include "sim/sim_internal.h"
 
 #define READ_BYTES    65536
@@ -62,6 +63,7 @@ static void end(struct sim_call *c, bool finished)
     }
     net_timer_fini(&c->timer);
     buf_fini(&c->body);
+    buf_fini(&c->question.echo);
     memory_free(c);
 }
 
@@ -380,6 +382,9 @@ static bool understand(struct sim_call *c)
         return false;
     }
     c->has_body = true;
+    if (c->plan.print != 0) {
+        sim_echo_print(buf_span(&c->question.echo), stdout);
+    }
     take_turn(c);
     return true;
 }
@@ -463,6 +468,7 @@ void sim_call_start(struct sim *s, struct exchange *x, enum sim_endpoint endpoin
     s->running++;
     list_init(&c->link);
     buf_init(&c->body, SIM_BODY_BYTES_MAX);
+    buf_init(&c->question.echo, SIM_BODY_BYTES_MAX);
     net_timer_init(&c->timer, s->loop, on_due);
     read_headers(c, head);
     exchange_attach(x, on_event, c);

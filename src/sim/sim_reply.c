@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "crypto/base64.h"
+#include "sim/sim_echo.h"
 #include "json/json_value.h"
 #include "json/json_write.h"
 
@@ -109,6 +110,12 @@ enum err sim_question_read(struct span body, struct json_index *x, struct sim_qu
     q->cached_tokens = -1;
     q->inputs = count_inputs(x);
     read_plan(x, q, plan);
+    if (plan->echo != 0 || plan->print != 0) {
+        sim_echo_read(x, &q->echo);
+    }
+    if (plan->echo != 0) {
+        plan->tokens = (int64_t)buf_span(&q->echo).len / 4 + 1;
+    }
     if (plan->strict != 0 && options != JSON_NONE) {
         sim_question_refuse(q, SPAN("stream_options"));
     }
@@ -185,7 +192,20 @@ static void write_function(struct json_writer *w, const char *name, struct span 
 
 /* ---- whole replies ---- */
 
-static void write_message(struct json_writer *w, const struct sim_question *q, int64_t tokens)
+/* All that a reply says. */
+static void write_said(struct json_writer *w, const struct sim_question *q,
+                       const struct sim_plan *plan)
+{
+    if (plan->echo != 0) {
+        json_write_string(w, buf_span(&q->echo));
+        return;
+    }
+    json_write_raw(w, SPAN("")); /* a value is due; the words follow */
+    write_words(w->out, plan->tokens);
+}
+
+static void write_message(struct json_writer *w, const struct sim_question *q,
+                          const struct sim_plan *plan)
 {
     json_write_key(w, "message");
     json_write_object(w);
@@ -193,8 +213,7 @@ static void write_message(struct json_writer *w, const struct sim_question *q, i
     json_write_text(w, "assistant");
     json_write_key(w, "content");
     if (q->tool[0] == '\0') {
-        json_write_raw(w, SPAN("")); /* a value is due; the words follow */
-        write_words(w->out, tokens);
+        write_said(w, q, plan);
     } else {
         json_write_null(w);
         json_write_key(w, "tool_calls");
@@ -221,11 +240,10 @@ static void write_text_reply(struct json_writer *w, const struct sim_question *q
     json_write_key(w, "index");
     json_write_int(w, 0);
     if (q->endpoint == SIM_CHAT) {
-        write_message(w, q, plan->tokens);
+        write_message(w, q, plan);
     } else {
         json_write_key(w, "text");
-        json_write_raw(w, SPAN(""));
-        write_words(w->out, plan->tokens);
+        write_said(w, q, plan);
     }
     json_write_key(w, "logprobs");
     json_write_null(w);
@@ -317,7 +335,11 @@ static uint64_t piece_count(const struct sim_question *q, const struct sim_plan 
     if (plan->fault == SIM_ENDLESS) {
         return UINT64_MAX / 2;
     }
-    return q->tool[0] == '\0' ? (uint64_t)plan->tokens : TOOL_EVENTS;
+    if (q->tool[0] != '\0') {
+        return TOOL_EVENTS;
+    }
+    return plan->echo != 0 ? sim_echo_count(buf_span(&q->echo), plan->piece)
+                           : (uint64_t)plan->tokens;
 }
 
 uint64_t sim_event_count(const struct sim_question *q, const struct sim_plan *plan)
@@ -355,13 +377,17 @@ static void write_tool_delta(struct json_writer *w, const struct sim_question *q
 }
 
 /* `piece` counts the words; before them is the role, behind them the end. */
-static void write_delta(struct json_writer *w, const struct sim_question *q, int64_t piece,
-                        bool is_end)
+static void write_delta(struct json_writer *w, const struct sim_question *q,
+                        const struct sim_plan *plan, int64_t piece, bool is_end)
 {
-    const char *word = piece < 0 || is_end ? "" : words[piece % 8];
+    struct span word = SPAN("");
+    if (piece >= 0 && !is_end) {
+        word = plan->echo != 0 ? sim_echo_piece(buf_span(&q->echo), plan->piece, (uint64_t)piece)
+                               : span_of(words[piece % 8]);
+    }
     if (q->endpoint == SIM_COMPLETIONS) {
         json_write_key(w, "text");
-        json_write_text(w, word);
+        json_write_string(w, word);
         return;
     }
     json_write_key(w, "delta");
@@ -374,7 +400,7 @@ static void write_delta(struct json_writer *w, const struct sim_question *q, int
         write_tool_delta(w, q, (uint64_t)piece);
     } else if (!is_end) {
         json_write_key(w, "content");
-        json_write_text(w, word);
+        json_write_string(w, word);
     }
     json_write_end(w);
 }
@@ -394,7 +420,7 @@ static void write_chunk(const struct sim_question *q, const struct sim_plan *pla
         json_write_object(&w);
         json_write_key(&w, "index");
         json_write_int(&w, 0);
-        write_delta(&w, q, (int64_t)n - (int64_t)role, is_end);
+        write_delta(&w, q, plan, (int64_t)n - (int64_t)role, is_end);
         json_write_key(&w, "logprobs");
         json_write_null(&w);
         json_write_key(&w, "finish_reason");

@@ -28,6 +28,7 @@ struct sim_question {
     uint64_t number;       /* of the call */
     char model[SIM_NAME_BYTES];   /* cut */
     char tool[SIM_NAME_BYTES];    /* the function to call; "" for none */
+    struct buf echo;              /* the last message's text; the caller's to begin and end */
     bool is_refused;              /* the plan does not take what is asked for */
     char refused[SIM_NAME_BYTES]; /* by this name; cut */
 };

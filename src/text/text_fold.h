@@ -8,6 +8,9 @@
  * selectors, tags. All else stays: Arabic is read as Arabic. A character is folded by itself,
  * whatever stands beside it, so a text may be cut at any character.
  *
+ * Text that is JSON may write any character as an escape: text_fold_json() reads these as what they
+ * say. It must begin where no escape has begun before.
+ *
  * Where nothing changes, which is most text, the folded text is the source itself.
  *
  * Ownership  `text` borrows from the source or from the fold's own room, until the next fold.
@@ -30,6 +33,7 @@ struct text_fold {
     struct span text;   /* folded */
     struct span source; /* as it came */
     size_t points;      /* changes; 0: both are the same */
+    bool is_json;       /* escapes were read */
     struct buf room, map;
 };
 
@@ -38,6 +42,9 @@ void text_fold_fini(struct text_fold *f);
 
 /* Folds `source`, which outlives what is made of it. ERR_NO_MEMORY */
 MUST_USE enum err text_fold(struct text_fold *f, struct span source);
+
+/* The same of JSON, or of what is inside a string of it. What is no escape is a backslash. */
+MUST_USE enum err text_fold_json(struct text_fold *f, struct span source);
 
 /* Where in the source the character begins that the byte at `at` came from; at the text's end, the
  * source's. */
@@ -53,6 +60,13 @@ size_t text_fold_find(const struct text_fold *f, size_t from);
 /* How many of the bytes are whole characters, or what is none: all but the beginning of one at the
  * end. */
 size_t text_fold_whole(struct span s);
+
+/* The same for text_fold_json(): nor is an escape cut. */
+size_t text_fold_whole_json(struct span s);
+
+/* Writes what `s` says once its escapes are undone, which is no longer; what is none, and half a
+ * surrogate pair, stays as it is. Returns the length. */
+size_t text_undo_json(struct span s, uint8_t *out);
 
 /* Where the character ends that begins at `at`: a byte that is not UTF-8 is one. */
 size_t text_fold_next(struct span s, size_t at);

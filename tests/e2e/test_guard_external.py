@@ -2,13 +2,13 @@
 """External scanners: what they are shown, what becomes of what they find, and that nothing goes on unscanned."""
 import json
 import re
-import threading
 import time
 
+import httpx
 import pytest
 
 from harness.processes import SLOWER
-from harness.upstream import CLOSE, Upstream, hang, reply, usual
+from harness.upstream import CLOSE, Upstream, hang, reply
 from harness.waiting import until
 
 OUTCOME = 'atlas_guard_external_total{outcome="%s"}'
@@ -67,7 +67,8 @@ def scanner():
 
 
 @pytest.fixture(autouse=True)
-def forget(model, scanner):
+def forget(gateway, model, scanner):
+    gateway.announce("guard_scanner")
     yield
     model.forget()
     scanner.requests.clear()
@@ -87,7 +88,11 @@ def config_of(model, scanner, guard=None, more=None, **of_scanner):
 
 @pytest.fixture(scope="module")
 def make(make_gateway, model, scanner):
-    return lambda *args, **more: make_gateway(config_of(model, scanner, *args, **more))
+    def made(*args, **more):
+        gateway = make_gateway(config_of(model, scanner, *args, **more))
+        gateway.announce("guard_scanner")
+        return gateway
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +133,7 @@ def test_what_was_redacted_before_is_not_shown_and_all_texts_go_in_one_request(g
 
 def test_escapes_of_the_body_are_no_matter(gateway, model, scanner):
     body = b'{"model":"m","messages":[{"role":"user","content":"\\u0042ob \\ud83d\\ude42 \\u0633\\u0627\\u0631\\u0629 \\u0623\\u062d\\u0645\\u062f, \\"Bo\\u0062\\""}]}'
-    got = gateway.post("/v1/chat/completions", content=body, headers={"content-type": "application/json"}) if False else gateway.post(
-        "/v1/chat/completions", json.loads(body))
+    got = gateway.request("POST", "/v1/chat/completions", content=body, headers={"Content-Type": "application/json"})
     assert got.status_code == 200 and content_of(model.last) == '[PERSON_1] 🙂 [PERSON_2], "[PERSON_1]"'
 
 
@@ -277,9 +281,9 @@ def test_one_that_fails_again_and_again_is_left_in_peace(make, model, scanner):
 
 def test_a_client_that_goes_leaves_nothing_behind(gateway, model, scanner):
     scanner.instead = hang
-    thread = threading.Thread(target=lambda: pytest.raises(Exception, gateway.chat, "m", content="hello Bob", timeout=0.1))
-    thread.start()
-    thread.join()
+    body = {"model": "m", "messages": [{"role": "user", "content": "hello Bob"}]}
+    with pytest.raises(httpx.TimeoutException), httpx.Client(base_url=gateway.url, timeout=0.1) as client:
+        client.post("/v1/chat/completions", headers={"Authorization": f"Bearer {gateway.key}"}, json=body)
     until(lambda: gateway.metrics()["atlas_calls_open"] == 0, 10, "no call to be open")
     scanner.clear()
     assert gateway.chat("m", content="hello Bob").status_code == 200
@@ -298,15 +302,15 @@ def test_one_elsewhere_is_not_asked_where_a_call_stays_at_home(make, model, scan
     assert gateway.chat("m", content="hello Bob").status_code == 200
     scanner.requests.clear()
     model.forget()
-    got = gateway.chat("m", content="hello Bob", routing={"local_only": True})
+    got = gateway.chat("m", content="hello Bob", routing={"profile": "local-only"})
     assert got.status_code == 503 and not scanner.requests and not model.requests
 
 
 def test_data_of_a_class_goes_only_where_it_is_cleared_for(make, model, scanner):
-    gateway = make(clearance="internal")
+    gateway = make(clearance="internal", more={"upstreams": {"u": {"url": model.url, "clearance": "secret", **HOME}}})
     head = {"X-Data-Classification": "restricted"}
-    got = gateway.chat("m", content="hello Bob", headers=head)
-    assert got.status_code in (451, 503) and not scanner.requests and not model.requests
+    got = gateway.request("POST", "/v1/chat/completions", headers=head, json={"model": "m", "messages": [{"role": "user", "content": "hello Bob"}]})
+    assert got.status_code == 503 and not scanner.requests and not model.requests
 
 
 def test_a_class_that_a_finding_gives_is_honoured(make, model, scanner):
@@ -329,7 +333,7 @@ def test_a_question_is_recorded_beside_the_call_and_in_no_sum(gateway, model, sc
     call = [r for r in made if r["kind"] == "completion" and r["call"] == got.headers["x-request-id"]] if "call" in made[0] else made
     assert call and "Bob" not in text
     assert not any(row["model"] == "ner" for row in gateway.usage())
-    assert "ner" not in [m["id"] for m in gateway.get("/v1/models").json()["data"]]
+    assert "ner" not in [m["id"] for m in gateway.request("GET", "/v1/models").json()["data"]]
     assert gateway.chat("ner", content="x").status_code == 404
 
 
@@ -342,7 +346,7 @@ def test_without_a_scanner_nothing_is_asked(make_gateway, model):
 def test_a_copy_has_what_the_call_has_and_nobody_asks_twice(make, model, scanner, tmp_path):
     other = Upstream()
     rules = tmp_path / "rules.yaml"
-    rules.write_text(json.dumps({"routes": [{"name": "both", "shadow": {"model": "copy", "percent": 100}}]}))
+    rules.write_text(json.dumps({"routes": [{"name": "both", "model": "m", "shadow": {"model": "copy", "percent": 100}}]}))
     gateway = make(more={"routing": str(rules), "upstreams": {"u": {"url": model.url, **HOME}, "o": {"url": other.url, **HOME}},
                          "models": {"m": {"upstream": "u"}, "copy": {"upstream": "o"}}})
     assert gateway.chat("auto", content="hello Bob, a@ministry.gov.sa").status_code == 200
@@ -361,5 +365,3 @@ def test_two_scanners_are_asked_one_behind_the_other(make, model, scanner):
     assert content_of(model.last) == "hello [PERSON_1]"
     second.close()
 
-
-assert usual

@@ -48,6 +48,28 @@ def test_a_stream_has_role_pieces_finish_usage_and_done(sim):
     assert got[-1] == "[DONE]"
 
 
+ASKED = {"messages": [{"role": "user", "content": "before"}, {"role": "user", "content": [{"type": "text", "text": "هوية \u0661 \"q\"\n"}, {"type": "text", "text": "🦅"}]},
+                      {"role": "assistant", "content": None}]}
+TEXT = "هوية \u0661 \"q\"\n🦅"
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 16, 1000])
+def test_an_echo_is_the_last_text_in_pieces_of_whole_characters(sim, piece):
+    assert ask(sim, sim={"echo": True}, **ASKED).json()["choices"][0]["message"]["content"] == TEXT
+    said = events(ask(sim, stream=True, sim={"echo": True, "piece": piece}, **ASKED).content)
+    assert content(said) == TEXT
+    assert len(said) == 1 + -(-len(TEXT.encode()) // piece) + 1 + 1  # the role, the pieces, the finish, [DONE]
+    assert ask(sim, "/v1/completions", messages=None, prompt="again", sim={"echo": True}).json()["choices"][0]["text"] == "again"
+
+
+def test_what_the_model_saw_is_printed_when_it_is_asked_for(make_sim):
+    sim = make_sim("--print", "on")
+    ask(sim, **ASKED)
+    ask(sim, "/v1/embeddings", input="of a vector", messages=None)
+    ask(sim, sim={"print": False})
+    assert sim.printed() == [TEXT, "of a vector"]
+
+
 def test_tools_are_called_once_and_their_result_is_answered(sim):
     tools = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
     got = ask(sim, tools=tools).json()["choices"][0]

@@ -278,10 +278,14 @@ class Sim:
         page = get(self.url + "/sim/last").json()
         return page["head"], json.loads(page["body"])
 
+    def printed(self):
+        """The texts that it saw with `print`."""
+        return [json.loads(line) for line in self.log_path.read_text().splitlines() if line.startswith('"')]
+
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(10 * SLOWER)
-        said = self.log_path.read_text().splitlines()
+        said = [line for line in self.log_path.read_text().splitlines() if not line.startswith('"')]
         assert self.process.returncode == 0 and len(said) == 1, "\n".join(said)

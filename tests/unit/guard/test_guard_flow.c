@@ -37,7 +37,7 @@ static void begin(struct world *w)
         w->policy->actions[GUARD_REPLY][GUARD_BUILTINS + i] = (uint8_t)actions[i];
     }
     w->policy->mode = GUARD_ENFORCE;
-    w->policy->restores = true;
+    w->policy->restores = w->policy->says_restore = true;
     w->of = (struct guard_rule_of){.gateway = w->policy};
     assert_int_equal(guard_scratch_new(&w->scratch), ERR_OK);
     arena_init(&w->arena, 64 << 20);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A string's text through a scan, and back as edits. */
-#include "guard/guard_text.h"
+#include "guard/guard_string.h"
 
 #include <string.h>
 
@@ -74,27 +74,38 @@ static void put_inside(struct buf *out, struct span text)
     buf_fini(&quoted);
 }
 
-/* The same of what is put into a text that may be JSON itself. */
-static void put_value(struct buf *out, struct span value, const struct guard_manner *m)
+/* Puts a value as a text has it that may be JSON itself; `is_bare`: there it was no string. */
+static void put_value(struct buf *out, struct span value, const struct guard_manner *m,
+                      bool is_bare)
 {
-    struct buf once;
     if (!m->is_in_json) {
-        put_inside(out, value);
+        buf_put(out, value);
         return;
     }
-    buf_init(&once, 6 * value.len + 2);
-    put_inside(&once, value);
-    put_inside(out, buf_span(&once));
-    out->failed = out->failed || buf_failed(&once);
-    buf_fini(&once);
+    buf_put(out, is_bare ? SPAN("\"") : SPAN(""));
+    put_inside(out, value);
+    buf_put(out, is_bare ? SPAN("\"") : SPAN(""));
+}
+
+/* The same between the quotes of the document's string. */
+static void put_value_inside(struct buf *out, struct span value, const struct guard_manner *m,
+                             bool is_bare)
+{
+    struct buf text;
+    buf_init(&text, 6 * value.len + 2);
+    put_value(&text, value, m, is_bare);
+    put_inside(out, buf_span(&text));
+    out->failed = out->failed || buf_failed(&text);
+    buf_fini(&text);
 }
 
 enum err guard_text_replace(struct json_edits *edits, struct arena *arena, uint32_t offset,
-                            uint32_t len, struct span value, const struct guard_manner *manner)
+                            uint32_t len, struct span value, const struct guard_manner *manner,
+                            bool is_bare)
 {
     struct buf quoted;
-    buf_init(&quoted, 36 * value.len + 2);
-    put_value(&quoted, value, manner);
+    buf_init(&quoted, 36 * value.len + 4);
+    put_value_inside(&quoted, value, manner, is_bare);
     struct span text =
         buf_failed(&quoted) ? (struct span){NULL, 0} : arena_copy(arena, buf_span(&quoted));
     buf_fini(&quoted);
@@ -106,18 +117,49 @@ enum err guard_text_replace(struct json_edits *edits, struct arena *arena, uint3
 }
 
 /* Puts `value` in place of what stands from one place of the text to another. */
-static enum err replace(struct guard_text *t, uint64_t start, uint64_t end, struct span value)
+static enum err replace(struct guard_text *t, uint64_t start, uint64_t end, struct span value,
+                        bool is_bare)
 {
     uint32_t from = raw_of(t, start), to = raw_of(t, end);
-    return guard_text_replace(t->edits, t->arena, from, to - from, value, &t->manner);
+    return guard_text_replace(t->edits, t->arena, from, to - from, value, &t->manner, is_bare);
 }
 
 /* ---- what is done ---- */
+
+/* Reads on to `to`, as far as it is there. */
+static void read_syntax(struct guard_syntax *s, const struct guard_out *out, uint64_t to)
+{
+    uint64_t end = out->at + out->text.len;
+    for (s->at = s->at > out->at ? s->at : out->at; s->at < to && s->at < end; s->at++) {
+        uint8_t c = out->text.at[s->at - out->at];
+        bool is_blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+        if (!s->has_begun && !is_blank) {
+            s->has_begun = true;
+            s->is_json = c == '{' || c == '[';
+        }
+        if (s->is_escaped || (s->is_inside && c == '\\')) {
+            s->is_escaped = !s->is_escaped;
+        } else if (c == '"') {
+            s->is_inside = !s->is_inside;
+        }
+    }
+}
+
+bool guard_text_is_bare(struct guard_syntax *s, const struct guard_manner *m,
+                        const struct guard_out *out, uint64_t start)
+{
+    if (!m->is_in_json) {
+        return false;
+    }
+    read_syntax(s, out, start);
+    return s->is_json && !s->is_inside;
+}
 
 /* What becomes of a finding. */
 struct verdict {
     bool is_cut;       /* it and what follows is gone */
     struct span value; /* what stands there instead; `.at` NULL: it stays */
+    bool is_bare;      /* that is a string now */
 };
 
 static enum err judge(struct guard_case *c, const struct guard_manner *m, struct guard_scan *scan,
@@ -145,8 +187,10 @@ static enum err judge(struct guard_case *c, const struct guard_manner *m, struct
         v->value = SPAN("");
         return ERR_OK;
     }
-    enum guard_action action = m->is_firm ? guard_case_judge_firm(c, m->direction, f)
-                                          : guard_case_judge(c, m->direction, f);
+    v->is_bare = guard_text_is_bare(&scan->syntax, m, out, f->start);
+    bool is_firm = m->is_firm || (v->is_bare && m->direction == GUARD_PROMPT);
+    enum guard_action action =
+        is_firm ? guard_case_judge_firm(c, m->direction, f) : guard_case_judge(c, m->direction, f);
     scan->gone_to = guard_changes(action) ? f->end : 0;
     v->is_cut = action == GUARD_BLOCK && m->direction == GUARD_REPLY; /* a prompt goes nowhere */
     return guard_changes(action)
@@ -184,11 +228,11 @@ static enum err act(struct guard_text *t, const struct guard_out *out,
     }
     if (start >= t->base) {
         *pos = f->end;
-        return replace(t, start, f->end, v.value);
+        return replace(t, start, f->end, v.value, v.is_bare);
     }
-    put_value(&t->before, v.value, &t->manner);
+    put_value_inside(&t->before, v.value, &t->manner, v.is_bare);
     *pos = f->end;
-    return f->end > t->base ? replace(t, t->base, f->end, SPAN("")) : ERR_OK;
+    return f->end > t->base ? replace(t, t->base, f->end, SPAN(""), false) : ERR_OK;
 }
 
 static enum err take(struct guard_text *t, const struct guard_out *out)
@@ -205,6 +249,9 @@ static enum err take(struct guard_text *t, const struct guard_out *out)
         put_before(t, out, pos, end < t->base ? end : t->base);
     }
     t->kept = end;
+    if (t->manner.is_in_json) {
+        read_syntax(&t->scan->syntax, out, end);
+    }
     return buf_failed(&t->before) ? buf_error(&t->before) : ERR_OK;
 }
 
@@ -258,10 +305,8 @@ enum err guard_text_end(struct guard_case *c, struct guard_scan *scan, struct gu
         if (e == ERR_OK && (v.is_cut || v.value.at != NULL)) {
             uint64_t start = f->start > pos ? f->start : pos;
             buf_put(out, span_cut(last.text, (size_t)(pos - last.at), (size_t)(start - pos)));
-            if (manner->is_in_json) {
-                put_inside(out, v.value);
-            } else {
-                buf_put(out, v.value);
+            if (!v.is_cut) {
+                put_value(out, v.value, manner, v.is_bare);
             }
             pos = f->end;
         }
