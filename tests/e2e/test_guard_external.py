@@ -256,7 +256,8 @@ def test_by_policy_a_call_goes_on_and_is_counted(make, model, scanner):
     assert gateway.chat("m", content="hello Bob, a@ministry.gov.sa").status_code == 200
     assert content_of(model.last) == "hello Bob, [EMAIL_1]"
     assert gateway.metrics()[UNSCANNED] == 1
-    assert "scanner ner did not look at the request" in gateway.log() and "Bob" not in gateway.log()
+    until(lambda: "scanner ner did not look at the request" in gateway.log(), 10, "the log to tell it")
+    assert "Bob" not in gateway.log()
 
 
 def test_in_a_dry_run_nothing_is_done(make, model, scanner):
