@@ -95,7 +95,8 @@ static enum err make_body(const struct call_scan *l, struct call_body **out)
 {
     struct buf text;
     buf_init_counted(&text, ASK_BYTES_MAX, BUF_UNCOUNTED);
-    enum err e = guard_external_ask(&l->scanners[l->at], &l->texts, span_of(l->call->id.text), &text);
+    enum err e =
+        guard_external_ask(&l->scanners[l->at], &l->texts, span_of(l->call->id.text), &text);
     e = e == ERR_OK ? call_body_new(buf_span(&text), out) : e;
     buf_fini(&text);
     return e;
@@ -196,8 +197,7 @@ static void note_failed(const struct call_scan *l)
     struct call_shared *shared = l->call->shared;
     if (++shared->scans[l->at].failed >= CALL_SCAN_FAILURES) {
         shared->scans[l->at].failed = 0;
-        shared->scans[l->at].rests_until =
-            clock_after_ms(shared->ports->mono(), CALL_SCAN_REST_MS);
+        shared->scans[l->at].rests_until = clock_after_ms(shared->ports->mono(), CALL_SCAN_REST_MS);
     }
 }
 
@@ -317,10 +317,9 @@ static enum err apply(struct call_scan *l, struct buf *found)
 {
     struct call *call = l->call;
     bool changes = false;
-    enum err e = guard_apply(&call->guard->found, &l->texts,
-                             (struct guard_finding *)(void *)found->at,
-                             buf_span(found).len / sizeof(struct guard_finding), call->edits,
-                             &call->arena, &changes);
+    enum err e = guard_apply(
+        &call->guard->found, &l->texts, (struct guard_finding *)(void *)found->at,
+        buf_span(found).len / sizeof(struct guard_finding), call->edits, &call->arena, &changes);
     l->has_changed = l->has_changed || changes;
     return e == ERR_OK && call->guard->found.is_blocked[GUARD_PROMPT] ? ERR_CONTENT_FILTER : e;
 }
@@ -361,8 +360,7 @@ static enum err step(struct call_scan *l)
     if (l->question != NULL) {
         return ERR_OK;
     }
-    return l->error == ERR_OK ? read_answer(l)
-                              : fail(l, COUNT_SCANS_FAILED, err_name(l->error));
+    return l->error == ERR_OK ? read_answer(l) : fail(l, COUNT_SCANS_FAILED, err_name(l->error));
 }
 
 enum err call_scan_step(struct call *call, bool *is_done)

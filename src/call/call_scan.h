@@ -4,9 +4,9 @@
  *
  * They are asked in ROUTE, once it is known where the call may go: what holds the call in, by its
  * rule, its key, its class and its caller, holds for what a scanner is shown. A question is a call
- * of the gateway's own, begun as a shadow copy is (call_shadow.h): recorded, in no sum, of no limit.
- * Scanners are asked one behind the other, so that each sees what the one before left; behind each
- * the call is decided again, for what was found may hold it in further.
+ * of the gateway's own, begun as a shadow copy is (call_shadow.h): recorded, in no sum, of no
+ * limit. Scanners are asked one behind the other, so that each sees what the one before left;
+ * behind each the call is decided again, for what was found may hold it in further.
  *
  *     ROUTE decides → gathers the texts → asks, waits until the scanner's timeout → edits → ROUTE …
  *

@@ -92,8 +92,8 @@ static struct call_shadow *new_shadow(const struct call *call, int64_t bytes)
     return s;
 }
 
-/* The body with the call's edits in place, so that nobody has to ask a scanner twice. NULL: there is
- * no memory for it, or it takes too long. */
+/* The body with the call's edits in place, so that nobody has to ask a scanner twice. NULL: there
+ * is no memory for it, or it takes too long. */
 static struct call_body *clean_body(struct call *call)
 {
     const struct json_index *x = NULL;

@@ -267,9 +267,7 @@ static enum err prepare_body(struct call_try *t, bool *is_done)
 {
     const struct json_index *x = NULL;
     bool is_scan = call_is_scan(t->call);
-    enum err e = t->pieces != NULL ? ERR_OK
-                 : is_scan         ? take_body(t)
-                                   : call_index_body(t->call, &x);
+    enum err e = t->pieces != NULL ? ERR_OK : is_scan ? take_body(t) : call_index_body(t->call, &x);
     if (e == ERR_OK && x != NULL) {
         e = make_body(t, x);
     }

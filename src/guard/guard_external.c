@@ -7,11 +7,12 @@
 #include "base/memory.h"
 #include "json/json_write.h"
 
-#define ASK_BYTES_MAX  ((size_t)16 << 20) /* all texts, each byte escaped, and what is around them */
-#define ANSWER_ROWS    ((uint32_t)64 * 1024)
-#define ANSWER_DEPTH   16
-#define PERCENT_ONE    100
-#define MARK_EVERY     256 /* characters */
+#define ASK_BYTES_MAX ((size_t)16 << 20) /* all texts, each byte escaped, and what is around them \
+                                          */
+#define ANSWER_ROWS  ((uint32_t)64 * 1024)
+#define ANSWER_DEPTH 16
+#define PERCENT_ONE  100
+#define MARK_EVERY   256 /* characters */
 
 /* ---- asking ---- */
 
@@ -25,8 +26,7 @@ static void put_texts(const struct guard_gathered *g, struct json_writer *w)
         json_write_member_text(w, "channel",
                                openai_channel_name((enum openai_channel)part->channel));
         json_write_key(w, "text");
-        json_write_string(w,
-                          span_cut(buf_span(&g->text), part->start, part->end - part->start));
+        json_write_string(w, span_cut(buf_span(&g->text), part->start, part->end - part->start));
         json_write_end(w);
     }
     json_write_end(w);
@@ -77,9 +77,8 @@ static unsigned type_of(const struct answer *a, struct span said)
     static const struct {
         const char *theirs;
         unsigned type;
-    } others[] = {{"email_address", GUARD_EMAIL},
-                  {"phone_number", GUARD_PHONE},
-                  {"iban_code", GUARD_IBAN}};
+    } others[] = {
+        {"email_address", GUARD_EMAIL}, {"phone_number", GUARD_PHONE}, {"iban_code", GUARD_IBAN}};
     char small[GUARD_NAME_BYTES];
     if (said.len == 0 || said.len >= sizeof(small)) {
         return a->scanner->type;
@@ -104,8 +103,7 @@ static unsigned type_of(const struct answer *a, struct span said)
     return type >= GUARD_TYPES_MAX ? a->scanner->type : type;
 }
 
-static enum err read_place(const struct answer *a, uint32_t object, const char *name,
-                           uint64_t *out)
+static enum err read_place(const struct answer *a, uint32_t object, const char *name, uint64_t *out)
 {
     int64_t number = -1;
     uint32_t row = json_find(a->x, object, span_of(name));
@@ -265,9 +263,7 @@ enum err guard_external_read(const struct guard_policy *p, const struct guard_sc
     json_index_init_counted(&x, ANSWER_ROWS, ANSWER_DEPTH, 0);
     struct answer a = {.x = &x, .policy = p, .scanner = s, .g = g, .out = out};
     enum err e = json_index_parse_borrow(&x, answer);
-    e = e == ERR_OK             ? read_all(&a)
-        : err_is_memory(e)      ? e
-                                : ERR_VALUE_INVALID;
+    e = e == ERR_OK ? read_all(&a) : err_is_memory(e) ? e : ERR_VALUE_INVALID;
     memory_free(a.marks.at);
     json_index_fini(&x);
     return e;

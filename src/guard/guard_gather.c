@@ -7,7 +7,7 @@
 #include "guard/guard_external.h"
 
 #define RANGES_BYTES_MAX ((size_t)64 << 20)
-#define BETWEEN "\n\n" /* texts: no value goes on over a blank line */
+#define BETWEEN          "\n\n" /* texts: no value goes on over a blank line */
 
 _Static_assert(GUARD_GATHERED_MAX + GUARD_PARTS_MAX * 2 < UINT32_MAX, "places are 32 bits");
 
@@ -43,12 +43,12 @@ static bool begin(struct stretches *s, const struct json_edits *edits, uint32_t 
 static bool next_stretch(struct stretches *s, struct stretch *out)
 {
     const struct json_edit *edit = json_edit_list_get(&s->edits->list, &s->place);
-    bool is_inside = edit != NULL &&
-                     (edit->offset < s->end || (edit->offset == s->end && edit->len == 0));
+    bool is_inside =
+        edit != NULL && (edit->offset < s->end || (edit->offset == s->end && edit->len == 0));
     uint32_t until = is_inside ? edit->offset : s->end;
     if (s->at < until) {
-        *out = (struct stretch){
-            span_make(s->edits->index->text.at + s->at, until - s->at), s->at, false};
+        *out = (struct stretch){span_make(s->edits->index->text.at + s->at, until - s->at), s->at,
+                                false};
         s->at = until;
         return true;
     }
@@ -147,7 +147,8 @@ static int by_start(const void *a, const void *b)
 {
     const struct guard_finding *x = a;
     const struct guard_finding *y = b;
-    return x->start != y->start ? (x->start < y->start ? -1 : 1) : (x->end < y->end) - (x->end > y->end);
+    return x->start != y->start ? (x->start < y->start ? -1 : 1)
+                                : (x->end < y->end) - (x->end > y->end);
 }
 
 /* The part that a place is in, or the next one. */
@@ -307,10 +308,9 @@ static enum err act(struct work *w, const struct guard_part *part)
         }
         if (judged != r->finding) {
             const struct guard_finding in = inside_of(part, &w->findings[r->finding]);
-            bool is_firm = part->manner.is_firm ||
-                           (part->manner.is_in_json && is_structure(value)) ||
-                           guard_text_is_bare(&syntax, &part->manner, &whole,
-                                              r->start - part->start);
+            bool is_firm =
+                part->manner.is_firm || (part->manner.is_in_json && is_structure(value)) ||
+                guard_text_is_bare(&syntax, &part->manner, &whole, r->start - part->start);
             judged = r->finding;
             action = is_firm ? guard_case_judge_firm(w->c, GUARD_PROMPT, &in)
                              : guard_case_judge(w->c, GUARD_PROMPT, &in);

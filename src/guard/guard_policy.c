@@ -189,7 +189,9 @@ struct span guard_name_of(const struct guard_rule_of *of, unsigned type)
 {
     struct span own = named(of, type);
     const struct guard_rules *rules = own.len > 0 ? NULL : owner(of, type);
-    return own.len > 0 ? own : rules == NULL ? guard_type_name(type) : guard_rules_name(rules, type);
+    return own.len > 0     ? own
+           : rules == NULL ? guard_type_name(type)
+                           : guard_rules_name(rules, type);
 }
 
 struct span guard_placeholder_of(const struct guard_rule_of *of, unsigned type,

@@ -259,8 +259,7 @@ static enum err add_model(struct policy *p, const struct model_settings *setting
 }
 
 /* The guard's scanners: models of one place, which no name leads to. */
-static enum err add_scanners(struct policy *p, const struct policy_settings *settings,
-                             size_t first)
+static enum err add_scanners(struct policy *p, const struct policy_settings *settings, size_t first)
 {
     const struct guard_form *guard = &settings->guard;
     p->scanners = arena_new(&p->arena, guard->external_count * sizeof(*p->scanners));
