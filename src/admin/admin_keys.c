@@ -15,7 +15,7 @@
 
 /* The scopes in the order of ADMIN_KEY_SCOPES. */
 static const uint32_t scopes[] = {KEY_SCOPE_CHAT, KEY_SCOPE_COMPLETIONS, KEY_SCOPE_EMBEDDINGS,
-                                  KEY_SCOPE_MODELS};
+                                  KEY_SCOPE_MODELS, KEY_SCOPE_MODERATIONS};
 
 #define SCOPES (sizeof(scopes) / sizeof(scopes[0]))
 
@@ -137,7 +137,7 @@ static enum err refuse_scopes(const struct admin_operation *op)
 {
     return admin_fault_say(&op->answer->fault, ERR_VALUE_INVALID, SPAN("scopes"),
                            "'scopes' must be a list of some of chat, completions, embeddings, "
-                           "models; an admin key has a role instead");
+                           "models, moderations; an admin key has a role instead");
 }
 
 /* What bounds calls bounds no admin key: nobody shall think that it does. */

@@ -31,7 +31,7 @@
 /* The words of choices; the number of a word is its place here, from 0. */
 #define ADMIN_KEY_KINDS       "live|test|admin"
 #define ADMIN_KEY_STATES      "active|revoked|expired|no pepper|damaged"
-#define ADMIN_KEY_SCOPES      "chat|completions|embeddings|models"
+#define ADMIN_KEY_SCOPES      "chat|completions|embeddings|models|moderations"
 #define ADMIN_KEY_SECRETS     "current|previous"
 #define ADMIN_LIVES           "active|ended"
 #define ADMIN_CLASSES         DATA_CLASSES

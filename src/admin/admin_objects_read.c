@@ -7,7 +7,8 @@
 #include "base/money.h"
 
 #define ROWS_MAX   1024 /* keys and values */
-#define DEPTH_MAX  5    /* the object, a guard, a list of its, a rule, its words */
+#define DEPTH_MAX  3    /* the object, a part, the names of one of its members */
+#define DEPTH_MORE 2    /* with JSON: a guard, a list of its, a rule, its words */
 #define SECOND_US  INT64_C(1000000)
 #define DAY_US     INT64_C(86400000000)
 #define TIME_LAST  INT64_C(253402300799999999) /* the last microsecond of the year 9999 */
@@ -463,11 +464,22 @@ static enum err read_object(const struct reading *r, void *out, uint64_t *given)
     return read_members(r, 0, read_part_or_value, out, given);
 }
 
+static uint16_t depth_of(enum admin_object object)
+{
+    size_t count;
+    const struct admin_field *f = admin_fields(object, &count);
+    bool has_json = false;
+    for (size_t i = 0; i < count; i++) {
+        has_json = has_json || f[i].kind == ADMIN_JSON;
+    }
+    return (uint16_t)(DEPTH_MAX + (has_json ? DEPTH_MORE : 0));
+}
+
 enum err admin_object_read(struct admin_reading *reading, void *out)
 {
     struct reading r = {.asked = reading};
     reading->given = 0;
-    json_index_init(&r.x, ROWS_MAX, DEPTH_MAX);
+    json_index_init(&r.x, ROWS_MAX, depth_of(reading->object));
     enum err e = json_index_parse_borrow(&r.x, reading->body);
     if (e == ERR_OK) {
         e = read_object(&r, out, &reading->given);

@@ -10,9 +10,9 @@
 #include "sse/sse_write.h"
 #include "json/json_scan.h"
 
-#define SLICE_TEXT    ((size_t)32 * 1024) /* looked at between two looks at the clock */
-#define CHOICES_MAX   ((size_t)4 << 20)   /* of an event that says what was held back */
-#define TEAM_MAX      64                  /* bytes of its id */
+#define SLICE_TEXT    ((size_t)4 * 1024) /* looked at between two looks at the clock */
+#define CHOICES_MAX   ((size_t)4 << 20)  /* of an event that says what was held back */
+#define TEAM_MAX      64                 /* bytes of its id */
 #define DETAILS_MAX   4096
 #define FOUND_MAX     400
 #define FINDINGS_TOLD 20 /* to the log, a second and worker */
@@ -43,11 +43,11 @@ static void make_key(const struct call *call, struct call_guard *g)
     }
 }
 
-static enum err begin(struct call *call, struct guard_policy *team)
+static enum err begin(struct call *call, struct guard_policy *team, bool is_anyhow)
 {
     struct guard_policy *gateway = call->policy->guard;
     const struct guard_rule_of of = {.gateway = gateway, .team = team};
-    if ((gateway == NULL && team == NULL) || guard_mode_of(&of) == GUARD_OFF) {
+    if (!is_anyhow && ((gateway == NULL && team == NULL) || guard_mode_of(&of) == GUARD_OFF)) {
         return ERR_OK;
     }
     struct call_guard *g = arena_new(&call->arena, sizeof(*g));
@@ -66,7 +66,7 @@ static enum err begin(struct call *call, struct guard_policy *team)
     return ERR_OK;
 }
 
-enum err call_guard_begin(struct call *call)
+static enum err begin_of(struct call *call, bool is_anyhow)
 {
     const struct call_shared *shared = call->shared;
     if (call->shadow != NULL && call->shadow->is_clean) {
@@ -74,9 +74,19 @@ enum err call_guard_begin(struct call *call)
     }
     struct guard_policy *team =
         shared->rights == NULL ? NULL : shared->ports->access.guard(shared->rights, &call->who);
-    enum err e = begin(call, team);
+    enum err e = begin(call, team, is_anyhow);
     guard_policy_unref(&team);
     return e;
+}
+
+enum err call_guard_begin(struct call *call)
+{
+    return begin_of(call, false);
+}
+
+enum err call_guard_begin_anyhow(struct call *call)
+{
+    return begin_of(call, true);
 }
 
 void call_guard_end(struct call *call)
@@ -85,7 +95,6 @@ void call_guard_end(struct call *call)
     if (g == NULL) {
         return;
     }
-    guard_document_end(&g->request);
     buf_fini(&g->parts);
     if (g->has_flow) {
         guard_flow_fini(&g->flow);
@@ -100,7 +109,7 @@ void call_guard_end(struct call *call)
 
 /* ---- the request ---- */
 
-bool call_guard_begin_request(struct call *call)
+bool call_guard_begin_request(struct call *call, struct guard_document *d)
 {
     struct call_guard *g = call->guard;
     struct guard_look look = {
@@ -113,16 +122,15 @@ bool call_guard_begin_request(struct call *call)
         buf_init_counted(&g->parts, GUARD_PARTS_MAX * sizeof(struct guard_part), BUF_UNCOUNTED);
         look.parts = &g->parts;
     }
-    guard_document_begin(&g->request, &look, OPENAI_TEXTS_REQUEST);
+    guard_document_begin(d, &look, OPENAI_TEXTS_REQUEST);
     return true;
 }
 
-enum err call_guard_step_request(struct call *call, bool *is_done)
+enum err call_guard_step_request(struct call *call, struct guard_document *d)
 {
-    struct call_guard *g = call->guard;
-    enum err e = guard_document_step(&g->request, SLICE_TEXT);
-    *is_done = e == ERR_OK && g->request.is_done;
-    return *is_done && g->found.is_blocked[GUARD_PROMPT] ? ERR_CONTENT_FILTER : e;
+    const struct call_guard *g = call->guard;
+    enum err e = guard_document_step(d, SLICE_TEXT);
+    return e == ERR_OK && d->is_done && g->found.is_blocked[GUARD_PROMPT] ? ERR_CONTENT_FILTER : e;
 }
 
 void call_guard_tell(struct call *call)
@@ -266,6 +274,21 @@ static enum err say(struct call_try *t, struct buf *choices)
     return buf_failed(out) ? buf_error(out) : ERR_OK;
 }
 
+/* Looks at an event that goes out as it is, whatever is found. */
+static enum err put_event_as_it_is(struct call_try *t, struct json_edits *edits)
+{
+    struct call_shared *shared = t->call->shared;
+    struct json_edits unused;
+    struct buf before;
+    bool is_silent;
+    json_edits_init(&unused, edits->index, &shared->turn);
+    buf_init_counted(&before, CHOICES_MAX, BUF_UNCOUNTED);
+    enum err e = guard_flow_event(call_guard_flow(t->call), shared->guard, &unused, &shared->turn,
+                                  &before, &is_silent);
+    buf_fini(&before);
+    return e == ERR_OK ? gather(&shared->out, edits) : e;
+}
+
 enum err call_guard_put_event(struct call_try *t, struct span event, bool *is_cut)
 {
     struct call_shared *shared = t->call->shared;
@@ -278,6 +301,10 @@ enum err call_guard_put_event(struct call_try *t, struct span event, bool *is_cu
         return err_is_memory(e) ? e : ERR_INTERNAL;
     }
     json_edits_init(&edits, &shared->index, &shared->turn);
+    *is_cut = false;
+    if (!guard_case_may_change(&t->call->guard->found, GUARD_REPLY)) {
+        return put_event_as_it_is(t, &edits);
+    }
     buf_init_counted(&before, CHOICES_MAX, BUF_UNCOUNTED);
     e = guard_flow_event(flow, shared->guard, &edits, &shared->turn, &before, &is_silent);
     if (e == ERR_OK) {
@@ -294,7 +321,7 @@ enum err call_guard_flush(struct call_try *t)
     struct buf before;
     buf_init_counted(&before, CHOICES_MAX, BUF_UNCOUNTED);
     enum err e = guard_flow_end(call_guard_flow(t->call), shared->guard, &shared->turn, &before);
-    if (e == ERR_OK) {
+    if (e == ERR_OK && guard_case_may_change(&t->call->guard->found, GUARD_REPLY)) {
         e = say(t, &before);
     }
     buf_fini(&before);
@@ -374,7 +401,8 @@ void call_guard_count(const struct call *call)
 {
     const struct call_guard *g = call->guard;
     char text[FOUND_MAX];
-    if (g == NULL || g->found.found_count == 0 || call->shadow != NULL) {
+    if (g == NULL || g->found.found_count == 0 || call->shadow != NULL ||
+        call_is_moderation(call)) { /* who asks whether he may has not done it */
         return;
     }
     for (unsigned i = 0; i < g->found.found_count; i++) {

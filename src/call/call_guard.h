@@ -28,19 +28,22 @@ struct call_guard;
 /* Gives the call its guard, if it is to have one. ERR_NO_MEMORY. */
 MUST_USE enum err call_guard_begin(struct call *call);
 
+/* The same also where the policy does nothing. */
+MUST_USE enum err call_guard_begin_anyhow(struct call *call);
+
 /* Frees what it holds; nothing if there is none. */
 void call_guard_end(struct call *call);
 
 /* ---- the request ---- */
 
-/* Whether the request is to be looked at; if so, begins with it: its edits become those of the
- * guard. */
-bool call_guard_begin_request(struct call *call);
+/* Whether the request is to be looked at; if so, begins with it: what is done about it are edits of
+ * the call's. `d` is to be ended with guard_document_end(), whatever comes. */
+bool call_guard_begin_request(struct call *call, struct guard_document *d);
 
-/* Goes on for a slice. ERR_CONTENT_FILTER: it is blocked; call_guard_fail() says so. */
-MUST_USE enum err call_guard_step_request(struct call *call, bool *is_done);
+/* Goes on for a slice. ERR_CONTENT_FILTER: it is done, and blocked. */
+MUST_USE enum err call_guard_step_request(struct call *call, struct guard_document *d);
 
-/* The words of that. */
+/* Notes the words of that. */
 void call_guard_tell(struct call *call);
 
 /* What routing is to honour: the class that the prompt has at least, and whether it stays at home.

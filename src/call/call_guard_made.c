@@ -7,13 +7,14 @@
 #include "base/memory.h"
 #include "call/call_guard_internal.h"
 
-#define COPY_BYTES  ((size_t)128 * 1024) /* in a slice */
-#define LOOK_BYTES  ((size_t)32 * 1024)
-#define SMALL_BYTES CALL_LARGE_BYTES /* done at once */
-#define SLICE_READS 32
-#define CHOICES_MAX ((size_t)4 << 20)
+#define COPY_BYTES   ((size_t)128 * 1024) /* in a slice */
+#define LOOK_BYTES   ((size_t)8 * 1024)
+#define MEND_CHOICES 256
+#define SMALL_BYTES  CALL_LARGE_BYTES /* done at once */
+#define SLICE_READS  32
+#define CHOICES_MAX  ((size_t)4 << 20)
 
-enum phase { COPY, INDEX, LOOK, MEASURE, MADE };
+enum phase { COPY, INDEX, LOOK, MEND, MEASURE, MADE };
 
 struct call_vetted {
     enum phase phase;
@@ -26,6 +27,7 @@ struct call_vetted {
     struct json_edits edits;
     struct guard_document document;
     struct guard_flow_look look; /* of an event */
+    struct guard_mend mend;
     struct json_edits_reader reader;
     struct iovec window[CALL_WINDOW];
     uint64_t bytes;
@@ -152,7 +154,8 @@ static enum err end_event(struct call_try *t, struct call_vetted *v)
     if (e == ERR_OK && buf_failed(&before)) {
         e = buf_error(&before);
     }
-    if (e == ERR_OK && buf_span(&before).len > 0) {
+    bool may_say = guard_case_may_change(&t->call->guard->found, GUARD_REPLY);
+    if (e == ERR_OK && may_say && buf_span(&before).len > 0) {
         openai_stream_say(&t->stream, buf_span(&before), &shared->out);
         e = buf_failed(&shared->out) ? buf_error(&shared->out) : e;
     }
@@ -162,21 +165,37 @@ static enum err end_event(struct call_try *t, struct call_vetted *v)
 
 static enum err step_look(struct call_try *t, struct call_vetted *v)
 {
-    const struct guard_rule_of *of = &t->call->guard->found.of;
+    const struct guard_case *c = &t->call->guard->found;
     enum err e = guard_document_step(&v->document, LOOK_BYTES);
     if (e != ERR_OK || !v->document.is_done) {
         return e;
     }
-    if (!v->is_event && v->edits.list.count > 0) {
-        guard_reply_hush(&v->edits);
-    }
+    bool is_changed = v->edits.list.count > 0;
     if (v->is_event) {
         e = end_event(t, v);
-    } else if (v->document.is_cut) {
-        guard_reply_cut(&v->edits, guard_empties_blocked(of));
+        is_changed = v->look.is_late;
+    }
+    guard_mend_begin(&v->mend, &v->edits);
+    v->mend.is_cut = v->document.is_cut && !v->is_event;
+    v->mend.empties = guard_empties_blocked(&c->of);
+    if (!is_changed) {
+        v->mend.choice = JSON_NONE;
+    }
+    v->phase = MEND;
+    return e;
+}
+
+/* In a dry run it goes out as it came. */
+static enum err step_mend(struct call_try *t, struct call_vetted *v)
+{
+    if (!guard_mend_step(&v->mend, MEND_CHOICES)) {
+        return ERR_OK;
+    }
+    enum err e = json_edits_error(&v->edits);
+    if (!guard_case_may_change(&t->call->guard->found, GUARD_REPLY)) {
+        json_edits_init(&v->edits, &v->index, &v->arena);
     }
     v->phase = MEASURE;
-    e = e == ERR_OK ? json_edits_error(&v->edits) : e;
     json_edits_read_begin(&v->reader, &v->edits);
     return e;
 }
@@ -214,6 +233,8 @@ static enum err step(struct call_try *t, struct call_vetted *v)
         return step_index(t, v);
     case LOOK:
         return step_look(t, v);
+    case MEND:
+        return step_mend(t, v);
     case MEASURE:
         step_measure(v);
         break;

@@ -18,6 +18,7 @@
 #include "openai/openai_count.h"
 
 #define SMALL_BYTES   ((size_t)64 * 1024)
+#define GUARDED_BYTES ((size_t)16 * 1024) /* the same where the guard looks at it, too */
 #define SLICE_US      300
 #define COUNTED_BYTES ((size_t)32 * 1024) /* of text, between two looks at the clock */
 
@@ -27,10 +28,12 @@ struct call_inspection {
     struct json_index index;
     struct openai_reading reading;
     struct openai_count count;
+    struct guard_document guard;
     enum phase phase;
-    bool is_reading; /* openai_request_end() is due */
-    bool is_anew;    /* the index alone is wanted */
-    bool is_kept;    /* the index is the call's own */
+    bool is_reading;  /* openai_request_end() is due */
+    bool is_guarding; /* and guard_document_end() */
+    bool is_anew;     /* the index alone is wanted */
+    bool is_kept;     /* the index is the call's own */
 };
 
 static enum openai_endpoint endpoint_of(const struct call *call)
@@ -42,6 +45,7 @@ static enum openai_endpoint endpoint_of(const struct call *call)
         return OPENAI_COMPLETIONS;
     case ROUTE_EMBEDDINGS:
         return OPENAI_EMBEDDINGS;
+    case ROUTE_MODERATIONS:
     case ROUTE_MODELS:
     case ROUTE_MODEL:
     case ROUTE_BUDGET:
@@ -53,6 +57,13 @@ static enum openai_endpoint endpoint_of(const struct call *call)
     NEVER("a call has an endpoint of OpenAI's");
 }
 
+/* Whether it takes less than a millisecond. */
+static bool is_small(const struct call *call)
+{
+    size_t len = call_body_span(call->body).len;
+    return len <= GUARDED_BYTES || (len <= SMALL_BYTES && call->guard == NULL);
+}
+
 /* ---- one step of a body ---- */
 
 static void begin(struct call *call, struct call_inspection *in, bool is_anew)
@@ -61,7 +72,7 @@ static void begin(struct call *call, struct call_inspection *in, bool is_anew)
     json_index_begin_borrow(&in->index, call_body_span(call->body));
     in->phase = INDEX;
     in->is_anew = is_anew;
-    in->is_reading = in->is_kept = false;
+    in->is_reading = in->is_guarding = in->is_kept = false;
     call->is_indexed = false;
 }
 
@@ -70,6 +81,10 @@ static void end_reading(struct call_inspection *in)
     if (in->is_reading) {
         openai_request_end(&in->reading);
         in->is_reading = false;
+    }
+    if (in->is_guarding) {
+        guard_document_end(&in->guard);
+        in->is_guarding = false;
     }
 }
 
@@ -144,7 +159,6 @@ static enum err take_facts(struct call *call, struct call_inspection *in)
     end_reading(in);
     enum err e = take_wishes(call, &in->index);
     e = e == ERR_OK ? take_prefixes(call, &in->index) : e;
-    e = e == ERR_OK ? call_guard_begin(call) : e;
     if (e != ERR_OK) {
         return e;
     }
@@ -153,15 +167,15 @@ static enum err take_facts(struct call *call, struct call_inspection *in)
         return ERR_NO_MEMORY;
     }
     json_edits_init(call->edits, &in->index, &call->arena);
-    in->phase = call_guard_begin_request(call) ? GUARD : EDIT;
+    in->is_guarding = call_guard_begin_request(call, &in->guard);
+    in->phase = in->is_guarding ? GUARD : EDIT;
     return ERR_OK;
 }
 
 static enum err step_guard(struct call *call, struct call_inspection *in)
 {
-    bool is_done;
-    enum err e = call_guard_step_request(call, &is_done);
-    in->phase = is_done ? EDIT : GUARD;
+    enum err e = call_guard_step_request(call, &in->guard);
+    in->phase = in->guard.is_done ? EDIT : GUARD;
     return e;
 }
 
@@ -298,7 +312,7 @@ enum err call_index_body(struct call *call, const struct json_index **out)
 {
     bool is_done = true;
     enum err e = ERR_OK;
-    if (call->inspection != NULL || call_body_span(call->body).len > SMALL_BYTES) {
+    if (call->inspection != NULL || !is_small(call)) {
         e = call->is_indexed ? ERR_OK : go_on(call, true, &is_done);
     } else if (!call->is_indexed) {
         e = json_index_parse_borrow(&call->shared->index, call_body_span(call->body));
@@ -353,7 +367,12 @@ enum call_state call_step_inspect(struct call *call)
             .endpoint = OPENAI_EMBEDDINGS, .model = SPAN(""), .output_tokens_max = -1};
         return CALL_ROUTE;
     }
-    if (call_body_span(call->body).len <= SMALL_BYTES) {
+    enum err begun =
+        call->guard == NULL && call->inspection == NULL ? call_guard_begin(call) : ERR_OK;
+    if (begun != ERR_OK) {
+        return call_fail(call, begun);
+    }
+    if (is_small(call)) {
         return inspect_small(call);
     }
     if (call_is_lost(call)) {

@@ -7,6 +7,7 @@
 #include "call/call.h"
 #include "call/call_body.h"
 #include "call/call_guard.h"
+#include "call/call_moderate.h"
 #include "call/call_question.h"
 #include "call/call_scan.h"
 #include "call/call_shadow.h"
@@ -26,6 +27,7 @@ enum call_state {
     CALL_ADMIT,
     CALL_BODY,
     CALL_INSPECT,
+    CALL_MODERATE,
     CALL_ROUTE,
     CALL_RESERVE,
     CALL_TRY,
@@ -110,6 +112,7 @@ struct call {
     enum data_class data_class;       /* of what the call bears; unsaid: nobody asked yet */
     struct span policy_lines;         /* header lines that tell who decided; empty: nobody yet */
     struct call_guard *guard; /* NULL: there is none (call_guard.h) */
+    struct call_moderation *moderation; /* NULL: it is asked of a model (call_moderate.h) */
     struct span facts; /* that rules could ask, as records keep them; empty: they could not */
 
     /* The tries. */
@@ -131,6 +134,7 @@ typedef enum call_state call_step(struct call *call);
 call_step call_step_head, call_step_authenticate, call_step_admit; /* call_admit.c */
 call_step call_step_body;                                          /* call_receive.c */
 call_step call_step_inspect;                                       /* call_inspect.c */
+call_step call_step_moderate;                                      /* call_moderate.c */
 call_step call_step_route;                                         /* call_route.c */
 call_step call_step_reserve;                                       /* call_limits.c */
 call_step call_step_try;                                           /* call_tries.c */

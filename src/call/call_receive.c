@@ -44,11 +44,16 @@ static enum err make_room(struct call *call)
     return call_is_shed(call, 0, more - cap) ? ERR_OVERLOADED : call_body_grow(&call->body, more);
 }
 
+static enum call_state behind_body(const struct call *call)
+{
+    return call_is_moderation(call) ? CALL_MODERATE : CALL_INSPECT;
+}
+
 enum call_state call_step_body(struct call *call)
 {
     if (call->by->is_own) { /* it is whole from the start, and may be others' too */
         call->body_bytes = call->body->len;
-        return call_is_lost(call) ? CALL_SETTLE : CALL_INSPECT;
+        return call_is_lost(call) ? CALL_SETTLE : behind_body(call);
     }
     while (!call_is_lost(call)) {
         enum err e = make_room(call);
@@ -71,7 +76,7 @@ enum call_state call_step_body(struct call *call)
             return call_fail_too_large(call);
         }
         if (pulled == EXCHANGE_END) {
-            return CALL_INSPECT;
+            return behind_body(call);
         }
     }
     return CALL_SETTLE;

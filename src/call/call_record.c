@@ -12,6 +12,7 @@ static const char *const endpoints[ROUTE_READY + 1] = {
     [ROUTE_CHAT] = "chat",
     [ROUTE_COMPLETIONS] = "completions",
     [ROUTE_EMBEDDINGS] = "embeddings",
+    [ROUTE_MODERATIONS] = "moderations",
 };
 
 static const struct openai_usage *usage_of(const struct call_try *t)
@@ -131,6 +132,9 @@ void call_fill_record(const struct call *call, const struct call_try *t, struct 
     t = t != NULL ? t : try_of(call);
     const struct decision_candidate *candidate = t != NULL ? t->candidate : call_candidate_of(call);
     fill_destination(call, candidate, r);
+    if (call_is_moderation(call)) {
+        journal_record_set(r, JOURNAL_TEXT_MODEL, SPAN(MODERATION_MODEL));
+    }
     memcpy(r->call_id, call->id.bytes, sizeof(r->call_id));
     journal_record_set(r, JOURNAL_TEXT_KEY, span_of(call->key.id));
     journal_record_set(r, JOURNAL_TEXT_ENDPOINT,

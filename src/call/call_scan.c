@@ -47,12 +47,6 @@ static _Atomic int64_t open_count; /* of all workers */
 
 /* ---- the question's life ---- */
 
-static void on_head(struct call_local *local, int status)
-{
-    (void)local;
-    (void)status;
-}
-
 static void on_bytes(struct call_local *local, struct span bytes)
 {
     struct scan_question *q = local->ctx;
@@ -79,7 +73,7 @@ static void on_end(struct call_local *local, enum err e, struct span message)
     memory_free(q);
 }
 
-static const struct call_local_events events = {on_head, on_bytes, on_end};
+static const struct call_local_events events = {NULL, on_bytes, on_end};
 
 static bool take_place(const struct policy *policy)
 {

@@ -69,6 +69,9 @@ static uint64_t last_bytes(const struct call *call)
 {
     const struct call_try *t = call->answering;
     struct iovec pieces[2];
+    if (call->moderation != NULL) {
+        return call_moderation_rest(call).len;
+    }
     if (!t->streaming) {
         return t->made.bytes - call->answer.bytes;
     }
@@ -223,7 +226,11 @@ static struct span retry_field(const struct call *call, char text[40])
 static void put_last(struct call *call)
 {
     struct iovec pieces[2];
-    if (!call->answering->streaming) {
+    if (call->moderation != NULL) {
+        struct span rest = call_moderation_rest(call);
+        pieces[0] = (struct iovec){(void *)(uintptr_t)rest.at, rest.len};
+        call->by->put(call->client, pieces, 1);
+    } else if (!call->answering->streaming) {
         call_answer_put_rest(call, &call->answering->made);
     } else {
         int count = call_answer_gathered(call, pieces);
@@ -364,6 +371,7 @@ enum call_state call_step_done(struct call *call)
     shared->ports->timer.fini(&call->answer.silence);
     list_remove(&call->link);
     call_guard_end(call);
+    call_moderation_end(call);
     policy_unref(&call->policy);
     arena_fini(&call->arena);
     counter_add(COUNT_CALLS_OPEN, -1); /* when nothing is held any more */

@@ -120,17 +120,17 @@ struct call_try {
     struct call_large *large; /* one that takes more than a step */
     struct openai_stream stream;
     struct sse_parser events;
-    bool is_judged;   /* by the first bytes, whether it is what was asked for */
-    bool streaming;   /* the answer is an event stream, or is made one */
-    bool is_whole;    /* it is made one of a whole reply */
-    bool is_ended;    /* the model server's bytes are all there */
-    bool is_ending;   /* all of it is said, and the events that end it are made some at a time */
-    uint64_t said;    /* events of a stream that said something */
-    bool is_cut;      /* we ended the answer: more was said than is held */
+    bool is_judged;    /* by the first bytes, whether it is what was asked for */
+    bool streaming;    /* the answer is an event stream, or is made one */
+    bool is_whole;     /* it is made one of a whole reply */
+    bool is_ended;     /* the model server's bytes are all there */
+    bool is_ending;    /* all of it is said, and the events that end it are made some at a time */
+    uint64_t said;     /* events of a stream that said something */
+    bool is_cut;       /* we ended the answer: more was said than is held */
     bool is_looked_at; /* a whole reply, or a large event, is or was: by the guard */
     bool is_blocked;   /* the guard lets nothing of it pass any more */
-    bool is_done;     /* all of the answer is understood */
-    bool has_beat;    /* a comment came before any content: the server lives */
+    bool is_done;      /* all of the answer is understood */
+    bool has_beat;     /* a comment came before any content: the server lives */
     struct span rest; /* bytes that were read and not yet understood; good until the step returns */
     uint8_t *kept;    /* what `rest` lies in, beyond a step; NULL: elsewhere */
     struct buf held;  /* events before the first content */

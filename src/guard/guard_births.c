@@ -19,8 +19,8 @@
 #define DAYS_MAX    31
 #define TEN         10
 
-static const char *const months[] = {
-#define GUARD_MONTH(name) name,
+static const struct span months[] = {
+#define GUARD_MONTH(name) {(const uint8_t *)(name), sizeof(name) - 1},
 #include "guard/guard_months.def"
 #undef GUARD_MONTH
 };
@@ -40,9 +40,9 @@ static bool is_day_of(uint64_t a, uint64_t b)
 static bool is_birth(struct guard_numbers *n, size_t at)
 {
     size_t distance;
-    uint32_t hint = guard_hint_before(
-        &n->hints, at, HINT_BIT(BIRTH) | HINT_BIT(EVENT) | HINT_BIT(ORDER), &distance);
-    return (hint & HINT_BIT(BIRTH)) != 0 && distance <= NEAR;
+    uint32_t hint = guard_hint_before(&n->hints, at, HINT_BIT(BIRTH) | HINT_BIT(EVENT), &distance);
+    return (hint & HINT_BIT(BIRTH)) != 0 && distance <= NEAR &&
+           !guard_hint_is_parted(n->window, at, distance);
 }
 
 /* ---- in digits ---- */
@@ -114,31 +114,44 @@ static void skip_gap(struct reader *r)
 }
 
 /* Takes `word`, small letters, in any case. */
-static bool take(struct reader *r, const char *word)
+static bool take(struct reader *r, struct span word)
 {
-    size_t len = strlen(word);
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < word.len; i++) {
         if (r->at + i == r->to) {
             r->is_short = true;
             return false;
         }
-        if (guard_lower(r->text.at[r->at + i]) != (uint8_t)word[i]) {
+        if (guard_lower(r->text.at[r->at + i]) != word.at[i]) {
             return false;
         }
     }
-    r->at += len;
+    r->at += word.len;
     return true;
 }
 
 static void take_ordinal(struct reader *r)
 {
-    (void)(take(r, "st") || take(r, "nd") || take(r, "rd") || take(r, "th")); /* or none */
+    (void)(take(r, SPAN("st")) || take(r, SPAN("nd")) || take(r, SPAN("rd")) ||
+           take(r, SPAN("th"))); /* or none */
+}
+
+/* Whether a month's name may begin so. */
+static bool may_begin(uint8_t c)
+{
+    return c == 0xD8 || c == 0xD9 ||
+           (guard_is_letter(c) && strchr("jfmasond", guard_lower(c)) != NULL);
 }
 
 static bool take_month(struct reader *r)
 {
+    if (is_at_end(r) || !may_begin(r->text.at[r->at])) {
+        return false;
+    }
+    uint8_t first = guard_lower(r->text.at[r->at]);
+    uint8_t second = r->at + 1 < r->to ? guard_lower(r->text.at[r->at + 1]) : 0;
     for (size_t i = 0; i < sizeof(months) / sizeof(months[0]); i++) {
-        if (take(r, months[i])) {
+        bool may_be = months[i].at[0] == first && (second == 0 || months[i].at[1] == second);
+        if (may_be && take(r, months[i])) {
             return is_at_end(r) || !guard_is_letter(r->text.at[r->at]);
         }
     }
@@ -181,33 +194,53 @@ static void settle(struct guard_numbers *n, const struct reader *r, size_t start
 static void find_day_first(struct guard_numbers *n)
 {
     const struct guard_number *d = &n->number;
-    if (guard_group_size(d, 0) > 2 || guard_value(d->digits, d->group[0].digits) > DAYS_MAX ||
-        guard_edge_before(n->window, d, d->start) == GUARD_EDGE_INSIDE || !is_birth(n, d->start)) {
+    if (guard_group_size(d, 0) > 2 || guard_value(d->digits, d->group[0].digits) > DAYS_MAX) {
         return;
     }
     struct reader r = {.text = n->window->text, .at = d->group[0].end, .to = d->behind};
     take_ordinal(&r);
     skip_gap(&r);
-    if (take(&r, "of") || take(&r, "من")) {
+    if (take(&r, SPAN("of")) || take(&r, SPAN("من"))) {
         skip_gap(&r);
     }
     bool is_date = take_month(&r) && take_year(&r);
-    settle(n, &r, d->start, is_date);
+    if ((is_date || r.is_short) && is_birth(n, d->start) &&
+        guard_edge_before(n->window, d, d->start) != GUARD_EDGE_INSIDE) {
+        settle(n, &r, d->start, is_date);
+    }
+}
+
+static bool is_gap(uint8_t c)
+{
+    return c == ' ' || c == '.' || c == '-' || c == ',';
+}
+
+static bool is_word(uint8_t c)
+{
+    return guard_is_letter(c) || guard_is_wide(c);
+}
+
+/* Whether a blank or the like and a word stand before. */
+static bool is_behind_word(const struct guard_window *w, size_t at)
+{
+    size_t from = guard_before(w, at), end = at;
+    while (end > from && at - end < GAP_MAX && is_gap(w->text.at[end - 1])) {
+        end--;
+    }
+    return end < at && end > from && is_word(w->text.at[end - 1]);
 }
 
 /* Where a month's name begins that ends before the gap before `at`; SIZE_MAX: there is none. */
 static size_t month_before(const struct guard_window *w, size_t at)
 {
     size_t from = guard_before(w, at), end = at;
-    while (
-        end > from && at - end < GAP_MAX &&
-        (w->text.at[end - 1] == ' ' || w->text.at[end - 1] == '.' || w->text.at[end - 1] == '-')) {
+    while (end > from && at - end < GAP_MAX && is_gap(w->text.at[end - 1])) {
         end--;
     }
     from = end > MONTH_MAX && end - MONTH_MAX > from ? end - MONTH_MAX : from;
     for (size_t start = end; start > from; start--) {
         struct reader r = {.text = w->text, .at = start - 1, .to = end};
-        bool is_start = start - 1 == from || !guard_is_letter(w->text.at[start - 2]);
+        bool is_start = start - 1 == from || !is_word(w->text.at[start - 2]);
         if (is_start && take_month(&r) && r.at == end) {
             return start - 1;
         }
@@ -220,11 +253,11 @@ static void find_month_first(struct guard_numbers *n)
 {
     const struct guard_number *d = &n->number;
     uint64_t day;
-    if (guard_group_size(d, 0) > 2 || !is_birth(n, d->start)) {
+    if (guard_group_size(d, 0) > 2 || !is_behind_word(n->window, d->start)) {
         return;
     }
     size_t start = month_before(n->window, d->start);
-    if (start == SIZE_MAX) {
+    if (start == SIZE_MAX || !is_birth(n, d->start)) {
         return;
     }
     struct reader r = {
@@ -245,18 +278,32 @@ void guard_find_births(struct guard_numbers *n)
     find_month_first(n);
 }
 
+/* Whether a month's name, or the beginning of one, is all that stands from `at` on. */
+static bool may_be_month(const struct guard_window *w, size_t at)
+{
+    struct reader r = {.text = w->text, .at = at, .to = w->text.len};
+    bool is_month = take_month(&r);
+    if (is_month) {
+        skip_gap(&r);
+    }
+    return r.at == r.to || (!is_month && r.is_short);
+}
+
 void guard_wait_for_births(struct guard_numbers *n)
 {
     const struct guard_window *w = n->window;
-    size_t at = w->text.len;
-    while (at > w->from && w->text.len - at < MONTH_MAX && !guard_is_digit(w->text.at[at - 1]) &&
-           w->text.at[at - 1] != '\n') {
-        at--;
+    size_t first = w->text.len;
+    for (size_t at = first; at > w->from && w->text.len - at < MONTH_MAX; at--) {
+        uint8_t c = w->text.at[at - 1];
+        bool is_start = at - 1 == w->from || !is_word(w->text.at[at - 2]);
+        if (guard_is_digit(c)) {
+            break;
+        }
+        if (is_start && may_begin(c) && may_be_month(w, at - 1)) {
+            first = at - 1;
+        }
     }
-    while (at > w->from && at < w->text.len && (w->text.at[at] & 0xC0) == 0x80) {
-        at++;
-    }
-    if (at < w->text.len && is_birth(n, w->text.len)) {
-        guard_sink_wait(n->sink, at);
+    if (first < w->text.len && is_birth(n, w->text.len)) {
+        guard_sink_wait(n->sink, first);
     }
 }

@@ -4,6 +4,7 @@
 
 #define SHORTEST       12
 #define LONGEST        19
+#define USUAL_SHORTEST 14
 #define KEYED          99
 #define KEYED_ODDLY    90 /* in groups as no card has them */
 #define BARE_ODDLY     45
@@ -74,8 +75,9 @@ static unsigned confidence(struct guard_numbers *n, const struct row *row, enum 
     if ((hint & HINT_BIT(CARD)) != 0) {
         return shape == SHAPE_ODD ? KEYED_ODDLY : KEYED;
     }
-    if ((hint != 0 && distance <= GUARD_DENIES_NEAR) || is_joined) {
-        return shape == SHAPE_GROUPED && !is_joined ? DENIED_GROUPED : DENIED;
+    if ((hint != 0 && guard_hint_denies(n->window, n->number.start, distance)) || is_joined) {
+        return shape == SHAPE_GROUPED && !is_joined && row->bare > BARE_ODDLY ? DENIED_GROUPED
+                                                                              : DENIED;
     }
     return shape == SHAPE_ODD ? BARE_ODDLY : row->bare;
 }
@@ -87,7 +89,9 @@ static void ask(struct guard_numbers *n, size_t groups, enum guard_edge before)
     const struct row *row = issuer(d->digits, count);
     enum shape shape = row == NULL ? SHAPE_NONE : shape_of(d, groups);
     enum guard_edge behind = guard_edge_behind(n->window, d, groups);
-    if (shape == SHAPE_NONE || behind == GUARD_EDGE_INSIDE || !guard_luhn(d->digits, count)) {
+    bool is_usual = count >= USUAL_SHORTEST || shape != SHAPE_ODD;
+    if (shape == SHAPE_NONE || !is_usual || behind == GUARD_EDGE_INSIDE ||
+        !guard_luhn(d->digits, count)) {
         return;
     }
     bool is_joined = before == GUARD_EDGE_JOINED || behind == GUARD_EDGE_JOINED;

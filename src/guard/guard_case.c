@@ -31,9 +31,16 @@ bool guard_case_wants(const struct guard_case *c, enum guard_direction direction
     guard_wanted_of(&c->of, direction, c->wants_all && direction == GUARD_PROMPT, out);
     bool has_rules = out->rules[0] != NULL || out->rules[1] != NULL;
     has_rules = has_rules || (direction == GUARD_PROMPT && guard_scanners_of(&c->of, NULL) > 0);
+    bool comes_back =
+        c->names.last[GUARD_TYPES_MAX] > 0 || (c->names.count > 0 && guard_restores(&c->of));
     out->placeholders =
-        c->acts && (direction == GUARD_PROMPT ? out->types != 0 || has_rules : c->names.count > 0);
+        c->acts && (direction == GUARD_PROMPT ? out->types != 0 || has_rules : comes_back);
     return out->types != 0 || has_rules || out->placeholders;
+}
+
+bool guard_case_may_change(const struct guard_case *c, enum guard_direction direction)
+{
+    return c->acts && (c->names.count > 0 || guard_may_change(&c->of, direction));
 }
 
 /* ---- judging ---- */

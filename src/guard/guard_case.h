@@ -51,6 +51,10 @@ void guard_case_fini(struct guard_case *c);
 bool guard_case_wants(const struct guard_case *c, enum guard_direction direction,
                       struct guard_wanted *out);
 
+/* Whether anything may come of it but that it is told: else what is looked at goes on as it came.
+ */
+bool guard_case_may_change(const struct guard_case *c, enum guard_direction direction);
+
 /* Notes a finding, and says what is to be done about it: ALLOW in a dry run. */
 enum guard_action guard_case_judge(struct guard_case *c, enum guard_direction direction,
                                    const struct guard_finding *f);

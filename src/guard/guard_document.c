@@ -107,6 +107,12 @@ static struct guard_manner manner_of(struct guard_document *d, const struct open
     };
 }
 
+/* What programs write to each other: escapes in it say what they say to them, and to a model. */
+static bool may_be_json(const struct openai_text *t)
+{
+    return t->channel == OPENAI_TEXT_ARGUMENTS || t->channel == OPENAI_TEXT_TOOL;
+}
+
 /* ---- one text ---- */
 
 static void begin_text(struct guard_document *d, const struct openai_text *t,
@@ -121,6 +127,7 @@ static void begin_text(struct guard_document *d, const struct openai_text *t,
         scan = &d->own;
         is_last = true;
         guard_scan_begin(scan, &d->look.wanted);
+        scan->wanted.reads_escapes = may_be_json(t);
     }
     guard_text_begin(&d->text, d->look.c, scan, d->look.edits, d->look.arena, t->row, manner,
                      is_last);
@@ -278,38 +285,43 @@ static void set(struct json_edits *edits, uint32_t object, struct span name, str
     }
 }
 
-void guard_reply_hush(struct json_edits *edits)
+void guard_mend_begin(struct guard_mend *m, struct json_edits *edits)
 {
-    const struct json_index *x = edits->index;
-    uint32_t choices = json_find(x, 0, SPAN("choices"));
-    for (uint32_t c = choices == JSON_NONE ? JSON_NONE : json_first(x, choices); c != JSON_NONE;
-         c = json_next(x, c)) {
-        set(edits, c, SPAN("logprobs"), SPAN("null"));
+    uint32_t choices = json_find(edits->index, 0, SPAN("choices"));
+    *m = (struct guard_mend){.edits = edits};
+    m->choice = choices == JSON_NONE ? JSON_NONE : json_first(edits->index, choices);
+}
+
+static void end_choice(const struct guard_mend *m, uint32_t choice)
+{
+    static const char *const said[] = {"content", "reasoning", "reasoning_content", "refusal"};
+    const struct json_index *x = m->edits->index;
+    uint32_t message = json_find(x, choice, SPAN("message"));
+    uint32_t reason = json_find(x, choice, SPAN("finish_reason"));
+    uint32_t calls =
+        message == JSON_NONE ? JSON_NONE : json_find_key(x, message, SPAN("tool_calls"));
+    if (reason != JSON_NONE) {
+        json_edits_set_value_borrow(m->edits, reason, SPAN("\"content_filter\""));
+    }
+    if (calls != JSON_NONE) {
+        json_edits_remove_member(m->edits, message, calls);
+    }
+    if (m->empties) {
+        set(m->edits, choice, SPAN("text"), SPAN("\"\""));
+    }
+    for (size_t i = 0; m->empties && i < sizeof(said) / sizeof(said[0]); i++) {
+        set(m->edits, message, span_of(said[i]), SPAN("\"\""));
     }
 }
 
-void guard_reply_cut(struct json_edits *edits, bool empties)
+bool guard_mend_step(struct guard_mend *m, unsigned choices)
 {
-    static const char *const said[] = {"content", "reasoning", "reasoning_content", "refusal"};
-    const struct json_index *x = edits->index;
-    uint32_t choices = json_find(x, 0, SPAN("choices"));
-    for (uint32_t c = choices == JSON_NONE ? JSON_NONE : json_first(x, choices); c != JSON_NONE;
-         c = json_next(x, c)) {
-        uint32_t message = json_find(x, c, SPAN("message"));
-        uint32_t calls =
-            message == JSON_NONE ? JSON_NONE : json_find_key(x, message, SPAN("tool_calls"));
-        uint32_t reason = json_find(x, c, SPAN("finish_reason"));
-        if (reason != JSON_NONE) {
-            json_edits_set_value_borrow(edits, reason, SPAN("\"content_filter\""));
+    for (; m->choice != JSON_NONE && choices > 0; choices--) {
+        set(m->edits, m->choice, SPAN("logprobs"), SPAN("null"));
+        if (m->is_cut) {
+            end_choice(m, m->choice);
         }
-        if (calls != JSON_NONE) {
-            json_edits_remove_member(edits, message, calls);
-        }
-        if (empties) {
-            set(edits, c, SPAN("text"), SPAN("\"\""));
-        }
-        for (size_t i = 0; empties && i < sizeof(said) / sizeof(said[0]); i++) {
-            set(edits, message, span_of(said[i]), SPAN("\"\""));
-        }
+        m->choice = json_next(m->edits->index, m->choice);
     }
+    return m->choice == JSON_NONE;
 }

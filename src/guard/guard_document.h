@@ -75,11 +75,19 @@ MUST_USE enum err guard_document_step(struct guard_document *d, size_t bytes);
 
 void guard_document_end(struct guard_document *d);
 
-/* Probabilities of tokens say a text again: they go where it is not as it came. */
-void guard_reply_hush(struct json_edits *edits);
+/* What is done about an answer besides its texts, a choice after the other. */
+struct guard_mend {
+    struct json_edits *edits;
+    uint32_t choice; /* the next one, or JSON_NONE */
+    bool is_cut; /* a value was blocked: choices end by `content_filter`, without calls of tools, */
+    bool empties; /* and without texts */
+};
 
-/* Ends the choices of a whole reply in which a value was blocked: by `content_filter`, without
- * calls of tools, and if it `empties` without texts. */
-void guard_reply_cut(struct json_edits *edits, bool empties);
+/* Begins with an answer in which some text is not as it came: probabilities of tokens, which say it
+ * again, go in any case. */
+void guard_mend_begin(struct guard_mend *m, struct json_edits *edits);
+
+/* Goes on by so many choices. True: that was all. */
+bool guard_mend_step(struct guard_mend *m, unsigned choices);
 
 #endif

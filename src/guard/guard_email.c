@@ -280,7 +280,7 @@ void guard_find_credentials(struct guard_addresses *a, size_t at)
     if (i == to && guard_waits_at(a, start, i)) {
         return;
     }
-    if (colon > start && end > colon + 1 && end + 1 < i) {
+    if (colon >= start && end > colon + 1 && end + 1 < i) {
         guard_sink_add(a->sink, start, end, GUARD_URL_CREDENTIALS, PASSWORD, true);
     }
 }

@@ -7,6 +7,8 @@
 
 #define SAID_BYTES_MAX (64u << 10) /* of what is held back of one text, as JSON */
 
+#define PLAIN_ROWS 256 /* of an event that may be all held back */
+
 /* Under which members a text is said. */
 enum member { CONTENT, REASONING, REASONING_CONTENT, REFUSAL, FUNCTION, CUSTOM, FUNCTION_CALL };
 
@@ -57,6 +59,13 @@ static struct guard_flow_text *find(const struct guard_flow *f, int64_t choice, 
     return t;
 }
 
+/* Begins a text, or one more in its place. Arguments are JSON. */
+static void begin_text(const struct guard_flow *f, struct guard_flow_text *t)
+{
+    guard_scan_begin(&t->scan, &f->wanted);
+    t->scan.wanted.reads_escapes = t->member >= FUNCTION;
+}
+
 static struct guard_flow_text *add(struct guard_flow *f, int64_t choice, enum member member,
                                    int64_t tool)
 {
@@ -71,7 +80,7 @@ static struct guard_flow_text *add(struct guard_flow *f, int64_t choice, enum me
     }
     *t = (struct guard_flow_text){
         .next = f->first, .choice = choice, .tool = tool, .member = member};
-    guard_scan_begin(&t->scan, &f->wanted);
+    begin_text(f, t);
     f->first = t;
     f->count++;
     return t;
@@ -142,7 +151,7 @@ static struct guard_scan *piece_of(void *ctx, const struct openai_text *text, bo
     if (t == NULL) {
         t = add(v->f, text->choice, member, tool);
     } else if (t->is_ended) {
-        guard_scan_begin(&t->scan, &v->f->wanted);
+        begin_text(v->f, t);
     }
     if (t == NULL) {
         return NULL;
@@ -257,11 +266,13 @@ static enum err end_texts(struct guard_flow *f, const struct guard_flow_look *v,
 
 /* ---- an event ---- */
 
-/* Notes which choices end with it. */
+/* Notes which choices end with it; behind the first ones nobody looks, and their texts end later.
+ */
 static void find_endings(struct guard_flow_look *v)
 {
-    for (uint32_t row = v->choices == JSON_NONE ? JSON_NONE : json_first(v->x, v->choices);
-         row != JSON_NONE && v->ending_count < GUARD_ENDING_MAX; row = json_next(v->x, row)) {
+    uint32_t row = v->choices == JSON_NONE ? JSON_NONE : json_first(v->x, v->choices);
+    for (unsigned i = 0; row != JSON_NONE && i < GUARD_ENDING_MAX;
+         i++, row = json_next(v->x, row)) {
         uint32_t reason = json_find(v->x, row, SPAN("finish_reason"));
         uint32_t index = json_find(v->x, row, SPAN("index"));
         int64_t number = 0;
@@ -299,6 +310,9 @@ static bool is_all_text(const struct guard_flow_look *v)
         return false;
     }
     uint32_t end = v->x->rows[v->choices].next;
+    if (end - v->choices > PLAIN_ROWS) {
+        return false;
+    }
     for (uint32_t row = v->choices + 1; row < end; row++) {
         if (json_kind(v->x, row) == JSON_OBJECT && !is_plain(v->x, row)) {
             return false;
@@ -329,10 +343,8 @@ enum err guard_flow_look_end(struct guard_flow_look *v, const struct guard_docum
     if (f->is_full || f->no_memory) {
         return f->is_full ? ERR_UPSTREAM_STREAM : ERR_NO_MEMORY;
     }
-    if (v->is_late || guard_flow_held(f) > 0 || v->edits->list.count > 0) {
-        guard_reply_hush(v->edits);
-    }
-    v->is_silent = (v->is_late || guard_flow_held(f) > 0) && !d->says_something && is_all_text(v);
+    v->is_late = v->is_late || guard_flow_held(f) > 0 || v->edits->list.count > 0;
+    v->is_silent = v->is_late && !d->says_something && is_all_text(v);
     enum err e = v->ending_count > 0 ? end_texts(f, v, w, v->arena, out) : ERR_OK;
     return e == ERR_OK ? json_edits_error(v->edits) : e;
 }
@@ -348,9 +360,14 @@ enum err guard_flow_event(struct guard_flow *f, struct guard_scratch *w, struct 
     if (e == ERR_OK) {
         e = guard_flow_look_end(&v, &d, w, out);
     }
+    if (e == ERR_OK && v.is_late) {
+        struct guard_mend mend;
+        guard_mend_begin(&mend, edits);
+        (void)guard_mend_step(&mend, UINT32_MAX); /* all at once */
+    }
     *is_silent = v.is_silent;
     guard_document_end(&d);
-    return e;
+    return e == ERR_OK ? json_edits_error(edits) : e;
 }
 
 enum err guard_flow_end(struct guard_flow *f, struct guard_scratch *w, struct arena *arena,

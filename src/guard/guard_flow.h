@@ -16,7 +16,7 @@
 
 #include "guard/guard_document.h"
 
-#define GUARD_FLOWS_MAX  1024
+#define GUARD_FLOWS_MAX  256
 #define GUARD_ENDING_MAX 128 /* choices that end with one event: more are not watched anyway */
 
 struct guard_flow_text;

@@ -275,8 +275,13 @@ static void read_object(struct reader *r, uint32_t row, const char *member,
 
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
 
-static void read_rules(struct reader *r, uint32_t row, const char *member,
-                       const struct member *members, size_t count,
+/* What an object may say. */
+struct shape {
+    const struct member *members;
+    size_t count;
+};
+
+static void read_rules(struct reader *r, uint32_t row, const char *member, struct shape shape,
                        const struct guard_rule_form **out, size_t *out_count)
 {
     if (json_kind(&r->index, row) != JSON_ARRAY) {
@@ -292,7 +297,7 @@ static void read_rules(struct reader *r, uint32_t row, const char *member,
         char at[GUARD_MEMBER_BYTES];
         (void)snprintf(at, sizeof(at), "%.64s[%zu]", member, i); /* fits */
         rules[i].action = GUARD_BLOCK;                           /* if it says no other */
-        read_object(r, item, at, members, count, &rules[i++]);
+        read_object(r, item, at, shape.members, shape.count, &rules[i++]);
     }
     *out = rules;
     *out_count = rules == NULL ? 0 : rules_count;
@@ -311,25 +316,25 @@ static const struct member list_members[] = {
     {"action", read_action, offsetof(struct guard_rule_form, action)},
 };
 
+static const struct shape pattern_shape = {pattern_members, COUNT_OF(pattern_members)};
+static const struct shape list_shape = {list_members, COUNT_OF(list_members)};
+
 static void read_patterns(struct reader *r, uint32_t row, const char *member, void *field)
 {
     struct guard_form *f = field;
-    read_rules(r, row, member, pattern_members, COUNT_OF(pattern_members), &f->patterns,
-               &f->patterns_count);
+    read_rules(r, row, member, pattern_shape, &f->patterns, &f->patterns_count);
 }
 
 static void read_wordlists(struct reader *r, uint32_t row, const char *member, void *field)
 {
     struct guard_form *f = field;
-    read_rules(r, row, member, list_members, COUNT_OF(list_members), &f->wordlists,
-               &f->wordlists_count);
+    read_rules(r, row, member, list_shape, &f->wordlists, &f->wordlists_count);
 }
 
 static void read_dictionary(struct reader *r, uint32_t row, const char *member, void *field)
 {
     struct guard_form *f = field;
-    read_rules(r, row, member, list_members, COUNT_OF(list_members), &f->dictionary,
-               &f->dictionary_count);
+    read_rules(r, row, member, list_shape, &f->dictionary, &f->dictionary_count);
 }
 
 static void read_injection(struct reader *r, uint32_t row, const char *member, void *field)

@@ -6,9 +6,15 @@
 #include "guard/guard_bytes.h"
 #include "text/text_table.h"
 
-#define SLOTS    2048 /* a power of two, more than twice the words */
-#define WORD_MAX 32   /* bytes */
-#define LEAD     2    /* bytes of a letter of Arabic */
+#define SLOTS         2048 /* a power of two, more than twice the words */
+#define SENTENCE_WORD 4    /* bytes */
+#define INITIALS      "d.o."
+#define WORD_MAX      32 /* bytes */
+#define WRITTEN       16384
+#define FATHATAN      0xD98B /* the first vowel sign, and the last, in UTF-8 */
+#define SUKUN         0xD992
+#define LETTER        2 /* bytes of one of Arabic */
+#define PARTICLES_MAX 3 /* "and with the" */
 
 static const char *const words[HINTS] = {
 #define HINT(id, words) [HINT_##id] = (words),
@@ -20,10 +26,61 @@ static struct text_table_slot slots[SLOTS];
 static struct text_table table = {.slots = slots, .size = SLOTS, .word_max = WORD_MAX};
 static pthread_once_t made = PTHREAD_ONCE_INIT;
 
+/* The words as they are compared, one behind the other. */
+static uint8_t written[WRITTEN];
+
+/* How a letter of Arabic is compared, of two bytes; 0: it is a vowel sign, which is not. */
+static uint16_t plain(uint8_t lead, uint8_t next)
+{
+    uint16_t c = (uint16_t)(lead << 8 | next);
+    if (c >= FATHATAN && c <= SUKUN) {
+        return 0;
+    }
+    switch (c) {
+    case 0xD8A2: /* alefs */
+    case 0xD8A3:
+    case 0xD8A5:
+        return 0xD8A7;
+    case 0xD8A9: /* teh marbuta, heh */
+        return 0xD987;
+    case 0xD989: /* alef maksura, yeh */
+        return 0xD98A;
+    default:
+        return c;
+    }
+}
+
+/* A word in small letters, as it is compared; returns its length. `out` has room for as much. */
+static size_t write_plain(struct span word, uint8_t *out)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < word.len; i++) {
+        bool is_pair = word.at[i] >= 0xD8 && word.at[i] < 0xDC && i + 1 < word.len;
+        uint16_t c = is_pair ? plain(word.at[i], word.at[i + 1]) : guard_lower(word.at[i]);
+        if (is_pair && c != 0) {
+            out[len++] = (uint8_t)(c >> 8);
+        }
+        if (c != 0) {
+            out[len++] = (uint8_t)c;
+        }
+        i += is_pair;
+    }
+    return len;
+}
+
 static void make(void)
 {
+    size_t at = 0;
     for (unsigned hint = 0; hint < HINTS; hint++) {
-        text_table_add(&table, hint, words[hint]);
+        struct span all = span_of(words[hint]);
+        for (size_t from = 0; from < all.len;) {
+            size_t to = span_find(all, ' ', from);
+            CHECK(at + (to - from) < sizeof(written));
+            size_t len = write_plain(span_cut(all, from, to - from), written + at);
+            text_table_add(&table, hint, (const char *)written + at);
+            at += len + 1; /* a NUL is there */
+            from = to + 1;
+        }
     }
 }
 
@@ -33,27 +90,34 @@ void guard_hints_begin(struct guard_hints *h, const struct guard_window *w)
     h->read = h->count = 0;
 }
 
-/* Without the first of `prefixes` (letters of Arabic, one after another) that it begins with. */
-static struct span strip(struct span word, const char *prefix)
+/* How many bytes of a particle the word begins with: Arabic puts "and", "so", "in", "as", "to" and
+ * "the" before a word without a blank. */
+static size_t particle(struct span word)
 {
-    struct span p = span_of(prefix);
-    return span_starts(word, p) && word.len > p.len + LEAD ? span_cut(word, p.len, word.len) : word;
+    static const struct span particles[] = {
+        {(const uint8_t *)"ال", 2 * LETTER}, {(const uint8_t *)"لل", 2 * LETTER},
+        {(const uint8_t *)"و", LETTER},      {(const uint8_t *)"ف", LETTER},
+        {(const uint8_t *)"ب", LETTER},      {(const uint8_t *)"ك", LETTER},
+        {(const uint8_t *)"ل", LETTER},
+    };
+    for (size_t i = 0; i < sizeof(particles) / sizeof(particles[0]); i++) {
+        if (word.len > particles[i].len + LETTER && span_starts(word, particles[i])) {
+            return particles[i].len;
+        }
+    }
+    return 0;
 }
 
-/* Arabic puts "and", "in", "to" and "the" before a word without a blank. */
 static uint32_t find_arabic(struct span word)
 {
-    static const char *const particles[] = {"وال", "بال", "فال", "كال", "لل",
-                                            "و",   "ف",   "ب",   "ك",   "ل"};
     uint32_t bits = text_table_find(&table, word);
-    if (bits == 0) {
-        bits = text_table_find(&table, strip(word, "ال"));
-    }
-    for (size_t i = 0; i < sizeof(particles) / sizeof(particles[0]) && bits == 0; i++) {
-        struct span rest = strip(word, particles[i]);
-        if (rest.len < word.len) {
-            bits = text_table_find(&table, rest);
+    for (size_t i = 0; i < PARTICLES_MAX && bits == 0; i++) {
+        size_t len = particle(word);
+        if (len == 0) {
+            break;
         }
+        word = span_cut(word, len, word.len);
+        bits = text_table_find(&table, word);
     }
     return bits;
 }
@@ -64,13 +128,9 @@ static uint32_t bits_of(struct span word)
     if (word.len < 1 || word.len > WORD_MAX) {
         return 0;
     }
-    if (guard_is_wide(word.at[0])) {
-        return find_arabic(word);
-    }
-    for (size_t i = 0; i < word.len; i++) {
-        lower[i] = guard_lower(word.at[i]);
-    }
-    return text_table_find(&table, span_make(lower, word.len));
+    struct span written_so = span_make(lower, write_plain(word, lower));
+    return guard_is_wide(word.at[0]) ? find_arabic(written_so)
+                                     : text_table_find(&table, written_so);
 }
 
 /* Emoji, quotes and the like are no letters. */
@@ -94,6 +154,14 @@ static size_t word_end(struct span s, size_t at, size_t to)
     return at > to || (at == to && at < s.len && goes_on(s, at, is_ascii)) ? 0 : at;
 }
 
+/* "d.o.b", of which the last letter is the word. */
+static bool is_initials(struct span s, size_t from, size_t at, size_t end)
+{
+    struct span before = SPAN(INITIALS);
+    return end == at + 1 && at >= from + before.len && guard_lower(s.at[at]) == 'b' &&
+           span_equal_nocase(span_cut(s, at - before.len, before.len), before);
+}
+
 /* Reads the words from `from` to `to`. */
 static void read_to(struct guard_hints *h, size_t from, size_t to)
 {
@@ -108,9 +176,17 @@ static void read_to(struct guard_hints *h, size_t from, size_t to)
         if (end == 0) {
             break;
         }
-        uint32_t bits = bits_of(span_cut(s, at, end - at));
+        size_t start = at;
+        uint32_t bits = 0;
+        if (is_initials(s, from, at, end)) {
+            start = at - sizeof(INITIALS) + 1;
+            bits = HINT_BIT(BIRTH);
+        } else if (at == from || !guard_is_digit(s.at[at - 1])) {
+            bits = bits_of(span_cut(s, at, end - at));
+        }
         if (bits != 0) {
-            h->at[h->count % GUARD_HINTS_KEPT] = (struct guard_hint_at){at, end, bits};
+            h->at[h->count % GUARD_HINTS_KEPT] =
+                (struct guard_hint_at){(uint32_t)start, (uint32_t)end, bits};
             h->count++;
         }
         at = end;
@@ -123,17 +199,22 @@ static const struct guard_hint_at *hint_at(const struct guard_hints *h, size_t b
     return &h->at[(h->count - back) % GUARD_HINTS_KEPT];
 }
 
-/* The bits of the hint that is `back` from the last; an order's id is no person's. */
+/* The bits of the hint that is `back` from the last. An order's id is no person's, and who gave an
+ * order is no order. */
 static uint32_t bits_at(const struct guard_hints *h, size_t back, size_t kept, size_t first)
 {
     const struct guard_hint_at *hint = hint_at(h, back), *last;
-    if ((hint->bits & HINT_BIT(ID)) == 0 || back == kept) {
+    if ((hint->bits & (HINT_BIT(ID) | HINT_BIT(ORDER))) == 0 || back == kept) {
         return hint->bits;
     }
     last = hint_at(h, back + 1);
-    bool is_owned =
-        last->start >= first && (last->bits & HINT_BIT(ORDER)) != 0 && hint->start <= last->end + 1;
-    return is_owned ? HINT_BIT(ORDER) : hint->bits;
+    if (last->start < first || hint->start > last->end + 1) {
+        return hint->bits;
+    }
+    if ((hint->bits & HINT_BIT(ORDER)) != 0) {
+        return (last->bits & HINT_BIT(OWNER)) != 0 ? 0 : hint->bits;
+    }
+    return (last->bits & HINT_BIT(ORDER)) != 0 ? HINT_BIT(ORDER) : hint->bits;
 }
 
 uint32_t guard_hint_before(struct guard_hints *h, size_t at, uint32_t mask, size_t *distance)
@@ -156,4 +237,28 @@ uint32_t guard_hint_before(struct guard_hints *h, size_t at, uint32_t mask, size
         }
     }
     return 0;
+}
+
+/* Whether a word ends before `at` that is long enough to be no "no." or "Eng.". */
+static bool is_behind_word(const uint8_t *text, size_t from, size_t at)
+{
+    size_t len = 0;
+    while (len < SENTENCE_WORD && at - len > from &&
+           (guard_is_letter(text[at - 1 - len]) || guard_is_wide(text[at - 1 - len]))) {
+        len++;
+    }
+    return len == SENTENCE_WORD;
+}
+
+bool guard_hint_is_parted(const struct guard_window *w, size_t at, size_t distance)
+{
+    const uint8_t *text = w->text.at;
+    size_t from = at - distance;
+    for (size_t i = from + 1; i + 1 < at; i++) {
+        bool is_stop = text[i] == '.' || text[i] == '?' || text[i] == '!';
+        if (is_stop && text[i + 1] == ' ' && is_behind_word(text, from, i)) {
+            return true;
+        }
+    }
+    return false;
 }

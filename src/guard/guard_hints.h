@@ -19,7 +19,7 @@ enum guard_hint {
 };
 
 /* A word that speaks against a value does so from no farther away, in bytes. */
-#define GUARD_DENIES_NEAR 48
+#define GUARD_DENIES_NEAR 12
 
 #define HINT_BIT(id) (UINT32_C(1) << HINT_##id)
 
@@ -30,8 +30,7 @@ struct guard_hints {
     size_t read; /* of the window, up to here */
     size_t count;
     struct guard_hint_at {
-        size_t start, end;
-        uint32_t bits;
+        uint32_t start, end, bits;
     } at[GUARD_HINTS_KEPT]; /* a ring: the i-th is at i % GUARD_HINTS_KEPT */
 };
 
@@ -41,5 +40,14 @@ void guard_hints_begin(struct guard_hints *h, const struct guard_window *w);
 /* The bits of the nearest word before `at` that has one of `mask`, and *distance to its end; 0:
  * there is none within GUARD_BEFORE. */
 uint32_t guard_hint_before(struct guard_hints *h, size_t at, uint32_t mask, size_t *distance);
+
+/* Whether a sentence ends between a word and `at`, from which it is so far. */
+bool guard_hint_is_parted(const struct guard_window *w, size_t at, size_t distance);
+
+/* Whether a word that speaks against the value at `at` stands directly before it. */
+static inline bool guard_hint_denies(const struct guard_window *w, size_t at, size_t distance)
+{
+    return distance <= GUARD_DENIES_NEAR && !guard_hint_is_parted(w, at, distance);
+}
 
 #endif

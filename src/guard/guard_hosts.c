@@ -45,7 +45,8 @@ static bool is_free_before(const struct guard_window *w, size_t at)
     switch (c) {
     case '.':
     case '-':
-        return !guard_is_alnum(second) && second != c;
+    case '/': /* of a product, not of a URL */
+        return !guard_is_alnum(second) && (second != c || c == '/');
     case ':': /* of a word, not of a group of its */
         count = hex_before(w, at - 1);
         return second != ':' &&
@@ -88,7 +89,8 @@ static size_t read_ipv4(struct span s, size_t at, size_t to, uint8_t octets[OCTE
 /* Whether a number or a word goes on at `end`; *is_cut: who knows. */
 static bool is_free_behind(struct span s, size_t end, size_t to, bool *is_cut)
 {
-    *is_cut = end >= to || (s.at[end] == '.' && end + 1 >= to);
+    bool is_sign = end < to && (s.at[end] == '.' || s.at[end] == ':' || s.at[end] == '-');
+    *is_cut = end >= to || (is_sign && end + 1 >= to);
     if (*is_cut) {
         return true;
     }
@@ -299,7 +301,9 @@ void guard_find_mac(struct guard_addresses *a, size_t at)
     if (is_cut && guard_waits_at(a, start, to)) {
         return;
     }
-    if (is_free && (start + len >= to || w->text.at[start + len] != w->text.at[at])) {
+    bool goes_on = start + len + 1 < to && w->text.at[start + len] == w->text.at[at] &&
+                   guard_is_hex(w->text.at[start + len + 1]);
+    if (is_free && !goes_on) {
         guard_sink_add(a->sink, start, start + len, GUARD_MAC_ADDRESS,
                        mac_percent(a, span_cut(w->text, start, len), start), false);
     }

@@ -140,6 +140,11 @@ void guard_find_passports(struct guard_numbers *n)
 {
     const struct guard_window *w = n->window;
     const struct guard_number *d = &n->number;
+    size_t first = d->groups > 0 ? d->group[0].digits : GUARD_DIGITS_MAX;
+    if (first > PASSPORT_LONGEST ||
+        (first < PASSPORT_DIGITS && !d->is_open && !guard_is_letter(w->text.at[d->group[0].end]))) {
+        return;
+    }
     struct token t = token_of(w, d);
     size_t len = t.end - t.start, distance;
     bool is_plain = t.digits == len;

@@ -21,6 +21,14 @@ static const struct row rows[] = {
 #undef GUARD_NUMBER
 };
 
+/* How many digits one may have: a bit each. */
+#define GUARD_NUMBER(type, digits, check, bare, keyed, denied, hints, contrary) \
+    UINT64_C(1) << digits |
+static const uint64_t lengths =
+#include "guard/guard_numbers.def"
+    0;
+#undef GUARD_NUMBER
+
 /* Blanks and dashes between its groups, few of them or between all digits. */
 static bool is_written_so(const struct guard_number *n, size_t groups, unsigned type)
 {
@@ -49,17 +57,21 @@ static bool is_beside_few(struct guard_numbers *n, size_t groups)
     return before < LONG_GROUP;
 }
 
-static unsigned confidence(struct guard_numbers *n, const struct row *row, size_t groups,
-                           enum guard_edge before, enum guard_edge behind)
+static unsigned confidence(struct guard_numbers *n, const struct row *row, enum guard_check check,
+                           size_t groups, enum guard_edge before, enum guard_edge behind)
 {
     size_t distance;
     uint32_t hint =
         guard_hint_before(&n->hints, n->number.start, row->hints | row->contrary, &distance);
+    bool is_sure = check == GUARD_CHECK_YES || row->type == GUARD_EMIRATES_ID;
+    if (!is_sure && (groups > 1 || before != GUARD_EDGE_FREE || behind != GUARD_EDGE_FREE)) {
+        return row->denied; /* a part of a list, or of something else */
+    }
     if ((hint & row->hints) != 0) {
         return row->keyed;
     }
-    if ((hint != 0 && distance <= GUARD_DENIES_NEAR) || before == GUARD_EDGE_JOINED ||
-        behind == GUARD_EDGE_JOINED) {
+    if ((hint != 0 && guard_hint_denies(n->window, n->number.start, distance)) ||
+        before == GUARD_EDGE_JOINED || behind == GUARD_EDGE_JOINED) {
         return row->denied;
     }
     bool is_odd = groups > 1 && row->type != GUARD_EMIRATES_ID && row->type != GUARD_EGYPT_ID;
@@ -82,7 +94,7 @@ static void ask(struct guard_numbers *n, const struct row *row, size_t groups)
     if (check == GUARD_CHECK_NO) {
         return;
     }
-    unsigned percent = confidence(n, row, groups, before, behind);
+    unsigned percent = confidence(n, row, check, groups, before, behind);
     if (percent > 0) {
         guard_sink_add(n->sink, d->start, d->group[groups - 1].end, row->type, percent,
                        check == GUARD_CHECK_YES);
@@ -93,6 +105,9 @@ void guard_find_ids(struct guard_numbers *n)
 {
     for (size_t g = 0; g < n->number.groups; g++) {
         size_t digits = n->number.group[g].digits;
+        if ((lengths >> digits & 1) == 0) {
+            continue;
+        }
         for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
             if (rows[r].digits == digits && guard_wants(n, rows[r].type)) {
                 ask(n, &rows[r], g + 1);

@@ -62,6 +62,26 @@ static const struct shift {
     {0x0400, 0x040F, 0x50}, {0x0410, 0x042F, 0x20},
 };
 
+/* Letters whose capitals look like Latin ones, which text_fold() makes them: the small ones follow.
+ */
+static const struct form looks[] = {
+    {0x03B1, 'a'}, {0x03B2, 'b'}, {0x03B5, 'e'}, {0x03B6, 'z'}, {0x03B7, 'h'}, {0x03B9, 'i'},
+    {0x03BA, 'k'}, {0x03BC, 'm'}, {0x03BD, 'n'}, {0x03BF, 'o'}, {0x03C1, 'p'}, {0x03C4, 't'},
+    {0x03C5, 'y'}, {0x03C7, 'x'}, {0x0430, 'a'}, {0x0432, 'b'}, {0x0435, 'e'}, {0x043A, 'k'},
+    {0x043C, 'm'}, {0x043D, 'h'}, {0x043E, 'o'}, {0x0440, 'p'}, {0x0441, 'c'}, {0x0442, 't'},
+    {0x0443, 'y'}, {0x0445, 'x'}, {0x0455, 's'}, {0x0456, 'i'}, {0x0458, 'j'},
+};
+
+static uint32_t look_of(uint32_t code)
+{
+    for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+        if (looks[i].is == code) {
+            return looks[i].as;
+        }
+    }
+    return code;
+}
+
 static uint8_t kind_of(uint32_t code)
 {
     size_t low = 0, high = RANGES;
@@ -85,10 +105,11 @@ static uint32_t fold(uint32_t code)
     }
     for (size_t i = 0; code < 0x0500 && i < sizeof(shifts) / sizeof(shifts[0]); i++) {
         if (code >= shifts[i].first && code <= shifts[i].last) {
-            return code + shifts[i].by;
+            code += shifts[i].by;
+            break;
         }
     }
-    return code;
+    return code >= 0x0390 && code < 0x0460 ? look_of(code) : code;
 }
 
 /* Bytes of the character that begins so; 0: none does. */

@@ -116,9 +116,10 @@ enum guard_edge guard_edge_before(const struct guard_window *w, const struct gua
         return guard_is_alnum(second) ? GUARD_EDGE_JOINED : GUARD_EDGE_FREE;
     case ':':
         return guard_is_digit(second) ? GUARD_EDGE_JOINED : GUARD_EDGE_FREE;
-    case ' ':
-        return guard_is_digit(second) ? GUARD_EDGE_GROUP : GUARD_EDGE_FREE;
-    case '+':
+    case ' ': /* ")": "(+20) 12" */
+        return guard_is_digit(second) || second == ')' ? GUARD_EDGE_GROUP : GUARD_EDGE_FREE;
+    case '+': /* a telephone's */
+        return GUARD_EDGE_INSIDE;
     case '#':
     case '$':
         return GUARD_EDGE_JOINED;

@@ -9,7 +9,9 @@
      1u << GUARD_IQAMA | 1u << GUARD_EMIRATES_ID | 1u << GUARD_QATAR_ID | 1u << GUARD_KUWAIT_ID | \
      1u << GUARD_BAHRAIN_ID | 1u << GUARD_OMAN_ID | 1u << GUARD_EGYPT_ID | 1u << GUARD_PASSPORT | \
      1u << GUARD_DATE_OF_BIRTH)
-#define TAIL 3 /* bytes before digits that may belong to the value */
+#define LONG        7 /* digits of the shortest number of a person or a telephone */
+#define YEAR_DIGITS 4
+#define TAIL        3 /* bytes before digits that may belong to the value */
 
 typedef uint8_t block __attribute__((vector_size(16)));
 
@@ -35,20 +37,25 @@ static size_t find_digit(struct span s, size_t at)
 
 static void ask(struct guard_numbers *n)
 {
-    guard_find_ids(n);
-    if (guard_wants(n, GUARD_CREDIT_CARD)) {
+    const struct guard_number *d = &n->number;
+    bool is_long = d->groups > 0 && d->group[d->groups - 1].digits >= LONG;
+    if (is_long) {
+        guard_find_ids(n);
+    }
+    if (is_long && guard_wants(n, GUARD_CREDIT_CARD)) {
         guard_find_cards(n);
     }
-    if (guard_wants(n, GUARD_PHONE)) {
+    if (is_long && guard_wants(n, GUARD_PHONE)) {
         guard_find_phones(n);
     }
-    if (guard_wants(n, GUARD_IBAN)) {
+    if (d->start >= d->place + 2 && guard_wants(n, GUARD_IBAN)) {
         guard_find_ibans(n);
     }
     if (guard_wants(n, GUARD_PASSPORT)) {
         guard_find_passports(n);
     }
-    if (guard_wants(n, GUARD_DATE_OF_BIRTH)) {
+    if (d->groups > 0 && guard_group_size(d, 0) <= YEAR_DIGITS &&
+        guard_wants(n, GUARD_DATE_OF_BIRTH)) {
         guard_find_births(n);
     }
 }

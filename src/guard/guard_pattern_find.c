@@ -114,7 +114,7 @@ static struct look look_at(const struct search *s, const struct guard_pattern *p
                            size_t hi)
 {
     struct span text = s->w->text;
-    size_t base = place_from(text, lo < GUARD_BEFORE ? 0 : lo - GUARD_BEFORE);
+    size_t base = place_from(text, lo < pattern->before ? 0 : lo - pattern->before);
     size_t end = place_from(text, hi + pattern->width + CHARACTER);
     bool is_end = end >= text.len;
     struct look l = {.base = base, .subject = span_cut(text, base, end - base)};
@@ -135,7 +135,7 @@ static int match(const struct search *s, const struct guard_pattern *pattern, co
 static size_t take_for_found(const struct search *s, const struct guard_pattern *pattern, size_t at)
 {
     size_t len = s->w->text.len, end = at + pattern->width;
-    if (end > len && !s->w->is_last) {
+    if (end > len && guard_is_open(s->w, at)) {
         guard_sink_wait(s->k, at);
         return SIZE_MAX;
     }
@@ -158,6 +158,20 @@ static size_t find_fault(const struct search *s, const struct guard_pattern *pat
     return at;
 }
 
+/*
+ * The match that begins at `start` by what this place may see, where PCRE2 was shown more than that
+ * or would have wished for more: characters without width count there and are not in the text.
+ */
+static int match_in_sight(const struct search *s, const struct guard_pattern *pattern,
+                          struct look l, size_t start)
+{
+    size_t behind = guard_behind(s->w, start);
+    bool is_open = guard_is_open(s->w, start);
+    l.subject = span_cut(l.subject, 0, behind - l.base);
+    l.options &= is_open ? UINT32_MAX : ~(uint32_t)(PCRE2_PARTIAL_HARD | PCRE2_NOTEOL);
+    return match(s, pattern, &l, start, PCRE2_ANCHORED);
+}
+
 /* All matches that begin in [lo, hi]. Where to go on; SIZE_MAX: nowhere. */
 static size_t look(const struct search *s, const struct guard_pattern *pattern, size_t lo,
                    size_t hi)
@@ -178,9 +192,18 @@ static size_t look(const struct search *s, const struct guard_pattern *pattern, 
         if (start > hi) {
             return hi + 1;
         }
-        if (found == PCRE2_ERROR_PARTIAL) {
+        if (found == PCRE2_ERROR_PARTIAL && guard_is_open(s->w, start)) {
             guard_sink_wait(s->k, start);
             return SIZE_MAX;
+        }
+        if (found == PCRE2_ERROR_PARTIAL ||
+            start + pattern->width + CHARACTER > guard_behind(s->w, start)) {
+            found = match_in_sight(s, pattern, l, start);
+            end = l.base + found_at[1];
+        }
+        if (found < 0) {
+            at = place_from(s->w->text, start + 1);
+            continue;
         }
         guard_sink_add(s->k, start, end, pattern->type, 100, true);
         overlaps = start < covered ? overlaps + 1 : 0;

@@ -478,6 +478,10 @@ static void read_repeat(struct reader *in)
                (const char *)in->text.at + in->at);
         return;
     }
+    if (follows(in, "{0}") || follows(in, "{0,0}")) {
+        refuse(in, in->at, "a repeat of nothing");
+        return;
+    }
     put_repeat(in, len);
     in->is_beyond = false;
     in->at += len;

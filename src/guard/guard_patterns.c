@@ -12,8 +12,9 @@
 
 #include "base/memory.h"
 
-#define LOOKBEHIND_MAX (GUARD_BEFORE / 4) /* characters, of four bytes at most */
-#define BRACKETS_MAX   32                 /* inside each other */
+#define CHARACTER      4                          /* bytes, at most */
+#define LOOKBEHIND_MAX (GUARD_BEFORE / CHARACTER) /* characters */
+#define BRACKETS_MAX   32                         /* inside each other */
 #define MESSAGE_BYTES  120
 #define FIRST_FLAGS    HS_FLAG_ALLOWEMPTY /* what is only looked at may have been all of it */
 #define FORM_BYTES_MAX (32 * GUARD_PATTERN_BYTES)
@@ -135,7 +136,7 @@ static enum err check_code(const pcre2_code *code, char fault[GUARD_RULES_FAULT]
 static enum err fault_of(hs_compile_error_t *error, hs_error_t said, char fault[GUARD_RULES_FAULT])
 {
     enum err e = ERR_NO_MEMORY;
-    if (said == HS_COMPILER_ERROR && error != NULL && error->expression >= 0) {
+    if (said == HS_COMPILER_ERROR && error != NULL && strstr(error->message, "memory") == NULL) {
         e = refuse(fault, "it is not supported: %s", error->message);
     }
     (void)hs_free_compile_error(error);
@@ -199,6 +200,7 @@ static enum err read_and_check(struct guard_patterns *p, struct guard_pattern *t
     buf_init(&read.wide, FORM_BYTES_MAX);
     enum err e = guard_pattern_read(text, &read, fault);
     e = e == ERR_OK ? check_code(to->code, fault) : e;
+    to->before = (uint16_t)(CHARACTER * (1 + fact_of(to->code, PCRE2_INFO_MAXLOOKBEHIND)));
     e = e == ERR_OK ? measure(to, buf_span(&read.wide), fault) : e;
     e = e == ERR_OK ? guard_pattern_try(p, text, fault) : e;
     e = e == ERR_OK ? try_first(to, buf_span(&read.first)) : e;
@@ -207,9 +209,20 @@ static enum err read_and_check(struct guard_patterns *p, struct guard_pattern *t
     return e;
 }
 
+/* Texts are folded before they are looked at, so the pattern is as well. */
+static enum err add_folded(struct guard_patterns *p, struct span text, unsigned type,
+                           char fault[GUARD_RULES_FAULT])
+{
+    struct guard_pattern *to = &p->at[p->count++];
+    to->type = (uint16_t)type;
+    enum err e = compile(p, to, text, fault);
+    return e == ERR_OK ? read_and_check(p, to, text, fault) : e;
+}
+
 enum err guard_patterns_add(struct guard_patterns *p, struct span text, unsigned type,
                             char fault[GUARD_RULES_FAULT])
 {
+    struct text_fold folded;
     CHECK(p->count < GUARD_RULES_MAX);
     if (text.len == 0 || text.len > GUARD_PATTERN_BYTES) {
         return refuse(fault, "a pattern has 1 to %d bytes", GUARD_PATTERN_BYTES);
@@ -217,10 +230,11 @@ enum err guard_patterns_add(struct guard_patterns *p, struct span text, unsigned
     if (memchr(text.at, '\0', text.len) != NULL) {
         return refuse(fault, "a pattern has no NUL");
     }
-    struct guard_pattern *to = &p->at[p->count++];
-    to->type = (uint16_t)type;
-    enum err e = compile(p, to, text, fault);
-    return e == ERR_OK ? read_and_check(p, to, text, fault) : e;
+    text_fold_init(&folded);
+    enum err e = text_fold(&folded, text);
+    e = e == ERR_OK ? add_folded(p, folded.text, type, fault) : e;
+    text_fold_fini(&folded);
+    return e;
 }
 
 static void add_start(struct guard_patterns *p, size_t i, unsigned byte)

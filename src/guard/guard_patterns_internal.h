@@ -22,7 +22,8 @@ struct guard_pattern {
     pcre2_code *code;
     char *first; /* what Vectorscan is given; NULL: it does not take it */
     uint16_t type;
-    uint16_t width; /* the longest match with what it looks at behind it, in bytes */
+    uint16_t before; /* bytes that it looks back at most, and a character more */
+    uint16_t width;  /* the longest match with what it looks at behind it, in bytes */
 };
 
 struct guard_patterns {

@@ -3,26 +3,34 @@
  * and with a word before them that says so, in any form. */
 #include "guard/guard_numbers.h"
 
+#include <pthread.h>
+
 #include "guard/guard_bytes.h"
 
-#define HINTS_ASKED                                                                       \
-    (HINT_BIT(PHONE) | HINT_BIT(ORDER) | HINT_BIT(ID) | HINT_BIT(CARD) | HINT_BIT(BANK) | \
-     HINT_BIT(PASSPORT))
-#define COUNTRY_MAX   3 /* digits */
-#define ABROAD        95
-#define ABROAD_KEYED  98
-#define ABROAD_DENIED 80
-#define ABROAD_JOINED 40
-#define DENIED        30
-#define NORTH_AMERICA 65 /* 212-555-0123 */
-#define ANY_KEYED     75
-#define ANY_BARE      25
-#define ANY_SHORTEST  7
-#define ANY_LONGEST   13
-#define ANY_GROUPS    5
-#define ANY_NEAR      40 /* bytes to the word */
-#define GULF_DIGITS   8
-#define TRUNK         0 /* the digit before a number inside its country */
+#define HINTS_ASKED                                                                          \
+    (HINT_BIT(PHONE) | HINT_BIT(ORDER) | HINT_BIT(ID) | HINT_BIT(BAHRAIN) | HINT_BIT(OMAN) | \
+     HINT_BIT(CARD) | HINT_BIT(BANK) | HINT_BIT(PASSPORT))
+#define COUNTRY_MAX    3 /* digits */
+#define CODES          1000
+#define ABROAD         95
+#define ABROAD_KEYED   98
+#define ABROAD_DENIED  80
+#define ABROAD_JOINED  40
+#define DENIED         30
+#define GROUPED        15 /* more, written in the usual groups */
+#define NORTH_AMERICA  65 /* 212-555-0123 */
+#define ANY_KEYED      75
+#define ANY_BARE       25
+#define LOCAL_SHORTEST 9
+#define LOCAL_LONGEST  13
+#define LOCAL_SHORTEST 9
+#define LOCAL_LONGEST  13
+#define ANY_SHORTEST   7
+#define ANY_LONGEST    13
+#define ANY_GROUPS     5
+#define ANY_NEAR       40 /* bytes to the word */
+#define GULF_DIGITS    8
+#define TRUNK          0 /* the digit before a number inside its country */
 
 struct country {
     uint16_t code;
@@ -53,17 +61,28 @@ static bool fits(const struct country *c, const uint8_t *national, size_t count)
            (c->firsts[0] == '\0' || strchr(c->firsts, '0' + national[0]) != NULL);
 }
 
+/* By a country's code its row + 1. */
+static uint8_t rows_by_code[CODES];
+static pthread_once_t indexed = PTHREAD_ONCE_INIT;
+
+static void index_countries(void)
+{
+    for (size_t i = 0; i < sizeof(countries) / sizeof(countries[0]); i++) {
+        rows_by_code[countries[i].code] = (uint8_t)(i + 1);
+    }
+}
+
 /* Whether these are a country's code and a number of it, which may have a "(0)" too many. */
 static bool is_abroad(const uint8_t *digits, size_t count)
 {
-    for (size_t len = 1; len <= COUNTRY_MAX && len < count; len++) {
-        uint64_t code = guard_value(digits, len);
-        for (size_t i = 0; i < sizeof(countries) / sizeof(countries[0]); i++) {
-            if (countries[i].code == code) {
-                const uint8_t *national = digits + len;
-                return fits(&countries[i], national, count - len) ||
-                       (national[0] == TRUNK && fits(&countries[i], national + 1, count - len - 1));
-            }
+    (void)pthread_once(&indexed, index_countries); /* it cannot fail */
+    for (size_t len = 1; len <= COUNTRY_MAX && len + 1 < count; len++) {
+        uint8_t row = rows_by_code[guard_value(digits, len)];
+        if (row > 0) {
+            const uint8_t *national = digits + len;
+            const struct country *c = &countries[row - 1];
+            return fits(c, national, count - len) ||
+                   (national[0] == TRUNK && fits(c, national + 1, count - len - 1));
         }
     }
     return false;
@@ -162,7 +181,9 @@ static bool is_date(const struct guard_number *n, size_t groups)
 static unsigned any(const struct guard_number *n, size_t groups, bool is_keyed)
 {
     size_t count = n->group[groups - 1].digits;
-    if (count < ANY_SHORTEST || count > ANY_LONGEST || groups > ANY_GROUPS || is_date(n, groups)) {
+    bool is_decimal = groups == 2 && n->group[0].gap == GUARD_GAP_DOT;
+    if (is_decimal || count < ANY_SHORTEST || count > ANY_LONGEST || groups > ANY_GROUPS ||
+        is_date(n, groups)) {
         return 0;
     }
     for (size_t g = 0; g < groups; g++) {
@@ -173,12 +194,23 @@ static unsigned any(const struct guard_number *n, size_t groups, bool is_keyed)
     return is_keyed ? ANY_KEYED : groups == 1 && count == GULF_DIGITS ? ANY_BARE : 0;
 }
 
+/* 06-690-6757: so nothing else is written. */
+static bool is_landline(const struct guard_number *n, size_t groups)
+{
+    return groups == 3 && n->digits[0] == TRUNK && guard_group_size(n, 0) == 2 &&
+           guard_group_size(n, 1) == 3 && guard_group_size(n, 2) == 4;
+}
+
 static unsigned local(const struct guard_number *n, size_t groups, bool is_keyed)
 {
+    size_t count = n->group[groups - 1].digits;
+    if (count < LOCAL_SHORTEST || count > LOCAL_LONGEST) {
+        return 0;
+    }
     for (size_t i = 0; i < sizeof(locals) / sizeof(locals[0]); i++) {
-        if (locals[i].digits == n->group[groups - 1].digits && begins_with(n, locals[i].prefix) &&
-            !is_date(n, groups)) {
-            return is_keyed ? locals[i].keyed : locals[i].bare;
+        if (locals[i].digits == count && begins_with(n, locals[i].prefix) && !is_date(n, groups)) {
+            return is_keyed ? locals[i].keyed
+                            : locals[i].bare + (is_landline(n, groups) ? GROUPED : 0);
         }
     }
     return is_north_american(n, groups) ? NORTH_AMERICA : 0;
@@ -197,7 +229,8 @@ static bool find_local(struct guard_numbers *n, bool is_any)
         uint32_t hint = hint_of(n, &distance);
         bool is_keyed = (hint & HINT_BIT(PHONE)) != 0 && (!is_any || distance <= ANY_NEAR);
         unsigned percent = is_any ? any(d, g, is_keyed) : local(d, g, is_keyed);
-        bool is_order = (hint & HINT_BIT(ORDER)) != 0 && distance <= GUARD_DENIES_NEAR;
+        bool is_order =
+            (hint & HINT_BIT(ORDER)) != 0 && guard_hint_denies(n->window, d->start, distance);
         if (!is_keyed && (is_order || is_joined) && percent > DENIED) {
             percent = DENIED;
         }

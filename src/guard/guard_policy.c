@@ -124,6 +124,21 @@ static bool asks(const struct guard_policy *p, enum guard_direction direction, u
                          (direction == GUARD_PROMPT && p->classes[type] != DATA_UNSAID));
 }
 
+static bool changes(const struct guard_policy *p, enum guard_direction direction)
+{
+    for (unsigned type = 0; p != NULL && type < GUARD_TYPES_MAX; type++) {
+        if (p->actions[direction][type] > GUARD_FLAG) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool guard_may_change(const struct guard_rule_of *of, enum guard_direction direction)
+{
+    return changes(of->gateway, direction) || changes(of->team, direction);
+}
+
 static bool hashes(const struct guard_policy *p)
 {
     return p != NULL && memchr(p->actions, GUARD_HASH, sizeof(p->actions)) != NULL;

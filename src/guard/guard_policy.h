@@ -101,6 +101,9 @@ bool guard_restores(const struct guard_rule_of *of);
 /* Whether a blocked reply has no text at all. */
 bool guard_empties_blocked(const struct guard_rule_of *of);
 
+/* Whether some value may be masked, hashed, redacted or blocked. */
+bool guard_may_change(const struct guard_rule_of *of, enum guard_direction direction);
+
 /* Whether some value may be hashed. */
 bool guard_hashes(const struct guard_rule_of *of);
 

@@ -130,16 +130,26 @@ struct value {
     enum word_kind kind;
     struct span text;
     bool is_quoted;
+    bool is_query;    /* of a URL */
     bool is_assigned; /* by a sign, not by a word or a blank */
 };
 
 /* Where a value ends that no quote does. */
-static bool ends_value(uint8_t c, enum word_kind kind)
+static bool ends_value(uint8_t c, const struct value *v)
 {
     if (c <= ' ' || c >= ASCII_END) {
-        return c <= ' ' || kind != PASSWORD;
+        return c <= ' ' || v->kind != PASSWORD;
     }
-    return strchr("\"'`<>,;&\\{}|", c) != NULL;
+    return (c == '&' && v->is_query) || strchr("\"'`<>,;\\{}|", c) != NULL;
+}
+
+/* Whether the word is a member of a URL's query. */
+static bool is_in_query(struct span text, size_t from, size_t start)
+{
+    while (start > from && text.at[start - 1] > ' ' && text.at[start - 1] != '?') {
+        start--;
+    }
+    return start > from && text.at[start - 1] == '?';
 }
 
 static bool is_arabic_sign(struct span text, size_t at)
@@ -148,9 +158,9 @@ static bool is_arabic_sign(struct span text, size_t at)
            starts_at(text, at, SPAN("؟"));
 }
 
-static size_t end_of_value(struct span text, size_t at, enum word_kind kind)
+static size_t end_of_value(struct span text, size_t at, const struct value *v)
 {
-    while (at < text.len && !ends_value(text.at[at], kind) && !is_arabic_sign(text, at)) {
+    while (at < text.len && !ends_value(text.at[at], v) && !is_arabic_sign(text, at)) {
         at++;
     }
     return at;
@@ -278,15 +288,17 @@ void guard_secret_words_look(const struct guard_window *w, unsigned number, size
     if (at == 0 || at >= w->text.len || at < w->from || start < guard_before(w, at)) {
         return;
     }
+    v.is_query = is_in_query(w->text, guard_before(w, at), start);
     struct span text = span_cut(w->text, 0, guard_behind(w, at));
     size_t quoted = v.is_quoted ? end_of_quoted(text, at) : 0;
-    size_t behind = quoted != 0 ? quoted : end_of_value(text, at, v.kind);
+    size_t behind = quoted != 0 ? quoted : end_of_value(text, at, &v);
     bool is_cut = quoted == 0 && (behind == text.len || v.is_quoted);
     if (is_cut && guard_is_open(w, at)) {
         guard_sink_wait(k, at);
         return;
     }
-    bool is_open = behind == text.len && text.len < w->text.len;
+    bool is_end = text.len == w->text.len && w->is_last && behind - at <= GUARD_VALUE_BYTES;
+    bool is_open = quoted == 0 && behind == text.len && !is_end;
     behind = quoted != 0 || is_open ? behind : trim_end(text, at, behind);
     v.text = span_cut(text, at, behind - at);
     unsigned percent = judge(&v);

@@ -210,7 +210,8 @@ static void look_at(const struct guard_window *w, struct guard_sink *k, const st
         return;
     }
     l.end = guard_secret_behind(w->text, l.tail, l.sight, is->alphabet);
-    l.is_whole = l.end < l.sight || l.sight == w->text.len;
+    l.is_whole = l.end < l.sight ||
+                 (l.sight == w->text.len && w->is_last && l.end - l.start <= GUARD_VALUE_BYTES);
     if (l.end == l.sight && guard_is_open(w, l.start)) {
         guard_sink_wait(k, l.start);
         return;

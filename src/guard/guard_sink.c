@@ -173,11 +173,11 @@ static struct guard_candidate *first_left(struct guard_sink *k)
 bool guard_sink_next(struct guard_sink *k, size_t done, struct guard_candidate *out, size_t *to)
 {
     struct guard_candidate *first = first_left(k), *best = first;
-    const struct guard_candidate *end = candidates(k) + candidate_count(k);
     *to = first_wait(k, done);
     if (first == NULL) {
         return false;
     }
+    const struct guard_candidate *end = candidates(k) + candidate_count(k);
     if (!k->window->is_last && first->end > *to) {
         *to = first->start < *to ? first->start : *to;
         return false;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "json/json_write.h"
+#include "text/text_escape.h"
 
 #define BEFORE_BYTES_MAX ((size_t)64 << 10)
 
@@ -162,6 +163,20 @@ struct verdict {
     bool is_bare;      /* that is a string now */
 };
 
+/* A value as its reader has it: of a text that is JSON the escapes are undone. */
+static enum err undo(const struct guard_scan *scan, struct arena *arena, struct span *value)
+{
+    if (!scan->wanted.reads_escapes || memchr(value->at, '\\', value->len) == NULL) {
+        return ERR_OK;
+    }
+    uint8_t *said = arena_alloc(arena, value->len);
+    if (said == NULL) {
+        return arena_error(arena);
+    }
+    *value = span_make(said, text_escape_undo(*value, said));
+    return ERR_OK;
+}
+
 static enum err judge(struct guard_case *c, const struct guard_manner *m, struct guard_scan *scan,
                       const struct guard_out *out, const struct guard_finding *f,
                       struct arena *arena, struct verdict *v)
@@ -175,6 +190,10 @@ static enum err judge(struct guard_case *c, const struct guard_manner *m, struct
     CHECK(f->start >= out->at && f->end <= out->at + out->text.len);
     struct span value =
         span_cut(out->text, (size_t)(f->start - out->at), (size_t)(f->end - f->start));
+    enum err e = undo(scan, arena, &value);
+    if (e != ERR_OK) {
+        return e;
+    }
     if (f->type == GUARD_PLACEHOLDER) {
         return m->is_firm || m->keeps_names
                    ? ERR_OK

@@ -22,7 +22,7 @@
 #include "json/json_edit.h"
 #include "json/json_value.h"
 
-#define GUARD_PIECE_BYTES ((size_t)16 << 10)
+#define GUARD_PIECE_BYTES ((size_t)4 << 10)
 
 /* How a text is dealt with. */
 struct guard_manner {

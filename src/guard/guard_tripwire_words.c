@@ -12,11 +12,39 @@
 #define HASH_FACTOR   UINT64_C(0x100000001b3)
 #define ASCII_END     0x80
 #define PERCENT_BYTES 3
-#define ENTITY_MAX    8 /* bytes of "&#x0041;" */
-#define SENTENCE      2 /* words that its end counts as */
+#define ENTITY_MAX    8  /* bytes of "&#x0041;" */
+#define WORD_BYTES    48 /* of the longest that stands in a list, with its marks */
+#define SENTENCE      2  /* words that its end counts as */
 #define VOWEL_COST    8
 #define ARABIC_ANCHOR 6 /* bytes */
-#define ANCHOR_MIN    4 /* bytes of an anchor that are compared, where it has more */
+#define ANCHOR_MIN    5 /* bytes of an anchor that are compared, where it has more */
+
+#define COMMON_COST 40
+#define COMMON_WORDS                                                                                                                                                           \
+    "the of and to in is that for it was as with be by on not he his but at are this have from "                                                                               \
+    "or "                                                                                                                                                                      \
+    "had an they which one you were all her she there would their we him been has when who will "                                                                              \
+    "no "                                                                                                                                                                      \
+    "more if out so said what up its about into than them can only other new some could time "                                                                                 \
+    "these "                                                                                                                                                                   \
+    "two may then do first any my now such like our over man me even most made after also did "                                                                                \
+    "many "                                                                                                                                                                    \
+    "before must through back years where much your way well down should because each just those "                                                                             \
+    "people how too little state good very make world still own see men work long get here "                                                                                   \
+    "between "                                                                                                                                                                 \
+    "both life being under never day same another know while last might us great old year off "                                                                                \
+    "come "                                                                                                                                                                    \
+    "since against go came right used take three committee limited information station going "                                                                                 \
+    "government different something important question general national company market service "                                                                               \
+    "order report program number system business office during without however group problem "                                                                                 \
+    "permission nation mission admitted summit emit printed interest comment moment development "                                                                              \
+    "special social community university international president history "                                                                                                     \
+    "في من على أن إلى التي عن مع هذا كان هذه الذي ما لا أو كل بين بعد قد ذلك عند كما لم حتى هو "              \
+    "هي "                                                                                                                                                                    \
+    "غير ثم قبل خلال يوم أكثر حيث العمل كانت يكون أي دون عام بها فيها عدد جديد الدولة المكتب "            \
+    "الاجتماع اللجنة الحضور التقرير الأسبوع الأرقام الإقليمي العربية المملكة السعودية الشركة "    \
+    "المشروع الوزارة الجامعة الطلاب المدينة الحكومة الصحة التعليم الاقتصاد اعداد مباشر لبرنامج " \
+    "يرجى الرجاء شكرا السلام عليكم ورحمة وبركاته أعضاء إعداد الاجتماعية اجتهاد"
 
 static const struct list {
     const char *words;
@@ -128,6 +156,12 @@ static void add_word(struct span word, unsigned list)
     s->set.bits[list / 64] |= UINT64_C(1) << (list % 64);
 }
 
+/* Of the words that most texts are made of, to tell which three bytes are rare. */
+static const struct span common = {
+    (const uint8_t *)COMMON_WORDS,
+    sizeof(COMMON_WORDS) - 1,
+};
+
 /* How often a byte stands in texts, about: the higher the more often. Arabic letters by their
  * second byte. */
 static unsigned cost_of(uint8_t c)
@@ -146,23 +180,34 @@ static unsigned cost_of(uint8_t c)
     return VOWEL_COST;
 }
 
-/* The letters from the beginning up to the rarest three. */
+/* How often these three stand in texts. */
+static unsigned cost_of_three(const uint8_t *at)
+{
+    unsigned cost = cost_of(at[0]) + cost_of(at[2]) + (at[0] >= ASCII_END ? 0 : cost_of(at[1]));
+    const uint8_t *found = common.at, *end = common.at + common.len;
+    while ((found = memmem(found, (size_t)(end - found), at, GUARD_TRIGGER_BYTES)) != NULL) {
+        cost += COMMON_COST;
+        found++;
+    }
+    return cost;
+}
+
+/* The letters up to the rarest three bytes. Of an Arabic word three letters, as its first one may
+ * be written in several ways. */
 static struct span anchor_of(struct span word)
 {
-    size_t best = word.len;
+    bool is_arabic = word.at[0] >= ASCII_END;
+    size_t best = word.len, from = is_arabic ? ARABIC_ANCHOR : ANCHOR_MIN, most = word.len;
     unsigned least = UINT32_MAX;
-    size_t from = word.len > ANCHOR_MIN ? ANCHOR_MIN : word.len;
-    for (size_t end = from; end <= word.len; end++) {
-        unsigned cost =
-            cost_of(word.at[end - 1]) + cost_of(word.at[end - 2]) + cost_of(word.at[end - 3]);
+    for (size_t end = from < most ? from : most; end <= most; end += is_arabic ? 2 : 1) {
+        unsigned cost = cost_of_three(word.at + end - GUARD_TRIGGER_BYTES);
         if (cost < least) {
             least = cost;
             best = end;
         }
     }
-    /* Of an Arabic word three letters: its first one may be written in several ways. */
-    size_t most = word.at[0] >= ASCII_END ? ARABIC_ANCHOR : best;
-    return span_cut(word, best > most ? best - most : 0, best > most ? most : best);
+    return is_arabic && best > ARABIC_ANCHOR ? span_cut(word, best - ARABIC_ANCHOR, ARABIC_ANCHOR)
+                                             : span_cut(word, 0, best);
 }
 
 static void add_anchor(struct span word)
@@ -257,6 +302,19 @@ void guard_trip_begin(struct guard_trip_reader *in, const struct guard_window *w
     if (is_torn && in->at < w->text.len) {
         read_word(in, &torn);
     }
+}
+
+bool guard_trip_stands(const struct guard_window *w, size_t at)
+{
+    struct guard_trip_reader in = {.w = w, .at = at};
+    struct guard_trip_word word;
+    while (in.at > 0 && at - in.at < WORD_BYTES && guard_letter_before(w->text, in.at)) {
+        do {
+            in.at--;
+        } while (in.at > 0 && (w->text.at[in.at] & 0xC0) == 0x80);
+    }
+    read_word(&in, &word);
+    return (word.set.bits[0] | word.set.bits[1]) != 0;
 }
 
 bool guard_trip_next(struct guard_trip_reader *in, size_t end, struct guard_trip_word *out)

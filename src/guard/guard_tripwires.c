@@ -297,29 +297,35 @@ static void look_for_sign(const struct guard_window *w, size_t i, size_t end,
     }
 }
 
+/* Whether an anchor's letters end at `end`, in a word that is one. */
+static bool is_anchor(const struct guard_window *w, struct span anchor, size_t end)
+{
+    return end >= anchor.len &&
+           span_equal_nocase(span_cut(w->text, end - anchor.len, anchor.len), anchor) &&
+           guard_trip_stands(w, end - anchor.len);
+}
+
+static void look_for(const struct guard_window *w, struct walk *walk, unsigned id, size_t end,
+                     struct guard_tripped *out)
+{
+    if (id >= OF_STEM && id < TRIGGERS) {
+        const struct stem *s = &tables.stems[id - OF_STEM];
+        if (span_ends(span_cut(w->text, 0, end), span_make(s->text, s->len))) {
+            touch(out, BASE64, end - s->len, end);
+        }
+    } else if (id >= OF_SIGN && id < OF_STEM) {
+        look_for_sign(w, id - OF_SIGN, end, out);
+    } else if (id == OF_CODE || is_anchor(w, guard_trip_anchor(id - TRIGGERS), end)) {
+        walk_around(walk, w, end, out);
+    }
+}
+
 static void look_at(const struct guard_window *w, struct walk *walk, size_t at,
                     struct guard_tripped *out)
 {
     unsigned row = guard_triggers_row(&tables.triggers, w->text, at);
-    size_t end = at + GUARD_TRIGGER_BYTES;
     for (; row != 0; row = guard_triggers_more(&tables.triggers, row)) {
-        unsigned id = tables.triggers.rows[row].id;
-        if (id >= TRIGGERS) {
-            struct span anchor = guard_trip_anchor(id - TRIGGERS);
-            if (end >= anchor.len &&
-                span_equal_nocase(span_cut(w->text, end - anchor.len, anchor.len), anchor)) {
-                walk_around(walk, w, at, out);
-            }
-        } else if (id >= OF_STEM) {
-            const struct stem *s = &tables.stems[id - OF_STEM];
-            if (span_ends(span_cut(w->text, 0, end), span_make(s->text, s->len))) {
-                touch(out, BASE64, end - s->len, end);
-            }
-        } else if (id >= OF_SIGN) {
-            look_for_sign(w, id - OF_SIGN, end, out);
-        } else {
-            walk_around(walk, w, at, out);
-        }
+        look_for(w, walk, tables.triggers.rows[row].id, at + GUARD_TRIGGER_BYTES, out);
     }
 }
 

@@ -51,6 +51,9 @@ void guard_trip_words_make(void);
  */
 struct span guard_trip_anchor(size_t i);
 
+/* Whether the word around `at` stands in a list. */
+bool guard_trip_stands(const struct guard_window *w, size_t at);
+
 /* Goes to the first word that begins at or after `at`. */
 void guard_trip_begin(struct guard_trip_reader *in, const struct guard_window *w, size_t at);
 

@@ -17,15 +17,16 @@
 #include "base/memory.h"
 #include "guard/guard_letters.h"
 
-#define FIRST_ENTRIES 64
-#define BITS_MIN      (1u << 12)
-#define BITS_A_WORD   8
-#define NONE          UINT32_MAX
-#define TEXT_MAX      ((size_t)GUARD_WORDS_MAX * GUARD_VALUE_BYTES)
-#define FOLDED_MAX    (2 * GUARD_VALUE_BYTES) /* of an entry; folding makes few characters longer */
-#define HASH_SEED     UINT64_C(0xcbf29ce484222325)
-#define HASH_FACTOR   UINT64_C(0x9e3779b97f4a7c15)
-#define FAULT_WORD    40 /* bytes that are quoted */
+#define FIRST_ENTRIES  64
+#define LIST_BYTES_MAX (64 << 20)
+#define BITS_MIN       (1u << 12)
+#define BITS_A_WORD    8
+#define NONE           UINT32_MAX
+#define TEXT_MAX       ((size_t)GUARD_WORDS_MAX * GUARD_VALUE_BYTES)
+#define FOLDED_MAX     (2 * GUARD_VALUE_BYTES) /* of an entry; folding makes few characters longer */
+#define HASH_SEED      UINT64_C(0xcbf29ce484222325)
+#define HASH_FACTOR    UINT64_C(0x9e3779b97f4a7c15)
+#define FAULT_WORD     40 /* bytes that are quoted */
 
 struct entry {
     uint32_t at;  /* in `text` */
@@ -277,17 +278,31 @@ static enum err add_line(struct guard_words *w, struct span line, size_t number,
     return add_entry(w, word, type, is_exact);
 }
 
-enum err guard_words_add(struct guard_words *w, struct span text, unsigned type, bool is_exact,
-                         char fault[GUARD_RULES_FAULT])
+static enum err add_lines(struct guard_words *w, struct span text, unsigned type, bool is_exact,
+                          char fault[GUARD_RULES_FAULT])
 {
-    static const struct span mark = {(const uint8_t *)"\xEF\xBB\xBF", 3}; /* of some editors */
-    size_t at = span_starts(text, mark) ? mark.len : 0;
     enum err e = ERR_OK;
+    size_t at = 0;
     for (size_t number = 1; at < text.len && e == ERR_OK; number++) {
         size_t end = span_find(text, '\n', at);
         e = add_line(w, span_cut(text, at, end - at), number, type, is_exact, fault);
         at = end + 1;
     }
+    return e;
+}
+
+/* Texts are folded before they are looked at, so the words are as well. */
+enum err guard_words_add(struct guard_words *w, struct span text, unsigned type, bool is_exact,
+                         char fault[GUARD_RULES_FAULT])
+{
+    struct text_fold folded;
+    if (text.len > LIST_BYTES_MAX) {
+        return refuse(fault, 1, "the list has more than %d MiB", LIST_BYTES_MAX >> 20);
+    }
+    text_fold_init(&folded);
+    enum err e = text_fold(&folded, text);
+    e = e == ERR_OK ? add_lines(w, folded.text, type, is_exact, fault) : e;
+    text_fold_fini(&folded);
     return e;
 }
 
@@ -401,12 +416,14 @@ static void tell(const struct search *s, uint32_t number, size_t start, size_t e
     }
 }
 
-/* The entries that begin at `start`, whose first token this is. */
-static void follow(const struct search *s, size_t start, struct token t)
+/* The entries that begin at `start`. */
+static void follow(const struct search *s, size_t start)
 {
-    struct span text = s->w->text;
-    while (t.end - start <= GUARD_VALUE_BYTES) {
-        if (t.end == text.len && !s->w->is_last) {
+    struct span text = span_cut(s->w->text, 0, guard_behind(s->w, start));
+    bool is_open = guard_is_open(s->w, start);
+    struct token t = read_token(text, start, HASH_SEED);
+    for (;;) {
+        if (t.end == text.len && is_open) {
             guard_sink_wait(s->k, start);
             return;
         }
@@ -418,13 +435,10 @@ static void follow(const struct search *s, size_t start, struct token t)
             tell(s, slot->entry, start, t.end);
         }
         size_t at = skip_blanks(text, t.end);
-        if (!slot->goes_on) {
-            return;
+        if (slot->goes_on && at == text.len && is_open) {
+            guard_sink_wait(s->k, start);
         }
-        if (at == text.len) {
-            if (!s->w->is_last && at - start <= GUARD_VALUE_BYTES) {
-                guard_sink_wait(s->k, start);
-            }
+        if (!slot->goes_on || at == text.len) {
             return;
         }
         t = read_token(text, at, at > t.end ? hash_step(t.hash, ' ') : t.hash);
@@ -454,7 +468,7 @@ void guard_words_find(const struct guard_words *words, const struct guard_window
         struct token t = read_token(w->text, at, HASH_SEED);
         bool is_cut = t.end == w->text.len && !w->is_last;
         if (is_cut || may_begin(words, t.hash)) {
-            follow(&s, at, t);
+            follow(&s, at);
         }
         at = t.end;
     }

@@ -10,6 +10,8 @@ const char *key_scope_name(uint32_t scope)
         return "completions";
     case KEY_SCOPE_EMBEDDINGS:
         return "embeddings";
+    case KEY_SCOPE_MODERATIONS:
+        return "moderations";
     default:
         return "models";
     }

@@ -17,6 +17,7 @@ enum key_scope {
     KEY_SCOPE_COMPLETIONS = 1U << 1,
     KEY_SCOPE_EMBEDDINGS = 1U << 2,
     KEY_SCOPE_MODELS = 1U << 3,
+    KEY_SCOPE_MODERATIONS = 1U << 4, /* only where it is said */
     KEY_SCOPE_ROLE = 1U << 24, /* in memory alone, of an admin key: bit 24 + n for role n, */
     KEY_SCOPE_TEAM = 1U << 29, /* and that it is bound to a team */
 };
@@ -31,8 +32,12 @@ enum key_role {
     KEY_ROLES
 };
 
+/* What an inference key has whose maker names none, */
 #define KEY_SCOPES_INFERENCE \
     ((uint32_t)(KEY_SCOPE_CHAT | KEY_SCOPE_COMPLETIONS | KEY_SCOPE_EMBEDDINGS | KEY_SCOPE_MODELS))
+
+/* and what it may have. */
+#define KEY_SCOPES_ALL (KEY_SCOPES_INFERENCE | (uint32_t)KEY_SCOPE_MODERATIONS)
 
 #define KEY_SCOPES_ADMIN ((uint32_t)(KEY_SCOPE_ROLE * ((1U << KEY_ROLES) - 1) | KEY_SCOPE_TEAM))
 

@@ -220,7 +220,7 @@ uint32_t keys_scopes(const struct key_wish *wish)
     if (wish->kind == KEY_ADMIN) {
         return wish->scopes == 0 ? key_scope_of_role(wish->role, wish->team.len > 0) : 0;
     }
-    return (wished & ~KEY_SCOPES_INFERENCE) == 0 && wish->role == 0 ? wished : 0;
+    return (wished & ~KEY_SCOPES_ALL) == 0 && wish->role == 0 ? wished : 0;
 }
 
 /* The text of a wish's key: of its seed, or new. */

@@ -25,14 +25,13 @@ struct guard_given {
 
 static void teach(FILE *out)
 {
-    fputs(
-        "\nReads a text from standard input, as the string that a model would read; a line feed\n"
-        "at its end is no part of it. Offsets are bytes of the text. With --lines each line is a\n"
-        "text of its own, and a line of JSON is printed for each. With --request it is the JSON\n"
-        "of a call, and all texts in it are looked at.\n"
-        "\nThe configuration says what is done; with --team, the team's guard, too. Nothing is\n"
-        "sent and nothing is kept; the exit status is 0 whatever is found.\n",
-        out);
+    fputs("\nReads a text from standard input, as the string that a model would read; a line\n"
+          "feed at its end is no part of it. Offsets are bytes of the text. With --lines\n"
+          "each line is a text of its own, and a line of JSON is printed for each. With\n"
+          "--request it is the JSON of a call, and all texts in it are looked at.\n"
+          "\nThe configuration says what is done; with --team, the team's guard, too.\n"
+          "Nothing is sent and nothing is kept; the exit status is 0 whatever is found.\n",
+          out);
 }
 
 const struct cli_option main_guard_test_options[] = {

@@ -16,7 +16,7 @@ static const struct main_noun keys = {
 
 #define SCOPES                                                                     \
     CLI_LIST(struct main_given, scopes, "scopes", "S,S",                           \
-             "All that it may be used for: chat, completions, embeddings, models", \
+             "All that it may be used for: chat, completions, embeddings, models, moderations", \
              .member = "scopes", .words = ADMIN_KEY_SCOPES)
 #define ALLOW_IP                                                                                 \
     CLI_LIST(struct main_given, allow_ip, "allow_ip", "NET",                                     \

@@ -37,7 +37,7 @@ const struct cli_option main_key_import_options[] = {
     CLI_TEXT(struct main_given, user, "user", "USER", "Their user, one of that team",
              .member = "user"),
     CLI_LIST(struct main_given, scopes, "scopes", "S,S",
-             "All that they may be used for: chat, completions, embeddings, models",
+             "All that they may be used for: chat, completions, embeddings, models, moderations",
              .member = "scopes", .words = ADMIN_KEY_SCOPES),
     MAIN_MODELS,
     MAIN_EXPIRES,

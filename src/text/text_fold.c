@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Most text does not change: it is looked over for the first character that would, by eight bytes
- * of ASCII at a time, and for a letter of Arabic by one bit. What changes is then put together from
- * the stretches between.
+ * Most text does not change: it is looked over for the first character that would, sixteen bytes
+ * at a time where they are ASCII and letters of Arabic, else by the character. What changes is then
+ * put together from the stretches between.
  */
 #include "text/text_fold.h"
 
 #include <string.h>
 
-#define ROOM_MAX  ((size_t)UINT32_MAX)
-#define MAP_MAX   (ROOM_MAX * sizeof(struct text_fold_point))
-#define HIGH_BITS UINT64_C(0x8080808080808080)
-#define LOW_BITS  UINT64_C(0x0101010101010101)
-#define BACKSLASHES (LOW_BITS * '\\')
-#define KEPT      (-1)
+#include "text/text_escape.h"
 
-#define UNIT_BYTES     6 /* of "\u0661" */
-#define HALF_FIRST     0xD800u
-#define HALF_SECOND    0xDC00u /* from here on it is the second of a pair */
-#define HALF_LAST      0xDFFFu
-#define BEYOND_16_BITS 0x10000u
+#define ROOM_MAX ((size_t)UINT32_MAX)
+#define MAP_MAX  (ROOM_MAX * sizeof(struct text_fold_point))
+#define KEPT     (-1)
 
 struct row {
     uint32_t first, last;
@@ -98,6 +91,21 @@ size_t text_fold_whole(struct span s)
     return s.len;
 }
 
+size_t text_fold_whole_json(struct span s)
+{
+    const uint8_t *at = s.len == 0 ? NULL : memchr(s.at, '\\', s.len);
+    while (at != NULL) {
+        size_t from = (size_t)(at - s.at);
+        struct text_escape e = text_escape_read(span_cut(s, from, s.len));
+        if (e.len == 0) {
+            return from;
+        }
+        from += e.len;
+        at = from < s.len ? memchr(s.at + from, '\\', s.len - from) : NULL;
+    }
+    return text_fold_whole(s);
+}
+
 static uint32_t decode(const uint8_t *at, size_t len)
 {
     uint32_t c = at[0] & (0xFFu >> (len + 1));
@@ -139,129 +147,6 @@ static bool may_change(const uint8_t *at, size_t len)
     }
 }
 
-/* ---- escapes ---- */
-
-/* What stands at a backslash. */
-struct escape {
-    size_t len;    /* 0: what follows decides; 1: the backslash is nothing but that */
-    uint32_t says; /* a character, or half a pair that has no other half */
-};
-
-static int digit_of(uint8_t c)
-{
-    uint8_t small = c | 0x20;
-    return c >= '0' && c <= '9'           ? c - '0'
-           : small >= 'a' && small <= 'f' ? small - 'a' + 10
-                                          : -1;
-}
-
-/* Of "\uXXXX", one half of a pair or all there is. */
-static struct escape read_unit(struct span s)
-{
-    struct escape unit = {.len = UNIT_BYTES};
-    for (size_t i = 2; i < UNIT_BYTES; i++) {
-        if (i >= s.len) {
-            return (struct escape){.len = 0};
-        }
-        int digit = digit_of(s.at[i]);
-        if (digit < 0) {
-            return (struct escape){.len = 1};
-        }
-        unit.says = unit.says << 4 | (uint32_t)digit;
-    }
-    return unit;
-}
-
-static bool is_half(uint32_t c)
-{
-    return c >= HALF_FIRST && c <= HALF_LAST;
-}
-
-/* What the other half of a pair follows, if it does. */
-static struct escape read_pair(struct span s, struct escape high)
-{
-    struct span rest = span_cut(s, UNIT_BYTES, s.len);
-    if ((rest.len > 0 && rest.at[0] != '\\') || (rest.len > 1 && rest.at[1] != 'u')) {
-        return high;
-    }
-    struct escape low = read_unit(rest);
-    if (low.len == 0) {
-        return low;
-    }
-    if (low.len != UNIT_BYTES || low.says < HALF_SECOND || low.says > HALF_LAST) {
-        return high;
-    }
-    uint32_t c = (high.says - HALF_FIRST) << 10 | (low.says - HALF_SECOND);
-    return (struct escape){.len = 2 * UNIT_BYTES, .says = c + BEYOND_16_BITS};
-}
-
-/* `s` begins with a backslash. */
-static struct escape read_escape(struct span s)
-{
-    static const char marks[] = "\"\\/bfnrt", says[] = "\"\\/\b\f\n\r\t";
-    if (s.len < 2) {
-        return (struct escape){.len = 0};
-    }
-    if (s.at[1] != 'u') {
-        const char *mark = memchr(marks, s.at[1], sizeof(marks) - 1);
-        return mark == NULL ? (struct escape){.len = 1}
-                            : (struct escape){.len = 2, .says = (uint8_t)says[mark - marks]};
-    }
-    struct escape e = read_unit(s);
-    return e.len == UNIT_BYTES && e.says >= HALF_FIRST && e.says < HALF_SECOND ? read_pair(s, e)
-                                                                               : e;
-}
-
-static size_t encode(uint32_t c, uint8_t out[4])
-{
-    if (c < 0x80) {
-        out[0] = (uint8_t)c;
-        return 1;
-    }
-    size_t len = c < 0x800 ? 2 : c < BEYOND_16_BITS ? 3 : 4;
-    for (size_t i = len - 1; i > 0; i--) {
-        out[i] = (uint8_t)(0x80 | (c & 0x3F));
-        c >>= 6;
-    }
-    out[0] = (uint8_t)((0xF00u >> len) | c);
-    return len;
-}
-
-size_t text_fold_whole_json(struct span s)
-{
-    const uint8_t *at = s.len == 0 ? NULL : memchr(s.at, '\\', s.len);
-    while (at != NULL) {
-        size_t from = (size_t)(at - s.at);
-        struct escape e = read_escape(span_cut(s, from, s.len));
-        if (e.len == 0) {
-            return from;
-        }
-        from += e.len;
-        at = from < s.len ? memchr(s.at + from, '\\', s.len - from) : NULL;
-    }
-    return text_fold_whole(s);
-}
-
-size_t text_undo_json(struct span s, uint8_t *out)
-{
-    size_t len = 0;
-    for (size_t at = 0; at < s.len;) {
-        struct escape e = {.len = 1};
-        if (s.at[at] == '\\') {
-            e = read_escape(span_cut(s, at, s.len));
-        }
-        if (e.len > 1 && !is_half(e.says)) {
-            len += encode(e.says, out + len);
-            at += e.len;
-        } else {
-            out[len++] = s.at[at++];
-        }
-    }
-    return len;
-}
-
-/* ---- what changes ---- */
-
 /* A character that is read as something else, or as nothing. */
 struct change {
     size_t at, next;
@@ -269,26 +154,48 @@ struct change {
     uint8_t as[4];
 };
 
-/* Whether one of eight bytes is a backslash. */
-static bool has_backslash(uint64_t block)
+typedef uint8_t block __attribute__((vector_size(16)));
+
+static block load(const uint8_t *at)
 {
-    uint64_t other = block ^ BACKSLASHES;
-    return ((other - LOW_BITS) & ~other & HIGH_BITS) != 0;
+    block b;
+    memcpy(&b, at, sizeof(b));
+    return b;
 }
 
-/* To what is not ASCII, or may be an escape. */
-static size_t skip_ascii(struct span s, size_t at, bool is_json)
+static block is_between(block b, uint8_t from, uint8_t to)
 {
-    uint64_t block;
-    while (s.len - at >= sizeof(block)) {
-        memcpy(&block, s.at + at, sizeof(block));
-        if ((block & HIGH_BITS) != 0 || (is_json && has_backslash(block))) {
-            break;
+    return (block)((b - from) <= (uint8_t)(to - from));
+}
+
+static bool has_any(block b)
+{
+    uint64_t halves[2];
+    memcpy(halves, &b, sizeof(halves));
+    return (halves[0] | halves[1]) != 0;
+}
+
+/* Skips blocks of ASCII and of letters of Arabic, which begin with D8, D9 or DA and of whose
+ * second bytes few make something that changes; of JSON not those with escapes. Ends maybe inside a character, which stays. */
+static size_t skip_blocks(struct span s, size_t at, bool is_json)
+{
+    while (s.len - at > sizeof(block)) {
+        block b = load(s.at + at);
+        if (is_json && has_any(is_between(b, '\\', '\\'))) {
+            return at;
+        }
+        if (has_any(b & 0x80)) {
+            block next = load(s.at + at + 1);
+            block odd = is_between(b, 0xC0, 0xD7) | is_between(b, 0xDB, 0xFF) |
+                        (is_between(b, 0xD8, 0xD8) &
+                         (is_between(next, 0x8C, 0x8C) | is_between(next, 0x9B, 0x9F))) |
+                        (is_between(b, 0xD9, 0xD9) &
+                         (is_between(next, 0x80, 0x80) | is_between(next, 0xA0, 0xAC)));
+            if (has_any(odd)) {
+                return at;
+            }
         }
         at += sizeof(block);
-    }
-    while (at < s.len && s.at[at] < 0x80 && !(is_json && s.at[at] == '\\')) {
-        at++;
     }
     return at;
 }
@@ -296,14 +203,14 @@ static size_t skip_ascii(struct span s, size_t at, bool is_json)
 /* False: it stands for itself. Either way out->next is behind it. */
 static bool change_escape(struct span s, size_t at, struct change *out)
 {
-    struct escape e = read_escape(span_cut(s, at, s.len));
+    struct text_escape e = text_escape_read(span_cut(s, at, s.len));
     *out = (struct change){.at = at, .next = at + (e.len > 0 ? e.len : 1)};
-    if (e.len <= 1 || is_half(e.says)) {
+    if (e.len <= 1 || text_escape_is_half(e.says)) {
         return false;
     }
     int as = read_as(e.says);
     if (as == KEPT) {
-        out->len = encode(e.says, out->as);
+        out->len = text_escape_encode(e.says, out->as);
     } else {
         out->as[0] = (uint8_t)as;
         out->len = as != 0;
@@ -325,20 +232,24 @@ static bool change_character(struct span s, size_t at, struct change *out)
 static bool find_change(const struct text_fold *f, size_t at, struct change *out)
 {
     struct span s = f->source;
+    size_t stop = at; /* up to here it is looked at by the character */
     while (at < s.len) {
-        if (s.at[at] >= 0x80) {
-            if (change_character(s, at, out)) {
-                return true;
-            }
-            at = out->next;
-        } else if (f->is_json && s.at[at] == '\\') {
-            if (change_escape(s, at, out)) {
-                return true;
-            }
-            at = out->next;
-        } else {
-            at = skip_ascii(s, at, f->is_json);
+        if (at >= stop) {
+            at = skip_blocks(s, at, f->is_json);
+            stop = at + sizeof(block);
         }
+        if (at == s.len) {
+            break;
+        }
+        bool is_escape = f->is_json && s.at[at] == '\\';
+        if (s.at[at] < 0x80 && !is_escape) {
+            at++;
+            continue;
+        }
+        if (is_escape ? change_escape(s, at, out) : change_character(s, at, out)) {
+            return true;
+        }
+        at = out->next;
     }
     return false;
 }
@@ -412,14 +323,14 @@ enum err text_fold_json(struct text_fold *f, struct span source)
     return fold(f, source, true);
 }
 
-/* How many points are at or before `at`. */
-static size_t points_to(const struct text_fold *f, size_t at)
+/* How many points are at or before `at`: of the folded text, or of the source. */
+static size_t points_to(const struct text_fold *f, size_t at, bool is_source)
 {
     const struct text_fold_point *points = points_of(f);
     size_t from = 0, to = f->points;
     while (from < to) {
         size_t middle = (from + to) / 2;
-        if (points[middle].at <= at) {
+        if ((is_source ? points[middle].from : points[middle].at) <= at) {
             from = middle + 1;
         } else {
             to = middle;
@@ -436,7 +347,7 @@ size_t text_fold_begin(const struct text_fold *f, size_t at)
     if (at >= f->text.len) {
         return f->source.len;
     }
-    size_t n = points_to(f, at);
+    size_t n = points_to(f, at, false);
     const struct text_fold_point *p = points_of(f) + n - 1;
     return n == 0 ? at : p->from + (at - p->at);
 }
@@ -445,7 +356,7 @@ size_t text_fold_end(const struct text_fold *f, size_t end)
 {
     size_t at = text_fold_begin(f, end - 1);
     if (f->is_json && f->source.at[at] == '\\') {
-        struct escape e = read_escape(span_cut(f->source, at, f->source.len));
+        struct text_escape e = text_escape_read(span_cut(f->source, at, f->source.len));
         return at + (e.len > 0 ? e.len : 1);
     }
     if (f->text.at[end - 1] < 0x80 && f->source.at[at] >= 0x80) {
@@ -456,17 +367,9 @@ size_t text_fold_end(const struct text_fold *f, size_t end)
 
 size_t text_fold_find(const struct text_fold *f, size_t from)
 {
-    if (f->points == 0) {
-        return from < f->text.len ? from : f->text.len;
-    }
-    size_t low = 0, high = f->text.len;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (text_fold_begin(f, middle) >= from) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return low;
+    size_t n = points_to(f, from, true);
+    const struct text_fold_point *p = points_of(f) + n;
+    size_t at = n == 0 ? from : p[-1].at + (from - p[-1].from);
+    size_t most = n < f->points ? p->at : f->text.len; /* it was in what changed */
+    return at < most ? at : most;
 }

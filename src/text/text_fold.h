@@ -64,10 +64,6 @@ size_t text_fold_whole(struct span s);
 /* The same for text_fold_json(): nor is an escape cut. */
 size_t text_fold_whole_json(struct span s);
 
-/* Writes what `s` says once its escapes are undone, which is no longer; what is none, and half a
- * surrogate pair, stays as it is. Returns the length. */
-size_t text_undo_json(struct span s, uint8_t *out);
-
 /* Where the character ends that begins at `at`: a byte that is not UTF-8 is one. */
 size_t text_fold_next(struct span s, size_t at);
 

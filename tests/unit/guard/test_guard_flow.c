@@ -88,6 +88,15 @@ static const struct row requests[] = {
      "{'prompt':'x','grammar':'root ::= PRJ-111111'}", true},
     {"a role that is none is read", "{'messages':[{'role':'PRJ-111111','content':'x'}]}",
      "{'messages':[{'role':'PRJ-111111','content':'x'}]}", true},
+    {"arguments are JSON in a string, and their escapes are read",
+     "{'messages':[{'role':'assistant','tool_calls':[{'function':{'name':'f','arguments':"
+     "'{\\\"x\\\":\\\"\\\\u0050RJ-1\\\\u00311111\\\\nPRJ-111111\\\"}'}}]}]}",
+     "{'messages':[{'role':'assistant','tool_calls':[{'function':{'name':'f','arguments':"
+     "'{\\\"x\\\":\\\"[PROJECT_1]\\\\n[PROJECT_1]\\\"}'}}]}]}",
+     false},
+    {"so are those of what a tool answers",
+     "{'messages':[{'role':'tool','content':'{\\\"x\\\":\\\"\\\\u0050RJ-111111\\\"}'}]}",
+     "{'messages':[{'role':'tool','content':'{\\\"x\\\":\\\"[PROJECT_1]\\\"}'}]}", false},
     {"a blocked value goes nowhere", "{'prompt':'a BOMB123 b'}", "{'prompt':'a BOMB123 b'}", true},
 };
 
@@ -245,6 +254,97 @@ static void a_stream_says_the_same_wherever_it_is_cut(void **state)
     }
 }
 
+/* Arguments in pieces: what they said is in `said`. */
+static void stream_arguments(struct world *w, const char *text, size_t first, size_t cut,
+                             struct buf *said)
+{
+    struct guard_flow f;
+    struct guard_wanted wanted;
+    char json[1024], piece[512];
+    size_t len = strlen(text);
+    assert_true(guard_case_wants(&w->c, GUARD_REPLY, &wanted));
+    guard_flow_init(&f, &w->c, &wanted, true);
+    for (size_t at = 0; at < len;) {
+        size_t end = at + (at == 0 ? first : cut), out = 0;
+        for (; at < end && at < len; at++) {
+            if (text[at] == '\\' || text[at] == '"') {
+                piece[out++] = '\\';
+            }
+            piece[out++] = text[at];
+        }
+        (void)snprintf(json, sizeof(json),
+                       "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,"
+                       "\"function\":{\"arguments\":\"%.*s\"}}]},\"finish_reason\":null}]}",
+                       (int)out, piece); /* fits */
+        put_event(w, &f, json, said);
+    }
+    put_event(w, &f,
+              "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}", said);
+    guard_flow_fini(&f);
+}
+
+static const struct {
+    const char *text, *said;
+} arguments[] = {
+    {"{\"x\":\"\\u0050RJ-\\u0661\\u06611111 ok\"}", "{\"x\":\"[PROJECT_1] ok\"}"},
+    {"{\"x\":\"\\\\u0050RJ-111111 and \\\\\\u0050RJ-111111\"}",
+     "{\"x\":\"\\\\u0050RJ-111111 and \\\\[PROJECT_1]\"}"},
+    {"{\"x\":\"\\ud83d\\ude00PRJ-11\\u200b1111\\ud83d\"}",
+     "{\"x\":\"\\ud83d\\ude00[PROJECT_1]\\ud83d\"}"},
+    {"{\"a\\/b\":\"AC123\\u0034\\u0035678\\n\"}", "{\"a\\/b\":\"******5678\\n\"}"},
+    {"\\q \\u00 \\ud800 \\", "\\q \\u00 \\ud800 \\"},
+};
+
+static void arguments_say_the_same_wherever_they_are_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(arguments) / sizeof(arguments[0]); i++) {
+        size_t len = strlen(arguments[i].text);
+        for (size_t first = 1; first <= len; first++) {
+            for (size_t cut = 1; cut <= len; cut += cut < 3 ? 1 : 13) {
+                struct world w;
+                struct buf said;
+                begin(&w);
+                buf_init(&said, 1 << 16);
+                stream_arguments(&w, arguments[i].text, first, cut, &said);
+                if (!span_equal(buf_span(&said), span_of(arguments[i].said))) {
+                    print_error("%s cut at %zu by %zu: %.*s\n", arguments[i].text, first, cut,
+                                SPAN_ARGS(buf_span(&said)));
+                }
+                assert_true(span_equal(buf_span(&said), span_of(arguments[i].said)));
+                buf_fini(&said);
+                end(&w);
+            }
+        }
+    }
+}
+
+/* Escapes that fill a window many times over: what is kept of it begins where one begins. */
+static void a_long_text_of_escapes_is_read_alike(void **state)
+{
+    (void)state;
+    static const char unit[] = "\\\\\\u0050RJ-\\u0661\\u06611111\\\\u0050 ";
+    static const char became[] = "\\\\[PROJECT_1]\\\\u0050 ";
+    char text[20 * sizeof(unit)] = "", expected[20 * sizeof(unit)] = "";
+    size_t text_len = 0, len = 0;
+    for (int i = 0; i < 20; i++) {
+        memcpy(text + text_len, unit, sizeof(unit));
+        memcpy(expected + len, became, sizeof(became));
+        text_len += sizeof(unit) - 1;
+        len += sizeof(became) - 1;
+    }
+    for (size_t cut = 1; cut < 300; cut++) {
+        struct world w;
+        struct buf said;
+        begin(&w);
+        buf_init(&said, 1 << 16);
+        stream_arguments(&w, text, cut % 60 + 1, cut, &said);
+        assert_true(span_equal(buf_span(&said), span_of(expected)));
+        buf_fini(&said);
+        end(&w);
+    }
+}
+
 static void texts_of_a_stream_do_not_mix(void **state)
 {
     (void)state;
@@ -342,6 +442,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_request_says_goes_on_as_the_policy_wants_it),
         cmocka_unit_test(a_stream_says_the_same_wherever_it_is_cut),
+        cmocka_unit_test(arguments_say_the_same_wherever_they_are_cut),
+        cmocka_unit_test(a_long_text_of_escapes_is_read_alike),
         cmocka_unit_test(texts_of_a_stream_do_not_mix),
         cmocka_unit_test(probabilities_do_not_tell_what_is_held_back),
         cmocka_unit_test(a_stream_of_too_many_texts_is_none),
