@@ -311,9 +311,9 @@ static enum err apply(struct call_scan *l, struct buf *found)
 {
     struct call *call = l->call;
     bool changes = false;
-    enum err e = guard_apply(
-        &call->guard->found, &l->texts, (struct guard_finding *)(void *)found->at,
-        buf_span(found).len / sizeof(struct guard_finding), call->edits, &call->arena, &changes);
+    enum err e =
+        guard_apply(&call->guard->found, &l->texts, (struct guard_finding *)(void *)found->at,
+                    buf_span(found).len / sizeof(struct guard_finding), call->edits, &changes);
     l->has_changed = l->has_changed || changes;
     return e == ERR_OK && call->guard->found.is_blocked[GUARD_PROMPT] ? ERR_CONTENT_FILTER : e;
 }

@@ -7,8 +7,9 @@
 #include "base/memory.h"
 #include "json/json_write.h"
 
-#define ASK_BYTES_MAX ((size_t)16 << 20) /* all texts, each byte escaped, and what is around them \
-                                          */
+#define ASK_BYTES_MAX                                                           \
+    ((size_t)16 << 20) /* all texts, each byte escaped, and what is around them \
+                        */
 #define ANSWER_ROWS  ((uint32_t)64 * 1024)
 #define ANSWER_DEPTH 16
 #define PERCENT_ONE  100

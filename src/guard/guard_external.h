@@ -15,7 +15,7 @@
  * Answers are not believed: places that are none in the text, or inside a character, make the whole
  * answer nonsense. Findings that overlap are one, of the strictest action among them.
  *
- * Ownership  all is borrowed; what is inserted lies in the arena.
+ * Ownership  all is borrowed; what is inserted lies in the edits' arena.
  * Limits     GUARD_GATHERED_MAX bytes of text, GUARD_PARTS_MAX texts, GUARD_EXTERNAL_FINDINGS
  *            findings of an answer.
  * Threads    any; no state.
@@ -69,6 +69,6 @@ MUST_USE enum err guard_external_read(const struct guard_policy *p, const struct
  */
 MUST_USE enum err guard_apply(struct guard_case *c, const struct guard_gathered *g,
                               struct guard_finding *findings, size_t count,
-                              struct json_edits *edits, struct arena *arena, bool *changes);
+                              struct json_edits *edits, bool *changes);
 
 #endif

@@ -349,9 +349,9 @@ static enum err apply_part(struct work *w, const struct guard_part *part, size_t
 
 enum err guard_apply(struct guard_case *c, const struct guard_gathered *g,
                      struct guard_finding *findings, size_t count, struct json_edits *edits,
-                     struct arena *arena, bool *changes)
+                     bool *changes)
 {
-    struct work w = {.c = c, .g = g, .edits = edits, .arena = arena, .findings = findings};
+    struct work w = {.c = c, .g = g, .edits = edits, .arena = edits->arena, .findings = findings};
     enum err e = ERR_OK;
     size_t at = 0;
     w.count = sift(c, g, findings, count);

@@ -75,24 +75,6 @@ static enum err add_deployments(struct policy *p, const struct upstream_settings
     return e;
 }
 
-/* All that are asked for anything: the model servers, and behind them the guard's scanners. */
-static enum err join_definitions(struct policy *p, const struct policy_settings *settings,
-                                 const struct upstream_settings *upstreams,
-                                 struct upstream_settings *out)
-{
-    size_t own = upstreams->definitions_count, count = own + settings->guard.external_count;
-    struct upstream_definition *all = arena_new(&p->arena, count * sizeof(*all));
-    if (all == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    for (size_t i = 0; i < count; i++) {
-        all[i] = i < own ? upstreams->definitions[i]
-                         : policy_scanner_definition(&settings->guard.external[i - own]);
-    }
-    *out = (struct upstream_settings){.definitions = all, .definitions_count = count};
-    return ERR_OK;
-}
-
 /* ---- models ---- */
 
 /* Whether calls to it leave the home region, as far as is known. Without one no border is watched.
@@ -479,7 +461,7 @@ enum err policy_open(const struct policy_settings *settings,
         e = note_digest(p, settings, upstreams);
     }
     if (e == ERR_OK) {
-        e = join_definitions(p, settings, upstreams, &all);
+        e = policy_scanner_join(settings, upstreams, &p->arena, &all);
     }
     if (e == ERR_OK) {
         e = add_deployments(p, &all, previous, reason);

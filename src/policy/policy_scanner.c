@@ -12,7 +12,7 @@ _Static_assert((int)UPSTREAM_CLEARED_PUBLIC == (int)GUARD_CLEARED_PUBLIC &&
                    (int)UPSTREAM_CLEARED_TOP_SECRET == (int)GUARD_CLEARED_TOP_SECRET,
                "both are classes of data, counted alike");
 
-struct upstream_definition policy_scanner_definition(const struct guard_external_form *form)
+static struct upstream_definition definition_of(const struct guard_external_form *form)
 {
     return (struct upstream_definition){
         .name = form->name,
@@ -31,4 +31,21 @@ struct upstream_definition policy_scanner_definition(const struct guard_external
         .queue_max = WAITING_MOST,
         .reply_bytes_max = ANSWER_BYTES,
     };
+}
+
+enum err policy_scanner_join(const struct policy_settings *settings,
+                             const struct upstream_settings *upstreams, struct arena *arena,
+                             struct upstream_settings *out)
+{
+    size_t own = upstreams->definitions_count, count = own + settings->guard.external_count;
+    struct upstream_definition *all = arena_new(arena, count * sizeof(*all));
+    if (all == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        all[i] =
+            i < own ? upstreams->definitions[i] : definition_of(&settings->guard.external[i - own]);
+    }
+    *out = (struct upstream_settings){.definitions = all, .definitions_count = count};
+    return ERR_OK;
 }

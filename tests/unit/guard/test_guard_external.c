@@ -77,7 +77,7 @@ static void becomes(struct world *w, const char *json)
     char out[1000];
     assert_int_equal(guard_apply(&w->c, &w->g, (struct guard_finding *)(void *)w->found.at,
                                  buf_span(&w->found).len / sizeof(struct guard_finding), &w->edits,
-                                 &w->arena, &changes),
+                                 &changes),
                      ERR_OK);
     size_t len = (size_t)json_edits_total(&w->edits);
     assert_true(len < sizeof(out));
