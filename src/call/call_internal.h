@@ -106,12 +106,12 @@ struct call {
     struct decision decision;
     size_t candidate_next;
     struct call_scan *scan; /* scanners that look at it; NULL: none was asked (call_scan.h) */
-    struct call_learning *learning;   /* the vector of what it asks; NULL: nobody wants it */
-    struct decision_candidate mirror; /* where a copy of it goes, */
-    bool has_mirror;                  /* if one does */
-    enum data_class data_class;       /* of what the call bears; unsaid: nobody asked yet */
-    struct span policy_lines;         /* header lines that tell who decided; empty: nobody yet */
-    struct call_guard *guard; /* NULL: there is none (call_guard.h) */
+    struct call_learning *learning;     /* the vector of what it asks; NULL: nobody wants it */
+    struct decision_candidate mirror;   /* where a copy of it goes, */
+    bool has_mirror;                    /* if one does */
+    enum data_class data_class;         /* of what the call bears; unsaid: nobody asked yet */
+    struct span policy_lines;           /* header lines that tell who decided; empty: nobody yet */
+    struct call_guard *guard;           /* NULL: there is none (call_guard.h) */
     struct call_moderation *moderation; /* NULL: it is asked of a model (call_moderate.h) */
     struct span facts; /* that rules could ask, as records keep them; empty: they could not */
 

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "json/json_write.h"
 #include "text/text_escape.h"
+#include "json/json_write.h"
 
 #define BEFORE_BYTES_MAX ((size_t)64 << 10)
 
