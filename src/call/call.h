@@ -87,6 +87,12 @@ struct call_shared {
         mono_us rests_until; /* none is asked before */
         mono_us told;        /* the log, of vectors that are no good; 0: never */
     } learned;
+    struct {
+        unsigned failed;     /* the same of each scanner of the guard */
+        mono_us rests_until; /* 0: it does not */
+    } scans[GUARD_EXTERNAL_MAX];
+    int64_t scans_second;     /* the second, on the monotonic clock, of */
+    uint32_t scans_told;      /* failures of theirs that the log was told of */
     struct limits_gate *gate; /* what addresses may ask; NULL: anything */
     struct limits_gate_terms gate_terms;
     struct strangers strangers; /* who was refused for want of a good key */

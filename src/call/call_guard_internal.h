@@ -14,6 +14,7 @@ struct call_guard {
     struct guard_case found;
     struct guard_policy *gateway, *team; /* counted; NULL: none */
     struct crypto_hmac_key key;
+    struct buf parts; /* its texts, a struct guard_part each, for scanners: call_scan.h */
     struct guard_flow flow;
     bool has_flow;
     struct call_vetted *vetted;

@@ -362,6 +362,11 @@ static enum call_state inspect_small(struct call *call)
 
 enum call_state call_step_inspect(struct call *call)
 {
+    if (call_is_scan(call)) { /* it is none of OpenAI's */
+        call->request = (struct openai_request){
+            .endpoint = OPENAI_EMBEDDINGS, .model = SPAN(""), .output_tokens_max = -1};
+        return CALL_ROUTE;
+    }
     enum err begun =
         call->guard == NULL && call->inspection == NULL ? call_guard_begin(call) : ERR_OK;
     if (begun != ERR_OK) {

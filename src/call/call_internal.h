@@ -9,6 +9,7 @@
 #include "call/call_guard.h"
 #include "call/call_moderate.h"
 #include "call/call_question.h"
+#include "call/call_scan.h"
 #include "call/call_shadow.h"
 #include "call/call_try.h"
 #include "decision/decision.h"
@@ -104,6 +105,7 @@ struct call {
     /* Where it may go, the best first; and those that were tried. */
     struct decision decision;
     size_t candidate_next;
+    struct call_scan *scan; /* scanners that look at it; NULL: none was asked (call_scan.h) */
     struct call_learning *learning;     /* the vector of what it asks; NULL: nobody wants it */
     struct decision_candidate mirror;   /* where a copy of it goes, */
     bool has_mirror;                    /* if one does */
@@ -178,6 +180,9 @@ enum call_state call_fail_at(struct call *call, enum err e, struct span param, s
 
 /* A copy that lives as long as the call. */
 struct server_words call_copy_words(struct call *call, const struct server_words *words);
+
+/* A scanner, or what it found, is the failure. */
+enum call_state call_scan_fail(struct call *call, enum err e);
 
 /* A try's failure is the call's. */
 enum call_state call_fail_as(struct call *call, const struct call_try *t);

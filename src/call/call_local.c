@@ -65,7 +65,9 @@ static void local_put_head(void *client, int status, struct span fields, uint64_
     struct call_local *local = client;
     (void)fields;
     (void)length;
-    local->events->on_head(local, status);
+    if (local->events->on_head != NULL) {
+        local->events->on_head(local, status);
+    }
 }
 
 static void local_put(void *client, const struct iovec *pieces, int count)

@@ -25,7 +25,7 @@ struct call_local;
 struct call_shadow;
 
 struct call_local_events {
-    void (*on_head)(struct call_local *local, int status);
+    void (*on_head)(struct call_local *local, int status); /* NULL: it is of no interest */
     void (*on_bytes)(struct call_local *local, struct span bytes);
 
     /* ERR_OK: the answer is complete. CLIENT_GONE: it was cancelled. UPSTREAM_CLOSED: it broke off

@@ -137,7 +137,8 @@ void call_fill_record(const struct call *call, const struct call_try *t, struct 
     }
     memcpy(r->call_id, call->id.bytes, sizeof(r->call_id));
     journal_record_set(r, JOURNAL_TEXT_KEY, span_of(call->key.id));
-    journal_record_set(r, JOURNAL_TEXT_ENDPOINT, span_of(endpoints[call->route->handler]));
+    journal_record_set(r, JOURNAL_TEXT_ENDPOINT,
+                       span_of(call_is_scan(call) ? "guard" : endpoints[call->route->handler]));
     fill_who(call, r);
     r->shadow = call->shadow != NULL;
     if (call->data_class > DATA_PUBLIC) {

@@ -257,6 +257,12 @@ static enum err find_direct(struct call *call, struct decision_ask *ask)
     return decision_filter(ask, d);
 }
 
+/* A call that asks others before it goes anywhere is decided again when they have answered. */
+static bool is_first(const struct call *call)
+{
+    return call->learning == NULL && call->scan == NULL;
+}
+
 static enum err decide(struct call *call, const struct decision_ask *ask)
 {
     struct decision_work work;
@@ -268,7 +274,7 @@ static enum err decide(struct call *call, const struct decision_ask *ask)
     call->policy_lines = arena_copy(&call->arena, span_of(line));
     size_t len = decision_facts_write(ask, &work, facts);
     call->facts = arena_copy(&call->arena, span_make(facts, len));
-    counter_add(COUNT_CONDITIONS_FAILED, call->learning == NULL ? call->decision.failed : 0);
+    counter_add(COUNT_CONDITIONS_FAILED, is_first(call) ? call->decision.failed : 0);
     return call->policy_lines.at == NULL || call->facts.at == NULL ? ERR_NO_MEMORY : e;
 }
 
@@ -351,11 +357,16 @@ static enum call_state route(struct call *call, struct decision_ask *ask)
     if (!take_guard(call, ask)) {
         return fail_residency(call, ask, ERR_CLASSIFICATION);
     }
-    if (call->prefixes != NULL && call->learning == NULL) {
+    if (call->prefixes != NULL && is_first(call)) {
         decision_add_session(ask, call->prefixes);
     }
     e = decision_is_open(ask) ? decide(call, ask) : find_direct(call, ask);
-    if (e == ERR_OK && call->learning == NULL && decision_wants_vector(ask, &call->decision)) {
+    if (e == ERR_OK && call_scan_is_due(call)) {
+        e = call_scan_begin(call, ask);
+        return e == ERR_OK ? CALL_ROUTE : call_scan_fail(call, e);
+    }
+    if (e == ERR_OK && call->learning == NULL && !call_scan_has_changed(call) &&
+        decision_wants_vector(ask, &call->decision)) {
         e = call_learning_begin(call, ask);
         return e == ERR_OK ? CALL_ROUTE : call_fail(call, e);
     }
@@ -367,6 +378,17 @@ enum call_state call_step_route(struct call *call)
     if (call->shadow != NULL) {
         call_shadow_route(call);
         return find_prices(call) ? CALL_RESERVE : call_fail(call, ERR_NO_MEMORY);
+    }
+    if (call_scan_is_open(call)) {
+        bool is_done = false;
+        enum err e = call_is_lost(call) ? call->error : call_scan_step(call, &is_done);
+        if (e != ERR_OK) {
+            call_scan_end(call);
+            return call_scan_fail(call, e);
+        }
+        if (!is_done) {
+            return CALL_ROUTE;
+        }
     }
     if (is_learning(call)) {
         return call->error != ERR_OK ? CALL_SETTLE : CALL_ROUTE;

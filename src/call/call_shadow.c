@@ -92,6 +92,30 @@ static struct call_shadow *new_shadow(const struct call *call, int64_t bytes)
     return s;
 }
 
+/* The body with the call's edits in place, so that nobody has to ask a scanner twice. NULL: there
+ * is no memory for it, or it takes too long. */
+static struct call_body *clean_body(struct call *call)
+{
+    const struct json_index *x = NULL;
+    struct call_body *made = NULL;
+    struct buf text;
+    if (call_index_body(call, &x) != ERR_OK || x == NULL) {
+        return NULL;
+    }
+    size_t len = (size_t)json_edits_total(call->edits);
+    buf_init_counted(&text, len + 1, BUF_UNCOUNTED);
+    uint8_t *to = buf_reserve(&text, len);
+    if (to != NULL) {
+        json_edits_copy(call->edits, to);
+        buf_added(&text, len);
+        enum err e = call_body_new(buf_span(&text), &made);
+        made = e == ERR_OK ? made : NULL;
+    }
+    buf_fini(&text);
+    (void)call_release_index(call); /* what is left of it goes with the call */
+    return made;
+}
+
 void call_shadow_begin(struct call *call, struct call_body *body)
 {
     struct call_shared *shared = call->shared;
@@ -99,16 +123,19 @@ void call_shadow_begin(struct call *call, struct call_body *body)
     if (!call->has_mirror) {
         return;
     }
-    s = new_shadow(call, (int64_t)call_body_span(body).len);
+    struct call_body *copy = call->scan == NULL ? call_body_ref(body) : clean_body(call);
+    s = copy == NULL ? NULL : new_shadow(call, (int64_t)call_body_span(copy).len);
     if (s == NULL) {
+        call_body_unref(&copy);
         counter_add(COUNT_SHADOWS_CROWDED, 1);
         return;
     }
+    s->is_clean = call->scan != NULL;
     s->local.events = &events;
     s->local.ctx = s;
     s->local.shadow = s;
     list_push_back(&shared->shadows, &s->link);
-    call_local_start_body(&s->local, shared, call->route, &call->key, call_body_ref(body));
+    call_local_start_body(&s->local, shared, call->route, &call->key, copy);
 }
 
 void call_end_shadows(struct call_shared *shared)

@@ -35,7 +35,9 @@ struct call_shadow {
     enum data_class data_class;
     int64_t input_held, answer_most, answer_else; /* so that its server is told the same bound */
     int64_t bytes;
-    bool is_question; /* it is no copy, but asks for a vector: call_question.h */
+    bool is_question; /* it is no copy, but asks: for a vector (call_question.h), or `scanner` */
+    const struct guard_scanner *scanner; /* what it thinks of texts (call_scan.h); NULL: nobody */
+    bool is_clean;                       /* its body is as the guard has made it */
 };
 
 /* Notes where a copy of the call will go, if its rule wants one. */

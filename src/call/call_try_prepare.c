@@ -81,8 +81,14 @@ static struct span request_fields(struct call_try *t)
     return join(&call->arena, parts, count);
 }
 
-static struct span endpoint_path(const struct call *call)
+static struct span endpoint_path(const struct call_try *t)
 {
+    const struct call *call = t->call;
+    if (call_is_scan(call)) {
+        bool is_presidio = call->shadow->scanner->kind == GUARD_EXTERNAL_PRESIDIO;
+        bool has_path = t->candidate->match.place->deployment->path_prefix.len > 0;
+        return is_presidio ? SPAN("/analyze") : has_path ? SPAN("") : SPAN("/");
+    }
     switch (call->request.endpoint) {
     case OPENAI_CHAT:
         return SPAN("/chat/completions");
@@ -224,7 +230,7 @@ static enum err prepare_attempt(struct call_try *t)
     }
     bool lean = (t->added & UPSTREAM_ADDS_HEADERS) == 0;
     struct attempt_request request = {
-        .path = endpoint_path(call),
+        .path = endpoint_path(t),
         .fields = fields,
         .id = lean ? SPAN("") : span_of(call->id.text),
         .owner = span_of(call->key.id),
@@ -242,11 +248,26 @@ static enum err prepare_attempt(struct call_try *t)
                                           &request, on_attempt, t, &t->attempt);
 }
 
+/* The body as it is. */
+static enum err take_body(struct call_try *t)
+{
+    struct span body = call_body_span(t->body);
+    t->pieces = arena_alloc(&t->call->arena, sizeof(*t->pieces));
+    if (t->pieces == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    t->pieces[0] = (struct iovec){(void *)(uintptr_t)body.at, body.len};
+    t->piece_count = 1;
+    t->added = UPSTREAM_ADDS_HEADERS;
+    return ERR_OK;
+}
+
 /* The body, of an index that may have to be made anew first. False: there is more to do. */
 static enum err prepare_body(struct call_try *t, bool *is_done)
 {
     const struct json_index *x = NULL;
-    enum err e = t->pieces == NULL ? call_index_body(t->call, &x) : ERR_OK;
+    bool is_scan = call_is_scan(t->call);
+    enum err e = t->pieces != NULL ? ERR_OK : is_scan ? take_body(t) : call_index_body(t->call, &x);
     if (e == ERR_OK && x != NULL) {
         e = make_body(t, x);
     }

@@ -49,10 +49,26 @@ static enum call_try_state take_pieces(struct call_try *t, const struct openai_r
     return CALL_TRY_WON;
 }
 
+/* An answer that is not for clients: as it is. */
+static enum call_try_state take_answer(struct call_try *t, struct span text)
+{
+    struct iovec *pieces = arena_alloc(&t->call->arena, sizeof(*pieces));
+    if (pieces == NULL) {
+        return call_try_fail(t, ERR_NO_MEMORY);
+    }
+    pieces[0] = (struct iovec){(void *)(uintptr_t)text.at, text.len};
+    t->made = (struct call_made){.pieces = pieces, .count = 1, .bytes = text.len};
+    t->is_done = true;
+    return CALL_TRY_WON;
+}
+
 enum call_try_state call_try_make_reply(struct call_try *t, struct span text)
 {
     struct call_shared *shared = t->call->shared;
     struct openai_reply reply = {.is_made = false};
+    if (call_is_scan(t->call)) {
+        return take_answer(t, text);
+    }
     if (text.len > CALL_LARGE_BYTES) {
         return begin_large(t, text);
     }

@@ -85,10 +85,10 @@ struct decision_ask {
     struct span model;     /* that was asked for, and outlives the decision */
     bool is_direct;        /* all candidates are found by that name */
     int64_t prompt_tokens; /* counted, recorded, or the high estimate: see decision_tokens() */
-    const struct openai_gist *gist;         /* NULL: nothing was looked for */
-    const struct span *pii; /* types of what the guard found; */
+    const struct openai_gist *gist; /* NULL: nothing was looked for */
+    const struct span *pii;         /* types of what the guard found; */
     size_t pii_count;
-    bool has_pii; /* if it has looked */
+    bool has_pii;                           /* if it has looked */
     const struct openai_prefixes *prefixes; /* NULL: nobody asks, or there are none */
     const struct http_fields *headers;      /* NULL: there are none */
     const struct routing_search *search;    /* examples near it; NULL: nobody has looked, */
@@ -200,6 +200,10 @@ bool decision_wants_vector(const struct decision_ask *ask, const struct decision
  * the call's, but for the key's models and what only answers need. */
 MUST_USE enum err decision_embedder(const struct decision_ask *ask, const struct decision *d,
                                     struct decision_candidate *out);
+
+/* The same of the guard's scanner `which`, to which the texts of the call are to be shown. */
+MUST_USE enum err decision_scanner(const struct decision_ask *ask, const struct decision *d,
+                                   size_t which, struct decision_candidate *out);
 
 /* Whether calls of a class may go to a place, by what binds who calls. */
 bool decision_may_stand(const struct policy *policy, const struct access_place *bound,

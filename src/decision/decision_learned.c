@@ -21,10 +21,10 @@ bool decision_wants_vector(const struct decision_ask *ask, const struct decision
     return false;
 }
 
-enum err decision_embedder(const struct decision_ask *ask, const struct decision *d,
+/* Whether what the call asks may be told to `out`, which serves something else. */
+static enum err filter_own(const struct decision_ask *ask, const struct decision *d,
                            struct decision_candidate *out)
 {
-    const struct routing_learned *learned = routing_learned_of(ask->policy->routing);
     struct openai_request request = {.endpoint = OPENAI_EMBEDDINGS, .input_tokens = -1};
     struct decision_ask own = *ask;
     struct decision alone = *d;
@@ -40,13 +40,34 @@ enum err decision_embedder(const struct decision_ask *ask, const struct decision
         bound.hedge_ms = 0;
         alone.rule = &bound;
     }
-    *out = (struct decision_candidate){.why = "embeddings"};
-    if (!policy_find(ask->policy, learned->embeddings, &out->match)) {
-        return ERR_MODEL_UNKNOWN; /* a name that is gone since the rules were read */
-    }
     alone.count = 1;
     alone.candidates[0] = *out;
     enum err e = decision_filter(&own, &alone);
     *out = alone.candidates[0];
+    return e;
+}
+
+enum err decision_embedder(const struct decision_ask *ask, const struct decision *d,
+                           struct decision_candidate *out)
+{
+    const struct routing_learned *learned = routing_learned_of(ask->policy->routing);
+    *out = (struct decision_candidate){.why = "embeddings"};
+    if (!policy_find(ask->policy, learned->embeddings, &out->match)) {
+        return ERR_MODEL_UNKNOWN; /* a name that is gone since the rules were read */
+    }
+    enum err e = filter_own(ask, d, out);
     return e == ERR_OK && out->is_alone ? ERR_NO_UPSTREAM : e;
+}
+
+enum err decision_scanner(const struct decision_ask *ask, const struct decision *d, size_t which,
+                          struct decision_candidate *out)
+{
+    const struct policy_model *model = &ask->policy->scanners[which];
+    CHECK(which < ask->policy->scanner_count);
+    *out = (struct decision_candidate){.why = "guard"};
+    out->match.model = model;
+    out->match.shown = model->name;
+    out->match.upstream_name = model->name;
+    policy_place_match(&out->match, &model->places[0]);
+    return filter_own(ask, d, out);
 }

@@ -30,6 +30,7 @@ bool guard_case_wants(const struct guard_case *c, enum guard_direction direction
 {
     guard_wanted_of(&c->of, direction, c->wants_all && direction == GUARD_PROMPT, out);
     bool has_rules = out->rules[0] != NULL || out->rules[1] != NULL;
+    has_rules = has_rules || (direction == GUARD_PROMPT && guard_scanners_of(&c->of, NULL) > 0);
     bool comes_back =
         c->names.last[GUARD_TYPES_MAX] > 0 || (c->names.count > 0 && guard_restores(&c->of));
     out->placeholders =

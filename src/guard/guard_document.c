@@ -148,6 +148,17 @@ static enum err go_on_inside(struct guard_document *d, size_t *bytes)
     return e;
 }
 
+/* Notes it for whoever is to be shown it. */
+static void note_part(const struct guard_document *d, const struct openai_text *t,
+                      const struct guard_manner *manner)
+{
+    const struct guard_part part = {
+        .row = t->row, .channel = (uint8_t)t->channel, .manner = *manner};
+    if (d->look.parts != NULL) {
+        buf_put(d->look.parts, span_make(&part, sizeof(part)));
+    }
+}
+
 /* ---- what the walk passes over ---- */
 
 /* Whether a value may be in it that is worth a look: most words are letters. */
@@ -239,6 +250,7 @@ static enum err go_on(struct guard_document *d)
         d->row++;
         if (!is_bytes(d, &d->next)) {
             begin_text(d, &d->next, &manner);
+            note_part(d, &d->next, &manner);
         }
     } else {
         d->is_done = d->is_at_end;

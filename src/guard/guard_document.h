@@ -25,6 +25,16 @@
  * of it follows. */
 typedef struct guard_scan *guard_piece_of(void *ctx, const struct openai_text *text, bool *is_last);
 
+/* A text of a request, as scanners that are asked over HTTP are shown it. */
+struct guard_part {
+    uint32_t row;
+    uint32_t start, end; /* once it was gathered: of all texts together */
+    uint8_t channel;     /* enum openai_channel */
+    struct guard_manner manner;
+};
+
+#define GUARD_PARTS_MAX ((size_t)1 << 14)
+
 /* What a document is looked at with. */
 struct guard_look {
     struct guard_case *c;
@@ -32,6 +42,7 @@ struct guard_look {
     struct json_edits *edits;
     struct arena *arena;
     struct guard_wanted wanted;
+    struct buf *parts;        /* gets a struct guard_part a text; NULL: nobody wants them */
     guard_piece_of *piece_of; /* of an event; else NULL */
     void *ctx;
 };

@@ -11,7 +11,7 @@
 #include "guard/guard_form_internal.h"
 #include "text/text_near.h"
 
-#define NAMES_MAX      (GUARD_BUILTINS + GUARD_RULES_MAX + 1)
+#define NAMES_MAX      (GUARD_TEAM_FIRST + GUARD_RULES_MAX + 1)
 #define DEFAULT        "default"
 #define WORDS_MORE     65536 /* lines of a list that stands in the form, beside its file's bound */
 #define NANO_A_PERCENT INT64_C(10000000)
@@ -57,7 +57,7 @@ static void put_member(const struct entry *rule, const char *key, char out[GUARD
 
 /* ---- the operator's rules ---- */
 
-static bool is_name(const char *name)
+bool guard_form_is_name(const char *name)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
     return name[0] >= 'a' && name[0] <= 'z' && strlen(name) < GUARD_NAME_BYTES &&
@@ -71,7 +71,7 @@ static void check_name(struct compiler *c, const struct entry *entry)
     put_member(entry, "name", member);
     if (rule->name == NULL) {
         guard_say(&c->telling, false, member, "a rule needs a `name`, such as project_code");
-    } else if (!is_name(rule->name)) {
+    } else if (!guard_form_is_name(rule->name)) {
         guard_say(&c->telling, false, member,
                   "'%.64s' is no name of a type: a small letter, then small letters, digits and "
                   "_, %d at most",
@@ -195,7 +195,7 @@ static unsigned find_type(const struct compiler *c, const char *name)
             return c->first + (unsigned)i;
         }
     }
-    return GUARD_TYPES_MAX;
+    return guard_named_find(c->policy, span_of(name));
 }
 
 static void say_unknown(struct compiler *c, const char *member, const char *name, bool has_default)
@@ -209,6 +209,9 @@ static void say_unknown(struct compiler *c, const char *member, const char *name
     }
     for (size_t i = 0; i < c->count; i++) {
         names[count++] = (const char *)c->sources[i].name.at;
+    }
+    for (size_t i = 0; i < c->policy->named_count; i++) {
+        names[count++] = c->policy->named[i];
     }
     if (has_default) {
         names[count++] = DEFAULT;
@@ -311,6 +314,9 @@ static void set_actions(struct compiler *c, enum guard_direction d)
         enum guard_action own = c->entries[i].form->action;
         c->policy->actions[d][c->first + i] = (uint8_t)(d == GUARD_REPLY ? in_replies(own) : own);
     }
+    if (d == GUARD_PROMPT) { /* replies are not shown to scanners */
+        memset(&c->policy->actions[d][c->policy->named_first], GUARD_FLAG, c->policy->named_count);
+    }
     for (size_t i = 0; i < said->count; i++) {
         set_action(c, d, &said->at[i], false);
     }
@@ -392,6 +398,7 @@ static enum err compile(struct compiler *c)
     p->says_restore = f->says_restore;
     p->empties_blocked = f->blocked_reply == GUARD_BLOCKED_EMPTY;
     enum err e = make_rules(c);
+    e = e == ERR_OK ? guard_form_external(f, c->first + (unsigned)c->count, &c->telling, p) : e;
     if (e != ERR_OK) {
         return e;
     }
@@ -404,12 +411,6 @@ static enum err compile(struct compiler *c)
         set_class(c, &f->classes.at[i]);
     }
     set_injection(c);
-    if (f->external_count > 0) {
-        guard_say(
-            &c->telling, false, "external",
-            "scanners that are asked over HTTP are not part of this version; take `external:` "
-            "away, for nothing would ask them");
-    }
     return c->telling.is_wrong ? ERR_CONFIG : guard_form_digest(f, p->digest);
 }
 

@@ -21,7 +21,6 @@
 #define GUARD_FORM_BYTES   65536       /* of a team's, as JSON */
 #define GUARD_WORDS_BYTES  (16u << 20) /* of a word list's file */
 #define GUARD_MEMBER_BYTES 160
-#define GUARD_EXTERNAL_MAX 8
 #define GUARD_SENTENCE     400
 
 /* What is left of a blocked reply. */
@@ -40,16 +39,16 @@ struct guard_rule_form {
 };
 
 /* A scanner that is asked over HTTP. */
-enum guard_external_kind { GUARD_EXTERNAL_PRESIDIO, GUARD_EXTERNAL_ATLAS };
-
-#define GUARD_EXTERNAL_KINDS "presidio|atlas"
-
-enum guard_on_failure { GUARD_FAILURE_BLOCKS, GUARD_FAILURE_ALLOWS };
-
-#define GUARD_ON_FAILURES "block|allow"
+enum guard_clearance {
+    GUARD_CLEARED_PUBLIC,
+    GUARD_CLEARED_TOP_SECRET = DATA_TOP_SECRET - DATA_PUBLIC
+};
 
 struct guard_external_form {
-    const char *name, *url, *region;
+    const char *name, *url, *region, *zone;
+    enum guard_clearance clearance; /* the highest class of data that may go there */
+    const char *ca_file, *language;
+    struct texts types; /* that it finds and are not built in */
     enum guard_external_kind kind;
     int64_t timeout_ms;
     enum guard_on_failure on_failure;

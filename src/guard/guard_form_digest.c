@@ -46,6 +46,27 @@ static void put_rules(struct buf *out, const char *name, const struct guard_rule
     }
 }
 
+static void put_external(struct buf *out, const struct guard_form *f)
+{
+    for (size_t i = 0; i < f->external_count; i++) {
+        const struct guard_external_form *e = &f->external[i];
+        put_text(out, "external", span_of(e->name));
+        put_text(out, "url", span_of(e->url));
+        put_text(out, "region", span_of(e->region));
+        put_text(out, "zone", span_of(e->zone));
+        put_text(out, "ca_file", span_of(e->ca_file));
+        put_text(out, "language", span_of(e->language));
+        put_number(out, "clearance", e->clearance);
+        put_number(out, "kind", e->kind);
+        put_number(out, "timeout", e->timeout_ms);
+        put_number(out, "on_failure", e->on_failure);
+        put_number(out, "min_score", e->score_nano);
+        for (size_t t = 0; t < e->types.count; t++) {
+            put_text(out, "type", span_of(e->types.at[t]));
+        }
+    }
+}
+
 enum err guard_form_digest(const struct guard_form *f, uint8_t out[GUARD_DIGEST_BYTES])
 {
     struct buf text;
@@ -61,6 +82,7 @@ enum err guard_form_digest(const struct guard_form *f, uint8_t out[GUARD_DIGEST_
     put_rules(&text, "pattern", f->patterns, f->patterns_count);
     put_rules(&text, "wordlist", f->wordlists, f->wordlists_count);
     put_rules(&text, "dictionary", f->dictionary, f->dictionary_count);
+    put_external(&text, f);
     put_number(&text, "injection", f->injection_action);
     put_number(&text, "threshold", f->threshold_nano);
     enum err e = buf_failed(&text) ? ERR_NO_MEMORY : ERR_OK;

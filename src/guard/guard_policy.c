@@ -41,6 +41,7 @@ void guard_policy_unref(struct guard_policy **p)
 {
     if (*p != NULL && atomic_fetch_sub_explicit(&(*p)->refs, 1, memory_order_acq_rel) == 1) {
         guard_rules_unref(&(*p)->rules);
+        memory_free((*p)->named);
         memory_free(*p);
     }
     *p = NULL;
@@ -161,6 +162,35 @@ void guard_wanted_of(const struct guard_rule_of *of, enum guard_direction direct
     }
 }
 
+/* ---- scanners ---- */
+
+size_t guard_scanners_of(const struct guard_rule_of *of, const struct guard_scanner **out)
+{
+    size_t count = of->gateway == NULL ? 0 : of->gateway->scanner_count;
+    if (out != NULL) {
+        *out = count == 0 ? NULL : of->gateway->scanners;
+    }
+    return count;
+}
+
+unsigned guard_named_find(const struct guard_policy *p, struct span name)
+{
+    for (size_t i = 0; i < p->named_count; i++) {
+        if (span_is(name, p->named[i])) {
+            return p->named_first + (unsigned)i;
+        }
+    }
+    return GUARD_TYPES_MAX;
+}
+
+/* The name of a type that only scanners find; empty: it is none. */
+static struct span named(const struct guard_rule_of *of, unsigned type)
+{
+    const struct guard_policy *p = of->gateway;
+    bool is_named = p != NULL && type >= p->named_first && type - p->named_first < p->named_count;
+    return is_named ? span_of(p->named[type - p->named_first]) : SPAN("");
+}
+
 /* ---- what a type is called ---- */
 
 /* The rules that a type is of; NULL: it is built in, or nobody's. */
@@ -172,18 +202,20 @@ static const struct guard_rules *owner(const struct guard_rule_of *of, unsigned 
 
 struct span guard_name_of(const struct guard_rule_of *of, unsigned type)
 {
-    const struct guard_rules *rules = owner(of, type);
-    return rules == NULL ? guard_type_name(type) : guard_rules_name(rules, type);
+    struct span own = named(of, type);
+    const struct guard_rules *rules = own.len > 0 ? NULL : owner(of, type);
+    return own.len > 0     ? own
+           : rules == NULL ? guard_type_name(type)
+                           : guard_rules_name(rules, type);
 }
 
 struct span guard_placeholder_of(const struct guard_rule_of *of, unsigned type,
                                  char room[GUARD_NAME_BYTES])
 {
-    const struct guard_rules *rules = owner(of, type);
-    if (rules == NULL) {
+    if (type < GUARD_BUILTINS) {
         return guard_type_placeholder(type);
     }
-    struct span name = span_cut(guard_rules_name(rules, type), 0, GUARD_NAME_BYTES);
+    struct span name = span_cut(guard_name_of(of, type), 0, GUARD_NAME_BYTES);
     for (size_t i = 0; i < name.len; i++) {
         bool is_small = name.at[i] >= 'a' && name.at[i] <= 'z';
         room[i] = (char)(is_small ? name.at[i] - 'a' + 'A' : name.at[i]);
@@ -193,9 +225,9 @@ struct span guard_placeholder_of(const struct guard_rule_of *of, unsigned type,
 
 enum guard_violation guard_violation_of(const struct guard_rule_of *of, unsigned type)
 {
-    const struct guard_rules *rules = owner(of, type);
+    const struct guard_rules *rules = named(of, type).len > 0 ? NULL : owner(of, type);
     if (rules == NULL) {
-        return guard_type_violation(type);
+        return type < GUARD_BUILTINS ? guard_type_violation(type) : GUARD_VIOLATION_PII;
     }
     return guard_rules_kind(rules, type) == GUARD_RULE_PATTERN ? GUARD_VIOLATION_PATTERN
                                                                : GUARD_VIOLATION_WORD;

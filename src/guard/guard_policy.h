@@ -26,6 +26,28 @@
 
 #define GUARD_DIGEST_BYTES 32
 
+#define GUARD_EXTERNAL_MAX 8  /* scanners that are asked over HTTP */
+#define GUARD_LANGUAGE_MAX 16 /* bytes of a language's name, with its NUL */
+
+enum guard_external_kind { GUARD_EXTERNAL_PRESIDIO, GUARD_EXTERNAL_ATLAS };
+
+#define GUARD_EXTERNAL_KINDS "presidio|atlas"
+
+enum guard_on_failure { GUARD_FAILURE_BLOCKS, GUARD_FAILURE_ALLOWS };
+
+#define GUARD_ON_FAILURES "block|allow"
+
+/* A scanner that is asked over HTTP: guard_external.h. */
+struct guard_scanner {
+    char name[GUARD_NAME_BYTES];
+    char language[GUARD_LANGUAGE_MAX];
+    enum guard_external_kind kind;
+    enum guard_on_failure on_failure;
+    int64_t timeout_ms;
+    uint8_t percent; /* the least confidence that counts */
+    uint16_t type;   /* of what it finds and nobody has named; it has the scanner's name */
+};
+
 /* The types of one owner: the built-in ones, then those of its own rules. */
 struct guard_policy {
     _Atomic int refs;
@@ -40,6 +62,11 @@ struct guard_policy {
     uint8_t actions[GUARD_DIRECTIONS][GUARD_TYPES_MAX]; /* enum guard_action */
     uint8_t defaults[GUARD_DIRECTIONS]; /* of the built-in ones that are not named */
     uint8_t classes[GUARD_TYPES_MAX]; /* the class that a prompt with it has at least; unsaid: 0 */
+    struct guard_scanner scanners[GUARD_EXTERNAL_MAX];
+    size_t scanner_count;
+    char (*named)[GUARD_NAME_BYTES]; /* types that only scanners find; NULL: none */
+    unsigned named_first;            /* their numbers */
+    size_t named_count;
 };
 
 /* What holds for a call. Borrowed, or counted by its owner. */
@@ -79,6 +106,12 @@ bool guard_may_change(const struct guard_rule_of *of, enum guard_direction direc
 
 /* Whether some value may be hashed. */
 bool guard_hashes(const struct guard_rule_of *of);
+
+/* The scanners to be asked of a prompt, and how many there are: they are the gateway's. */
+size_t guard_scanners_of(const struct guard_rule_of *of, const struct guard_scanner **out);
+
+/* The number of a type that only scanners find; GUARD_TYPES_MAX: it is none. */
+unsigned guard_named_find(const struct guard_policy *p, struct span name);
 
 /* What to look for: what something is done about, or `all` types. */
 void guard_wanted_of(const struct guard_rule_of *of, enum guard_direction direction, bool all,

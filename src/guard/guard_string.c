@@ -100,22 +100,29 @@ static void put_value_inside(struct buf *out, struct span value, const struct gu
     buf_fini(&text);
 }
 
-/* Puts `value` in place of what stands from one place of the text to another. */
-static enum err replace(struct guard_text *t, uint64_t start, uint64_t end, struct span value,
-                        bool is_bare)
+enum err guard_text_replace(struct json_edits *edits, struct arena *arena, uint32_t offset,
+                            uint32_t len, struct span value, const struct guard_manner *manner,
+                            bool is_bare)
 {
     struct buf quoted;
-    uint32_t from = raw_of(t, start), to = raw_of(t, end);
     buf_init(&quoted, 36 * value.len + 4);
-    put_value_inside(&quoted, value, &t->manner, is_bare);
+    put_value_inside(&quoted, value, manner, is_bare);
     struct span text =
-        buf_failed(&quoted) ? (struct span){NULL, 0} : arena_copy(t->arena, buf_span(&quoted));
+        buf_failed(&quoted) ? (struct span){NULL, 0} : arena_copy(arena, buf_span(&quoted));
     buf_fini(&quoted);
     if (text.at == NULL) {
         return ERR_NO_MEMORY;
     }
-    json_edits_replace_borrow(t->edits, from, to - from, text);
-    return json_edits_error(t->edits);
+    json_edits_replace_borrow(edits, offset, len, text);
+    return json_edits_error(edits);
+}
+
+/* Puts `value` in place of what stands from one place of the text to another. */
+static enum err replace(struct guard_text *t, uint64_t start, uint64_t end, struct span value,
+                        bool is_bare)
+{
+    uint32_t from = raw_of(t, start), to = raw_of(t, end);
+    return guard_text_replace(t->edits, t->arena, from, to - from, value, &t->manner, is_bare);
 }
 
 /* ---- what is done ---- */
@@ -139,9 +146,8 @@ static void read_syntax(struct guard_syntax *s, const struct guard_out *out, uin
     }
 }
 
-/* Whether the value is a number, or the like, of a text that is JSON: no string. */
-static bool is_bare(struct guard_syntax *s, const struct guard_manner *m,
-                    const struct guard_out *out, uint64_t start)
+bool guard_text_is_bare(struct guard_syntax *s, const struct guard_manner *m,
+                        const struct guard_out *out, uint64_t start)
 {
     if (!m->is_in_json) {
         return false;
@@ -219,7 +225,7 @@ static enum err judge(struct guard_case *c, const struct guard_manner *m, struct
         v->value = SPAN("");
         return ERR_OK;
     }
-    v->is_bare = is_bare(&scan->syntax, m, out, f->start);
+    v->is_bare = guard_text_is_bare(&scan->syntax, m, out, f->start);
     return judge_value(c, m, scan, f, value, arena, v);
 }
 

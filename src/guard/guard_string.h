@@ -69,6 +69,20 @@ MUST_USE enum err guard_text_step(struct guard_text *t, struct guard_scratch *w,
 void guard_text_fini(struct guard_text *t);
 
 /*
+ * Puts `value` in place of `len` bytes of a document's string from `offset` on; `is_bare`: what
+ * stood there was no string of a text that is JSON itself.
+ *   ERR_OVERLOADED, ERR_NO_MEMORY
+ */
+MUST_USE enum err guard_text_replace(struct json_edits *edits, struct arena *arena, uint32_t offset,
+                                     uint32_t len, struct span value,
+                                     const struct guard_manner *manner, bool is_bare);
+
+/* Whether what begins at `start` is a number, or the like, of a text that is JSON: no string. Asked
+ * for in order. */
+bool guard_text_is_bare(struct guard_syntax *s, const struct guard_manner *m,
+                        const struct guard_out *out, uint64_t start);
+
+/*
  * What a scan held back, with what is done about it, as text behind what `out` has: its text has
  * ended. `*is_cut`: a value in it was blocked.
  *   ERR_OVERLOADED, ERR_NO_MEMORY

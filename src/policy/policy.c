@@ -8,6 +8,7 @@
 #include "net/net_tls.h"
 #include "policy/policy_digest.h"
 #include "policy/policy_price.h"
+#include "policy/policy_scanner.h"
 #include "routing/routing.h"
 #include "telemetry/call_series.h"
 #include "text/text_near.h"
@@ -239,6 +240,23 @@ static enum err add_model(struct policy *p, const struct model_settings *setting
     return add_names(p, settings, model);
 }
 
+/* The guard's scanners: models of one place, which no name leads to. */
+static enum err add_scanners(struct policy *p, const struct policy_settings *settings, size_t first)
+{
+    const struct guard_form *guard = &settings->guard;
+    p->scanners = arena_new(&p->arena, guard->external_count * sizeof(*p->scanners));
+    for (size_t i = 0; p->scanners != NULL && i < guard->external_count; i++) {
+        struct policy_model *model = &p->scanners[p->scanner_count++];
+        const struct model_settings own = {.upstream_index = first + i};
+        model->name = keep_text(p, guard->external[i].name);
+        model->endpoints = POLICY_EMBEDDINGS; /* as which it is asked */
+        if (arena_failed(&p->arena) || !add_places(p, &own, model)) {
+            return ERR_NO_MEMORY;
+        }
+    }
+    return arena_failed(&p->arena) ? ERR_NO_MEMORY : ERR_OK;
+}
+
 /* Those of the policy before, if it had any; else new ones, if some model has a choice. */
 static enum err add_prefixes(struct policy *p, const struct policy *previous)
 {
@@ -427,6 +445,7 @@ enum err policy_open(const struct policy_settings *settings,
                      wall_us now, char *reason, struct policy **out)
 {
     reason[0] = '\0';
+    struct upstream_settings all;
     struct policy *p = memory_new(sizeof(*p));
     if (p == NULL) {
         return ERR_NO_MEMORY;
@@ -442,10 +461,16 @@ enum err policy_open(const struct policy_settings *settings,
         e = note_digest(p, settings, upstreams);
     }
     if (e == ERR_OK) {
-        e = add_deployments(p, upstreams, previous, reason);
+        e = policy_scanner_join(settings, upstreams, &p->arena, &all);
+    }
+    if (e == ERR_OK) {
+        e = add_deployments(p, &all, previous, reason);
     }
     if (e == ERR_OK) {
         e = add_models(p, settings);
+    }
+    if (e == ERR_OK) {
+        e = add_scanners(p, settings, upstreams->definitions_count);
     }
     if (e == ERR_OK) {
         e = add_prefixes(p, previous);

@@ -75,9 +75,11 @@ struct policy {
     bool is_choosy; /* some model is known not to take images, or not to call tools */
     struct deployment **deployments;
     size_t deployment_count;
-    struct upstream_trust *trust;     /* what its https deployments believe */
-    struct routing *routing;          /* its rules; NULL: there are none */
-    struct guard_policy *guard;       /* NULL: the configuration says nothing of it */
+    struct upstream_trust *trust;  /* what its https deployments believe */
+    struct routing *routing;       /* its rules; NULL: there are none */
+    struct guard_policy *guard;    /* NULL: the configuration says nothing of it */
+    struct policy_model *scanners; /* its scanners, in its order: of no name for callers */
+    size_t scanner_count;
     struct policy_prefixes *prefixes; /* what was read where; NULL: each model has one place */
     struct span zone, region;
     struct span regions; /* that calls may go to whose team says none, a line each; none: any */

@@ -128,6 +128,27 @@ static bool check_rules(struct settings_loader *l, const char *name,
     return is_read;
 }
 
+/* What scanners must have, and names of their own: they are upstreams, too. */
+static void check_external(struct settings_loader *l)
+{
+    const struct guard_form *form = &l->settings->gateway.guard;
+    const struct upstream_settings *upstreams = &l->settings->upstream;
+    const struct ytree_node *list = ytree_find(ytree_find(l->file->root, "guard"), "external");
+    const struct ytree_node *item = list == NULL ? NULL : list->first;
+    for (size_t i = 0; i < form->external_count && item != NULL; i++, item = item->next) {
+        char shown[64];
+        const char *name = form->external[i].name;
+        (void)snprintf(shown, sizeof(shown), "guard.external[%zu]", i); /* fits */
+        settings_check_required(l, "guard.external[]", shown, item);
+        for (size_t u = 0; u < upstreams->definitions_count && name != NULL; u++) {
+            if (strcmp(upstreams->definitions[u].name, name) == 0) {
+                settings_problem(l, item->place, "%s: an upstream is called '%s', too", shown,
+                                 name);
+            }
+        }
+    }
+}
+
 /* Whether it is more than the sample's: names whose lines are all comments. */
 static bool says_anything(const struct ytree_node *guard)
 {
@@ -156,6 +177,7 @@ void settings_check_guard(struct settings_loader *l)
     bool is_read = check_rules(l, "patterns", form->patterns, form->patterns_count);
     is_read = check_rules(l, "wordlists", form->wordlists, form->wordlists_count) && is_read;
     is_read = check_rules(l, "dictionary", form->dictionary, form->dictionary_count) && is_read;
+    check_external(l);
     bool is_whole = is_read && (l->problems_count == before || !form->says_mode);
     if (l->out_of_memory || !is_whole) {
         return; /* what would be said now, may come of that */

@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 
-#define COUNT (UPSTREAM_OPENAI + 1)
+#define COUNT (UPSTREAM_SCANNER + 1)
 
 static const struct upstream_kind_row rows[COUNT] = {
     [UPSTREAM_VLLM] = {.name = "vllm",
@@ -37,6 +37,7 @@ static const struct upstream_kind_row rows[COUNT] = {
                          .lifts_extra_body = true,
                          .takes_token_arrays = true,
                          .makes_base64 = true},
+    [UPSTREAM_SCANNER] = {.name = "scanner", .error_shape = UPSTREAM_ERROR_STRING},
 };
 
 const struct upstream_kind_row *upstream_kind_row(enum upstream_kind kind)

@@ -24,7 +24,8 @@ enum upstream_kind {
     UPSTREAM_LLAMA_CPP,
     UPSTREAM_OLLAMA,
     UPSTREAM_TGI,
-    UPSTREAM_OPENAI
+    UPSTREAM_OPENAI,
+    UPSTREAM_SCANNER /* serves no model: the guard asks it; no kind that `upstreams:` may name */
 };
 
 /* What the configuration calls them, in the order of the enum. */
