@@ -76,7 +76,6 @@ static size_t skip_common(struct span raw, size_t at)
 struct row {
     unsigned count, state;
     bool is_tags;
-    size_t start;
 };
 
 /* A character that ends behind `end` was read. */
@@ -89,11 +88,10 @@ static void count(struct row *r, enum said said, size_t end, struct guard_trippe
     if (said == PLAIN) {
         return;
     }
-    r->start = r->count == 0 ? end - 1 : r->start;
     r->is_tags = is_tag;
     r->count += r->count < COUNT_MAX;
-    if (r->count >= (is_tag ? TAGS_MIN : HIDDEN_MIN)) {
-        guard_trip_hide(out, is_tag, r->start, end);
+    if (r->count == (is_tag ? TAGS_MIN : HIDDEN_MIN)) { /* told once: alike however it is cut */
+        guard_trip_hide(out, is_tag, end - 1, end);
     }
 }
 

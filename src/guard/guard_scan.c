@@ -262,7 +262,12 @@ static void find_injection(struct feed *f)
     }
     guard_find_hidden(f->piece, &s->hidden, &hit);
     if (hit.weight > 0) {
-        join_hits(f, &hit, f->piece_at + hit.start, f->piece_at + hit.end);
+        uint64_t end = f->piece_at + hit.end;
+        size_t start = (size_t)(end - s->at) - 1;
+        while (start > 0 && (f->all.at[start] & 0xC0) == 0x80) { /* the whole character */
+            start--;
+        }
+        join_hits(f, &hit, s->at + start, end);
     }
 }
 

@@ -346,5 +346,4 @@ void guard_find_tripwires(const struct guard_window *w, struct guard_tripped *ou
 void guard_trip_hide(struct guard_tripped *out, bool is_tags, size_t start, size_t end)
 {
     touch(out, is_tags ? HIDDEN_TAGS : HIDDEN_RUN, start, end);
-    out->end = end;
 }
