@@ -84,8 +84,8 @@ struct guard_tripped {
  */
 void guard_find_tripwires(const struct guard_window *w, struct guard_tripped *out);
 
-/* The same for what folding takes away: hidden characters in a piece as it came. `run` is how many
- * of them the piece before ended with; 0 at a text's beginning. */
+/* The same for what folding takes away: hidden characters in a piece as it came. `run` is what the
+ * piece before left of it, also of a torn character; 0 at a text's beginning. */
 void guard_find_hidden(struct span raw, uint32_t *run, struct guard_tripped *out);
 
 /* 1 − Π(1 − weight) over the tripwires touched, in percent. */

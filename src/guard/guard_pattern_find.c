@@ -172,6 +172,14 @@ static int match_in_sight(const struct search *s, const struct guard_pattern *pa
     return match(s, pattern, &l, start, PCRE2_ANCHORED);
 }
 
+/* What a match is at its place, which PCRE2 found with more in sight, or less, than that has. */
+static int settle(const struct search *s, const struct guard_pattern *pattern, const struct look *l,
+                  int found, size_t start)
+{
+    bool is_far = start + pattern->width + CHARACTER > guard_behind(s->w, start);
+    return found == PCRE2_ERROR_PARTIAL || is_far ? match_in_sight(s, pattern, *l, start) : found;
+}
+
 /* All matches that begin in [lo, hi]. Where to go on; SIZE_MAX: nowhere. */
 static size_t look(const struct search *s, const struct guard_pattern *pattern, size_t lo,
                    size_t hi)
@@ -188,7 +196,7 @@ static size_t look(const struct search *s, const struct guard_pattern *pattern, 
             at = take_for_found(s, pattern, find_fault(s, pattern, &l, at, hi));
             continue;
         }
-        size_t start = l.base + found_at[0], end = l.base + found_at[1];
+        size_t start = l.base + found_at[0];
         if (start > hi) {
             return hi + 1;
         }
@@ -196,15 +204,12 @@ static size_t look(const struct search *s, const struct guard_pattern *pattern, 
             guard_sink_wait(s->k, start);
             return SIZE_MAX;
         }
-        if (found == PCRE2_ERROR_PARTIAL ||
-            start + pattern->width + CHARACTER > guard_behind(s->w, start)) {
-            found = match_in_sight(s, pattern, l, start);
-            end = l.base + found_at[1];
-        }
+        found = settle(s, pattern, &l, found, start);
         if (found < 0) {
             at = place_from(s->w->text, start + 1);
             continue;
         }
+        size_t end = l.base + found_at[1];
         guard_sink_add(s->k, start, end, pattern->type, 100, true);
         overlaps = start < covered ? overlaps + 1 : 0;
         covered = end;
