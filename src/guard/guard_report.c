@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guard/guard_report.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +12,7 @@
 #define NUMBER_BYTES     16
 #define PATH_BYTES       512
 #define PERCENT_ONE      100
+#define CHOICES_A_STEP   1000
 #define STEP_BYTES       ((size_t)1 << 20)
 
 enum err guard_report_open(const struct guard_rule_of *of, enum guard_direction direction,
@@ -279,15 +279,16 @@ static enum err look_at_all(struct guard_report *r, const struct json_index *x,
     return e;
 }
 
-/* What else of a reply does not stay. */
+/* What is done about a reply besides its texts. */
 static void mend(const struct guard_report *r, struct json_edits *edits, bool is_cut)
 {
     struct guard_mend m;
     guard_mend_begin(&m, edits);
     m.is_cut = is_cut;
     m.empties = guard_empties_blocked(&r->of);
-    while (!guard_mend_step(&m, UINT_MAX)) {
-        continue;
+    bool is_done = false;
+    while (!is_done) {
+        is_done = guard_mend_step(&m, CHOICES_A_STEP);
     }
 }
 
@@ -307,7 +308,7 @@ static enum err edit(struct guard_report *r, const struct json_index *x, struct 
     while (e == ERR_OK && !d.is_done) {
         e = guard_document_step(&d, STEP_BYTES);
     }
-    if (e == ERR_OK && !is_prompt && (d.is_cut || edits->list.count > 0)) {
+    if (e == ERR_OK && !is_prompt && edits->list.count > 0) {
         mend(r, edits, d.is_cut);
     }
     guard_document_end(&d);
