@@ -299,6 +299,9 @@ void guard_trip_begin(struct guard_trip_reader *in, const struct guard_window *w
         in->at--;
     }
     bool is_torn = in->at == 0 ? !w->is_first : guard_letter_before(w->text, in->at);
+    while (in->at < w->text.len && (w->text.at[in->at] & 0xC0) == 0x80) {
+        in->at++; /* the window begins inside a character: it is of the torn word, too */
+    }
     if (is_torn && in->at < w->text.len) {
         read_word(in, &torn);
     }
