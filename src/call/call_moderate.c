@@ -8,10 +8,11 @@
 #include "call/call_guard_internal.h"
 #include "guard/guard_score.h"
 
-#define SLICE_US         250
-#define PUT_BYTES        ((size_t)128 * 1024) /* of an answer, in one turn */
-#define ANSWER_BYTES_MAX ((size_t)8 << 20) /* so many results with as many types as there may be \
-                                            */
+#define SLICE_US  250
+#define PUT_BYTES ((size_t)128 * 1024) /* of an answer, in one turn */
+#define ANSWER_BYTES_MAX                                                    \
+    ((size_t)8 << 20) /* so many results with as many types as there may be \
+                       */
 #define ANSWER_UNCOUNTED ((size_t)16 * 1024)
 #define MEMBERS_MAX      64 /* of an object in which one is looked for */
 #define JSON_FIELDS      SPAN("Content-Type: application/json\r\nCache-Control: no-store\r\n")

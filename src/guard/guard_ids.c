@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers of a fixed length: national ones. */
+#include "guard/guard_bytes.h"
 #include "guard/guard_number_checks.h"
 #include "guard/guard_numbers.h"
-#include "guard/guard_bytes.h"
 
 #define LONG_GROUP  7 /* digits of what may be a number of its own, not a part of this one */
 #define GAPS_FREELY 4 /* so many groups of a number are nothing odd */

@@ -14,8 +14,8 @@ static const struct main_noun keys = {
     ADMIN_KEYS_PATH, ADMIN_OBJECT_key,
     "there are no keys; make one with: atlas key create --name N"};
 
-#define SCOPES                                                                     \
-    CLI_LIST(struct main_given, scopes, "scopes", "S,S",                           \
+#define SCOPES                                                                                  \
+    CLI_LIST(struct main_given, scopes, "scopes", "S,S",                                        \
              "All that it may be used for: chat, completions, embeddings, models, moderations", \
              .member = "scopes", .words = ADMIN_KEY_SCOPES)
 #define ALLOW_IP                                                                                 \
