@@ -142,7 +142,7 @@ struct openai_stream {
     /* Not NULL: we end it. Choices without a finish_reason end by `length`, and this is told as
      * what it used. Borrowed. */
     const struct openai_usage *cut;
-    bool is_filtered; /* that is why: they end by `content_filter` */
+    bool is_filtered;           /* that is why: they end by `content_filter` */
     struct openai_identity who; /* all chunks, as the first says */
     bool usage_sent;
     bool is_finished; /* openai_stream_finish() has said all */

@@ -137,8 +137,8 @@ void openai_request_end(struct openai_reading *r);
 /*
  * The edits that a call needs, wherever it goes: routing hints (routing, routing_preference, also
  * inside extra_body) and members whose null we read as absent are taken out; extra_body is lifted
- * to where the wrapper was, if Atlas judges by a member of it. They come behind those that `out` has.
- *   ERR_NO_MEMORY
+ * to where the wrapper was, if Atlas judges by a member of it. They come behind those that `out`
+ * has. ERR_NO_MEMORY
  */
 MUST_USE enum err openai_request_edit_call(const struct json_index *x,
                                            const struct openai_request *request,

@@ -76,7 +76,7 @@ bool server_is_idle(const struct server *s);
 struct server_words {
     struct span message, param, type, code;
     struct span rule, zone, journal_id; /* of what may not leave: written if journal_id is there */
-    struct span details; /* an object as JSON: what the guard found */
+    struct span details;                /* an object as JSON: what the guard found */
 };
 
 /* Writes an error in OpenAI's form, `{"error":{…}}`. ERR_NO_MEMORY: `out` was full or found no

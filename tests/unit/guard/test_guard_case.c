@@ -48,9 +48,8 @@ static struct span becomes(struct world *w, enum guard_action action, unsigned t
 {
     struct guard_finding f = finding(type, value);
     struct span out;
-    assert_int_equal(guard_case_replace(&w->c, action, &f, span_of(value), is_callers, &w->arena,
-                                        &out),
-                     ERR_OK);
+    assert_int_equal(
+        guard_case_replace(&w->c, action, &f, span_of(value), is_callers, &w->arena, &out), ERR_OK);
     return out;
 }
 
@@ -58,8 +57,8 @@ static struct span becomes(struct world *w, enum guard_action action, unsigned t
 static struct span comes_back(struct world *w, const char *placeholder)
 {
     struct span out;
-    assert_int_equal(
-        guard_case_exchange(&w->c, GUARD_REPLY, span_of(placeholder), &w->arena, &out), ERR_OK);
+    assert_int_equal(guard_case_exchange(&w->c, GUARD_REPLY, span_of(placeholder), &w->arena, &out),
+                     ERR_OK);
     return out.at == NULL ? SPAN("") : out;
 }
 
@@ -173,8 +172,8 @@ static void what_the_caller_wrote_like_a_placeholder_comes_back_as_he_wrote_it(v
     struct world w;
     struct span out;
     begin(&w);
-    assert_int_equal(
-        guard_case_exchange(&w.c, GUARD_PROMPT, SPAN("[EMAIL_1]"), &w.arena, &out), ERR_OK);
+    assert_int_equal(guard_case_exchange(&w.c, GUARD_PROMPT, SPAN("[EMAIL_1]"), &w.arena, &out),
+                     ERR_OK);
     EXPECT(out, "[LITERAL_1]");
     EXPECT(becomes(&w, GUARD_REDACT, GUARD_EMAIL, "bob@corp.sa", true), "[EMAIL_1]");
     EXPECT(comes_back(&w, "[LITERAL_1]"), "[EMAIL_1]");
