@@ -129,6 +129,18 @@ struct call {
     struct journal_slot *completion;
 };
 
+/* Whether it is itself a question to a scanner. */
+static inline bool call_is_scan(const struct call *call)
+{
+    return call->shadow != NULL && call->shadow->scanner != NULL;
+}
+
+/* Whether the call is one. */
+static inline bool call_is_moderation(const struct call *call)
+{
+    return call->route->handler == ROUTE_MODERATIONS;
+}
+
 typedef enum call_state call_step(struct call *call);
 
 call_step call_step_head, call_step_authenticate, call_step_admit; /* call_admit.c */

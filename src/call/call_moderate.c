@@ -46,11 +46,6 @@ struct call_moderation {
     struct json_reader reader;
 };
 
-bool call_is_moderation(const struct call *call)
-{
-    return call->route->handler == ROUTE_MODERATIONS;
-}
-
 /* ---- what is asked ---- */
 
 /* The value of a member; JSON_NONE: there is none, or the object has too many. */

@@ -23,9 +23,6 @@
 
 struct call;
 
-/* Whether the call is one. */
-bool call_is_moderation(const struct call *call);
-
 /* What of a complete answer was not put yet. */
 struct span call_moderation_rest(const struct call *call);
 

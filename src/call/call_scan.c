@@ -367,11 +367,6 @@ enum err call_scan_step(struct call *call, bool *is_done)
 
 /* ---- what others ask ---- */
 
-bool call_is_scan(const struct call *call)
-{
-    return call->shadow != NULL && call->shadow->scanner != NULL;
-}
-
 bool call_scan_is_due(const struct call *call)
 {
     const struct call_guard *g = call->guard;

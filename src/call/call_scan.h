@@ -38,9 +38,6 @@
 struct call;
 struct call_scan;
 
-/* Whether it is itself a question to a scanner. */
-bool call_is_scan(const struct call *call);
-
 /* Whether one is to be asked before the call goes on. */
 bool call_scan_is_due(const struct call *call);
 

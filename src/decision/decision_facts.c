@@ -144,6 +144,12 @@ static bool find_moment(struct decision_work *w, unsigned fact, int64_t *out)
     return true;
 }
 
+/* What no record says. */
+static bool is_of_the_moment(unsigned fact)
+{
+    return fact == ROUTING_SESSION || fact == ROUTING_BUDGET_USED || fact == ROUTING_PII;
+}
+
 /* Whether the record of a call that was does not say it. */
 static bool is_unrecorded(const struct decision_recorded *r, unsigned fact)
 {
@@ -151,9 +157,8 @@ static bool is_unrecorded(const struct decision_recorded *r, unsigned fact)
                           fact == ROUTING_SCRIPT || fact == ROUTING_DIALECT;
     bool is_of_gist =
         fact == ROUTING_HAS_TOOLS || fact == ROUTING_HAS_IMAGES || fact == ROUTING_TURNS;
-    bool is_never = fact == ROUTING_SESSION || fact == ROUTING_BUDGET_USED || fact == ROUTING_PII;
-    return is_never || (is_of_language && !r->has_language) || (is_of_gist && !r->has_gist) ||
-           (fact == ROUTING_CODE_SHARE && !r->has_code) ||
+    return is_of_the_moment(fact) || (is_of_language && !r->has_language) ||
+           (is_of_gist && !r->has_gist) || (fact == ROUTING_CODE_SHARE && !r->has_code) ||
            (fact == ROUTING_PROMPT_TOKENS_BY && r->tokens_by.len == 0);
 }
 

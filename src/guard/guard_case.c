@@ -229,8 +229,8 @@ enum err guard_case_exchange(struct guard_case *c, enum guard_direction directio
 
 /* ---- what is told ---- */
 
-enum guard_violation guard_case_violation(const struct guard_case *c,
-                                          enum guard_direction direction)
+/* Of what was blocked in that direction, the gravest kind. */
+static enum guard_violation violation_of(const struct guard_case *c, enum guard_direction direction)
 {
     enum guard_violation gravest = GUARD_VIOLATION_WORD;
     for (unsigned i = 0; i < c->found_count; i++) {
@@ -250,7 +250,7 @@ void guard_case_write_details(const struct guard_case *c, enum guard_direction d
     json_write_init(&w, out);
     json_write_object(&w);
     json_write_key(&w, "violation_type");
-    json_write_string(&w, guard_violation_name(guard_case_violation(c, direction)));
+    json_write_string(&w, guard_violation_name(violation_of(c, direction)));
     json_write_key(&w, "entities");
     json_write_array(&w);
     for (unsigned i = 0; i < c->found_count; i++) {

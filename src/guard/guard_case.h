@@ -81,10 +81,6 @@ MUST_USE enum err guard_case_exchange(struct guard_case *c, enum guard_direction
                                       struct span placeholder, struct arena *arena,
                                       struct span *out);
 
-/* Of what was blocked in that direction, the gravest kind. */
-enum guard_violation guard_case_violation(const struct guard_case *c,
-                                          enum guard_direction direction);
-
 /* Writes {"violation_type":…,"entities":[…],"action_taken":…} of it. */
 void guard_case_write_details(const struct guard_case *c, enum guard_direction direction,
                               struct buf *out);

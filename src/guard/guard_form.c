@@ -16,17 +16,6 @@
 #define WORDS_MORE     65536 /* lines of a list that stands in the form, beside its file's bound */
 #define NANO_A_PERCENT INT64_C(10000000)
 
-void guard_say(struct guard_telling *t, bool is_name, const char *member, const char *format, ...)
-{
-    char sentence[GUARD_SENTENCE];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(sentence, sizeof(sentence), format, args); /* cut, it still says what */
-    va_end(args);
-    t->is_wrong = true;
-    t->problem(t->ctx, member, is_name, sentence);
-}
-
 /* A rule and its place in the form. */
 struct entry {
     const struct guard_rule_form *form;
@@ -56,13 +45,6 @@ static void put_member(const struct entry *rule, const char *key, char out[GUARD
 }
 
 /* ---- the operator's rules ---- */
-
-bool guard_form_is_name(const char *name)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
-    return name[0] >= 'a' && name[0] <= 'z' && strlen(name) < GUARD_NAME_BYTES &&
-           name[strspn(name, letters)] == '\0';
-}
 
 static void check_name(struct compiler *c, const struct entry *entry)
 {

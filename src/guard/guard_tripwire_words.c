@@ -20,31 +20,31 @@
 #define ANCHOR_MIN    5 /* bytes of an anchor that are compared, where it has more */
 
 #define COMMON_COST 40
-#define COMMON_WORDS                                                                                                                                                           \
-    "the of and to in is that for it was as with be by on not he his but at are this have from "                                                                               \
-    "or "                                                                                                                                                                      \
-    "had an they which one you were all her she there would their we him been has when who will "                                                                              \
-    "no "                                                                                                                                                                      \
-    "more if out so said what up its about into than them can only other new some could time "                                                                                 \
-    "these "                                                                                                                                                                   \
-    "two may then do first any my now such like our over man me even most made after also did "                                                                                \
-    "many "                                                                                                                                                                    \
-    "before must through back years where much your way well down should because each just those "                                                                             \
-    "people how too little state good very make world still own see men work long get here "                                                                                   \
-    "between "                                                                                                                                                                 \
-    "both life being under never day same another know while last might us great old year off "                                                                                \
-    "come "                                                                                                                                                                    \
-    "since against go came right used take three committee limited information station going "                                                                                 \
-    "government different something important question general national company market service "                                                                               \
-    "order report program number system business office during without however group problem "                                                                                 \
-    "permission nation mission admitted summit emit printed interest comment moment development "                                                                              \
-    "special social community university international president history "                                                                                                     \
-    "في من على أن إلى التي عن مع هذا كان هذه الذي ما لا أو كل بين بعد قد ذلك عند كما لم حتى هو "              \
-    "هي "                                                                                                                                                                    \
-    "غير ثم قبل خلال يوم أكثر حيث العمل كانت يكون أي دون عام بها فيها عدد جديد الدولة المكتب "            \
-    "الاجتماع اللجنة الحضور التقرير الأسبوع الأرقام الإقليمي العربية المملكة السعودية الشركة "    \
-    "المشروع الوزارة الجامعة الطلاب المدينة الحكومة الصحة التعليم الاقتصاد اعداد مباشر لبرنامج " \
-    "يرجى الرجاء شكرا السلام عليكم ورحمة وبركاته أعضاء إعداد الاجتماعية اجتهاد"
+/* clang-format off */
+#define COMMON_WORDS \
+    "the of and to in is that for it was as with be by on not he his but at are this have " \
+    "from or had an they which one you were all her she there would their we him been has " \
+    "when who will no more if out so said what up its about into than them can only other new " \
+    "some could time these two may then do first any my now such like our over man me even " \
+    "most made after also did many before must through back years where much your way well " \
+    "down should because each just those people how too little state good very make world " \
+    "still own see men work long get here between both life being under never day same " \
+    "another know while last might us great old year off come since against go came right " \
+    "used take three committee limited information station going government different " \
+    "something important question general national company market service order report " \
+    "program number system business office during without however group problem permission " \
+    "nation mission admitted summit emit printed interest comment moment development special " \
+    "social community university international president history في من على أن إلى " \
+    "التي عن مع هذا كان هذه الذي ما لا أو كل بين بعد قد " \
+    "ذلك عند كما لم حتى هو هي غير ثم قبل خلال يوم أكثر " \
+    "حيث العمل كانت يكون أي دون عام بها فيها عدد جديد " \
+    "الدولة المكتب الاجتماع اللجنة الحضور التقرير " \
+    "الأسبوع الأرقام الإقليمي العربية المملكة " \
+    "السعودية الشركة المشروع الوزارة الجامعة الطلاب " \
+    "المدينة الحكومة الصحة التعليم الاقتصاد اعداد " \
+    "مباشر لبرنامج يرجى الرجاء شكرا السلام عليكم " \
+    "ورحمة وبركاته أعضاء إعداد الاجتماعية اجتهاد "
+/* clang-format on */
 
 static const struct list {
     const char *words;

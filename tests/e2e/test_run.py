@@ -193,7 +193,7 @@ def test_its_end_is_the_end_of_all_that_it_started(tmp_path, how):
     until(lambda: "usage" in run.said() or run.process.poll() is not None, 60 * SLOWER, "make run is up")
     assert "gemma" not in run.said().lower()
     started = run.children()
-    assert len(started) == 2 and answers(run.port)
+    assert len(started) == 3 and answers(run.port)
     assert run.stop(how) == 0
     assert not any(pathlib.Path(f"/proc/{pid}").exists() for pid in started)
     assert not answers(run.port)
