@@ -164,21 +164,21 @@ static struct span hash(const struct guard_case *c, const struct guard_finding *
 }
 
 enum err guard_case_replace(struct guard_case *c, enum guard_action action,
-                            const struct guard_finding *f, struct span value, bool is_callers,
-                            struct arena *arena, struct span *out)
+                            const struct guard_value *value, struct arena *arena, struct span *out)
 {
     char room[GUARD_NAME_BYTES];
     const struct guard_name *name;
+    unsigned type = value->f->type;
     if (action == GUARD_MASK) {
-        *out = mask(value, arena);
+        *out = mask(value->text, arena);
         return out->at == NULL ? arena_error(arena) : ERR_OK;
     }
     if (action == GUARD_HASH && c->key != NULL) {
-        *out = hash(c, f, value, arena);
+        *out = hash(c, value->f, value->text, arena);
         return out->at == NULL ? arena_error(arena) : ERR_OK;
     }
-    enum err e = guard_names_give(&c->names, f->type, guard_placeholder_of(&c->of, f->type, room),
-                                  value, is_callers, &name);
+    enum err e = guard_names_give(&c->names, type, guard_placeholder_of(&c->of, type, room),
+                                  value->text, value->is_callers, &name);
     if (e == ERR_OK) {
         *out = name->placeholder;
     }
@@ -196,7 +196,8 @@ static enum err restore(struct guard_case *c, const struct guard_name *name, str
         return ERR_OK;
     }
     if (guard_changes(action)) {
-        return guard_case_replace(c, action, &f, name->value, true, arena, out);
+        const struct guard_value value = {.f = &f, .text = name->value, .is_callers = true};
+        return guard_case_replace(c, action, &value, arena, out);
     }
     *out = name->value;
     return ERR_OK;

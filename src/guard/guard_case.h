@@ -44,6 +44,13 @@ struct guard_case {
     uint8_t data_class; /* enum data_class that the prompt has at least */
 };
 
+/* A value with what was found of it. */
+struct guard_value {
+    const struct guard_finding *f;
+    struct span text;
+    bool is_callers; /* what stands in its place may be put back for the caller */
+};
+
 void guard_case_init(struct guard_case *c, const struct guard_rule_of *of, struct arena *arena);
 void guard_case_fini(struct guard_case *c);
 
@@ -69,8 +76,8 @@ enum guard_action guard_case_judge_firm(struct guard_case *c, enum guard_directi
  *   ERR_NO_MEMORY
  */
 MUST_USE enum err guard_case_replace(struct guard_case *c, enum guard_action action,
-                                     const struct guard_finding *f, struct span value,
-                                     bool is_callers, struct arena *arena, struct span *out);
+                                     const struct guard_value *value, struct arena *arena,
+                                     struct span *out);
 
 /*
  * What stands in place of something that looks like a placeholder: in a prompt one that stands for

@@ -129,8 +129,12 @@ static void begin_text(struct guard_document *d, const struct openai_text *t,
         guard_scan_begin(scan, &d->look.wanted);
         scan->wanted.reads_escapes = may_be_json(t);
     }
-    guard_text_begin(&d->text, d->look.c, scan, d->look.edits, d->look.arena, t->row, manner,
-                     is_last);
+    const struct guard_means by = {.c = d->look.c,
+                                   .scan = scan,
+                                   .edits = d->look.edits,
+                                   .arena = d->look.arena,
+                                   .manner = *manner};
+    guard_text_begin(&d->text, &by, t->row, is_last);
     d->is_inside = true;
 }
 
@@ -140,7 +144,7 @@ static enum err go_on_inside(struct guard_document *d, size_t *bytes)
     if (e != ERR_OK || d->text.is_done) {
         if (d->text.is_cut) { /* what it holds back is gone, too */
             d->is_cut = true;
-            guard_scan_begin(d->text.scan, &d->look.wanted);
+            guard_scan_begin(d->text.by.scan, &d->look.wanted);
         }
         d->says_something = d->says_something || !d->text.is_empty;
         guard_document_end(d);

@@ -224,12 +224,15 @@ static void write_choice(const struct guard_flow *f, const struct guard_flow_tex
 static enum err end_text(struct guard_flow *f, struct guard_flow_text *t, struct guard_scratch *w,
                          struct arena *arena, struct json_writer *out)
 {
-    const struct guard_manner manner = {.direction = GUARD_REPLY,
-                                        .is_in_json = t->member >= FUNCTION};
+    const struct guard_means by = {
+        .c = f->c,
+        .scan = &t->scan,
+        .arena = arena,
+        .manner = {.direction = GUARD_REPLY, .is_in_json = t->member >= FUNCTION}};
     struct buf said;
     bool is_cut;
     buf_init(&said, SAID_BYTES_MAX);
-    enum err e = guard_text_end(f->c, &t->scan, w, &manner, arena, &said, &is_cut);
+    enum err e = guard_text_end(&by, w, &said, &is_cut);
     t->is_ended = true;
     f->is_cut = f->is_cut || is_cut;
     if (e == ERR_OK && buf_span(&said).len > 0) {

@@ -280,12 +280,14 @@ static enum err replace(struct work *w, const struct guard_part *part, const str
                         enum guard_action action, struct span value)
 {
     struct span instead = {NULL, 0};
-    enum err e = guard_case_replace(w->c, action, &w->findings[r->finding], value,
-                                    part->manner.is_callers, w->arena, &instead);
+    const struct guard_value what = {
+        .f = &w->findings[r->finding], .text = value, .is_callers = part->manner.is_callers};
+    const struct guard_means by = {
+        .c = w->c, .edits = w->edits, .arena = w->arena, .manner = part->manner};
+    enum err e = guard_case_replace(w->c, action, &what, w->arena, &instead);
     if (e == ERR_OK) {
         w->changes = true;
-        e = guard_text_replace(w->edits, w->arena, r->offset, r->len, instead, &part->manner,
-                               false);
+        e = guard_text_replace(&by, r->offset, r->len, instead, false);
     }
     return e;
 }

@@ -122,7 +122,8 @@ static enum err act(struct looking *l, const struct guard_finding *f)
         action = guard_case_judge(&r->found, r->direction, f);
     }
     if (guard_changes(action)) {
-        e = guard_case_replace(&r->found, action, f, value, true, &r->arena, &instead);
+        const struct guard_value what = {.f = f, .text = value, .is_callers = true};
+        e = guard_case_replace(&r->found, action, &what, &r->arena, &instead);
     }
     if (e == ERR_OK && !l->is_cut && f->start >= l->done) {
         buf_put(&r->output, span_cut(l->text, l->done, f->start - l->done));
@@ -286,8 +287,9 @@ static void mend(const struct guard_report *r, struct json_edits *edits, bool is
     guard_mend_begin(&m, edits);
     m.is_cut = is_cut;
     m.empties = guard_empties_blocked(&r->of);
-    while (!guard_mend_step(&m, UINT_MAX)) {
-        continue;
+    bool is_done = false;
+    while (!is_done) {
+        is_done = guard_mend_step(&m, UINT_MAX);
     }
 }
 

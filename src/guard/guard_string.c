@@ -9,23 +9,18 @@
 
 #define BEFORE_BYTES_MAX ((size_t)64 << 10)
 
-void guard_text_begin(struct guard_text *t, struct guard_case *c, struct guard_scan *scan,
-                      struct json_edits *edits, struct arena *arena, uint32_t row,
-                      const struct guard_manner *manner, bool is_last)
+void guard_text_begin(struct guard_text *t, const struct guard_means *by, uint32_t row,
+                      bool is_last)
 {
-    const struct json_index *x = edits->index;
+    const struct json_index *x = by->edits->index;
     memset(t, 0, offsetof(struct guard_text, reader));
-    t->c = c;
-    t->scan = scan;
-    t->edits = edits;
-    t->arena = arena;
-    t->manner = *manner;
+    t->by = *by;
     t->inside = json_inside(x, row);
     t->offset = json_row(x, row)->offset + 1;
     t->is_escaped = (json_row(x, row)->flags & JSON_ESCAPED) != 0;
     t->is_last = is_last;
-    t->base = t->said = scan->at + scan->len;
-    t->kept = t->base - guard_scan_held(scan);
+    t->base = t->said = by->scan->at + by->scan->len;
+    t->kept = t->base - guard_scan_held(by->scan);
     json_reader_init(&t->reader, x, row);
     buf_init(&t->before, BEFORE_BYTES_MAX);
 }
@@ -100,21 +95,20 @@ static void put_value_inside(struct buf *out, struct span value, const struct gu
     buf_fini(&text);
 }
 
-enum err guard_text_replace(struct json_edits *edits, struct arena *arena, uint32_t offset,
-                            uint32_t len, struct span value, const struct guard_manner *manner,
-                            bool is_bare)
+enum err guard_text_replace(const struct guard_means *by, uint32_t offset, uint32_t len,
+                            struct span value, bool is_bare)
 {
     struct buf quoted;
     buf_init(&quoted, 36 * value.len + 4);
-    put_value_inside(&quoted, value, manner, is_bare);
+    put_value_inside(&quoted, value, &by->manner, is_bare);
     struct span text =
-        buf_failed(&quoted) ? (struct span){NULL, 0} : arena_copy(arena, buf_span(&quoted));
+        buf_failed(&quoted) ? (struct span){NULL, 0} : arena_copy(by->arena, buf_span(&quoted));
     buf_fini(&quoted);
     if (text.at == NULL) {
         return ERR_NO_MEMORY;
     }
-    json_edits_replace_borrow(edits, offset, len, text);
-    return json_edits_error(edits);
+    json_edits_replace_borrow(by->edits, offset, len, text);
+    return json_edits_error(by->edits);
 }
 
 /* Puts `value` in place of what stands from one place of the text to another. */
@@ -122,7 +116,7 @@ static enum err replace(struct guard_text *t, uint64_t start, uint64_t end, stru
                         bool is_bare)
 {
     uint32_t from = raw_of(t, start), to = raw_of(t, end);
-    return guard_text_replace(t->edits, t->arena, from, to - from, value, &t->manner, is_bare);
+    return guard_text_replace(&t->by, from, to - from, value, is_bare);
 }
 
 /* ---- what is done ---- */
@@ -184,49 +178,49 @@ static bool goes_on(const struct guard_scan *scan, const struct guard_finding *f
            f->start == scan->gone_to;
 }
 
-static enum err judge_value(struct guard_case *c, const struct guard_manner *m,
-                            struct guard_scan *scan, const struct guard_finding *f,
-                            struct span value, struct arena *arena, struct verdict *v)
+static enum err judge_value(const struct guard_means *by, const struct guard_finding *f,
+                            struct span value, struct verdict *v)
 {
+    const struct guard_manner *m = &by->manner;
     bool is_firm = m->is_firm || (v->is_bare && m->direction == GUARD_PROMPT);
-    enum guard_action action =
-        is_firm ? guard_case_judge_firm(c, m->direction, f) : guard_case_judge(c, m->direction, f);
-    scan->gone_to = guard_changes(action) ? f->end : 0;
+    enum guard_action action = is_firm ? guard_case_judge_firm(by->c, m->direction, f)
+                                       : guard_case_judge(by->c, m->direction, f);
+    const struct guard_value what = {.f = f, .text = value, .is_callers = m->is_callers};
+    by->scan->gone_to = guard_changes(action) ? f->end : 0;
     v->is_cut = action == GUARD_BLOCK && m->direction == GUARD_REPLY; /* a prompt goes nowhere */
-    return guard_changes(action)
-               ? guard_case_replace(c, action, f, value, m->is_callers, arena, &v->value)
-               : ERR_OK;
+    return guard_changes(action) ? guard_case_replace(by->c, action, &what, by->arena, &v->value)
+                                 : ERR_OK;
 }
 
-static enum err judge(struct guard_case *c, const struct guard_manner *m, struct guard_scan *scan,
-                      const struct guard_out *out, const struct guard_finding *f,
-                      struct arena *arena, struct verdict *v)
+static enum err judge(const struct guard_means *by, const struct guard_out *out,
+                      const struct guard_finding *f, struct verdict *v)
 {
+    const struct guard_manner *m = &by->manner;
     *v = (struct verdict){.is_cut = false};
     if (f->type == GUARD_INJECTION) { /* its place may have been passed */
-        enum guard_action action = guard_case_judge(c, m->direction, f);
+        enum guard_action action = guard_case_judge(by->c, m->direction, f);
         v->is_cut = action == GUARD_BLOCK && m->direction == GUARD_REPLY;
         return ERR_OK;
     }
     CHECK(f->start >= out->at && f->end <= out->at + out->text.len);
     struct span value =
         span_cut(out->text, (size_t)(f->start - out->at), (size_t)(f->end - f->start));
-    enum err e = undo(scan, arena, &value);
+    enum err e = undo(by->scan, by->arena, &value);
     if (e != ERR_OK) {
         return e;
     }
     if (f->type == GUARD_PLACEHOLDER) {
         return m->is_firm || m->keeps_names
                    ? ERR_OK
-                   : guard_case_exchange(c, m->direction, value, arena, &v->value);
+                   : guard_case_exchange(by->c, m->direction, value, by->arena, &v->value);
     }
-    if (goes_on(scan, f)) { /* what the value became stands there already */
-        scan->gone_to = f->end;
+    if (goes_on(by->scan, f)) { /* what the value became stands there already */
+        by->scan->gone_to = f->end;
         v->value = SPAN("");
         return ERR_OK;
     }
-    v->is_bare = guard_text_is_bare(&scan->syntax, m, out, f->start);
-    return judge_value(c, m, scan, f, value, arena, v);
+    v->is_bare = guard_text_is_bare(&by->scan->syntax, m, out, f->start);
+    return judge_value(by, f, value, v);
 }
 
 /* The text from `pos` to `end` as it came, before the string. */
@@ -242,7 +236,7 @@ static enum err act(struct guard_text *t, const struct guard_out *out,
                     const struct guard_finding *f, uint64_t *pos)
 {
     struct verdict v;
-    enum err e = judge(t->c, &t->manner, t->scan, out, f, t->arena, &v);
+    enum err e = judge(&t->by, out, f, &v);
     if (e != ERR_OK || (!v.is_cut && v.value.at == NULL)) {
         return e;
     }
@@ -261,7 +255,7 @@ static enum err act(struct guard_text *t, const struct guard_out *out,
         *pos = f->end;
         return replace(t, start, f->end, v.value, v.is_bare);
     }
-    put_value_inside(&t->before, v.value, &t->manner, v.is_bare);
+    put_value_inside(&t->before, v.value, &t->by.manner, v.is_bare);
     *pos = f->end;
     return f->end > t->base ? replace(t, t->base, f->end, SPAN(""), false) : ERR_OK;
 }
@@ -280,8 +274,8 @@ static enum err take(struct guard_text *t, const struct guard_out *out)
         put_before(t, out, pos, end < t->base ? end : t->base);
     }
     t->kept = end;
-    if (t->manner.is_in_json) {
-        read_syntax(&t->scan->syntax, out, end);
+    if (t->by.manner.is_in_json) {
+        read_syntax(&t->by.scan->syntax, out, end);
     }
     return buf_failed(&t->before) ? buf_error(&t->before) : ERR_OK;
 }
@@ -293,18 +287,18 @@ static enum err finish(struct guard_text *t)
     uint64_t stays = t->kept > t->base ? t->kept : t->base;
     uint32_t from = raw_of(t, stays), end = t->offset + (uint32_t)t->inside.len;
     if (from < end) {
-        json_edits_replace_borrow(t->edits, from, end - from, SPAN(""));
+        json_edits_replace_borrow(t->by.edits, from, end - from, SPAN(""));
     }
     struct span before = buf_span(&t->before);
     t->is_empty = before.len == 0 && from == t->offset;
     if (before.len > 0) {
-        struct span kept = arena_copy(t->arena, before);
+        struct span kept = arena_copy(t->by.arena, before);
         if (kept.at == NULL) {
-            return arena_error(t->arena);
+            return arena_error(t->by.arena);
         }
-        json_edits_replace_borrow(t->edits, t->offset, 0, kept);
+        json_edits_replace_borrow(t->by.edits, t->offset, 0, kept);
     }
-    return json_edits_error(t->edits);
+    return json_edits_error(t->by.edits);
 }
 
 enum err guard_text_step(struct guard_text *t, struct guard_scratch *w, size_t *bytes)
@@ -313,31 +307,30 @@ enum err guard_text_step(struct guard_text *t, struct guard_scratch *w, size_t *
     struct span piece = json_reader_next(&t->reader, GUARD_PIECE_BYTES);
     *bytes -= piece.len < *bytes ? piece.len : *bytes;
     bool is_end = t->reader.left.len == 0;
-    enum err e = guard_scan_feed(t->scan, w, piece, is_end && t->is_last, &out);
+    enum err e = guard_scan_feed(t->by.scan, w, piece, is_end && t->is_last, &out);
     if (e == ERR_OK) {
         e = take(t, &out);
     }
     return e == ERR_OK && (is_end || t->is_cut) ? finish(t) : e;
 }
 
-enum err guard_text_end(struct guard_case *c, struct guard_scan *scan, struct guard_scratch *w,
-                        const struct guard_manner *manner, struct arena *arena, struct buf *out,
+enum err guard_text_end(const struct guard_means *by, struct guard_scratch *w, struct buf *out,
                         bool *is_cut)
 {
     struct guard_out last;
     *is_cut = false;
-    enum err e = guard_scan_feed(scan, w, SPAN(""), true, &last);
+    enum err e = guard_scan_feed(by->scan, w, SPAN(""), true, &last);
     uint64_t pos = last.at;
     for (size_t i = 0; e == ERR_OK && i < last.count && !*is_cut; i++) {
         const struct guard_finding *f = &last.findings[i];
         struct verdict v;
-        e = judge(c, manner, scan, &last, f, arena, &v);
+        e = judge(by, &last, f, &v);
         *is_cut = v.is_cut;
         if (e == ERR_OK && (v.is_cut || v.value.at != NULL)) {
             uint64_t start = f->start > pos ? f->start : pos;
             buf_put(out, span_cut(last.text, (size_t)(pos - last.at), (size_t)(start - pos)));
             if (!v.is_cut) {
-                put_value(out, v.value, manner, v.is_bare);
+                put_value(out, v.value, &by->manner, v.is_bare);
             }
             pos = f->end;
         }

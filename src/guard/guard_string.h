@@ -34,12 +34,17 @@ struct guard_manner {
     bool keeps_names; /* nothing is put back into it */
 };
 
-struct guard_text {
+/* What a text is dealt with by. */
+struct guard_means {
     struct guard_case *c;
-    struct guard_scan *scan;
-    struct json_edits *edits;
+    struct guard_scan *scan;  /* of the text, of which this string may be a piece */
+    struct json_edits *edits; /* of the document */
     struct arena *arena;
     struct guard_manner manner;
+};
+
+struct guard_text {
+    struct guard_means by;
     struct span inside;      /* the string between its quotes */
     uint32_t offset;         /* of that in the document */
     bool is_escaped, is_cut; /* cut: a value in it was blocked, and what follows is gone */
@@ -54,10 +59,9 @@ struct guard_text {
     struct json_reader reader;
 };
 
-/* Begins with the string or key `row`, which goes on with the text of `scan`. */
-void guard_text_begin(struct guard_text *t, struct guard_case *c, struct guard_scan *scan,
-                      struct json_edits *edits, struct arena *arena, uint32_t row,
-                      const struct guard_manner *manner, bool is_last);
+/* Begins with the string or key `row`, which goes on with the text of `by->scan`. */
+void guard_text_begin(struct guard_text *t, const struct guard_means *by, uint32_t row,
+                      bool is_last);
 
 /*
  * Goes on by a piece; `*bytes` is less by what was read.
@@ -73,9 +77,8 @@ void guard_text_fini(struct guard_text *t);
  * stood there was no string of a text that is JSON itself.
  *   ERR_OVERLOADED, ERR_NO_MEMORY
  */
-MUST_USE enum err guard_text_replace(struct json_edits *edits, struct arena *arena, uint32_t offset,
-                                     uint32_t len, struct span value,
-                                     const struct guard_manner *manner, bool is_bare);
+MUST_USE enum err guard_text_replace(const struct guard_means *by, uint32_t offset, uint32_t len,
+                                     struct span value, bool is_bare);
 
 /* Whether what begins at `start` is a number, or the like, of a text that is JSON: no string. Asked
  * for in order. */
@@ -87,8 +90,7 @@ bool guard_text_is_bare(struct guard_syntax *s, const struct guard_manner *m,
  * ended. `*is_cut`: a value in it was blocked.
  *   ERR_OVERLOADED, ERR_NO_MEMORY
  */
-MUST_USE enum err guard_text_end(struct guard_case *c, struct guard_scan *scan,
-                                 struct guard_scratch *w, const struct guard_manner *manner,
-                                 struct arena *arena, struct buf *out, bool *is_cut);
+MUST_USE enum err guard_text_end(const struct guard_means *by, struct guard_scratch *w,
+                                 struct buf *out, bool *is_cut);
 
 #endif

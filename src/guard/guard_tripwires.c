@@ -73,7 +73,7 @@ enum { ENCODED = PHRASES + SIGNS, BASE64, HIDDEN_TAGS, HIDDEN_RUN, TRIPWIRES };
 _Static_assert(TRIPWIRES <= HIT_BITS * GUARD_HIT_WORDS, "a bit each");
 
 static const uint8_t other_percents[] = {
-    [ENCODED - ENCODED] = 60,
+    [0] = 60, /* ENCODED */
     [BASE64 - ENCODED] = 85,
     [HIDDEN_TAGS - ENCODED] = 90,
     [HIDDEN_RUN - ENCODED] = 85,

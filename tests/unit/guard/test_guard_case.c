@@ -47,9 +47,9 @@ static struct span becomes(struct world *w, enum guard_action action, unsigned t
                            const char *value, bool is_callers)
 {
     struct guard_finding f = finding(type, value);
+    const struct guard_value what = {.f = &f, .text = span_of(value), .is_callers = is_callers};
     struct span out;
-    assert_int_equal(
-        guard_case_replace(&w->c, action, &f, span_of(value), is_callers, &w->arena, &out), ERR_OK);
+    assert_int_equal(guard_case_replace(&w->c, action, &what, &w->arena, &out), ERR_OK);
     return out;
 }
 

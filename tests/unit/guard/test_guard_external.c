@@ -177,8 +177,8 @@ static void test_liars_are_not_believed(void **state)
         "{\"findings\":[{\"text\":0,\"type\":\"person\",\"start\":0,\"end\":2,\"score\":1.5}]}",
         "{\"findings\":[{\"text\":0,\"type\":null,\"start\":0,\"end\":2}]}",
         "{\"findings\":[{\"text\":0,\"type\":\"person\",\"end\":2}]}",
-        "{\"findings\":[{\"text\":0,\"type\":\"person\",\"start\":18446744073709551615,\"end\":2}]"
-        "}"};
+        ("{\"findings\":[{\"text\":0,\"type\":\"person\",\"start\":18446744073709551615,\"end\":2}]"
+         "}")};
     struct world w;
     (void)state;
     begin(&w, GUARD_EXTERNAL_ATLAS, "[\"سارة\"]");

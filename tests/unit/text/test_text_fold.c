@@ -82,8 +82,8 @@ static void every_byte_is_traced_back(void **state)
         "٠\u200B\u200B١ـ٢ ab ３ é ٤",
         "bad \xC3 \xE2\x80 ٣ \xFF\x80\xD9\xA3 \xF0\x9D",
         "a long stretch of nothing but ASCII, then ٣ and a long stretch of nothing but ASCII",
-        "نص طويل من الحروف العربية وحدها دون أي شيء يتغير فيه ثم ٣ ثم نص طويل آخر، وهكذا حتى "
-        "النهاية",
+        ("نص طويل من الحروف العربية وحدها دون أي شيء يتغير فيه ثم ٣ ثم نص طويل آخر، وهكذا حتى "
+         "النهاية"),
     };
     (void)state;
     for (size_t r = 0; r < ROWS(rows); r++) {
