@@ -214,7 +214,8 @@ static uint32_t bits_at(const struct guard_hints *h, size_t back, size_t kept, s
     if ((hint->bits & HINT_BIT(ORDER)) != 0) {
         return (last->bits & HINT_BIT(OWNER)) != 0 ? 0 : hint->bits;
     }
-    return (last->bits & HINT_BIT(ORDER)) != 0 ? HINT_BIT(ORDER) : hint->bits;
+    bool is_orders = (last->bits & HINT_BIT(ORDER)) != 0; /* a word may say more than that */
+    return is_orders ? (hint->bits & ~HINT_BIT(ID)) | HINT_BIT(ORDER) : hint->bits;
 }
 
 uint32_t guard_hint_before(struct guard_hints *h, size_t at, uint32_t mask, size_t *distance)

@@ -48,6 +48,7 @@ static void cards_are_found(void **state)
     static const struct guard_case rows[] = {
         {"my card is 4111111111111111 ok", "credit_card:4111111111111111"},
         {"4111 1111 1111 1111", "credit_card:4111 1111 1111 1111"},
+        {"اعتراض على عملية بالبطاقة 4111111111111111", "credit_card:4111111111111111"},
         {"4111-1111-1111-1111.", "credit_card:4111-1111-1111-1111"},
         {"٤١١١ ١١١١ ١١١١ ١١١١", "credit_card:٤١١١ ١١١١ ١١١١ ١١١١"},
         {"amex 3782 822463 10005", "credit_card:3782 822463 10005"},
