@@ -349,8 +349,11 @@ size_t text_fold_begin(const struct text_fold *f, size_t at)
         return f->source.len;
     }
     size_t n = points_to(f, at, false);
+    if (n == 0) {
+        return at;
+    }
     const struct text_fold_point *p = points_of(f) + n - 1;
-    return n == 0 ? at : p->from + (at - p->at);
+    return p->from + (at - p->at);
 }
 
 size_t text_fold_end(const struct text_fold *f, size_t end)
@@ -368,6 +371,9 @@ size_t text_fold_end(const struct text_fold *f, size_t end)
 
 size_t text_fold_find(const struct text_fold *f, size_t from)
 {
+    if (f->points == 0) { /* there is no map */
+        return from < f->text.len ? from : f->text.len;
+    }
     size_t n = points_to(f, from, true);
     const struct text_fold_point *p = points_of(f) + n;
     size_t at = n == 0 ? from : p[-1].at + (from - p[-1].from);

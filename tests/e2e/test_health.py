@@ -113,7 +113,7 @@ def test_a_disk_too_small_for_the_journal_is_told_in_figures_with_what_to_change
         gateway.__init__(small_disk / "gateway", {"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}},
                          data=small_disk / "data")
     said = gateway.log()
-    assert "/journal needs 115696 KiB for records on their way to the disk, and its disk has 1" in said, said
+    assert "/journal needs 133136 KiB for records on their way to the disk, and its disk has 1" in said, said
     assert "lower calls.max" in said
     gateway.write({"upstreams": {"u": {"url": sim.base}}, "models": {"m": {"upstream": "u"}}, "calls": {"max": 1000}})
     gateway.start()

@@ -183,9 +183,10 @@ def test_row_5_every_number_of_a_plan_is_kept(gateway, sim):
 
 
 def test_row_6_every_endpoint_that_costs_counts_in_the_budget(gateway):
+    free = {"/v1/moderations"}  # it asks no model
     costly = [m for m in re.findall(r'^ROUTE\(\w+,\s*"([^"]+)",.*JSON', ROUTES.read_text(), re.M)]
     bodies = {"/v1/chat/completions": {"messages": HI}, "/v1/completions": {"prompt": "say"}, "/v1/embeddings": {"input": "say"}}
-    assert sorted(costly) == sorted(bodies), "an endpoint of which this test knows nothing"
+    assert sorted(set(costly) - free) == sorted(bodies), "an endpoint of which this test knows nothing"
     for path, body in bodies.items():
         for streamed in ([{}] if path == "/v1/embeddings" else [{}, {"stream": True}]):
             tree = Tree(gateway)
