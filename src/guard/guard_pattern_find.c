@@ -292,7 +292,8 @@ static void find_starts(const struct guard_patterns *p, struct span text,
     out[1] = b;
 }
 
-/* Where a match may begin that ends behind the window. */
+/* Where a match may begin that ends behind the window, or with it: Vectorscan 5.4.9 does not tell
+ * of some that end with the last byte of 16 to 33. */
 static void add_tails(const struct search *s, const uint64_t starts[GUARD_MASK_WORDS],
                       bool is_short)
 {
@@ -302,9 +303,7 @@ static void add_tails(const struct search *s, const uint64_t starts[GUARD_MASK_W
             size_t i = word * 64 + (size_t)__builtin_ctzll(rest);
             size_t width = s->p->at[i].width + CHARACTER;
             bool is_slow = (s->p->slow[word] >> (i % 64) & 1) != 0;
-            if (is_slow || !s->w->is_last) {
-                add_region(s, i, is_slow || is_short || len < width ? 0 : len - width, len);
-            }
+            add_region(s, i, is_slow || is_short || len < width ? 0 : len - width, len);
         }
     }
 }
@@ -322,11 +321,10 @@ void guard_patterns_find(const struct guard_patterns *p, const struct guard_wind
     if (p->database != NULL && !is_short) {
         find_ends(&s);
     }
-    if (!w->is_last || slow != 0) {
-        size_t from = is_short || slow != 0 ? w->from : w->text.len - (tail - w->from);
-        find_starts(p, span_cut(w->text, from, w->text.len), starts);
-        add_tails(&s, starts, is_short);
-    }
+    bool is_all = is_short || slow != 0 || w->text.len <= tail;
+    size_t from = is_all ? w->from : w->text.len - (tail - w->from);
+    find_starts(p, span_cut(w->text, from, w->text.len), starts);
+    add_tails(&s, starts, is_short);
     for (size_t i = 0; i < p->count; i++) {
         close_region(&s, i);
     }
