@@ -283,6 +283,9 @@ enum call_state call_step_moderate(struct call *call)
     if (call_is_lost(call)) {
         return CALL_SETTLE;
     }
+    if (m == NULL) {
+        return call_fail(call, e == ERR_OK ? ERR_INTERNAL : e);
+    }
     if (e == ERR_OK && m->phase == PUT) {
         return put(call);
     }
@@ -295,10 +298,8 @@ enum call_state call_step_moderate(struct call *call)
         return CALL_MODERATE;
     }
     enum call_state next = e == ERR_OK ? CALL_MODERATE : fail(call, e);
-    if (m != NULL) {
-        release_index(call);
-        m->phase = PUT;
-    }
+    release_index(call);
+    m->phase = PUT;
     return e == ERR_OK ? put(call) : next;
 }
 

@@ -181,6 +181,9 @@ static size_t sift(struct guard_case *c, const struct guard_gathered *g, struct 
                    size_t count)
 {
     size_t kept = 0;
+    if (count == 0) {
+        return 0;
+    }
     qsort(f, count, sizeof(*f), by_start);
     for (size_t i = 0; i < count; i++) {
         enum guard_action action = guard_action_of(&c->of, GUARD_PROMPT, &f[i]);

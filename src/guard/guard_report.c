@@ -85,8 +85,9 @@ static void put_finding(const struct looking *l, const struct guard_finding *f)
     char confidence[NUMBER_BYTES];
     const struct guard_rule_of *of = &l->r->of;
     struct json_writer *w = l->w;
-    (void)snprintf(confidence, sizeof(confidence), "%u.%02u", f->percent / PERCENT_ONE,
-                   f->percent % PERCENT_ONE); /* fits */
+    const unsigned percent = f->percent;
+    (void)snprintf(confidence, sizeof(confidence), "%u.%02u", percent / PERCENT_ONE,
+                   percent % PERCENT_ONE); /* fits */
     json_write_object(w);
     json_write_key(w, "type");
     json_write_string(w, guard_name_of(of, f->type));

@@ -151,9 +151,11 @@ static struct run key_run(const struct guard_window *w, size_t at)
     struct span mark = SPAN("-----END ");
     for (; at < w->text.len; at++) {
         size_t end = w->text.at[at] == '-' ? key_end_at(w, at, mark) : 0;
+        if (end == SIZE_MAX) {
+            return (struct run){.to = at};
+        }
         if (end != 0) {
-            return end == SIZE_MAX ? (struct run){.to = at}
-                                   : (struct run){.to = end, .is_over = true, .is_marked = true};
+            return (struct run){.to = end, .is_over = true, .is_marked = true};
         }
         if (!is_of_key(w->text.at[at])) {
             return (struct run){.to = at, .is_over = true};
@@ -340,7 +342,9 @@ static void keep(struct guard_scan *s, const struct text_fold *fold, struct span
         from = text_fold_begin(fold, text_fold_find(fold, from));
     }
     CHECK(all.len - from <= sizeof(s->bytes));
-    memmove(s->bytes, all.at + from, all.len - from);
+    if (from < all.len) { /* else there may be no text at all */
+        memmove(s->bytes, all.at + from, all.len - from);
+    }
     s->at += from;
     s->before = (uint16_t)(to - from);
     s->len = (uint16_t)(all.len - from);

@@ -64,8 +64,10 @@ struct text_escape text_escape_read(struct span s)
     }
     if (s.at[1] != 'u') {
         const char *mark = memchr(marks, s.at[1], sizeof(marks) - 1);
-        return mark == NULL ? (struct text_escape){.len = 1}
-                            : (struct text_escape){.len = 2, .says = (uint8_t)says[mark - marks]};
+        if (mark == NULL) {
+            return (struct text_escape){.len = 1};
+        }
+        return (struct text_escape){.len = 2, .says = (uint8_t)says[mark - marks]};
     }
     struct text_escape e = read_unit(s);
     return e.len == UNIT_BYTES && e.says >= HALF_FIRST && e.says < HALF_SECOND ? read_pair(s, e)
