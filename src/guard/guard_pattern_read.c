@@ -268,8 +268,15 @@ static void read_class_name(struct reader *in, struct class *c)
 {
     size_t from = in->at;
     char name[32];
-    while (in->at < in->text.len && !follows(in, ":]")) {
+    in->at += 2;
+    in->at += peek(in, 0) == '^';
+    while (peek(in, 0) >= 'a' && peek(in, 0) <= 'z') {
         in->at++;
+    }
+    if (!follows(in, ":]")) { /* to PCRE2 these are characters, to others they may be none */
+        refuse(in, from,
+               "`[:` in a class begins a name, as [:alpha:] does: write \\[ for a bracket");
+        return;
     }
     in->at += 2;
     span_copy_text(span_cut(in->text, from, in->at - from), name, sizeof(name));

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "guard/guard_rules.h"
 #include "guard/guard_scan.h"
+#include "json/json_scan.h"
 
 #define FOUND_MAX 64
 #define PIECE     200 /* bytes: of a window that PCRE2 sees alone */
@@ -86,11 +87,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct span all = span_make(data, size);
     size_t end = span_find(all, '\n', 0);
     struct span text = span_cut(all, end + 1, size);
+    bool is_text = json_scan_utf8(all) == size; /* calls have no other: their JSON is checked */
     struct guard_rules *r = make(GUARD_RULE_PATTERN, span_cut(all, 0, end));
     if (r != NULL) {
         scan(r, text, 0, &whole);
         scan(r, text, PIECE, &pieces);
-        compare(&whole, &pieces);
+        if (is_text) {
+            compare(&whole, &pieces);
+        }
     }
     guard_rules_unref(&r);
     r = make(GUARD_RULE_WORDLIST, text);

@@ -64,6 +64,7 @@ static void bad_patterns_are_refused(void **state)
         {"(a|b", "at byte 5: missing closing parenthesis"},
         {"[a-", "missing terminating ]"},
         {"a?", "matches where there is nothing"},
+        {"[[:alpha:x]", "at byte 2: `[:` in a class begins a name"},
         {"^", "matches where there is nothing"},
         {"(?=a)", "matches where there is nothing"},
         {"(a)\\1", "references back"},
