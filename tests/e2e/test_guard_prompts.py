@@ -7,7 +7,7 @@ import re
 import pytest
 
 from harness.guarded import (CARD, EGYPT, EMAIL, EMAIL_2, IBAN, IQAMA, JWT_LIKE_KEY, PATH, PEM, PHONE, SAUDI, SAUDI_2, SAUDI_EASTERN, SECRET, VALUES, guard,
-                             is_blocked, key_of, seen)
+                             is_blocked, key_of, keys_of, seen)
 from harness.upstream import reply
 
 MODEL = "m"
@@ -27,15 +27,7 @@ def gateway(make_gateway, upstream):
 
 @pytest.fixture(scope="module")
 def keys(gateway):
-    """A key for each policy, made once."""
-    made = {}
-
-    def of(**policy):
-        name = json.dumps(policy, sort_keys=True)
-        if name not in made:
-            made[name] = key_of(gateway, **policy)
-        return made[name]
-    return of
+    return keys_of(gateway)
 
 
 REDACT = {"default": "redact"}
@@ -365,7 +357,8 @@ def test_three_thousand_values_in_one_prompt(gateway, keys, upstream):
     assert got.status_code != 200 or "@" not in seen(upstream)
 
 
-@pytest.mark.parametrize("text", ["[" * 5000, "1" * 100000, "@" * 100000, "a@" * 50000, "-----BEGIN " * 1000, "٠" * 50000, "\u200b" * 50000 + SAUDI, "1 " * 50000, "00966" * 5000, "a." * 50000 + "@x"])
+@pytest.mark.parametrize("text", ["[" * 5000, "1" * 100000, "@" * 100000, "a@" * 50000, "-----BEGIN " * 1000, "٠" * 50000, "\u200b" * 50000 + SAUDI, "1 " * 50000, "00966" * 5000, "a." * 50000 + "@x"],
+                         ids=lambda text: f"{len(text)} characters from {text[:6]!a}")
 def test_what_looks_like_much_and_is_little_takes_no_long_time(gateway, keys, upstream, text):
     got = ask(gateway, keys(prompts=REDACT), messages=user(text))
     assert got.status_code in (200, 400) and got.elapsed.total_seconds() < 5

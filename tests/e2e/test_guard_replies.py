@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from harness.guarded import (CARD, EMAIL, EMAIL_2, IBAN, PATH, PEM, PHONE, SAUDI, SAUDI_EASTERN, SECRET, VALUES, Heard, deltas, guard, key_of, said)
+from harness.guarded import (CARD, EMAIL, EMAIL_2, IBAN, PATH, PEM, PHONE, SAUDI, SAUDI_EASTERN, SECRET, VALUES, Heard, deltas, guard, keys_of, said)
 from harness.raw import Raw
 from harness.upstream import TEXT, chunk, data, reply, stream, usage_chunk
 from harness.waiting import until
@@ -21,14 +21,7 @@ def gateway(make_gateway, upstream):
 
 @pytest.fixture(scope="module")
 def keys(gateway):
-    made = {}
-
-    def of(**policy):
-        name = json.dumps(policy, sort_keys=True)
-        if name not in made:
-            made[name] = key_of(gateway, **policy)
-        return made[name]
-    return of
+    return keys_of(gateway)
 
 
 def ask(gateway, key, path=PATH, **members):

@@ -58,6 +58,18 @@ def key_of(gateway, **policy):
     return gateway.new_key(name, team=name)["key"]
 
 
+def keys_of(gateway):
+    """A key for each policy, made once."""
+    made = {}
+
+    def of(**policy):
+        name = json.dumps(policy, sort_keys=True)
+        if name not in made:
+            made[name] = key_of(gateway, **policy)
+        return made[name]
+    return of
+
+
 def is_blocked(got, kind="pii_detected", *entities):
     """A prompt's refusal, as the documents say."""
     assert got.status_code == 400, got.text
